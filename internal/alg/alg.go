@@ -1,0 +1,296 @@
+// Package alg is the one table of what keys can be and what they can do:
+// every key spec with its usages and algorithms, every algorithm with its
+// scheme, hash and limits. The names are the field's, not one cloud's; each
+// API's spelling is in its package under wire.
+//
+// What the table names works: engine/soft makes, signs, verifies, encrypts
+// and decrypts all of it, and vectors from elsewhere prove it.
+package alg
+
+import (
+	"crypto"
+	"slices"
+)
+
+// Spec is a key's type and size.
+type Spec uint8
+
+// The specs. The zero Spec is none.
+const (
+	NoSpec Spec = iota
+	AES256
+	HMAC224
+	HMAC256
+	HMAC384
+	HMAC512
+	RSA2048
+	RSA3072
+	RSA4096
+	P256
+	P384
+	P521
+	Secp256k1
+	Ed25519
+	MLDSA44
+	MLDSA65
+	MLDSA87
+)
+
+// Usage is what a key may be used for. A key has one usage for its life.
+type Usage uint8
+
+// The usages. The zero Usage is none.
+const (
+	NoUsage Usage = iota
+	EncryptDecrypt
+	SignVerify
+	GenerateVerifyMAC
+)
+
+// Family groups the specs whose keys have one Go type.
+type Family uint8
+
+// The families.
+const (
+	AES Family = iota + 1
+	HMAC
+	RSA
+	EC    // the NIST curves
+	K256  // secp256k1 (SEC 2, section 2.4.1)
+	EdDSA // Ed25519 (RFC 8032)
+	MLDSA // FIPS 204
+)
+
+// Algorithm is one way of using a key.
+type Algorithm uint8
+
+// The algorithms. The zero Algorithm is none.
+const (
+	NoAlgorithm Algorithm = iota
+	AESGCM                // AES-256-GCM under a key derived for each message, see engine.AEAD
+	OAEPSHA1              // RSAES-OAEP with SHA-1 and MGF1-SHA-1 (RFC 8017 section 7.1)
+	OAEPSHA256            // RSAES-OAEP with SHA-256 and MGF1-SHA-256
+	PKCS1SHA256           // RSASSA-PKCS1-v1_5 (RFC 8017 section 8.2)
+	PKCS1SHA384           //
+	PKCS1SHA512           //
+	PSSSHA256             // RSASSA-PSS, salt as long as the hash (RFC 8017 section 8.1)
+	PSSSHA384             //
+	PSSSHA512             //
+	ECDSASHA256           // ECDSA, ASN.1 DER signature (FIPS 186-5 section 6)
+	ECDSASHA384           //
+	ECDSASHA512           //
+	Ed25519Pure           // Ed25519 (RFC 8032 section 5.1)
+	Ed25519ph             // Ed25519ph over a SHA-512 digest, empty context
+	MLDSAPure             // ML-DSA over the message or an external mu, empty context (FIPS 204)
+	HMACSHA224            // FIPS 198-1
+	HMACSHA256            //
+	HMACSHA384            //
+	HMACSHA512            //
+)
+
+// Scheme is the mathematical method of an algorithm.
+type Scheme uint8
+
+// The schemes.
+const (
+	GCM Scheme = iota + 1
+	OAEP
+	PKCS1
+	PSS
+	ECDSA
+	PureEdDSA
+	PrehashEdDSA
+	PureMLDSA
+	MAC
+)
+
+// Form says how the message of a signature reaches the key.
+type Form uint8
+
+// The forms.
+const (
+	Raw        Form = iota + 1 // the message itself; the key's owner hashes it
+	Digest                     // the message's digest, already computed
+	ExternalMu                 // ML-DSA's 64-byte mu (FIPS 204 algorithm 7, line 6), already computed
+)
+
+// SpecInfo is a row of the table of specs.
+type SpecInfo struct {
+	Name   string // the field's short name, such as "rsa-2048"
+	Family Family
+	Bits   int // RSA modulus, EC field, or secret length in bits; 0 for ML-DSA
+	Usages []Usage
+	// Algorithms that a key of this spec can use, for any of its usages.
+	Algorithms []Algorithm
+}
+
+// AlgorithmInfo is a row of the table of algorithms.
+type AlgorithmInfo struct {
+	Name   string
+	Usage  Usage
+	Scheme Scheme
+	Hash   crypto.Hash // 0 where the scheme has its own
+	Forms  []Form      // for signatures: the forms in which the message may come
+}
+
+var (
+	rsaAlgorithms = []Algorithm{
+		OAEPSHA1, OAEPSHA256, PKCS1SHA256, PKCS1SHA384, PKCS1SHA512, PSSSHA256, PSSSHA384, PSSSHA512,
+	}
+	rsaUsages  = []Usage{EncryptDecrypt, SignVerify}
+	signUsages = []Usage{SignVerify}
+	macUsages  = []Usage{GenerateVerifyMAC}
+	hashForms  = []Form{Raw, Digest}
+)
+
+var specs = [...]SpecInfo{
+	NoSpec:    {},
+	AES256:    {"aes-256", AES, 256, []Usage{EncryptDecrypt}, []Algorithm{AESGCM}},
+	HMAC224:   {"hmac-224", HMAC, 224, macUsages, []Algorithm{HMACSHA224}},
+	HMAC256:   {"hmac-256", HMAC, 256, macUsages, []Algorithm{HMACSHA256}},
+	HMAC384:   {"hmac-384", HMAC, 384, macUsages, []Algorithm{HMACSHA384}},
+	HMAC512:   {"hmac-512", HMAC, 512, macUsages, []Algorithm{HMACSHA512}},
+	RSA2048:   {"rsa-2048", RSA, 2048, rsaUsages, rsaAlgorithms},
+	RSA3072:   {"rsa-3072", RSA, 3072, rsaUsages, rsaAlgorithms},
+	RSA4096:   {"rsa-4096", RSA, 4096, rsaUsages, rsaAlgorithms},
+	P256:      {"p-256", EC, 256, signUsages, []Algorithm{ECDSASHA256}},
+	P384:      {"p-384", EC, 384, signUsages, []Algorithm{ECDSASHA384}},
+	P521:      {"p-521", EC, 521, signUsages, []Algorithm{ECDSASHA512}},
+	Secp256k1: {"secp256k1", K256, 256, signUsages, []Algorithm{ECDSASHA256}},
+	Ed25519:   {"ed25519", EdDSA, 256, signUsages, []Algorithm{Ed25519Pure, Ed25519ph}},
+	MLDSA44:   {"ml-dsa-44", MLDSA, 0, signUsages, []Algorithm{MLDSAPure}},
+	MLDSA65:   {"ml-dsa-65", MLDSA, 0, signUsages, []Algorithm{MLDSAPure}},
+	MLDSA87:   {"ml-dsa-87", MLDSA, 0, signUsages, []Algorithm{MLDSAPure}},
+}
+
+var algorithms = [...]AlgorithmInfo{
+	NoAlgorithm: {},
+	AESGCM:      {"aes-256-gcm", EncryptDecrypt, GCM, 0, nil},
+	OAEPSHA1:    {"rsa-oaep-sha1", EncryptDecrypt, OAEP, crypto.SHA1, nil},
+	OAEPSHA256:  {"rsa-oaep-sha256", EncryptDecrypt, OAEP, crypto.SHA256, nil},
+	PKCS1SHA256: {"rsa-pkcs1-sha256", SignVerify, PKCS1, crypto.SHA256, hashForms},
+	PKCS1SHA384: {"rsa-pkcs1-sha384", SignVerify, PKCS1, crypto.SHA384, hashForms},
+	PKCS1SHA512: {"rsa-pkcs1-sha512", SignVerify, PKCS1, crypto.SHA512, hashForms},
+	PSSSHA256:   {"rsa-pss-sha256", SignVerify, PSS, crypto.SHA256, hashForms},
+	PSSSHA384:   {"rsa-pss-sha384", SignVerify, PSS, crypto.SHA384, hashForms},
+	PSSSHA512:   {"rsa-pss-sha512", SignVerify, PSS, crypto.SHA512, hashForms},
+	ECDSASHA256: {"ecdsa-sha256", SignVerify, ECDSA, crypto.SHA256, hashForms},
+	ECDSASHA384: {"ecdsa-sha384", SignVerify, ECDSA, crypto.SHA384, hashForms},
+	ECDSASHA512: {"ecdsa-sha512", SignVerify, ECDSA, crypto.SHA512, hashForms},
+	Ed25519Pure: {"ed25519", SignVerify, PureEdDSA, 0, []Form{Raw}},
+	Ed25519ph:   {"ed25519ph", SignVerify, PrehashEdDSA, crypto.SHA512, []Form{Digest}},
+	MLDSAPure:   {"ml-dsa", SignVerify, PureMLDSA, 0, []Form{Raw, ExternalMu}},
+	HMACSHA224:  {"hmac-sha224", GenerateVerifyMAC, MAC, crypto.SHA224, nil},
+	HMACSHA256:  {"hmac-sha256", GenerateVerifyMAC, MAC, crypto.SHA256, nil},
+	HMACSHA384:  {"hmac-sha384", GenerateVerifyMAC, MAC, crypto.SHA384, nil},
+	HMACSHA512:  {"hmac-sha512", GenerateVerifyMAC, MAC, crypto.SHA512, nil},
+}
+
+var usageNames = [...]string{
+	NoUsage: "", EncryptDecrypt: "encrypt-decrypt", SignVerify: "sign-verify", GenerateVerifyMAC: "mac",
+}
+
+// Specs returns every spec in the order of the table.
+func Specs() []Spec { return all[Spec](len(specs)) }
+
+// Algorithms returns every algorithm in the order of the table.
+func Algorithms() []Algorithm { return all[Algorithm](len(algorithms)) }
+
+// Usages returns every usage.
+func Usages() []Usage { return all[Usage](len(usageNames)) }
+
+// all returns the values 1 to n-1 of an enumeration whose zero value is none.
+func all[T ~uint8](n int) []T {
+	list := make([]T, 0, n-1)
+	for i := 1; i < n; i++ {
+		list = append(list, T(i)) //nolint:gosec // the tables have a few dozen rows
+	}
+	return list
+}
+
+// Info returns the spec's row; of an unknown spec the empty one.
+func (s Spec) Info() SpecInfo {
+	if int(s) < len(specs) {
+		return specs[s]
+	}
+	return SpecInfo{}
+}
+
+// String returns the spec's name, such as "rsa-2048".
+func (s Spec) String() string { return s.Info().Name }
+
+// Symmetric reports whether keys of the spec have no public half.
+func (s Spec) Symmetric() bool {
+	f := s.Info().Family
+	return f == AES || f == HMAC
+}
+
+// Allows reports whether a key of the spec can have the usage.
+func (s Spec) Allows(u Usage) bool { return slices.Contains(s.Info().Usages, u) }
+
+// Has reports whether a key of the spec can use the algorithm.
+func (s Spec) Has(a Algorithm) bool { return slices.Contains(s.Info().Algorithms, a) }
+
+// For returns the algorithms that a key of the spec with the usage can use.
+func (s Spec) For(u Usage) []Algorithm {
+	var list []Algorithm
+	for _, a := range s.Info().Algorithms {
+		if a.Info().Usage == u {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+// MaxPlaintext returns the longest plaintext in bytes that the algorithm can
+// encrypt under a key of the spec: for OAEP the modulus less two hashes and
+// two bytes (RFC 8017 section 7.1.1), else 0 for "no limit of its own".
+func (s Spec) MaxPlaintext(a Algorithm) int {
+	if info := a.Info(); info.Scheme == OAEP {
+		return s.Info().Bits/8 - 2*info.Hash.Size() - 2
+	}
+	return 0
+}
+
+// Info returns the algorithm's row; of an unknown algorithm the empty one.
+func (a Algorithm) Info() AlgorithmInfo {
+	if int(a) < len(algorithms) {
+		return algorithms[a]
+	}
+	return AlgorithmInfo{}
+}
+
+// String returns the algorithm's name, such as "rsa-pss-sha256".
+func (a Algorithm) String() string { return a.Info().Name }
+
+// Takes reports whether a message may come to the algorithm in the form.
+func (a Algorithm) Takes(f Form) bool { return slices.Contains(a.Info().Forms, f) }
+
+// String returns the usage's name, such as "sign-verify".
+func (u Usage) String() string {
+	if int(u) < len(usageNames) {
+		return usageNames[u]
+	}
+	return ""
+}
+
+// ParseSpec returns the spec of a name that String gives, or NoSpec.
+func ParseSpec(name string) Spec { return parse(Specs(), name) }
+
+// ParseAlgorithm returns the algorithm of a name that String gives, or NoAlgorithm.
+func ParseAlgorithm(name string) Algorithm { return parse(Algorithms(), name) }
+
+// ParseUsage returns the usage of a name that String gives, or NoUsage.
+func ParseUsage(name string) Usage { return parse(Usages(), name) }
+
+func parse[T interface {
+	~uint8
+	String() string
+}](values []T, name string) T {
+	for _, v := range values {
+		if v.String() == name {
+			return v
+		}
+	}
+	return 0
+}

@@ -1,0 +1,178 @@
+// Package deps holds the test that states which package may import which.
+//
+// It parses the imports itself: a test that runs "go list" is answered from
+// the test cache after a violation is added, and stays green.
+package deps
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/holdfast-kms/holdfast"
+
+// layers lists the packages from the bottom up. A package may import only
+// packages of layers below its own: neither a higher one nor a sibling.
+// "x/*" stands for every package under x, but not for x itself; "." is the
+// public library at the root. A package in no layer fails the test.
+//
+// DO NOT add or move an entry just to make the build pass: the table is the
+// design (see ARCHITECTURE.md). A change says why in docs/design.
+var layers = [][]string{
+	{"internal/fault", "internal/alg"},
+	{"internal/key"},
+	{"internal/policy", "internal/audit", "internal/engine", "internal/store"},
+	{"internal/seal", "internal/guard", "internal/wire/*"},
+	{"internal/identity", "internal/kms", "internal/engine/*", "internal/store/*"},
+	{"internal/ca"},
+	{"internal/lifecycle"},
+	{"internal/front/aws"}, // the protocol that the services under it share
+	{"internal/front/*", "internal/config"},
+	{"internal/server", ".", "client"},
+	{"cmd/*", "bench", "bench/*", "test/compat", "test/compat/*"},
+}
+
+// core names the packages that know no transport and no cloud's words.
+var core = []string{
+	"internal/fault", "internal/alg", "internal/key", "internal/policy", "internal/audit", "internal/engine",
+	"internal/store", "internal/seal", "internal/guard", "internal/identity", "internal/kms", "internal/ca", "internal/lifecycle",
+}
+
+// A rule says that the packages in from import nothing under one of deny.
+type rule struct {
+	from, deny []string
+	why        string
+}
+
+var rules = []rule{
+	{core, []string{"net/http", "google.golang.org"}, "the core knows no HTTP, no gRPC, no protobuf"},
+	{core, []string{module + "/internal/wire"}, "the core knows no API's vocabulary"},
+	{
+		[]string{"internal/front/*"},
+		[]string{
+			module + "/internal/store", module + "/internal/engine", module + "/internal/audit",
+			module + "/internal/seal", module + "/internal/guard",
+		},
+		"a front end goes through kms and ca",
+	},
+	{[]string{"internal/wire/*"}, []string{"database/sql", "os"}, "wire packages are pure codecs: no I/O"},
+	{
+		[]string{"internal/identity", "internal/kms", "internal/ca", "internal/lifecycle"},
+		[]string{module + "/internal/engine/", module + "/internal/store/"},
+		"kms and ca know the interfaces; server and cmd choose the implementations",
+	},
+	{[]string{"test/compat", "test/compat/*"}, []string{module}, "compat drives the binary from outside"},
+}
+
+// only lists what just these packages may import. The messages of Google's
+// APIs are generated code in Google's modules, hence wire and front there.
+var only = map[string][]string{
+	"C":                            {},
+	"github.com/aws":               {"internal/engine/awskms", "test/compat/*"},
+	"github.com/Azure":             {"internal/engine/azurekv", "test/compat/*"},
+	"cloud.google.com/go":          {"internal/engine/gcpkms", "internal/wire/gcp", "internal/front/gcp", "test/compat/*"},
+	"github.com/hashicorp/vault":   {"internal/engine/vault", "test/compat/*"},
+	"github.com/ebitengine/purego": {"internal/engine/*"},
+}
+
+func TestLayers(t *testing.T) {
+	root := filepath.Join("..", "..")
+	checked := 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != root && skip(d.Name()) {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		dir, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		checked++
+		return checkFile(t, path, filepath.ToSlash(dir))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if checked == 0 {
+		t.Fatal("no Go file found: the test looks in the wrong place")
+	}
+}
+
+// checkFile reports every import of the file at path, in package dir, that
+// the tables do not allow.
+func checkFile(t *testing.T, path, dir string) error {
+	f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+	if err != nil {
+		return err
+	}
+	from := layer(dir)
+	if from < 0 {
+		t.Errorf("%s is in no layer", dir)
+	}
+	for _, spec := range f.Imports {
+		imp, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			return err
+		}
+		if to, ours := inModule(imp); ours && layer(to) >= from {
+			t.Errorf("%s: %s may not import %s: it is not below", path, dir, to)
+		}
+		for _, r := range rules {
+			if matches(r.from, dir) && slices.ContainsFunc(r.deny, func(p string) bool { return under(imp, p) }) {
+				t.Errorf("%s: %s may not import %s: %s", path, dir, imp, r.why)
+			}
+		}
+		for prefix, allowed := range only {
+			if under(imp, prefix) && !matches(allowed, dir) {
+				t.Errorf("%s: %s may not import %s: only %s may", path, dir, imp, strings.Join(allowed, ", "))
+			}
+		}
+	}
+	return nil
+}
+
+// skip reports whether the go command ignores a folder of this name.
+func skip(name string) bool {
+	return name == "testdata" || name == "vendor" || name == "node_modules" ||
+		strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_")
+}
+
+// layer returns the index of the layer that holds package dir, or -1.
+func layer(dir string) int {
+	return slices.IndexFunc(layers, func(l []string) bool { return matches(l, dir) })
+}
+
+// inModule returns the folder of an import path of this module.
+func inModule(imp string) (string, bool) {
+	if imp == module {
+		return ".", true
+	}
+	return strings.CutPrefix(imp, module+"/")
+}
+
+// matches reports whether one of the patterns stands for package dir.
+func matches(patterns []string, dir string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		if parent, ok := strings.CutSuffix(p, "/*"); ok {
+			return strings.HasPrefix(dir, parent+"/")
+		}
+		return p == dir
+	})
+}
+
+// under reports whether an import path is prefix or lies under it. A prefix
+// that ends in a slash stands only for what lies under it.
+func under(imp, prefix string) bool {
+	return imp == prefix || strings.HasPrefix(imp, strings.TrimSuffix(prefix, "/")+"/")
+}

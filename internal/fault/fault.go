@@ -1,0 +1,181 @@
+// Package fault is the closed list of ways in which a call can fail.
+//
+// Every layer below the front ends returns errors that are, or wrap, an
+// *Error; a front end turns the Kind (and, where its API distinguishes more,
+// the Reason) into its own API's words in one place. An error that is no
+// *Error counts as Internal: its text goes to the log, never to a caller.
+package fault
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Kind says what went wrong, in the words that every API shares.
+type Kind uint8
+
+// The kinds. Internal is the zero value: an error that nobody classified.
+const (
+	Internal         Kind = iota // our own bug or a broken dependency
+	InvalidArgument              // the request itself is wrong
+	Unauthenticated              // who asks is not proved
+	PermissionDenied             // who asks may not
+	NotFound                     // the thing named does not exist
+	AlreadyExists                // the name is taken
+	WrongState                   // the thing exists, and its state forbids the call
+	Conflict                     // another call changed the thing meanwhile
+	Unsupported                  // known to the API, not offered here or for this key
+	LimitExceeded                // a size, count or rate limit
+	BadCiphertext                // a ciphertext that this key did not make
+	BadSignature                 // a signature or MAC that does not verify
+	Unavailable                  // cannot be served at the moment; trying again may help
+)
+
+var kindNames = [...]string{
+	Internal: "internal", InvalidArgument: "invalid argument", Unauthenticated: "unauthenticated",
+	PermissionDenied: "permission denied", NotFound: "not found", AlreadyExists: "already exists",
+	WrongState: "wrong state", Conflict: "conflict", Unsupported: "unsupported",
+	LimitExceeded: "limit exceeded", BadCiphertext: "bad ciphertext", BadSignature: "bad signature",
+	Unavailable: "unavailable",
+}
+
+// String returns the kind in lower-case words.
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("kind %d", uint8(k))
+}
+
+// Kinds returns every kind, for tables that must cover all of them.
+func Kinds() []Kind {
+	all := make([]Kind, len(kindNames))
+	for i := range all {
+		all[i] = Kind(i) //nolint:gosec // the list has 13 entries
+	}
+	return all
+}
+
+// Reason refines a Kind where an API has an error of its own for it. The
+// zero Reason adds nothing.
+type Reason uint8
+
+// The reasons, grouped by the Kind that they come with.
+const (
+	Unspecified Reason = iota
+
+	// With WrongState.
+	KeyDisabled
+	KeyPendingDeletion
+	KeyPendingImport
+	KeyUnavailable
+	KeyCreating
+	KeyNotPendingDeletion
+
+	// With InvalidArgument.
+	WrongUsage        // the key's usage does not include the operation
+	WrongAlgorithm    // the key's spec does not have the algorithm
+	IncorrectKey      // the ciphertext was made under another key
+	DigestLength      // a digest whose length is not the algorithm's
+	MessageTooLong    // a message or plaintext above the algorithm's limit
+	MalformedPolicy   // a policy document that is no policy
+	PolicyLockout     // a policy that would leave nobody able to change it
+	MalformedKeyID    // not an id, ARN or alias
+	MalformedAlias    // not an alias name
+	ReservedAlias     // an alias name kept for the provider's own keys
+	MalformedMarker   // not a page marker of this listing
+	MalformedTag      // a tag key or value outside the rules
+	MalformedCSR      // a certificate request that cannot be read or whose signature is wrong
+	ForeignRegion     // a resource of another region
+	ProfileViolation  // a certificate request outside its profile
+	LintFailed        // a certificate that a lint refuses
+	IncompatibleUsage // a usage that the spec cannot have
+	UsageRequired     // a spec with several usages and none given
+
+	DryRun       // the call would have succeeded, had it not been a dry run
+	ReservedTag  // a tag key kept for the provider
+	DuplicateTag // a tag key given twice
+
+	// With PermissionDenied.
+	DeniedByResourcePolicy // an explicit deny in the resource's own policy
+	DeniedByIdentityPolicy // an explicit deny in a policy of the caller
+	NoResourcePolicyAllows // the resource's policy neither allows nor delegates
+	NoIdentityPolicyAllows // the resource's policy delegates, and no policy of the caller allows
+
+	// With LimitExceeded.
+	TooManyTags
+	TooManyRotations
+	PolicyTooLong
+
+	// With Unauthenticated.
+	MissingCredential
+	UnknownCredential
+	DisabledCredential
+	ExpiredCredential
+	ClockSkew
+	WrongProof // the signature or secret does not match
+	UnsupportedProof
+	MalformedProof
+)
+
+// Error is a failure with what a caller may know of it.
+type Error struct {
+	Kind   Kind
+	Reason Reason
+	// Op is what was being done, for the log ("kms.Encrypt").
+	Op string
+	// Resource names the thing concerned in its canonical form
+	// (key.Name.String), so that a front end can spell it its own way.
+	Resource string
+	// Public is a sentence for the caller. It never holds a secret.
+	Public string
+	// Err is the cause, for the log only.
+	Err error
+}
+
+// Error returns the text for the log.
+func (e *Error) Error() string {
+	text := e.Kind.String()
+	if e.Op != "" {
+		text = e.Op + ": " + text
+	}
+	if e.Resource != "" {
+		text += " (" + e.Resource + ")"
+	}
+	if e.Public != "" {
+		text += ": " + e.Public
+	}
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// New returns an error of a kind with a sentence for the caller.
+func New(kind Kind, format string, args ...any) *Error {
+	return &Error{Kind: kind, Public: fmt.Sprintf(format, args...)}
+}
+
+// Because returns an error of a kind and reason with a sentence for the caller.
+func Because(kind Kind, reason Reason, format string, args ...any) *Error {
+	return &Error{Kind: kind, Reason: reason, Public: fmt.Sprintf(format, args...)}
+}
+
+// KindOf returns the kind of the first *Error in err's chain, or Internal.
+func KindOf(err error) Kind {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Kind
+	}
+	return Internal
+}
+
+// ReasonOf returns the reason of the first *Error in err's chain.
+func ReasonOf(err error) Reason {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Reason
+	}
+	return Unspecified
+}

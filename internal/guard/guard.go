@@ -1,0 +1,213 @@
+// Package guard is the one place where a call is judged and recorded. The
+// door (kms), the authorities (ca) and the user directory (identity) each
+// wrap an operation in Do: it gives the operation a Visit to authorise itself
+// with, and writes the one audit entry before the result may leave.
+//
+// An operation that never authorised itself is refused, so forgetting to ask
+// cannot become an open door.
+package guard
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+
+	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/policy"
+)
+
+// Identities knows the policies of principals.
+type Identities interface {
+	// Policies returns the compiled policies of a caller; none for a caller
+	// that has none. It does no I/O.
+	Policies(c *key.Caller) []*policy.Policy
+}
+
+// Guard judges and records.
+type Guard struct {
+	log audit.Recorder
+	ids Identities
+}
+
+// New returns a guard that records in log and asks ids for callers' policies.
+func New(log audit.Recorder, ids Identities) *Guard { return &Guard{log: log, ids: ids} }
+
+// Visit is one call on its way through. It belongs to one goroutine.
+type Visit struct {
+	Call  *key.Call
+	guard *Guard
+	entry audit.Entry
+	// authorised is set by a decision to allow.
+	authorised bool
+	// committed is set once the entry of a success is durable.
+	committed bool
+}
+
+// Do runs one operation of a call: act authorises itself through the Visit
+// and does its work, and Do records the outcome. The result leaves only when
+// its audit entry is durable.
+func Do[T any](ctx context.Context, g *Guard, call *key.Call, action key.Action, act func(*Visit) (T, error)) (T, error) {
+	v := g.enter(call, action)
+	result, err := act(v)
+	if err = v.leave(ctx, err); err != nil {
+		var none T
+		return none, err
+	}
+	return result, nil
+}
+
+// Refuse records a call that failed before it reached any operation (a wrong
+// signature, malformed input) and returns what the caller gets: err, or the
+// failure to record it. A call that is recorded already is left alone.
+func (g *Guard) Refuse(ctx context.Context, call *key.Call, action key.Action, err error) error {
+	if call.Recorded {
+		return err
+	}
+	return g.enter(call, action).leave(ctx, err)
+}
+
+func (g *Guard) enter(call *key.Call, action key.Action) *Visit {
+	p := call.Caller.Principal
+	v := &Visit{Call: call, guard: g, entry: audit.Entry{
+		Time: call.Time, Realm: p.Realm, Region: call.Region, RequestID: call.RequestID,
+		API: call.API, Operation: call.Operation, Action: action,
+		Credential: call.Caller.Credential, Method: call.Caller.Method, MFA: call.Caller.MFA,
+		UserAgent: call.UserAgent,
+	}}
+	if p != (key.Principal{}) {
+		v.entry.Principal = p.String()
+	}
+	if call.Source.IsValid() {
+		v.entry.Source = call.Source.String()
+	}
+	return v
+}
+
+// Target is what an operation asks to act on.
+type Target struct {
+	Action     key.Action
+	Resource   key.Resource
+	Attributes *policy.Attributes
+	// Policy is the resource's own policy, nil where the resource has none.
+	Policy *policy.Policy
+	// Grants are the resource's grants.
+	Grants []key.Grant
+}
+
+// Authorize asks whether the call may do the target's action. A refusal is a
+// PermissionDenied error. The last target asked for is the entry's resource.
+func (v *Visit) Authorize(t Target) error {
+	v.entry.Resource = t.Resource.String()
+	d := policy.Decide(policy.Input{
+		Request: policy.Request{
+			Call: v.Call, Action: t.Action, Resource: t.Resource, Attributes: t.Attributes,
+		},
+		Resource: t.Policy, Identity: v.guard.ids.Policies(&v.Call.Caller), Grants: t.Grants,
+	})
+	v.entry.Why = d.Why
+	if !d.Allowed {
+		v.entry.Decision = audit.Denied
+		v.authorised = false
+		return &fault.Error{
+			Kind: fault.PermissionDenied, Reason: d.Reason, Resource: t.Resource.String(), Op: t.Action.String(),
+			Public: "not authorized to perform " + t.Action.String(),
+		}
+	}
+	v.entry.Decision = audit.Allowed
+	v.authorised = true
+	return nil
+}
+
+// AllowSelf authorises what every authenticated caller may do about itself.
+func (v *Visit) AllowSelf(r key.Resource) {
+	v.entry.Resource = r.String()
+	v.entry.Decision, v.entry.Why = audit.Allowed, "every authenticated caller"
+	v.authorised = true
+}
+
+// About names the resource in the entry before, or without, a decision on it.
+func (v *Visit) About(r key.Resource) { v.entry.Resource = r.String() }
+
+// Note adds a fact to the entry. Never pass a secret.
+func (v *Visit) Note(name, value string) {
+	v.entry.Details = append(v.entry.Details, audit.Detail{Name: name, Value: value})
+}
+
+// NoteInt adds a number to the entry.
+func (v *Visit) NoteInt(name string, value int) { v.Note(name, strconv.Itoa(value)) }
+
+// Commit records the call as a success, and only when that entry is durable
+// runs change, the store's transaction: nothing changes without a record. A
+// change that fails after all is recorded by a second entry.
+func (v *Visit) Commit(ctx context.Context, change func() error) error {
+	if err := v.permit(); err != nil {
+		return err
+	}
+	if err := v.record(ctx, nil); err != nil {
+		return err
+	}
+	v.committed = true
+	if err := change(); err != nil {
+		v.committed = false
+		return err
+	}
+	return nil
+}
+
+// leave writes the entry, unless Commit has, and returns what the caller gets.
+func (v *Visit) leave(ctx context.Context, err error) error {
+	v.Call.Recorded = true
+	if v.committed && err == nil {
+		return nil
+	}
+	if err == nil {
+		err = v.permit()
+	}
+	if failed := v.record(ctx, err); failed != nil {
+		return failed
+	}
+	return err
+}
+
+// permit returns an error for an operation that would succeed unauthorised.
+func (v *Visit) permit() error {
+	if v.authorised {
+		return nil
+	}
+	return &fault.Error{Kind: fault.Internal, Op: v.entry.Action.String(), Public: "the operation was not authorised"}
+}
+
+// record makes the entry durable with the outcome err. A caller that went
+// away does not take its entry with it.
+func (v *Visit) record(ctx context.Context, err error) error {
+	v.entry.Result, v.entry.Error = "ok", ""
+	if err != nil {
+		v.entry.Result = fault.KindOf(err).String()
+		v.entry.Error = publicText(err)
+	}
+	position, failed := v.guard.log.Enqueue(&v.entry)
+	if failed == nil {
+		failed = v.guard.log.Wait(context.WithoutCancel(ctx), position)
+	}
+	if failed == nil {
+		return nil
+	}
+	slog.ErrorContext(ctx, "audit entry not written: the call is refused",
+		slog.String("request", v.Call.RequestID), slog.Any("cause", failed))
+	return &fault.Error{
+		Kind: fault.Unavailable, Op: v.entry.Action.String(),
+		Public: "the audit log cannot be written", Err: failed,
+	}
+}
+
+// publicText returns the sentence that the caller gets, or "" for an error
+// that is nobody's but the log's.
+func publicText(err error) string {
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		return e.Public
+	}
+	return ""
+}

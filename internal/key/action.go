@@ -1,0 +1,161 @@
+package key
+
+import "fmt"
+
+// Action is what a caller wants to do: the closed set that every API's
+// operations and every policy's action names map to.
+type Action uint8
+
+// The actions. Their order is part of no format: policies and the audit log
+// use names.
+const (
+	NoAction Action = iota
+
+	// Keys.
+	CreateKey
+	DescribeKey
+	ListKeys
+	EnableKey
+	DisableKey
+	ScheduleKeyDeletion
+	CancelKeyDeletion
+	UpdateKeyDescription
+	CreateAlias
+	UpdateAlias
+	DeleteAlias
+	ListAliases
+	PutKeyPolicy
+	GetKeyPolicy
+	ListKeyPolicies
+	TagResource
+	UntagResource
+	ListResourceTags
+	EnableKeyRotation
+	DisableKeyRotation
+	GetKeyRotationStatus
+	RotateKeyOnDemand
+	ListKeyRotations
+	CreateGrant
+
+	// Using keys.
+	Encrypt
+	Decrypt
+	ReEncryptFrom
+	ReEncryptTo
+	GenerateDataKey
+	GenerateDataKeyWithoutPlaintext
+	GenerateRandom
+	Sign
+	Verify
+	GetPublicKey
+	GenerateMAC
+	VerifyMAC
+
+	// Authorities and certificates.
+	CreateAuthority
+	DescribeAuthority
+	ListAuthorities
+	UpdateAuthority
+	DeleteAuthority
+	IssueCertificate
+	GetCertificate
+	ListCertificates
+	RevokeCertificate
+	GetCRL
+
+	// Identities.
+	CreateUser
+	GetUser
+	ListUsers
+	DeleteUser
+	PutUserPolicy
+	DeleteUserPolicy
+	CreateAccessKey
+	UpdateAccessKey
+	DeleteAccessKey
+	CreateSession
+	GetCallerIdentity
+
+	// The server itself.
+	ReadAudit
+	ResetServer
+
+	lastAction
+)
+
+var actionNames = [lastAction]string{
+	CreateKey: "key:Create", DescribeKey: "key:Describe", ListKeys: "key:List", EnableKey: "key:Enable",
+	DisableKey: "key:Disable", ScheduleKeyDeletion: "key:ScheduleDeletion", CancelKeyDeletion: "key:CancelDeletion",
+	UpdateKeyDescription: "key:UpdateDescription", CreateAlias: "alias:Create", UpdateAlias: "alias:Update",
+	DeleteAlias: "alias:Delete", ListAliases: "alias:List", PutKeyPolicy: "key:PutPolicy", GetKeyPolicy: "key:GetPolicy",
+	ListKeyPolicies: "key:ListPolicies", TagResource: "key:Tag", UntagResource: "key:Untag", ListResourceTags: "key:ListTags",
+	EnableKeyRotation: "key:EnableRotation", DisableKeyRotation: "key:DisableRotation",
+	GetKeyRotationStatus: "key:GetRotation", RotateKeyOnDemand: "key:Rotate", ListKeyRotations: "key:ListRotations",
+	CreateGrant: "key:CreateGrant",
+	Encrypt:     "key:Encrypt", Decrypt: "key:Decrypt", ReEncryptFrom: "key:ReEncryptFrom", ReEncryptTo: "key:ReEncryptTo",
+	GenerateDataKey: "key:GenerateDataKey", GenerateDataKeyWithoutPlaintext: "key:GenerateDataKeyWithoutPlaintext",
+	GenerateRandom: "random:Generate", Sign: "key:Sign", Verify: "key:Verify", GetPublicKey: "key:GetPublicKey",
+	GenerateMAC: "key:GenerateMAC", VerifyMAC: "key:VerifyMAC",
+	CreateAuthority: "ca:Create", DescribeAuthority: "ca:Describe", ListAuthorities: "ca:List", UpdateAuthority: "ca:Update",
+	DeleteAuthority: "ca:Delete", IssueCertificate: "ca:Issue", GetCertificate: "ca:GetCertificate",
+	ListCertificates: "ca:ListCertificates", RevokeCertificate: "ca:Revoke", GetCRL: "ca:GetCRL",
+	CreateUser: "identity:CreateUser", GetUser: "identity:GetUser", ListUsers: "identity:ListUsers",
+	DeleteUser: "identity:DeleteUser", PutUserPolicy: "identity:PutUserPolicy", DeleteUserPolicy: "identity:DeleteUserPolicy",
+	CreateAccessKey: "identity:CreateAccessKey", UpdateAccessKey: "identity:UpdateAccessKey",
+	DeleteAccessKey: "identity:DeleteAccessKey", CreateSession: "identity:CreateSession",
+	GetCallerIdentity: "identity:GetCaller", ReadAudit: "audit:Read", ResetServer: "server:Reset",
+}
+
+// String returns the action's canonical name, such as "key:Sign".
+func (a Action) String() string {
+	if a < lastAction {
+		return actionNames[a]
+	}
+	return fmt.Sprintf("action %d", uint8(a))
+}
+
+// Actions returns every action.
+func Actions() []Action {
+	list := make([]Action, 0, lastAction)
+	for a := NoAction + 1; a < lastAction; a++ {
+		list = append(list, a)
+	}
+	return list
+}
+
+// AnyState reports whether the action is allowed on a key in every state:
+// what reads metadata, and what an owner needs to undo a mistake ("Key states
+// of AWS KMS keys", AWS KMS Developer Guide).
+func (a Action) AnyState() bool {
+	switch a {
+	case DescribeKey, GetKeyPolicy, PutKeyPolicy, ListKeyPolicies, ListResourceTags, GetKeyRotationStatus,
+		ListKeyRotations, DeleteAlias, CancelKeyDeletion:
+		return true
+	default:
+		return false
+	}
+}
+
+// ActionSet is a set of actions as bits.
+type ActionSet [(int(lastAction) + 63) / 64]uint64
+
+// Add puts actions into the set.
+func (s *ActionSet) Add(actions ...Action) {
+	for _, a := range actions {
+		s[a/64] |= 1 << (a % 64)
+	}
+}
+
+// Has reports whether the action is in the set.
+func (s *ActionSet) Has(a Action) bool { return a < lastAction && s[a/64]&(1<<(a%64)) != 0 }
+
+// Complement returns all actions that are not in the set.
+func (s *ActionSet) Complement() ActionSet {
+	var out ActionSet
+	for a := NoAction + 1; a < lastAction; a++ {
+		if !s.Has(a) {
+			out.Add(a)
+		}
+	}
+	return out
+}

@@ -1,0 +1,111 @@
+package key
+
+import (
+	"net/netip"
+	"time"
+)
+
+// PrincipalKind says what sort of being a principal is.
+type PrincipalKind string
+
+// The kinds of principals.
+const (
+	Root      PrincipalKind = "root" // the realm itself
+	User      PrincipalKind = "user"
+	Role      PrincipalKind = "role"
+	Session   PrincipalKind = "session" // a role assumed by somebody
+	Service   PrincipalKind = "service" // a part of Holdfast, or a service that a policy names
+	Anonymous PrincipalKind = "anonymous"
+)
+
+// Principal is who acts, in canonical form.
+type Principal struct {
+	Realm RealmID
+	Kind  PrincipalKind
+	// Name is the user's or role's name with its path ("ops/alice"), a
+	// session's "role/session", or the service's name; empty for root.
+	Name string
+}
+
+// String returns "realm:kind:name".
+func (p Principal) String() string { return string(p.Realm) + ":" + string(p.Kind) + ":" + p.Name }
+
+// Caller is a principal that proved who it is, and how.
+type Caller struct {
+	Principal Principal
+	// Credential is the public id of what proved it, such as an access key id.
+	Credential string
+	// UserID is the principal's stable unique id (an AWS AIDA… id, say).
+	UserID string
+	// Method is the proof: "sigv4", "basic", "internal".
+	Method string
+	// MFA reports a second factor in the session.
+	MFA bool
+	// AuthenticatedAt is when a session began; zero for long-lived credentials.
+	AuthenticatedAt time.Time
+	// Tags are the principal's tags, for policy conditions.
+	Tags []Tag
+}
+
+// Call is the envelope of one request to the door: who asks, from where, by
+// which API. A front end makes one for each request.
+type Call struct {
+	Caller Caller
+	// RequestID is given to the caller, to the log and to the audit entry.
+	RequestID string
+	// API and Operation are the front end's own names ("aws.kms", "Encrypt").
+	API, Operation string
+	// Region is where the request is addressed, from the request's own scope.
+	Region    string
+	Source    netip.Addr
+	UserAgent string
+	// Secure reports that the request came over TLS.
+	Secure bool
+	Time   time.Time
+	// DryRun asks for every check and no effect.
+	DryRun bool
+	// Recorded is set by whoever wrote the call's audit entry, so that a
+	// front end knows whether a refusal is still to be recorded.
+	Recorded bool
+}
+
+// ResourceKind says what sort of thing a resource is.
+type ResourceKind string
+
+// The kinds of resources.
+const (
+	KindNone        ResourceKind = "" // the realm at large, for Create and List
+	KindKey         ResourceKind = "key"
+	KindAlias       ResourceKind = "alias"
+	KindAuthority   ResourceKind = "authority"
+	KindCertificate ResourceKind = "certificate"
+	KindUser        ResourceKind = "user"
+	KindServer      ResourceKind = "server"
+)
+
+// Resource is what an action acts on.
+type Resource struct {
+	Kind   ResourceKind
+	Realm  RealmID
+	Region string
+	// ID is the key's or authority's UUID, the alias's or user's name, or
+	// "authority/serial" of a certificate.
+	ID string
+	// Key is the key's metadata when Kind is KindKey, for conditions on it.
+	Key *Key
+}
+
+// String returns "realm/region/kind/id", with empty parts left out.
+func (r Resource) String() string {
+	if r.Kind == KindNone {
+		return ""
+	}
+	s := string(r.Realm) + "/"
+	if r.Region != "" {
+		s += r.Region + "/"
+	}
+	if r.Kind == KindKey {
+		return s + r.ID
+	}
+	return s + string(r.Kind) + "/" + r.ID
+}

@@ -1,0 +1,186 @@
+// Package key holds the values that everything in Holdfast is about: keys,
+// their versions, states and names, who calls, and what a caller may want to
+// do. They are pure values: nothing here does I/O.
+//
+// Start with Key and State; Caller, Action and Resource are what a policy
+// decides on.
+package key
+
+import (
+	"strings"
+	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+)
+
+// RealmID names a tenant. It is 12 digits, so that it serves as the realm's
+// AWS account id as it stands; other APIs map their projects and vaults to it.
+type RealmID string
+
+// DefaultRealm is the realm of a server that was told of no other.
+const DefaultRealm RealmID = "123456789012"
+
+// Valid reports whether the realm id is 12 digits.
+func (r RealmID) Valid() bool {
+	return len(r) == 12 && strings.Trim(string(r), "0123456789") == ""
+}
+
+// ID is a key's canonical id: a random UUID (RFC 9562) in lower case.
+type ID string
+
+// VersionNumber counts a key's versions from 1.
+type VersionNumber uint32
+
+// Name is the full canonical name of a key.
+type Name struct {
+	Realm  RealmID
+	Region string
+	ID     ID
+}
+
+// String returns "realm/region/id".
+func (n Name) String() string { return string(n.Realm) + "/" + n.Region + "/" + string(n.ID) }
+
+// ParseName reads what Name.String wrote.
+func ParseName(s string) (Name, bool) {
+	parts := strings.Split(s, "/")
+	if len(parts) != 3 {
+		return Name{}, false
+	}
+	n := Name{RealmID(parts[0]), parts[1], ID(parts[2])}
+	return n, n.Realm.Valid() && n.Region != "" && n.ID != ""
+}
+
+// Origin says where a key's material came from.
+type Origin string
+
+// The origins.
+const (
+	Generated Origin = "generated" // made by Holdfast or in its engine
+	Imported  Origin = "imported"  // brought by its owner
+	External  Origin = "external"  // made elsewhere and used there
+)
+
+// Protection says what keeps a key's material.
+type Protection string
+
+// The protections.
+const (
+	Software Protection = "software"
+	HSM      Protection = "hsm"
+	Outside  Protection = "external"
+)
+
+// Key is a key's metadata. A *Key is immutable once it is shared: a change
+// makes a new one by Clone.
+type Key struct {
+	Name        Name
+	Spec        alg.Spec
+	Usage       alg.Usage
+	Origin      Origin
+	Protection  Protection
+	Engine      string // the name of the engine that has the material
+	State       State
+	Description string
+	CreatedAt   time.Time
+	// DeleteAt is when a key pending deletion is destroyed, else zero.
+	DeleteAt time.Time
+	// Versions are in order of their numbers; the last one is current.
+	Versions []Version
+	Rotation Rotation
+	Policy   Document
+	Tags     []Tag // sorted by their keys
+	Grants   []Grant
+	// Revision grows by one with each change that is stored.
+	Revision uint64
+}
+
+// Version is one material of a key.
+type Version struct {
+	Number    VersionNumber
+	CreatedAt time.Time
+	// RotatedBy says what made this version: the first one has no cause.
+	RotatedBy RotationCause
+	// MaterialID is the SHA-256 of the material's id in lower-case hex (64
+	// digits). It tells materials of a key apart and reveals nothing of them.
+	MaterialID string
+	// Public is the SubjectPublicKeyInfo in DER (RFC 5280 section 4.1), or
+	// nil for symmetric keys. ML-DSA's is RFC 9881's, secp256k1's is SEC 1's.
+	Public []byte
+}
+
+// RotationCause says why a version was made.
+type RotationCause string
+
+// The causes.
+const (
+	First     RotationCause = ""
+	Automatic RotationCause = "automatic" // by the clock
+	OnDemand  RotationCause = "on-demand" // by a caller
+)
+
+// Rotation is a key's rule for new versions.
+type Rotation struct {
+	Enabled bool
+	// Period is the time between rotations in days.
+	PeriodDays int
+	// Next is when the clock rotates next, zero when it does not.
+	Next time.Time
+	// OnDemandCount counts the rotations that callers asked for.
+	OnDemandCount int
+}
+
+// Document is a policy as its author wrote it.
+type Document struct {
+	Dialect string // which API's policy language, such as "aws"
+	Text    string
+}
+
+// Tag is a label of a key.
+type Tag struct{ Key, Value string }
+
+// Alias is another name of a key within its realm and region.
+type Alias struct {
+	Realm     RealmID
+	Region    string
+	Name      string // with its "alias/" prefix
+	Target    ID
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// Grant lets a principal use a key beside what the key's policy says. Only a
+// service principal of Holdfast itself holds one so far: an authority on its
+// CA key.
+type Grant struct {
+	ID        string
+	Grantee   Principal
+	Actions   []Action
+	CreatedAt time.Time
+}
+
+// Clone returns a deep copy, to change and store.
+func (k *Key) Clone() *Key {
+	c := *k
+	c.Versions = append([]Version(nil), k.Versions...)
+	c.Tags = append([]Tag(nil), k.Tags...)
+	c.Grants = append([]Grant(nil), k.Grants...)
+	return &c
+}
+
+// Current returns the newest version. Every stored key has one.
+func (k *Key) Current() Version { return k.Versions[len(k.Versions)-1] }
+
+// Version returns the version of a number.
+func (k *Key) Version(n VersionNumber) (Version, error) {
+	if n == 0 || int(n) > len(k.Versions) {
+		return Version{}, fault.New(fault.NotFound, "version %d of the key does not exist", n)
+	}
+	return k.Versions[n-1], nil
+}
+
+// Resource returns the key as the object of a policy decision.
+func (k *Key) Resource() Resource {
+	return Resource{Kind: KindKey, Realm: k.Name.Realm, Region: k.Name.Region, ID: string(k.Name.ID), Key: k}
+}

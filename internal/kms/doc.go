@@ -1,0 +1,8 @@
+// Package kms is the door: the only way to a key. Every operation on keys
+// goes through one Service, which authorises it, checks the key's state, acts
+// and records it, in that order and in one place, whatever API it came by.
+//
+// Service's methods are the operations, one file for each group; request.go
+// has what they take and give; ciphertext.go the format of symmetric
+// ciphertexts; record.go the format of stored keys.
+package kms

@@ -1,0 +1,173 @@
+package kms
+
+import (
+	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/key"
+)
+
+// Ref is how a caller names a key: by id, or by alias. Realm and Region are
+// set when the name says them (a full ARN), else they are the call's own.
+type Ref struct {
+	Realm  key.RealmID
+	Region string
+	ID     key.ID // "" when Alias is set
+	Alias  string // with its "alias/" prefix
+}
+
+// CreateKeyRequest asks for a new key.
+type CreateKeyRequest struct {
+	Spec        alg.Spec
+	Usage       alg.Usage // NoUsage where the spec has only one
+	Description string
+	// Policy is nil for the default: the realm's root may do everything, which
+	// lets identity policies decide.
+	Policy *key.Document
+	Tags   []key.Tag
+	// BypassLockout turns off the check that the caller can change the policy
+	// again.
+	BypassLockout bool
+}
+
+// EncryptRequest asks for a ciphertext of at most MaxPlaintext bytes.
+type EncryptRequest struct {
+	Key       Ref
+	Algorithm alg.Algorithm
+	Plaintext []byte
+	// Context is authenticated and not encrypted; its order does not matter.
+	Context []key.Tag
+}
+
+// EncryptResult is a ciphertext. Key is the key that made it.
+type EncryptResult struct {
+	Key        *key.Key
+	Version    key.Version
+	Algorithm  alg.Algorithm
+	Ciphertext []byte
+}
+
+// DecryptRequest asks for the plaintext of a ciphertext.
+type DecryptRequest struct {
+	// Key may be the zero Ref for symmetric ciphertexts, which name their key.
+	Key        Ref
+	Algorithm  alg.Algorithm
+	Ciphertext []byte
+	Context    []key.Tag
+}
+
+// DecryptResult is a plaintext.
+type DecryptResult struct {
+	Key       *key.Key
+	Version   key.Version
+	Algorithm alg.Algorithm
+	Plaintext []byte
+}
+
+// ReEncryptRequest asks for a ciphertext under another key or context,
+// without the plaintext ever leaving.
+type ReEncryptRequest struct {
+	Source      DecryptRequest
+	Destination EncryptRequest // Plaintext is not used
+}
+
+// ReEncryptResult has both ends of a re-encryption.
+type ReEncryptResult struct {
+	Source      DecryptResult // without Plaintext
+	Destination EncryptResult
+}
+
+// DataKeyRequest asks for a random key and its ciphertext.
+type DataKeyRequest struct {
+	Key     Ref
+	Bytes   int // 1 to MaxRandom
+	Context []key.Tag
+	// WithoutPlaintext asks for the ciphertext alone.
+	WithoutPlaintext bool
+}
+
+// DataKeyResult is a data key. Plaintext is nil when it was not asked for.
+type DataKeyResult struct {
+	EncryptResult
+	Plaintext []byte
+}
+
+// SignRequest asks for a signature.
+type SignRequest struct {
+	Key       Ref
+	Algorithm alg.Algorithm
+	Message   engine.Message
+}
+
+// SignResult is a signature: DER for ECDSA, else the scheme's own bytes.
+type SignResult struct {
+	Key       *key.Key
+	Version   key.Version
+	Signature []byte
+}
+
+// VerifyRequest asks whether a signature is right. A wrong one is a
+// fault.BadSignature error, never a false answer.
+type VerifyRequest struct {
+	SignRequest
+	Signature []byte
+}
+
+// MACRequest asks for a message authentication code.
+type MACRequest struct {
+	Key       Ref
+	Algorithm alg.Algorithm
+	Message   []byte
+}
+
+// MACResult is a message authentication code.
+type MACResult struct {
+	Key     *key.Key
+	Version key.Version
+	MAC     []byte
+}
+
+// VerifyMACRequest asks whether a code is right; a wrong one is a
+// fault.BadSignature error.
+type VerifyMACRequest struct {
+	MACRequest
+	MAC []byte
+}
+
+// PublicKeyResult is a key's current public half.
+type PublicKeyResult struct {
+	Key     *key.Key
+	Version key.Version // Public has the SubjectPublicKeyInfo
+}
+
+// Page asks for a part of a listing: at most Limit entries after After.
+type Page struct {
+	After string
+	Limit int
+}
+
+// Limits that hold for every API.
+const (
+	MaxPlaintext   = 4096 // bytes of a plaintext, and of a message to sign
+	MaxCiphertext  = 6144 // bytes
+	MaxRandom      = 1024 // bytes of random or of a data key
+	MaxTags        = 50   // per key
+	MaxDescription = 8192 // characters
+	MaxPolicy      = 32 << 10
+	MinDeletion    = 7  // days
+	MaxDeletion    = 30 // days, and the default
+	MinRotation    = 90 // days
+	MaxRotation    = 2560
+	DefaultRotate  = 365
+	MaxOnDemand    = 25 // rotations that callers may ask of one key
+)
+
+// Rotations is one page of a key's past rotations.
+type Rotations struct {
+	Key      *key.Key
+	Versions []key.Version // every version with a RotationCause
+}
+
+// daysFrom returns the time so many days after t.
+func daysFrom(t time.Time, days int) time.Time { return t.AddDate(0, 0, days) }

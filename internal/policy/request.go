@@ -1,0 +1,80 @@
+// Package policy decides Caller × Action × Resource × Conditions → allow or
+// deny, with the reason. Documents are compiled once to a canonical form and
+// evaluated without allocation. The grammar is that of AWS policy documents;
+// the words in them (action names, principals, condition keys) come from a
+// Vocabulary, which the API that owns the dialect provides.
+//
+// Compile makes a Policy of a document, Decide judges a Request.
+package policy
+
+import (
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/key"
+)
+
+// Request is what is to be judged.
+type Request struct {
+	Call     *key.Call
+	Action   key.Action
+	Resource key.Resource
+	// Attributes may be nil.
+	Attributes *Attributes
+}
+
+// Attributes are facts of one operation that conditions can ask for. A zero
+// field is one that the operation does not have.
+type Attributes struct {
+	// Context is the encryption context, sorted by key.
+	Context   []key.Tag
+	Algorithm alg.Algorithm
+	Form      alg.Form
+	// Spec and Usage are those of a key to be created; of an existing key the
+	// request's Resource tells.
+	Spec  alg.Spec
+	Usage alg.Usage
+	// Alias is the alias by which the request named its key.
+	Alias string
+	// Tags are the tags that the request sets, or removes (values empty).
+	Tags []key.Tag
+	// WaitDays is the waiting period of a deletion, PeriodDays that of a rotation.
+	WaitDays, PeriodDays int
+	// BypassLockout reports that the request turns the lockout check off.
+	BypassLockout bool
+	// DataKeyBits is the size of a data key.
+	DataKeyBits int
+	// ReEncryptSame reports that both ends of a re-encryption are one key.
+	ReEncryptSame *bool
+	// Profile is the certificate profile asked for.
+	Profile string
+}
+
+// Decision is the judgement of a request.
+type Decision struct {
+	Allowed bool
+	// Reason is for the caller when it was denied (a fault.Reason), Why for
+	// the audit log in both cases: the policy and the statement, as in
+	// `key policy statement "Allow signing"`.
+	Reason fault.Reason
+	Why    string
+}
+
+// Input is everything that a decision depends on.
+type Input struct {
+	Request Request
+	// Resource is the resource's own policy, nil where it has none.
+	Resource *Policy
+	// Identity are the policies of the caller.
+	Identity []*Policy
+	// Grants are the resource's grants.
+	Grants []key.Grant
+}
+
+// Kind says what a document is attached to, and so what it may contain.
+type Kind uint8
+
+// The kinds of documents.
+const (
+	ForResource Kind = iota + 1 // has principals
+	ForIdentity                 // has none: it speaks of its owner
+)
