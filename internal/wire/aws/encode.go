@@ -119,3 +119,6 @@ func (e *Encoder) nest(name string, begin, end byte, fill func()) {
 	fill()
 	e.b = append(e.b, end)
 }
+
+// Empty reports whether nothing was added.
+func (e *Encoder) Empty() bool { return len(e.b) <= 1 }
