@@ -33,7 +33,7 @@ type CreateAuthorityRequest struct {
 	// ValidityDays may be 0 for the default.
 	ValidityDays int `json:"validity_days,omitempty"`
 	// PathLength is how many authorities may follow below (RFC 5280 section
-	// 4.2.1.9); absent for no limit.
+	// 4.2.1.9); absent for the default: no limit for a root, 0 below a parent.
 	PathLength *int `json:"path_length,omitempty"`
 }
 
@@ -47,12 +47,19 @@ type Authority struct {
 	Spec      string `json:"spec"`
 	Algorithm string `json:"algorithm"`
 	// Parent is the id of the issuing authority; empty for a root.
-	Parent    string    `json:"parent,omitempty"`
-	Subject   string    `json:"subject"`
+	Parent  string `json:"parent,omitempty"`
+	Subject string `json:"subject"`
+	// Serial is the certificate's serial number in lower-case hex.
+	Serial string `json:"serial"`
+	// State is "active", "expired" or "revoked".
 	State     string    `json:"state"`
 	NotBefore time.Time `json:"not_before"`
 	NotAfter  time.Time `json:"not_after"`
 	CreatedAt time.Time `json:"created_at"`
+	// PathLength is how many authorities may follow below; absent for no limit.
+	PathLength *int `json:"path_length,omitempty"`
+	// CRLNumber is the number of the newest CRL (RFC 5280 section 5.2.3).
+	CRLNumber uint64 `json:"crl_number"`
 	// Certificate is PEM.
 	Certificate string `json:"certificate"`
 	// Chain is PEM: the issuers up to the root, empty for a root.
@@ -111,7 +118,8 @@ type Certificate struct {
 // IssuedCertificate is a new certificate with its issuers.
 type IssuedCertificate struct {
 	Certificate
-	// Chain is PEM: the issuers up to, and with, the root.
+	// Chain is PEM: the issuers without the root, which whoever verifies has
+	// already.
 	Chain string `json:"chain"`
 }
 

@@ -24,9 +24,9 @@ const (
 // The media types of the API.
 const (
 	TypeJSON    = "application/json"
-	TypeProblem = "application/problem+json"           // RFC 9457 section 3
+	TypeProblem = "application/problem+json"          // RFC 9457 section 3
 	TypePEM     = "application/pem-certificate-chain" // RFC 8555 section 9.1
-	TypeCRL     = "application/pkix-crl"               // RFC 2585 section 4.2
+	TypeCRL     = "application/pkix-crl"              // RFC 2585 section 4.2
 )
 
 // MaxBody is the longest request body in bytes: a policy of 32 KiB whose

@@ -97,8 +97,7 @@ type DataKey struct {
 
 // MACRequest asks for the code of a message of at most 4,096 bytes.
 type MACRequest struct {
-	// Algorithm may be empty: each HMAC spec has one.
-	Algorithm string `json:"algorithm,omitempty"`
+	Algorithm string `json:"algorithm"`
 	Message   []byte `json:"message"`
 }
 
