@@ -20,7 +20,7 @@ import (
 // CA key and algorithm: a root, an issuing authority, a certificate of each
 // profile, and both CRLs.
 func TestJudges(t *testing.T) {
-	kinds := 0
+	kinds, pool, throwAways := 0, &keyPool{}, newThrowAways()
 	for _, spec := range specs() {
 		for _, a := range spec.For(alg.SignVerify) {
 			if signatureAlgorithm(a) == x509.UnknownSignatureAlgorithm {
@@ -30,7 +30,11 @@ func TestJudges(t *testing.T) {
 				continue
 			}
 			kinds++
-			t.Run(spec.String()+" "+a.String(), func(t *testing.T) { judge(t, spec, a) })
+			t.Run(spec.String()+" "+a.String(), func(t *testing.T) {
+				f := newFixture(t, "http://pki.example.com")
+				f.keys.pool, f.throwAways = pool, throwAways
+				judge(t, f, spec, a)
+			})
 		}
 	}
 	if kinds == 0 {
@@ -38,8 +42,8 @@ func TestJudges(t *testing.T) {
 	}
 }
 
-func judge(t *testing.T, spec alg.Spec, a alg.Algorithm) {
-	f := newFixture(t, "http://pki.example.com")
+func judge(t *testing.T, f *fixture, spec alg.Spec, a alg.Algorithm) {
+	t.Helper()
 	one := 1
 	root, err := f.CreateAuthority(t.Context(), f.as("admin"), &CreateAuthorityRequest{
 		Name: "root", Key: f.keys.add(t, spec), Algorithm: a, Subject: Subject{CommonName: "Root", Country: "CH"}, PathLen: &one,

@@ -87,7 +87,6 @@ func (s *Service) current(ctx context.Context, id string) (*CRL, error) {
 	if err == nil {
 		return crl, nil
 	}
-	slog.WarnContext(ctx, "CRL not made", slog.String("authority", id), slog.Any("cause", err))
 	if a.crl != nil && now.Before(a.crl.NextUpdate) {
 		return a.crl, nil
 	}
@@ -139,6 +138,7 @@ func (s *Service) renew(ctx context.Context, id string, now time.Time) (*CRL, er
 	})
 	if err != nil {
 		s.failures.Store(id, failure{now, err})
+		slog.WarnContext(ctx, "CRL not made", slog.String("authority", id), slog.Any("cause", err))
 		return nil, err
 	}
 	s.failures.Delete(id)
