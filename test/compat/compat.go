@@ -11,9 +11,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -239,4 +242,23 @@ func Lookup(env []string, name string) string {
 		}
 	}
 	return ""
+}
+
+// Trusting returns a client that trusts the certificates in the file alone.
+func Trusting(file string) (*http.Client, error) {
+	pem, err := os.ReadFile(file) //nolint:gosec // a file of the server under test
+	if err != nil {
+		return nil, fmt.Errorf("reading the certificates to trust: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("no certificate in %s", file)
+	}
+	return &http.Client{
+		Timeout: 30 * time.Second,
+		Transport: &http.Transport{
+			TLSClientConfig:     &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+			MaxIdleConnsPerHost: 16,
+		},
+	}, nil
 }

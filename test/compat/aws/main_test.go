@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
@@ -134,7 +132,7 @@ func (t *target) start(ctx context.Context) error {
 	if got := compat.Lookup(t.server.Env, "AWS_ENDPOINT_URL"); got != t.url {
 		return errors.Join(fmt.Errorf("the env file's AWS_ENDPOINT_URL is %q, the server said %q", got, t.url), t.close())
 	}
-	t.http, err = trusting(compat.Lookup(t.server.Env, "AWS_CA_BUNDLE"))
+	t.http, err = compat.Trusting(compat.Lookup(t.server.Env, "AWS_CA_BUNDLE"))
 	return err
 }
 
@@ -144,22 +142,6 @@ func (t *target) close() error {
 		return nil
 	}
 	return errors.Join(t.server.Stop(), os.RemoveAll(t.dir))
-}
-
-// trusting returns a client that trusts the certificates in the file alone.
-func trusting(file string) (*http.Client, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading AWS_CA_BUNDLE: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("no certificate in %s", file)
-	}
-	return &http.Client{
-		Timeout:   30 * time.Second,
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, MaxIdleConnsPerHost: 16},
-	}, nil
 }
 
 func (t *target) stsOptions(c aws.Credentials) sts.Options {
