@@ -9,6 +9,7 @@ package engine
 import (
 	"context"
 	"crypto"
+	"fmt"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -21,6 +22,9 @@ type Ref struct {
 	ID      key.ID
 	Version key.VersionNumber
 }
+
+// String returns "realm/id/version", for logs and error causes.
+func (r Ref) String() string { return fmt.Sprintf("%s/%s/%d", r.Realm, r.ID, r.Version) }
 
 // Material is what an engine gives to be kept for it.
 type Material struct {

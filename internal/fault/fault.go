@@ -100,6 +100,7 @@ const (
 	DeniedByResourcePolicy // an explicit deny in the resource's own policy
 	DeniedByIdentityPolicy // an explicit deny in a policy of the caller
 	NoResourcePolicyAllows // the resource's policy neither allows nor delegates
+	UnknownKey             // a ciphertext of a key that is not here, or not the caller's to know
 	NoIdentityPolicyAllows // the resource's policy delegates, and no policy of the caller allows
 
 	// With LimitExceeded.

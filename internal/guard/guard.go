@@ -42,6 +42,8 @@ type Visit struct {
 	entry audit.Entry
 	// authorised is set by a decision to allow.
 	authorised bool
+	// within says that an outer visit waits for the log.
+	within bool
 	// committed is set once the entry of a success is durable.
 	committed bool
 }
@@ -50,7 +52,19 @@ type Visit struct {
 // and does its work, and Do records the outcome. The result leaves only when
 // its audit entry is durable.
 func Do[T any](ctx context.Context, g *Guard, call *key.Call, action key.Action, act func(*Visit) (T, error)) (T, error) {
+	return run(ctx, g.enter(call, action), act)
+}
+
+// DoWithin is Do for a step inside another visit of the same request: its
+// entry is queued and not waited for, because the outer visit's entry comes
+// after it in the log and is waited for before anything leaves.
+func DoWithin[T any](ctx context.Context, g *Guard, call *key.Call, action key.Action, act func(*Visit) (T, error)) (T, error) {
 	v := g.enter(call, action)
+	v.within = true
+	return run(ctx, v, act)
+}
+
+func run[T any](ctx context.Context, v *Visit, act func(*Visit) (T, error)) (T, error) {
 	result, err := act(v)
 	if err = v.leave(ctx, err); err != nil {
 		var none T
@@ -101,12 +115,7 @@ type Target struct {
 // PermissionDenied error. The last target asked for is the entry's resource.
 func (v *Visit) Authorize(t Target) error {
 	v.entry.Resource = t.Resource.String()
-	d := policy.Decide(policy.Input{
-		Request: policy.Request{
-			Call: v.Call, Action: t.Action, Resource: t.Resource, Attributes: t.Attributes,
-		},
-		Resource: t.Policy, Identity: v.guard.ids.Policies(&v.Call.Caller), Grants: t.Grants,
-	})
+	d := v.decide(t)
 	v.entry.Why = d.Why
 	if !d.Allowed {
 		v.entry.Decision = audit.Denied
@@ -121,12 +130,26 @@ func (v *Visit) Authorize(t Target) error {
 	return nil
 }
 
-// AllowSelf authorises what every authenticated caller may do about itself.
-func (v *Visit) AllowSelf(r key.Resource) {
+func (v *Visit) decide(t Target) policy.Decision {
+	return policy.Decide(policy.Input{
+		Request: policy.Request{
+			Call: v.Call, Action: t.Action, Resource: t.Resource, Attributes: t.Attributes,
+		},
+		Resource: t.Policy, Identity: v.guard.ids.Policies(&v.Call.Caller), Grants: t.Grants,
+	})
+}
+
+// Permit authorises what no policy has to allow: what every authenticated
+// caller may do about itself, and what a stored rule does by the clock.
+func (v *Visit) Permit(r key.Resource, why string) {
 	v.entry.Resource = r.String()
-	v.entry.Decision, v.entry.Why = audit.Allowed, "every authenticated caller"
+	v.entry.Decision, v.entry.Why = audit.Allowed, why
 	v.authorised = true
 }
+
+// Would reports whether the call would be allowed the target, without any
+// trace in the entry.
+func (v *Visit) Would(t Target) bool { return v.decide(t).Allowed }
 
 // About names the resource in the entry before, or without, a decision on it.
 func (v *Visit) About(r key.Resource) { v.entry.Resource = r.String() }
@@ -189,7 +212,7 @@ func (v *Visit) record(ctx context.Context, err error) error {
 		v.entry.Error = publicText(err)
 	}
 	position, failed := v.guard.log.Enqueue(&v.entry)
-	if failed == nil {
+	if failed == nil && !v.within {
 		failed = v.guard.log.Wait(context.WithoutCancel(ctx), position)
 	}
 	if failed == nil {

@@ -102,8 +102,8 @@ type Version struct {
 	CreatedAt time.Time
 	// RotatedBy says what made this version: the first one has no cause.
 	RotatedBy RotationCause
-	// MaterialID is the SHA-256 of the material's id in lower-case hex (64
-	// digits). It tells materials of a key apart and reveals nothing of them.
+	// MaterialID is 64 random lower-case hex digits. It tells the materials of
+	// a symmetric key apart and reveals nothing of them.
 	MaterialID string
 	// Public is the SubjectPublicKeyInfo in DER (RFC 5280 section 4.1), or
 	// nil for symmetric keys. ML-DSA's is RFC 9881's, secp256k1's is SEC 1's.
@@ -158,6 +158,15 @@ type Grant struct {
 	Grantee   Principal
 	Actions   []Action
 	CreatedAt time.Time
+}
+
+// Misfit is the cause of a refusal that lies in what a key is: it lets a
+// front end spell the key's spec and usage in its API's own words.
+type Misfit struct{ Key *Key }
+
+// Error says what the key is.
+func (m *Misfit) Error() string {
+	return "the key is " + m.Key.Spec.String() + " for " + m.Key.Usage.String()
 }
 
 // Clone returns a deep copy, to change and store.

@@ -1,0 +1,198 @@
+// Package ca is the certificate authority: authorities whose keys are
+// ordinary keys behind the door (package kms), profiles, issuing, revoking
+// and revocation lists. Every certificate is linted before its signature
+// exists (sign.go), recorded before it leaves, and stored.
+//
+// Start with Service. authority.go makes authorities, issue.go certificates;
+// profile.go says what kinds of certificates there are, names.go and csr.go
+// what a request may hold; revoke.go and crl.go are about the end of a
+// certificate. record.go has the formats of what is stored.
+package ca
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/guard"
+	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/store"
+)
+
+// Keys is what authorities need of the door. *kms.Service is it. It has five
+// methods because issuing for a key that Holdfast makes is three of them.
+type Keys interface {
+	// Delegate lets the grantee ("ca/" and the authority's id) sign with the
+	// caller's key from now on.
+	Delegate(ctx context.Context, call *key.Call, ref kms.Ref, grantee string) (*key.Key, error)
+	// DelegatedSigner signs with that key, as the grantee, whoever calls. Each
+	// signature is authorised, checked against the key's state and recorded.
+	DelegatedSigner(ctx context.Context, call *key.Call, grantee string, id key.ID, a alg.Algorithm) (crypto.Signer, error)
+	// CreateKey makes a key as the caller.
+	CreateKey(ctx context.Context, call *key.Call, req *kms.CreateKeyRequest) (*key.Key, error)
+	// CreateAlias names a key as the caller.
+	CreateAlias(ctx context.Context, call *key.Call, name string, target kms.Ref) error
+	// PublicKey returns a key's public half as the caller.
+	PublicKey(ctx context.Context, call *key.Call, ref kms.Ref) (*kms.PublicKeyResult, error)
+}
+
+// Config says what a Service works with. All fields but PublicURL and Now are
+// needed.
+type Config struct {
+	Keys  Keys
+	Guard *guard.Guard
+	Store store.Store
+	// PublicURL is where everybody reaches front/pki, such as
+	// "http://pki.example.com": certificates name their issuer's CRL and
+	// certificate under it. Empty leaves these names out.
+	PublicURL string
+	// Now is the clock, time.Now when nil.
+	Now func() time.Time
+}
+
+// Service is the certificate authority. All methods may be called at the same
+// time.
+type Service struct {
+	keys       Keys
+	guard      *guard.Guard
+	store      store.Store
+	publicURL  string
+	now        func() time.Time
+	lints      *linter
+	throwAways *throwAways
+	profiles   map[string]*Profile
+
+	mu      sync.Mutex // held while live is replaced
+	live    atomic.Pointer[snapshot]
+	rebuild  keyedMutex // one CRL of an authority is made at a time
+	failures sync.Map   // of authority id to failure: the last attempt at a CRL
+}
+
+// snapshot is all authorities at one time. It is never changed.
+type snapshot struct {
+	byID   map[string]*authority
+	byName map[string]*authority // by realm, "/" and name
+}
+
+// authority is an Authority ready for use. It is never changed.
+type authority struct {
+	Authority
+	cert *x509.Certificate
+	// due is when the next CRL is to be made: halfway through the current
+	// one's time, or the time of a revocation that it lacks.
+	due time.Time
+	// revocations counts the authority's revocations, so that a CRL under way
+	// knows whether another one happened meanwhile.
+	revocations uint64
+	crl         *CRL // nil before the first one
+}
+
+// New loads the authorities and returns the Service.
+func New(ctx context.Context, c Config) (*Service, error) {
+	s := &Service{
+		keys: c.Keys, guard: c.Guard, store: c.Store, publicURL: strings.TrimSuffix(c.PublicURL, "/"), now: c.Now,
+		lints: newLinter(), throwAways: newThrowAways(), profiles: map[string]*Profile{},
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	for _, p := range Profiles() {
+		s.profiles[p.Name] = &p
+	}
+	snap, err := load(ctx, c.Store)
+	if err != nil {
+		return nil, fmt.Errorf("loading authorities: %w", err)
+	}
+	s.live.Store(snap)
+	return s, nil
+}
+
+// publish makes an authority, or a new state of it, visible.
+func (s *Service) publish(a *authority) {
+	old := s.live.Load()
+	next := &snapshot{byID: maps.Clone(old.byID), byName: maps.Clone(old.byName)}
+	next.add(a)
+	s.live.Store(next)
+}
+
+func (n *snapshot) add(a *authority) {
+	n.byID[a.ID] = a
+	n.byName[nameKey(a.Realm, a.Name)] = a
+}
+
+func nameKey(realm key.RealmID, name string) string { return string(realm) + "/" + name }
+
+// find returns the authority of the call's realm that has the id or name.
+func (s *Service) find(call *key.Call, idOrName string) (*authority, error) {
+	snap, realm := s.live.Load(), call.Caller.Principal.Realm
+	if a, ok := snap.byID[idOrName]; ok && a.Realm == realm {
+		return a, nil
+	}
+	if a, ok := snap.byName[nameKey(realm, idOrName)]; ok {
+		return a, nil
+	}
+	return nil, &fault.Error{
+		Kind: fault.NotFound, Resource: resource(realm, call.Region, key.KindAuthority, idOrName).String(),
+		Public: "the authority does not exist",
+	}
+}
+
+func resource(realm key.RealmID, region string, kind key.ResourceKind, id string) key.Resource {
+	return key.Resource{Kind: kind, Realm: realm, Region: region, ID: id}
+}
+
+// resource returns the authority as the object of a decision.
+func (a *authority) resource() key.Resource {
+	return resource(a.Realm, a.Region, key.KindAuthority, a.ID)
+}
+
+// certificate returns one of the authority's certificates as the object of a
+// decision.
+func (a *authority) certificate(serial string) key.Resource {
+	return resource(a.Realm, a.Region, key.KindCertificate, certificateID(a.ID, serial))
+}
+
+// grantee is the name of an authority as the holder of a grant.
+func grantee(id string) string { return "ca/" + id }
+
+// newID returns the id of a new authority.
+func newID() (string, error) {
+	id, err := uuid.NewRandom()
+	if err != nil {
+		return "", fmt.Errorf("making an id: %w", err)
+	}
+	return id.String(), nil
+}
+
+// keyedMutex is a mutex for each of many names.
+type keyedMutex struct {
+	mu    sync.Mutex // guards locks
+	locks map[string]*sync.Mutex
+}
+
+// lock locks a name and returns how to unlock it.
+func (k *keyedMutex) lock(name string) (unlock func()) {
+	k.mu.Lock()
+	if k.locks == nil {
+		k.locks = map[string]*sync.Mutex{}
+	}
+	l, ok := k.locks[name]
+	if !ok {
+		l = &sync.Mutex{}
+		k.locks[name] = l
+	}
+	k.mu.Unlock()
+	l.Lock()
+	return l.Unlock
+}

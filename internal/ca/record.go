@@ -1,0 +1,215 @@
+package ca
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/store"
+)
+
+// recordVersion is the version of the bodies below. A reader refuses others.
+const recordVersion = 1
+
+// crlSuffix, after an authority's id, is the id of the row with its CRL.
+const crlSuffix = "/crl"
+
+// authorityRecord is the body of an authority's row in store.Authorities. Its
+// columns are the realm and the time when the next CRL is due.
+type authorityRecord struct {
+	V           int         `json:"v"`
+	Name        string      `json:"name"`
+	Realm       key.RealmID `json:"realm"`
+	Region      string      `json:"region"`
+	Key         key.ID      `json:"key"`
+	Spec        string      `json:"spec"`
+	Algorithm   string      `json:"algorithm"`
+	Parent      string      `json:"parent,omitempty"`
+	State       State       `json:"state"`
+	Certificate []byte      `json:"certificate"`
+	Chain       [][]byte    `json:"chain,omitempty"`
+	CreatedAt   time.Time   `json:"created_at"`
+	CRLNumber   uint64      `json:"crl_number"`
+	CRLDue      time.Time   `json:"crl_due"`
+	Revocations uint64      `json:"revocations"`
+}
+
+// crlRecord is the body of a CRL's row in store.Authorities, whose id is the
+// authority's and "/crl", and whose columns are empty. The CRL has a row of
+// its own because a revocation rewrites the authority's, and must cost the
+// same however long the list is.
+type crlRecord struct {
+	V          int       `json:"v"`
+	DER        []byte    `json:"der"`
+	Number     uint64    `json:"number"`
+	ThisUpdate time.Time `json:"this_update"`
+	NextUpdate time.Time `json:"next_update"`
+	Seen       uint64    `json:"revocations"`
+}
+
+// certificateRecord is the body of a row in store.Certificates, whose id is
+// "authority id/serial in hex". Its columns are the authority's id, the time
+// of expiry, and, once it is revoked, "authority id/time of revocation":
+// the prefix makes one authority's revocations one range of the index.
+type certificateRecord struct {
+	V         int        `json:"v"`
+	DER       []byte     `json:"der"`
+	Subject   string     `json:"subject"`
+	Names     []string   `json:"names,omitempty"`
+	Profile   string     `json:"profile"`
+	Key       key.ID     `json:"key,omitempty"`
+	Requester string     `json:"requester"`
+	IssuedAt  time.Time  `json:"issued_at"`
+	NotBefore time.Time  `json:"not_before"`
+	NotAfter  time.Time  `json:"not_after"`
+	RevokedAt *time.Time `json:"revoked_at,omitempty"`
+	Reason    Reason     `json:"reason,omitempty"`
+}
+
+// decode reads a record's body.
+func decode[T any](row store.Row, version func(*T) int) (*T, error) {
+	var r T
+	if err := json.Unmarshal(row.Body, &r); err != nil {
+		return nil, fmt.Errorf("record %s: %w", row.ID, err)
+	}
+	if v := version(&r); v != recordVersion {
+		return nil, fmt.Errorf("record %s has version %d; this program knows version %d", row.ID, v, recordVersion)
+	}
+	return &r, nil
+}
+
+// row returns the authority's row.
+func (a *authority) row() (store.Row, error) {
+	body, err := json.Marshal(authorityRecord{
+		V: recordVersion, Name: a.Name, Realm: a.Realm, Region: a.Region, Key: a.Key, Spec: a.Spec.String(),
+		Algorithm: a.Algorithm.String(), Parent: a.Parent, State: a.State, Certificate: a.Certificate, Chain: a.Chain,
+		CreatedAt: a.CreatedAt, CRLNumber: a.CRLNumber, CRLDue: a.due, Revocations: a.revocations,
+	})
+	return store.Row{
+		ID: a.ID, Columns: []string{string(a.Realm), a.due.UTC().Format(store.TimeFormat)}, Body: body,
+	}, err
+}
+
+// readAuthority returns the authority of a row, without its CRL.
+func readAuthority(row store.Row) (*authority, error) {
+	r, err := decode(row, func(r *authorityRecord) int { return r.V })
+	if err != nil {
+		return nil, err
+	}
+	cert, err := x509.ParseCertificate(r.Certificate)
+	if err != nil {
+		return nil, fmt.Errorf("certificate of authority %s: %w", row.ID, err)
+	}
+	a := &authority{
+		Authority: Authority{
+			ID: row.ID, Name: r.Name, Realm: r.Realm, Region: r.Region, Key: r.Key, Spec: alg.ParseSpec(r.Spec),
+			Algorithm: alg.ParseAlgorithm(r.Algorithm), Parent: r.Parent, State: r.State, Certificate: r.Certificate,
+			Chain: r.Chain, CreatedAt: r.CreatedAt, CRLNumber: r.CRLNumber,
+		},
+		cert: cert, due: r.CRLDue, revocations: r.Revocations,
+	}
+	a.describe()
+	return a, nil
+}
+
+// row returns the CRL's row.
+func (c *CRL) row(authority string) (store.Row, error) {
+	body, err := json.Marshal(crlRecord{
+		V: recordVersion, DER: c.DER, Number: c.Number, ThisUpdate: c.ThisUpdate, NextUpdate: c.NextUpdate, Seen: c.seen,
+	})
+	return store.Row{ID: authority + crlSuffix, Columns: []string{"", ""}, Body: body}, err
+}
+
+// load reads all authorities and their CRLs.
+func load(ctx context.Context, s store.Store) (*snapshot, error) {
+	snap := &snapshot{byID: map[string]*authority{}, byName: map[string]*authority{}}
+	crls := map[string]*CRL{}
+	err := s.View(ctx, func(r store.Reader) error {
+		for row, err := range r.Scan(store.Authorities, store.Query{}) {
+			if err != nil {
+				return err
+			}
+			if id, ok := strings.CutSuffix(row.ID, crlSuffix); ok {
+				c, err := decode(row, func(r *crlRecord) int { return r.V })
+				if err != nil {
+					return err
+				}
+				crls[id] = &CRL{DER: c.DER, Number: c.Number, ThisUpdate: c.ThisUpdate, NextUpdate: c.NextUpdate, seen: c.Seen}
+				continue
+			}
+			a, err := readAuthority(row)
+			if err != nil {
+				return err
+			}
+			snap.add(a)
+		}
+		return nil
+	})
+	for id, crl := range crls {
+		if a := snap.byID[id]; a != nil {
+			a.crl = crl
+		}
+	}
+	return snap, err
+}
+
+// certificateID returns the id of a certificate's row.
+func certificateID(authority, serial string) string { return authority + "/" + serial }
+
+// row returns the certificate's row.
+func (c *Certificate) row() (store.Row, error) {
+	r := certificateRecord{
+		V: recordVersion, DER: c.DER, Subject: c.Subject, Names: c.Names, Profile: c.Profile, Requester: c.Requester,
+		IssuedAt: c.IssuedAt, NotBefore: c.NotBefore, NotAfter: c.NotAfter, RevokedAt: c.RevokedAt, Reason: c.Reason,
+	}
+	if c.Key != nil {
+		r.Key = *c.Key
+	}
+	revoked := ""
+	if c.RevokedAt != nil {
+		revoked = revokedColumn(c.Authority, *c.RevokedAt)
+	}
+	body, err := json.Marshal(r)
+	return store.Row{
+		ID:      certificateID(c.Authority, c.Serial),
+		Columns: []string{c.Authority, c.NotAfter.UTC().Format(store.TimeFormat), revoked},
+		Body:    body,
+	}, err
+}
+
+func revokedColumn(authority string, at time.Time) string {
+	return authority + "/" + at.UTC().Format(store.TimeFormat)
+}
+
+// readCertificate returns the certificate of a row.
+func readCertificate(row store.Row) (*Certificate, error) {
+	r, err := decode(row, func(r *certificateRecord) int { return r.V })
+	if err != nil {
+		return nil, err
+	}
+	authority, serial, _ := strings.Cut(row.ID, "/")
+	c := &Certificate{
+		Authority: authority, Serial: serial, DER: r.DER, Subject: r.Subject, Names: r.Names, Profile: r.Profile,
+		Requester: r.Requester, IssuedAt: r.IssuedAt, NotBefore: r.NotBefore, NotAfter: r.NotAfter,
+		RevokedAt: r.RevokedAt, Reason: r.Reason,
+	}
+	if r.Key != "" {
+		c.Key = &r.Key
+	}
+	return c, nil
+}
+
+// names returns the certificate's names as text, for listings and searches.
+func (n *Names) texts() []string {
+	list := slices.Clone(n.DNS)
+	for _, ip := range n.IPs {
+		list = append(list, ip.String())
+	}
+	return append(append(list, n.URIs...), n.Emails...)
+}

@@ -1,0 +1,248 @@
+package native
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/netip"
+	"reflect"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/holdfast-kms/holdfast/internal/ca"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/identity"
+	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/kms"
+	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
+)
+
+// API is the front end's name in the audit log and in metrics.
+const API = "holdfast"
+
+// DefaultRegion is the region of requests that name none.
+const DefaultRegion = "us-east-1"
+
+// DefaultTimeout bounds a request that the caller does not bound itself.
+const DefaultTimeout = 30 * time.Second
+
+// maxUserAgent is how much of a User-Agent goes to the audit log, in bytes.
+const maxUserAgent = 256
+
+// Audit reads the audit log for callers who may.
+type Audit interface {
+	// Audit authorises key.ReadAudit for the call and returns the entries that
+	// the filter wants, in the order of the log: at most f.Limit, which is
+	// positive. Next is the position after which the next page begins, empty
+	// at the end of the log.
+	Audit(ctx context.Context, call *key.Call, f wire.AuditFilter) (*wire.AuditList, error)
+}
+
+// Config is what the front end stands on. Every field is required unless it
+// says otherwise.
+type Config struct {
+	Keys        *kms.Service
+	Directory   *identity.Directory
+	Identities  *identity.Admin
+	Authorities *ca.Service
+	Audit       Audit
+	// Version is what the version operation tells.
+	Version wire.ServerVersion
+	// Region is of requests that name none; empty means DefaultRegion.
+	Region string
+	// Timeout bounds each request; 0 means DefaultTimeout.
+	Timeout time.Duration
+	// Observe, when it is set, is told of every answered request: code is "ok"
+	// or the failure's kind.
+	Observe func(api, operation, code string, elapsed time.Duration)
+}
+
+// Front is the native API as an http.Handler for requests under wire.Prefix.
+type Front struct {
+	Config
+	mux *http.ServeMux
+}
+
+// New returns the native API.
+func New(c Config) *Front {
+	if c.Region == "" {
+		c.Region = DefaultRegion
+	}
+	if c.Timeout == 0 {
+		c.Timeout = DefaultTimeout
+	}
+	if c.Observe == nil {
+		c.Observe = func(string, string, string, time.Duration) {}
+	}
+	f := &Front{Config: c, mux: http.NewServeMux()}
+	for _, op := range operations() {
+		f.mux.HandleFunc(op.method+" "+wire.Prefix+op.path, func(w http.ResponseWriter, r *http.Request) {
+			f.serve(w, r, &op)
+		})
+	}
+	return f
+}
+
+// ServeHTTP serves one request.
+func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if _, pattern := f.mux.Handler(r); pattern != "" {
+		f.mux.ServeHTTP(w, r)
+		return
+	}
+	start, id := time.Now(), uuid.NewString()
+	err := f.unrouted(w, r)
+	f.Observe(API, "unknown", wire.KindName(fault.KindOf(err)), time.Since(start))
+	writeProblem(w, id, err)
+}
+
+// unrouted says what is wrong with a request that no operation takes.
+func (f *Front) unrouted(w http.ResponseWriter, r *http.Request) error {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		try := r.Clone(r.Context())
+		try.Method = method
+		if _, pattern := f.mux.Handler(try); pattern != "" {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) == 0 {
+		return fault.New(fault.NotFound, "no operation has this path")
+	}
+	w.Header()["Allow"] = allowed
+	return fault.New(fault.Unsupported, "the path does not take the method %s", r.Method)
+}
+
+// request is one request on its way to a handler.
+type request struct {
+	call *key.Call
+	http *http.Request
+}
+
+// endpoint serves an operation, and says of which shapes its bodies are.
+type endpoint struct {
+	request, response reflect.Type
+	// media is the response's media type.
+	media string
+	serve func(ctx context.Context, f *Front, r *request) (body []byte, err error)
+}
+
+// handle makes an endpoint of a handler: it decodes the request's body and
+// encodes the result.
+func handle[Req, Resp any](do func(*Front, context.Context, *request, *Req) (*Resp, error)) endpoint {
+	e := endpoint{request: reflect.TypeFor[Req](), response: reflect.TypeFor[Resp](), media: wire.TypeJSON}
+	e.serve = func(ctx context.Context, f *Front, r *request) ([]byte, error) {
+		var req Req
+		if err := decode(r.http, &req); err != nil {
+			return nil, err
+		}
+		resp, err := do(f, ctx, r, &req)
+		if err != nil || e.response == reflect.TypeFor[wire.None]() {
+			return nil, err
+		}
+		return json.Marshal(resp)
+	}
+	return e
+}
+
+// download makes an endpoint of a handler whose result is no JSON.
+func download(media string, do func(*Front, context.Context, *request) ([]byte, error)) endpoint {
+	return endpoint{
+		request: reflect.TypeFor[wire.None](), response: reflect.TypeFor[[]byte](), media: media,
+		serve: func(ctx context.Context, f *Front, r *request) ([]byte, error) { return do(f, ctx, r) },
+	}
+}
+
+// decode reads the body of a request. A request of the shape None has none.
+func decode(r *http.Request, v any) error {
+	data, err := io.ReadAll(io.LimitReader(r.Body, wire.MaxBody+1))
+	switch {
+	case err != nil:
+		return &fault.Error{Kind: fault.InvalidArgument, Public: "the body could not be read", Err: err}
+	case len(data) > wire.MaxBody:
+		return fault.New(fault.LimitExceeded, "the body is longer than %d bytes", wire.MaxBody)
+	}
+	if _, none := v.(*wire.None); none {
+		if len(bytes.TrimSpace(data)) > 0 {
+			return fault.New(fault.InvalidArgument, "this operation takes no body")
+		}
+		return nil
+	}
+	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != wire.TypeJSON {
+		return fault.New(fault.InvalidArgument, "the body must come as Content-Type: %s", wire.TypeJSON)
+	}
+	return wire.Decode(data, v)
+}
+
+// serve runs one operation: authenticate, decode, act, answer. A failure that
+// the door did not record is recorded here.
+func (f *Front) serve(w http.ResponseWriter, r *http.Request, op *operation) {
+	ctx, cancel := context.WithTimeout(r.Context(), f.Timeout)
+	defer cancel()
+	call := f.callOf(r, op)
+	w.Header().Set(wire.HeaderRequestID, call.RequestID)
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	body, err := f.run(ctx, &request{call: call, http: r}, op)
+	if err != nil {
+		err = f.Keys.Refuse(ctx, call, op.action, err)
+		f.Observe(API, op.name, wire.KindName(fault.KindOf(err)), time.Since(call.Time))
+		logFault(ctx, call, err)
+		writeProblem(w, call.RequestID, err)
+		return
+	}
+	f.Observe(API, op.name, "ok", time.Since(call.Time))
+	if body == nil {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	w.Header().Set("Content-Type", op.media)
+	w.WriteHeader(op.success())
+	_, _ = w.Write(body) // a caller that went away needs no answer
+}
+
+// run authenticates the caller and calls the operation.
+func (f *Front) run(ctx context.Context, r *request, op *operation) ([]byte, error) {
+	if err := f.authenticate(r.http, r.call); err != nil {
+		return nil, err
+	}
+	if err := checkQuery(r.http, op.query); err != nil {
+		return nil, err
+	}
+	return op.serve(ctx, f, r)
+}
+
+// callOf returns the envelope of a request whose caller is not known yet.
+func (f *Front) callOf(r *http.Request, op *operation) *key.Call {
+	call := &key.Call{
+		RequestID: uuid.NewString(), API: API, Operation: op.name, Region: f.Region,
+		UserAgent: r.UserAgent(), Secure: r.TLS != nil, Time: time.Now(),
+	}
+	if region := r.Header.Get(wire.HeaderRegion); region != "" {
+		call.Region = region
+	}
+	if len(call.UserAgent) > maxUserAgent {
+		call.UserAgent = call.UserAgent[:maxUserAgent]
+	}
+	if source, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		call.Source = source.Addr().Unmap()
+	}
+	return call
+}
+
+// logFault writes to the log what the caller is not told.
+func logFault(ctx context.Context, call *key.Call, err error) {
+	if fault.KindOf(err) != fault.Internal {
+		return
+	}
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	slog.ErrorContext(ctx, "request failed", slog.String("api", API), slog.String("operation", call.Operation),
+		slog.String("request", call.RequestID), slog.Any("cause", err))
+}

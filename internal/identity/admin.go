@@ -1,0 +1,269 @@
+package identity
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/guard"
+	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/store"
+)
+
+// Limits of users (IAM and AWS STS quotas, IAM User Guide).
+const (
+	MaxUserName   = 64      // characters
+	MaxAccessKeys = 2       // per user, so that one can replace the other
+	MaxPolicies   = 10      // per user
+	MaxPolicy     = 6 << 10 // bytes of a policy document
+)
+
+// Admin changes the directory on behalf of callers. All methods may be called
+// at the same time.
+type Admin struct {
+	directory *Directory
+	guard     *guard.Guard
+}
+
+// NewAdmin returns what changes a directory, judged and recorded by g.
+func NewAdmin(d *Directory, g *guard.Guard) *Admin { return &Admin{d, g} }
+
+// NewAccessKey is an access key with its secret, which is shown this once.
+type NewAccessKey struct {
+	AccessKey
+	Secret string
+}
+
+// NewSession is a temporary credential, which is shown this once.
+type NewSession struct {
+	ID, Secret, Token string
+	Expires           time.Time
+}
+
+// Page asks for a part of a listing: at most Limit entries after After.
+type Page struct {
+	After string
+	Limit int
+}
+
+// CallerIdentity returns who the caller is. Everybody may ask.
+func (a *Admin) CallerIdentity(ctx context.Context, call *key.Call) (key.Caller, error) {
+	return guard.Do(ctx, a.guard, call, key.GetCallerIdentity, func(v *guard.Visit) (key.Caller, error) {
+		v.Permit(key.Resource{}, "every authenticated caller")
+		return call.Caller, nil
+	})
+}
+
+// CreateSession returns a temporary credential of the caller, who must not be
+// in a session already. Its policies are those of its user, as they are then.
+func (a *Admin) CreateSession(ctx context.Context, call *key.Call, length time.Duration) (*NewSession, error) {
+	return guard.Do(ctx, a.guard, call, key.CreateSession, func(v *guard.Visit) (*NewSession, error) {
+		v.Permit(userResource(call.Caller.Principal.Realm, call.Caller.Principal.Name), "every caller about itself")
+		if !call.Caller.AuthenticatedAt.IsZero() {
+			return nil, fault.New(fault.PermissionDenied, "a session cannot make another session")
+		}
+		if length < MinSession || length > MaxSession {
+			return nil, fault.New(fault.InvalidArgument, "a session lasts from %s to %s", MinSession, MaxSession)
+		}
+		session, err := a.directory.newSession(&call.Caller, length)
+		if err == nil {
+			v.Note("session", session.ID)
+		}
+		return session, err
+	})
+}
+
+// User returns a user of the caller's realm.
+func (a *Admin) User(ctx context.Context, call *key.Call, name string) (*User, error) {
+	return guard.Do(ctx, a.guard, call, key.GetUser, func(v *guard.Visit) (*User, error) {
+		if err := v.Authorize(target(call, key.GetUser, name)); err != nil {
+			return nil, err
+		}
+		return a.find(call, name)
+	})
+}
+
+// ListUsers returns a page of the caller's realm's users by name, and the
+// After of the next one.
+func (a *Admin) ListUsers(ctx context.Context, call *key.Call, page Page) ([]*User, string, error) {
+	type result struct {
+		users []*User
+		next  string
+	}
+	r, err := guard.Do(ctx, a.guard, call, key.ListUsers, func(v *guard.Visit) (r result, err error) {
+		if err := v.Authorize(target(call, key.ListUsers, "")); err != nil {
+			return r, err
+		}
+		for _, u := range a.directory.current.Load().users {
+			if u.Realm == call.Caller.Principal.Realm && u.Name > page.After {
+				r.users = append(r.users, u)
+			}
+		}
+		slices.SortFunc(r.users, func(x, y *User) int { return strings.Compare(x.Name, y.Name) })
+		if page.Limit > 0 && len(r.users) > page.Limit {
+			r.users = r.users[:page.Limit]
+			r.next = r.users[page.Limit-1].Name
+		}
+		return r, nil
+	})
+	return r.users, r.next, err
+}
+
+// CreateUser adds a user without policies, who may do nothing yet.
+func (a *Admin) CreateUser(ctx context.Context, call *key.Call, name string) (*User, error) {
+	return guard.Do(ctx, a.guard, call, key.CreateUser, func(v *guard.Visit) (*User, error) {
+		if err := v.Authorize(target(call, key.CreateUser, name)); err != nil {
+			return nil, err
+		}
+		if err := checkName(name); err != nil {
+			return nil, err
+		}
+		a.directory.mu.Lock()
+		defer a.directory.mu.Unlock()
+		if _, err := a.find(call, name); err == nil {
+			return nil, fault.New(fault.AlreadyExists, "user %s exists", name)
+		}
+		u := &User{
+			Realm: call.Caller.Principal.Realm, Name: name, ID: newIdentifier(userPrefix),
+			CreatedAt: a.directory.now().UTC(), Policies: map[string]key.Document{},
+		}
+		return u, a.storeUser(ctx, v, u)
+	})
+}
+
+// DeleteUser removes a user with its policies and access keys.
+func (a *Admin) DeleteUser(ctx context.Context, call *key.Call, name string) error {
+	_, err := a.changeUser(ctx, call, key.DeleteUser, name, func(v *guard.Visit, u *User) error {
+		return v.Commit(ctx, func() error {
+			err := a.directory.store.Update(ctx, func(tx store.Tx) error {
+				for _, k := range u.AccessKeys {
+					if err := tx.Delete(store.AccessKeys, k.ID); err != nil {
+						return err
+					}
+				}
+				return tx.Delete(store.Users, userRow(u.Realm, u.Name))
+			})
+			if err != nil {
+				return err
+			}
+			next := a.directory.current.Load().clone()
+			for _, k := range u.AccessKeys {
+				delete(next.keys, k.ID)
+			}
+			delete(next.users, userRow(u.Realm, u.Name))
+			delete(next.policies, userRow(u.Realm, u.Name))
+			a.directory.current.Store(next)
+			return nil
+		})
+	})
+	return err
+}
+
+// PutUserPolicy attaches a policy to a user, or replaces the one of that name.
+func (a *Admin) PutUserPolicy(ctx context.Context, call *key.Call, user, policyName string, doc key.Document) error {
+	_, err := a.changeUser(ctx, call, key.PutUserPolicy, user, func(v *guard.Visit, u *User) error {
+		v.Note("policy", policyName)
+		if err := checkName(policyName); err != nil {
+			return err
+		}
+		if len(doc.Text) > MaxPolicy {
+			return fault.Because(fault.LimitExceeded, fault.PolicyTooLong, "a user's policy has at most %d bytes", MaxPolicy)
+		}
+		if _, err := a.directory.compile(doc); err != nil {
+			return err
+		}
+		u.Policies[policyName] = doc
+		if len(u.Policies) > MaxPolicies {
+			return fault.New(fault.LimitExceeded, "a user has at most %d policies", MaxPolicies)
+		}
+		return a.storeUser(ctx, v, u)
+	})
+	return err
+}
+
+// DeleteUserPolicy takes a policy from a user.
+func (a *Admin) DeleteUserPolicy(ctx context.Context, call *key.Call, user, policyName string) error {
+	_, err := a.changeUser(ctx, call, key.DeleteUserPolicy, user, func(v *guard.Visit, u *User) error {
+		v.Note("policy", policyName)
+		if _, ok := u.Policies[policyName]; !ok {
+			return fault.New(fault.NotFound, "user %s has no policy %s", user, policyName)
+		}
+		delete(u.Policies, policyName)
+		return a.storeUser(ctx, v, u)
+	})
+	return err
+}
+
+// changeUser authorises an action on a user and runs change, under the lock,
+// with a copy of the user.
+func (a *Admin) changeUser(
+	ctx context.Context, call *key.Call, action key.Action, name string, change func(*guard.Visit, *User) error,
+) (*User, error) {
+	return guard.Do(ctx, a.guard, call, action, func(v *guard.Visit) (*User, error) {
+		if err := v.Authorize(target(call, action, name)); err != nil {
+			return nil, err
+		}
+		a.directory.mu.Lock()
+		defer a.directory.mu.Unlock()
+		u, err := a.find(call, name)
+		if err != nil {
+			return nil, err
+		}
+		changed := *u
+		changed.Policies = maps.Clone(u.Policies)
+		return &changed, change(v, &changed)
+	})
+}
+
+// storeUser records and stores a user and makes it visible. The lock is held.
+func (a *Admin) storeUser(ctx context.Context, v *guard.Visit, u *User) error {
+	row, err := rowOfUser(u)
+	if err != nil {
+		return err
+	}
+	next := a.directory.current.Load().clone()
+	if err := next.setUser(u, a.directory.compile); err != nil {
+		return err
+	}
+	return v.Commit(ctx, func() error {
+		err := a.directory.store.Update(ctx, func(tx store.Tx) error { return tx.Put(store.Users, row) })
+		if err == nil {
+			a.directory.current.Store(next)
+		}
+		return err
+	})
+}
+
+func (a *Admin) find(call *key.Call, name string) (*User, error) {
+	u, ok := a.directory.current.Load().users[userRow(call.Caller.Principal.Realm, name)]
+	if !ok {
+		return nil, &fault.Error{
+			Kind: fault.NotFound, Resource: userResource(call.Caller.Principal.Realm, name).String(),
+			Public: "user " + name + " does not exist",
+		}
+	}
+	return u, nil
+}
+
+func userResource(realm key.RealmID, name string) key.Resource {
+	return key.Resource{Kind: key.KindUser, Realm: realm, ID: name}
+}
+
+func target(call *key.Call, action key.Action, name string) guard.Target {
+	return guard.Target{Action: action, Resource: userResource(call.Caller.Principal.Realm, name)}
+}
+
+// checkName refuses names of users and policies that IAM would: 1 to 64
+// letters, digits and +=,.@_- .
+func checkName(name string) error {
+	bad := func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("+=,.@_-", r))
+	}
+	if name == "" || len(name) > MaxUserName || strings.ContainsFunc(name, bad) {
+		return fault.New(fault.InvalidArgument, "a name has 1 to %d letters, digits and +=,.@_- characters", MaxUserName)
+	}
+	return nil
+}

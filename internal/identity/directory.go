@@ -1,0 +1,227 @@
+// Package identity knows who can be a Caller: the realms' roots, users with
+// access keys and policies, and temporary sessions of theirs. It proves;
+// package policy decides.
+//
+// Directory answers whoever authenticates a request, from memory. Admin
+// changes it, as authorised and recorded as everything else. record.go has
+// the stored formats.
+package identity
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/policy"
+	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/store"
+)
+
+// User is a person or program with policies of its own.
+type User struct {
+	Realm     key.RealmID
+	Name      string
+	ID        string // stable and unique: "AIDA" and 16 letters and digits
+	CreatedAt time.Time
+	Policies  map[string]key.Document
+	// AccessKeys are in order of their creation.
+	AccessKeys []AccessKey
+}
+
+// AccessKey is the public half of a long-lived credential.
+type AccessKey struct {
+	ID        string
+	User      string // "" for the realm's root
+	Active    bool
+	CreatedAt time.Time
+}
+
+// Secret is the secret half of a credential. It redacts itself.
+type Secret struct{ text string }
+
+const redacted = "[secret]"
+
+// Reveal returns the secret, to prove or to hand out once.
+func (s Secret) Reveal() string { return s.text }
+
+// String returns a placeholder.
+func (s Secret) String() string { return redacted }
+
+// GoString returns a placeholder.
+func (s Secret) GoString() string { return redacted }
+
+// MarshalText returns a placeholder.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// Credential is what a caller proves to have. A *Credential is immutable, and
+// stays the same pointer until the credential changes, so that it can be the
+// key of a cache.
+type Credential struct {
+	ID     string
+	Secret Secret
+	// Caller is whom the credential proves, without the Method.
+	Caller key.Caller
+	// Expires is when a session ends; zero for access keys.
+	Expires time.Time
+}
+
+// state is everything that proving and deciding need: immutable, replaced whole.
+type state struct {
+	users    map[string]*User            // by userRow
+	policies map[string][]*policy.Policy // by userRow
+	keys     map[string]*accessKey       // by id
+}
+
+type accessKey struct {
+	credential *Credential
+	active     bool
+}
+
+// Directory is the memory of who there is. All methods may be called at the
+// same time.
+type Directory struct {
+	root    *seal.Root
+	store   store.Store
+	compile func(key.Document) (*policy.Policy, error)
+	now     func() time.Time
+
+	current atomic.Pointer[state]
+	// sessions has parsed session tokens by their hash, and is emptied when it
+	// is full.
+	sessions sessionCache
+
+	mu sync.Mutex // serialises changes of current and of the store behind it
+}
+
+// Config is what a Directory stands on. Every field is required, but Now.
+type Config struct {
+	Root  *seal.Root
+	Store store.Store
+	// Compile turns an identity policy into its canonical form.
+	Compile func(key.Document) (*policy.Policy, error)
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Open loads the directory from the store.
+func Open(ctx context.Context, c Config) (*Directory, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	d := &Directory{root: c.Root, store: c.Store, compile: c.Compile, now: c.Now}
+	d.sessions.parsed = map[[sha256.Size]byte]*Credential{}
+	s := &state{users: map[string]*User{}, policies: map[string][]*policy.Policy{}, keys: map[string]*accessKey{}}
+	err := c.Store.View(ctx, func(r store.Reader) error {
+		if err := d.loadUsers(r, s); err != nil {
+			return fmt.Errorf("loading users: %w", err)
+		}
+		if err := d.loadAccessKeys(r, s); err != nil {
+			return fmt.Errorf("loading access keys: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.current.Store(s)
+	return d, nil
+}
+
+func (d *Directory) loadUsers(r store.Reader, s *state) error {
+	for row, err := range r.Scan(store.Users, store.Query{}) {
+		if err != nil {
+			return err
+		}
+		u, err := userOf(row)
+		if err != nil {
+			return err
+		}
+		if err := s.setUser(u, d.compile); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Directory) loadAccessKeys(r store.Reader, s *state) error {
+	for row, err := range r.Scan(store.AccessKeys, store.Query{}) {
+		if err != nil {
+			return err
+		}
+		realm, k, secret, err := d.accessKeyOf(row)
+		if err != nil {
+			return err
+		}
+		s.setAccessKey(realm, k, secret)
+	}
+	return nil
+}
+
+// setUser puts a user into a state that is not shared yet.
+func (s *state) setUser(u *User, compile func(key.Document) (*policy.Policy, error)) error {
+	var compiled []*policy.Policy
+	for name, doc := range u.Policies {
+		p, err := compile(doc)
+		if err != nil {
+			return fmt.Errorf("compiling policy %q of user %s: %w", name, u.Name, err)
+		}
+		compiled = append(compiled, p)
+	}
+	row := userRow(u.Realm, u.Name)
+	s.users[row], s.policies[row] = u, compiled
+	return nil
+}
+
+// setAccessKey puts an access key into a state that is not shared yet.
+func (s *state) setAccessKey(realm key.RealmID, k AccessKey, secret Secret) {
+	caller := key.Caller{Principal: key.Principal{Realm: realm, Kind: key.Root}, Credential: k.ID, UserID: string(realm)}
+	row := userRow(realm, k.User)
+	if u, ok := s.users[row]; ok {
+		caller.Principal.Kind, caller.Principal.Name, caller.UserID = key.User, u.Name, u.ID
+		changed := *u
+		changed.AccessKeys = withAccessKey(u.AccessKeys, k)
+		s.users[row] = &changed
+	}
+	s.keys[k.ID] = &accessKey{&Credential{ID: k.ID, Secret: secret, Caller: caller}, k.Active}
+}
+
+// clone returns a copy of the state to change.
+func (s *state) clone() *state {
+	return &state{maps.Clone(s.users), maps.Clone(s.policies), maps.Clone(s.keys)}
+}
+
+// Credential returns the credential of an access key id, for the proof. An
+// unknown or disabled one is an Unauthenticated error.
+func (d *Directory) Credential(id string) (*Credential, error) {
+	k, ok := d.current.Load().keys[id]
+	if !ok {
+		return nil, fault.Because(fault.Unauthenticated, fault.UnknownCredential, "the access key is not known")
+	}
+	if !k.active {
+		return nil, fault.Because(fault.Unauthenticated, fault.DisabledCredential, "the access key is disabled")
+	}
+	return k.credential, nil
+}
+
+// Policies returns the compiled policies of a caller (guard.Identities).
+func (d *Directory) Policies(c *key.Caller) []*policy.Policy {
+	if c.Principal.Kind != key.User {
+		return nil
+	}
+	return d.current.Load().policies[userRow(c.Principal.Realm, c.Principal.Name)]
+}
+
+// Empty reports whether nobody has a credential yet.
+func (d *Directory) Empty() bool { return len(d.current.Load().keys) == 0 }
+
+// Knows reports whether an access key id is in use.
+func (d *Directory) Knows(id string) bool {
+	_, ok := d.current.Load().keys[id]
+	return ok
+}

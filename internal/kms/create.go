@@ -1,0 +1,217 @@
+package kms
+
+import (
+	"context"
+	"unicode/utf8"
+
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/guard"
+	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/policy"
+	"github.com/holdfast-kms/holdfast/internal/store"
+)
+
+// CreateKey makes a key with new material in the caller's realm and the
+// request's region. The key is enabled at once.
+func (s *Service) CreateKey(ctx context.Context, call *key.Call, req *CreateKeyRequest) (*key.Key, error) {
+	return guard.Do(ctx, s.guard, call, key.CreateKey, func(v *guard.Visit) (*key.Key, error) {
+		k, err := s.newKey(call, req)
+		if k != nil {
+			v.Note("spec", k.Spec.String())
+			v.Note("usage", k.Usage.String())
+		}
+		if denied := s.admitCreation(v, req); denied != nil {
+			return nil, denied
+		}
+		if err != nil {
+			return nil, err
+		}
+		compiled, err := s.checkPolicy(v, k, k.Policy, req.BypassLockout)
+		if err != nil {
+			return nil, err
+		}
+		if err := dry(call); err != nil {
+			return nil, err
+		}
+		v.About(k.Resource())
+		if err := s.make(ctx, v, k, compiled); err != nil {
+			return nil, err
+		}
+		return k, nil
+	})
+}
+
+// admitCreation asks whether the caller may make such a key; tags need their
+// own permission.
+func (s *Service) admitCreation(v *guard.Visit, req *CreateKeyRequest) error {
+	attributes := &policy.Attributes{
+		Spec: req.Spec, Usage: req.Usage, Tags: req.Tags, BypassLockout: req.BypassLockout,
+	}
+	if len(req.Tags) > 0 {
+		if err := v.Authorize(s.realmTarget(v.Call, key.TagResource, attributes)); err != nil {
+			return err
+		}
+	}
+	return v.Authorize(s.realmTarget(v.Call, key.CreateKey, attributes))
+}
+
+// newKey checks a request and returns the key it asks for, without material.
+func (s *Service) newKey(call *key.Call, req *CreateKeyRequest) (*key.Key, error) {
+	usage, err := usageOf(req.Spec, req.Usage)
+	if err != nil {
+		return nil, err
+	}
+	if !s.engine.Supports(req.Spec, usage) {
+		return nil, fault.New(fault.Unsupported, "engine %s does not make keys of spec %s", s.engine.Name(), req.Spec)
+	}
+	if err := checkDescription(req.Description); err != nil {
+		return nil, err
+	}
+	tags, err := mergeTags(nil, req.Tags)
+	if err != nil {
+		return nil, err
+	}
+	k := &key.Key{
+		Name: key.Name{Realm: call.Caller.Principal.Realm, Region: call.Region, ID: randomID()},
+		Spec: req.Spec, Usage: usage, Origin: key.Generated, Protection: key.Software, Engine: s.engine.Name(),
+		State: key.Creating, Description: req.Description, CreatedAt: s.now().UTC(), Tags: tags, Revision: 1,
+		Policy: s.defaultPolicy(call.Caller.Principal.Realm),
+	}
+	if req.Policy != nil {
+		k.Policy = *req.Policy
+	}
+	return k, nil
+}
+
+// usageOf returns the usage of a new key: the one asked for, or encryption,
+// which alone needs no asking and only for symmetric keys.
+func usageOf(spec alg.Spec, usage alg.Usage) (alg.Usage, error) {
+	if spec == alg.NoSpec {
+		return 0, fault.New(fault.InvalidArgument, "a key needs a spec")
+	}
+	if usage == alg.NoUsage {
+		if spec != alg.AES256 {
+			return 0, fault.Because(fault.InvalidArgument, fault.UsageRequired, "a key of spec %s needs a usage", spec)
+		}
+		usage = alg.EncryptDecrypt
+	}
+	if !spec.Allows(usage) {
+		return 0, fault.Because(fault.InvalidArgument, fault.IncompatibleUsage, "usage %s does not go with spec %s", usage, spec)
+	}
+	return usage, nil
+}
+
+func checkDescription(text string) error {
+	if utf8.RuneCountInString(text) > MaxDescription {
+		return fault.New(fault.InvalidArgument, "the description has more than %d characters", MaxDescription)
+	}
+	return nil
+}
+
+// make gives a new key its first material and stores both.
+func (s *Service) make(ctx context.Context, v *guard.Visit, k *key.Key, p *policy.Policy) error {
+	material, err := s.addVersion(ctx, k, key.First)
+	if err != nil {
+		return err
+	}
+	if k.State, err = k.State.Next(key.Made); err != nil {
+		return err
+	}
+	row, err := keyRow(k)
+	if err != nil {
+		return err
+	}
+	return v.Commit(ctx, func() error {
+		err := s.store.Update(ctx, func(tx store.Tx) error {
+			if err := tx.Insert(store.Keys, row); err != nil {
+				return err
+			}
+			return insertMaterial(tx, k, material)
+		})
+		if err == nil {
+			s.memory.put(newEntry(k, p, nil))
+		}
+		return err
+	})
+}
+
+// addVersion makes new material and adds its version to the key.
+func (s *Service) addVersion(ctx context.Context, k *key.Key, cause key.RotationCause) (engine.Material, error) {
+	n := key.VersionNumber(len(k.Versions) + 1) //nolint:gosec // rotations are limited and periods are days
+	material, err := s.engine.Generate(ctx, refOf(k, n), k.Spec)
+	if err != nil {
+		return engine.Material{}, err
+	}
+	k.Versions = append(k.Versions, key.Version{
+		Number: n, CreatedAt: s.now().UTC(), RotatedBy: cause, MaterialID: randomMaterialID(), Public: material.Public,
+	})
+	return material, nil
+}
+
+// insertMaterial stores the material of a key's newest version.
+func insertMaterial(tx store.Tx, k *key.Key, m engine.Material) error {
+	return tx.Insert(store.Materials, store.Row{
+		ID: materialID(k.Name.ID, k.Current().Number), Columns: []string{string(k.Name.ID)}, Body: m.Wrapped,
+	})
+}
+
+// DescribeKey returns a key's metadata.
+func (s *Service) DescribeKey(ctx context.Context, call *key.Call, ref Ref) (*key.Key, error) {
+	return s.read(ctx, call, ref, key.DescribeKey)
+}
+
+// read authorises an action that only reads metadata.
+func (s *Service) read(ctx context.Context, call *key.Call, ref Ref, action key.Action) (*key.Key, error) {
+	return guard.Do(ctx, s.guard, call, action, func(v *guard.Visit) (*key.Key, error) {
+		e, err := s.resolve(call, ref)
+		if err != nil {
+			return nil, err
+		}
+		if err := v.Authorize(e.target(action, &policy.Attributes{Alias: ref.Alias})); err != nil {
+			return nil, err
+		}
+		return e.key, nil
+	})
+}
+
+// ListKeys returns the ids of the caller's keys in the request's region, in
+// their order, and where the next page begins ("" at the end).
+func (s *Service) ListKeys(ctx context.Context, call *key.Call, page Page) ([]key.ID, string, error) {
+	type result struct {
+		ids  []key.ID
+		next string
+	}
+	r, err := guard.Do(ctx, s.guard, call, key.ListKeys, func(v *guard.Visit) (r result, err error) {
+		if err := v.Authorize(s.realmTarget(call, key.ListKeys, nil)); err != nil {
+			return r, err
+		}
+		rows, next, err := s.page(ctx, store.Keys, "scope", scopeOf(call.Caller.Principal.Realm, call.Region), page)
+		for _, row := range rows {
+			r.ids = append(r.ids, key.ID(row.ID))
+		}
+		r.next = next
+		return r, err
+	})
+	return r.ids, r.next, err
+}
+
+// page returns the rows of a table with a value in a column, and the After of
+// the next page.
+func (s *Service) page(ctx context.Context, t *store.Table, column, value string, p Page) (rows []store.Row, next string, err error) {
+	err = s.store.View(ctx, func(r store.Reader) error {
+		for row, err := range r.Scan(t, store.Query{Column: column, Equal: value, After: p.After, Limit: p.Limit + 1}) {
+			if err != nil {
+				return err
+			}
+			rows = append(rows, row)
+		}
+		return nil
+	})
+	if err == nil && len(rows) > p.Limit {
+		rows = rows[:p.Limit]
+		next = rows[p.Limit-1].ID
+	}
+	return rows, next, err
+}

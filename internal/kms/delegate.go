@@ -1,0 +1,109 @@
+package kms
+
+import (
+	"context"
+	"crypto"
+	"io"
+	"slices"
+
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/guard"
+	"github.com/holdfast-kms/holdfast/internal/key"
+)
+
+// delegated is what a part of Holdfast that works with a key may do with it.
+var delegated = []key.Action{key.Sign, key.GetPublicKey}
+
+// delegate returns the principal of a part of Holdfast, such as an authority.
+func delegate(realm key.RealmID, grantee string) key.Principal {
+	return key.Principal{Realm: realm, Kind: key.Service, Name: grantee}
+}
+
+// Delegate lets a part of Holdfast (an authority, "ca/<id>") sign with a key.
+// The caller needs Sign and CreateGrant on the key. The grant is stored with
+// the key, and is there once however often it is asked for.
+func (s *Service) Delegate(ctx context.Context, call *key.Call, ref Ref, grantee string) (*key.Key, error) {
+	return guard.Do(ctx, s.guard, call, key.CreateGrant, func(v *guard.Visit) (*key.Key, error) {
+		e, err := s.admit(v, &use{ref: ref, action: key.Sign, usage: alg.SignVerify})
+		if err != nil {
+			return nil, err
+		}
+		v.Note("grantee", grantee)
+		to := delegate(e.key.Name.Realm, grantee)
+		return s.alter(ctx, v, e.key.Name, &change{
+			ref: ref, action: key.CreateGrant, inUse: true,
+			edit: func(_ *guard.Visit, k *key.Key) error {
+				if !slices.ContainsFunc(k.Grants, func(g key.Grant) bool { return g.Grantee == to }) {
+					k.Grants = append(k.Grants, key.Grant{
+						ID: string(randomID()), Grantee: to, Actions: delegated, CreatedAt: s.now().UTC(),
+					})
+				}
+				return nil
+			},
+		})
+	})
+}
+
+// DelegatedSigner returns a signer for a key that was delegated to the
+// grantee. Each signature is authorised by the grant, needs an enabled key,
+// and has an audit entry of its own within the call that it serves: the
+// call's own entry follows it in the log, and no signature may leave before
+// that one is durable. The signer belongs to the call.
+func (s *Service) DelegatedSigner(
+	ctx context.Context, call *key.Call, grantee string, id key.ID, a alg.Algorithm,
+) (crypto.Signer, error) {
+	e, ok := s.memory.get(id)
+	if !ok {
+		return nil, fault.New(fault.NotFound, "key %s does not exist", id)
+	}
+	name := e.key.Name
+	public, err := s.public(e, e.key.Current())
+	if err != nil {
+		return nil, err
+	}
+	inner := *call
+	inner.Caller = key.Caller{Principal: delegate(name.Realm, grantee), Method: "internal"}
+	inner.API, inner.Operation, inner.Region, inner.Recorded = "holdfast", "Sign", name.Region, false
+	return &delegatedSigner{ctx: ctx, service: s, call: &inner, name: name, algorithm: a, public: public.Key()}, nil
+}
+
+// delegatedSigner is a crypto.Signer, whose Sign has no context: it keeps
+// that of the call it belongs to.
+type delegatedSigner struct {
+	ctx       context.Context //nolint:containedctx // crypto.Signer has no place for it
+	service   *Service
+	call      *key.Call
+	name      key.Name
+	algorithm alg.Algorithm
+	public    crypto.PublicKey
+}
+
+// Public returns the public half of the key's current version.
+func (d *delegatedSigner) Public() crypto.PublicKey { return d.public }
+
+// Sign signs a digest, or the message itself where opts names no hash. The
+// algorithm is the signer's own.
+func (d *delegatedSigner) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	m := engine.Message{Form: alg.Digest, Bytes: digest}
+	if opts.HashFunc() == 0 {
+		m.Form = alg.Raw
+	}
+	return guard.DoWithin(d.ctx, d.service.guard, d.call, key.Sign, func(v *guard.Visit) ([]byte, error) {
+		e, err := d.service.find(d.name)
+		if err != nil {
+			return nil, err
+		}
+		u := &use{action: key.Sign, usage: alg.SignVerify, algorithm: d.algorithm}
+		if err := d.service.admitEntry(v, e, u); err != nil {
+			return nil, err
+		}
+		noteUse(v, e, d.algorithm, e.key.Current().Number)
+		k, err := d.service.current(d.ctx, e)
+		if err != nil {
+			return nil, err
+		}
+		return engine.Sign(k.Signer, d.algorithm, m)
+	})
+}

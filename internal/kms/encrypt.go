@@ -1,0 +1,258 @@
+package kms
+
+import (
+	"context"
+
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/guard"
+	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/policy"
+)
+
+// Encrypt encrypts up to MaxPlaintext bytes: under a symmetric key to a
+// ciphertext that names the key, or to an RSA key's public half.
+func (s *Service) Encrypt(ctx context.Context, call *key.Call, req *EncryptRequest) (*EncryptResult, error) {
+	return guard.Do(ctx, s.guard, call, key.Encrypt, func(v *guard.Visit) (*EncryptResult, error) {
+		noteContext(v, req.Context)
+		e, err := s.admit(v, &use{
+			ref: req.Key, action: key.Encrypt, usage: alg.EncryptDecrypt, algorithm: req.Algorithm,
+			attributes: policy.Attributes{Context: req.Context},
+		})
+		if err != nil {
+			return nil, err
+		}
+		if err := checkLength("plaintext", req.Plaintext, MaxPlaintext); err != nil {
+			return nil, err
+		}
+		if err := dry(call); err != nil {
+			return nil, err
+		}
+		result := &EncryptResult{Key: e.key, Version: e.key.Current(), Algorithm: req.Algorithm}
+		noteUse(v, e, req.Algorithm, result.Version.Number)
+		result.Ciphertext, err = s.encrypt(ctx, e, req.Algorithm, req.Plaintext, req.Context)
+		return result, err
+	})
+}
+
+// encrypt encrypts under the current version of a key that was admitted.
+func (s *Service) encrypt(ctx context.Context, e *entry, a alg.Algorithm, plaintext []byte, pairs []key.Tag) ([]byte, error) {
+	if a == alg.AESGCM {
+		return s.seal(ctx, e, plaintext, pairs)
+	}
+	if len(pairs) > 0 {
+		return nil, fault.New(fault.InvalidArgument, "an encryption context goes only with symmetric keys")
+	}
+	if limit := e.key.Spec.MaxPlaintext(a); len(plaintext) > limit {
+		return nil, e.at(fault.Because(fault.InvalidArgument, fault.MessageTooLong,
+			"%s with a key of spec %s encrypts at most %d bytes", a, e.key.Spec, limit))
+	}
+	public, err := s.public(e, e.key.Current())
+	if err != nil {
+		return nil, err
+	}
+	return public.Encrypt(a, plaintext)
+}
+
+// seal makes a symmetric ciphertext, in the format described in ciphertext.go.
+func (s *Service) seal(ctx context.Context, e *entry, plaintext []byte, pairs []key.Tag) ([]byte, error) {
+	n := e.key.Current().Number
+	k, err := s.open(ctx, e, n)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]byte, 0, headerSize+len(plaintext)+k.AEAD.Overhead())
+	out, err = header{id: e.key.Name.ID, version: n}.append(out)
+	if err != nil {
+		return nil, err
+	}
+	associated := scratches.Get().(*scratch)
+	defer scratches.Put(associated)
+	associated.b, err = appendContext(append(associated.b[:0], out...), pairs)
+	if err != nil {
+		return nil, err
+	}
+	return k.AEAD.Seal(out, plaintext, associated.b)
+}
+
+// Decrypt returns the plaintext of a ciphertext. A symmetric ciphertext names
+// its key; a Key in the request must then be the same.
+func (s *Service) Decrypt(ctx context.Context, call *key.Call, req *DecryptRequest) (*DecryptResult, error) {
+	return guard.Do(ctx, s.guard, call, key.Decrypt, func(v *guard.Visit) (*DecryptResult, error) {
+		return s.decrypt(ctx, v, req, key.Decrypt, policy.Attributes{})
+	})
+}
+
+// decrypt authorises the action, which is Decrypt or ReEncryptFrom, and
+// decrypts.
+func (s *Service) decrypt(
+	ctx context.Context, v *guard.Visit, req *DecryptRequest, action key.Action, attributes policy.Attributes,
+) (*DecryptResult, error) {
+	noteContext(v, req.Context)
+	e, n, payload, err := s.source(v.Call, req)
+	if err != nil {
+		return nil, err
+	}
+	attributes.Context = req.Context
+	u := &use{
+		ref: req.Key, action: action, usage: alg.EncryptDecrypt, algorithm: req.Algorithm, attributes: attributes,
+	}
+	if err := s.admitEntry(v, e, u); err != nil {
+		return nil, err
+	}
+	noteUse(v, e, req.Algorithm, n)
+	version, err := e.key.Version(n)
+	if err != nil {
+		return nil, fault.New(fault.BadCiphertext, "the ciphertext names a version that the key does not have")
+	}
+	if action == key.Decrypt {
+		if err := dry(v.Call); err != nil {
+			return nil, err
+		}
+	}
+	k, err := s.open(ctx, e, n)
+	if err != nil {
+		return nil, err
+	}
+	result := &DecryptResult{Key: e.key, Version: version, Algorithm: req.Algorithm}
+	if req.Algorithm == alg.AESGCM {
+		result.Plaintext, err = unseal(k, req.Ciphertext[:headerSize], payload, req.Context)
+	} else {
+		result.Plaintext, err = engine.Decrypt(k.Decrypter, req.Algorithm, req.Ciphertext)
+	}
+	return result, err
+}
+
+// source finds the key and version that a ciphertext was made with, and the
+// part of it that the engine made.
+func (s *Service) source(call *key.Call, req *DecryptRequest) (*entry, key.VersionNumber, []byte, error) {
+	named := req.Key != Ref{}
+	if req.Algorithm != alg.AESGCM {
+		if !named {
+			return nil, 0, nil, fault.New(fault.InvalidArgument, "a key id is required to decrypt with %s", req.Algorithm)
+		}
+		e, err := s.resolve(call, req.Key)
+		if err != nil {
+			return nil, 0, nil, err
+		}
+		return e, e.key.Current().Number, req.Ciphertext, nil
+	}
+	h, payload, err := parseHeader(req.Ciphertext)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	if !named {
+		e, ok := s.memory.get(h.id)
+		if !ok || e.key.Name.Region != call.Region {
+			return nil, 0, nil, fault.Because(fault.PermissionDenied, fault.UnknownKey,
+				"the ciphertext refers to a key that does not exist, does not exist in this region, or that the caller may not use")
+		}
+		return e, h.version, payload, nil
+	}
+	e, err := s.resolve(call, req.Key)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	if e.key.Name.ID != h.id {
+		return nil, 0, nil, e.at(fault.Because(fault.InvalidArgument, fault.IncorrectKey,
+			"the ciphertext was made with another key"))
+	}
+	return e, h.version, payload, nil
+}
+
+// unseal opens the engine's part of a symmetric ciphertext.
+func unseal(k *engine.Key, head, payload []byte, pairs []key.Tag) ([]byte, error) {
+	associated := scratches.Get().(*scratch)
+	defer scratches.Put(associated)
+	var err error
+	associated.b, err = appendContext(append(associated.b[:0], head...), pairs)
+	if err != nil {
+		return nil, err
+	}
+	return k.AEAD.Open(make([]byte, 0, len(payload)), payload, associated.b)
+}
+
+// ReEncrypt decrypts and encrypts again in one step; the plaintext stays
+// here. The caller needs ReEncryptFrom on the source and ReEncryptTo on the
+// destination.
+func (s *Service) ReEncrypt(ctx context.Context, call *key.Call, req *ReEncryptRequest) (*ReEncryptResult, error) {
+	return guard.Do(ctx, s.guard, call, key.ReEncryptFrom, func(v *guard.Visit) (*ReEncryptResult, error) {
+		to, err := s.resolve(call, req.Destination.Key)
+		if err != nil {
+			return nil, err
+		}
+		same := false
+		if from, _, _, err := s.source(call, &req.Source); err == nil {
+			same = from.key.Name == to.key.Name
+			v.Note("source", from.key.Name.String())
+		}
+		source, err := s.decrypt(ctx, v, &req.Source, key.ReEncryptFrom, policy.Attributes{ReEncryptSame: &same})
+		if err != nil {
+			return nil, err
+		}
+		defer clear(source.Plaintext)
+		noteContext(v, req.Destination.Context)
+		err = s.admitEntry(v, to, &use{
+			ref: req.Destination.Key, action: key.ReEncryptTo, usage: alg.EncryptDecrypt,
+			algorithm:  req.Destination.Algorithm,
+			attributes: policy.Attributes{Context: req.Destination.Context, ReEncryptSame: &same},
+		})
+		if err != nil {
+			return nil, err
+		}
+		if err := dry(call); err != nil {
+			return nil, err
+		}
+		result := &ReEncryptResult{
+			Source:      DecryptResult{Key: source.Key, Version: source.Version, Algorithm: source.Algorithm},
+			Destination: EncryptResult{Key: to.key, Version: to.key.Current(), Algorithm: req.Destination.Algorithm},
+		}
+		result.Destination.Ciphertext, err = s.encrypt(
+			ctx, to, req.Destination.Algorithm, source.Plaintext, req.Destination.Context)
+		return result, err
+	})
+}
+
+// GenerateDataKey returns random bytes and their ciphertext under a symmetric
+// key, so that a caller can encrypt data of any size itself.
+func (s *Service) GenerateDataKey(ctx context.Context, call *key.Call, req *DataKeyRequest) (*DataKeyResult, error) {
+	action := key.GenerateDataKey
+	if req.WithoutPlaintext {
+		action = key.GenerateDataKeyWithoutPlaintext
+	}
+	return guard.Do(ctx, s.guard, call, action, func(v *guard.Visit) (*DataKeyResult, error) {
+		noteContext(v, req.Context)
+		e, err := s.admit(v, &use{
+			ref: req.Key, action: action, usage: alg.EncryptDecrypt, algorithm: alg.AESGCM,
+			attributes: policy.Attributes{Context: req.Context, DataKeyBits: req.Bytes * 8},
+		})
+		if err != nil {
+			return nil, err
+		}
+		if req.Bytes < 1 || req.Bytes > MaxRandom {
+			return nil, fault.New(fault.InvalidArgument, "a data key must have 1 to %d bytes", MaxRandom)
+		}
+		if err := dry(call); err != nil {
+			return nil, err
+		}
+		v.NoteInt("bytes", req.Bytes)
+		noteUse(v, e, alg.AESGCM, e.key.Current().Number)
+		plaintext := make([]byte, req.Bytes)
+		if err := s.engine.Random(ctx, plaintext); err != nil {
+			return nil, err
+		}
+		result := &DataKeyResult{EncryptResult: EncryptResult{
+			Key: e.key, Version: e.key.Current(), Algorithm: alg.AESGCM,
+		}}
+		if result.Ciphertext, err = s.seal(ctx, e, plaintext, req.Context); err != nil {
+			return nil, err
+		}
+		if req.WithoutPlaintext {
+			clear(plaintext)
+		} else {
+			result.Plaintext = plaintext
+		}
+		return result, nil
+	})
+}

@@ -1,0 +1,130 @@
+package kms
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/guard"
+	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/policy"
+	"github.com/holdfast-kms/holdfast/internal/store"
+)
+
+// EnableRotation has the clock give a symmetric key new material every so
+// many days (MinRotation to MaxRotation; 0 keeps the key's period, at first
+// DefaultRotate). Old material keeps decrypting; the key's id stays.
+func (s *Service) EnableRotation(ctx context.Context, call *key.Call, ref Ref, days int) error {
+	_, err := s.change(ctx, call, &change{
+		ref: ref, action: key.EnableKeyRotation, attributes: policy.Attributes{PeriodDays: days}, inUse: true,
+		edit: func(v *guard.Visit, k *key.Key) error {
+			if err := rotates(k); err != nil {
+				return err
+			}
+			if days == 0 {
+				days = periodOf(k)
+			}
+			if days < MinRotation || days > MaxRotation {
+				return fault.New(fault.InvalidArgument, "the rotation period must be %d to %d days", MinRotation, MaxRotation)
+			}
+			v.NoteInt("days", days)
+			if k.Rotation.Enabled && k.Rotation.PeriodDays == days {
+				return nil
+			}
+			k.Rotation.Enabled, k.Rotation.PeriodDays = true, days
+			k.Rotation.Next = daysFrom(s.now().UTC(), days)
+			return nil
+		},
+	})
+	return err
+}
+
+// DisableRotation stops the rotation by the clock.
+func (s *Service) DisableRotation(ctx context.Context, call *key.Call, ref Ref) error {
+	_, err := s.change(ctx, call, &change{
+		ref: ref, action: key.DisableKeyRotation, inUse: true,
+		edit: func(_ *guard.Visit, k *key.Key) error {
+			if err := rotates(k); err != nil {
+				return err
+			}
+			k.Rotation.Enabled, k.Rotation.Next = false, time.Time{}
+			return nil
+		},
+	})
+	return err
+}
+
+// RotationStatus returns a key with its rotation rule.
+func (s *Service) RotationStatus(ctx context.Context, call *key.Call, ref Ref) (*key.Key, error) {
+	return s.read(ctx, call, ref, key.GetKeyRotationStatus)
+}
+
+// RotateOnDemand gives a symmetric key new material now, at most MaxOnDemand
+// times in its life. The rotation by the clock goes on as planned.
+func (s *Service) RotateOnDemand(ctx context.Context, call *key.Call, ref Ref) (*key.Key, error) {
+	var material engine.Material
+	return s.change(ctx, call, &change{
+		ref: ref, action: key.RotateKeyOnDemand, inUse: true,
+		edit: func(v *guard.Visit, k *key.Key) (err error) {
+			if err := rotates(k); err != nil {
+				return err
+			}
+			if k.Rotation.OnDemandCount >= MaxOnDemand {
+				return fault.Because(fault.LimitExceeded, fault.TooManyRotations,
+					"the key was rotated on demand %d times, which is the limit", MaxOnDemand)
+			}
+			if err := dry(call); err != nil {
+				return err
+			}
+			k.Rotation.OnDemandCount++
+			material, err = s.addVersion(ctx, k, key.OnDemand)
+			v.NoteInt("version", len(k.Versions))
+			return err
+		},
+		also: func(tx store.Tx, k *key.Key) error { return insertMaterial(tx, k, material) },
+	})
+}
+
+// ListRotations returns a key and a page of the versions that rotations made,
+// oldest first. After is a version number in decimal.
+func (s *Service) ListRotations(ctx context.Context, call *key.Call, ref Ref, page Page) (*key.Key, []key.Version, string, error) {
+	k, err := s.read(ctx, call, ref, key.ListKeyRotations)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	if err := rotates(k); err != nil {
+		return nil, nil, "", err
+	}
+	from := 1
+	if page.After != "" {
+		if from, err = strconv.Atoi(page.After); err != nil || from < 1 || from > len(k.Versions) {
+			return nil, nil, "", fault.Because(fault.InvalidArgument, fault.MalformedMarker, "not a marker of this listing")
+		}
+	}
+	rotated := k.Versions[from:]
+	if len(rotated) <= page.Limit {
+		return k, rotated, "", nil
+	}
+	return k, rotated[:page.Limit], strconv.Itoa(from + page.Limit), nil
+}
+
+// rotates refuses keys that get no new material: only symmetric encryption
+// keys do.
+func rotates(k *key.Key) error {
+	if k.Spec == alg.AES256 && k.Origin == key.Generated {
+		return nil
+	}
+	return &fault.Error{
+		Kind: fault.Unsupported, Resource: k.Name.String(), Public: "a key of spec " + k.Spec.String() + " does not rotate",
+	}
+}
+
+func periodOf(k *key.Key) int {
+	if k.Rotation.PeriodDays != 0 {
+		return k.Rotation.PeriodDays
+	}
+	return DefaultRotate
+}

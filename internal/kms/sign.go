@@ -1,0 +1,139 @@
+package kms
+
+import (
+	"context"
+	"crypto/subtle"
+
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/guard"
+	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/policy"
+)
+
+// Sign signs a message or digest with the current version of a key.
+func (s *Service) Sign(ctx context.Context, call *key.Call, req *SignRequest) (*SignResult, error) {
+	return guard.Do(ctx, s.guard, call, key.Sign, func(v *guard.Visit) (*SignResult, error) {
+		e, err := s.admitMessage(v, key.Sign, req)
+		if err != nil {
+			return nil, err
+		}
+		k, err := s.current(ctx, e)
+		if err != nil {
+			return nil, err
+		}
+		result := &SignResult{Key: e.key, Version: e.key.Current()}
+		result.Signature, err = engine.Sign(k.Signer, req.Algorithm, req.Message)
+		return result, err
+	})
+}
+
+// Verify returns nil for a right signature, and a BadSignature error for a
+// wrong one. Signatures of every version of the key are right.
+func (s *Service) Verify(ctx context.Context, call *key.Call, req *VerifyRequest) (*key.Key, error) {
+	return guard.Do(ctx, s.guard, call, key.Verify, func(v *guard.Visit) (*key.Key, error) {
+		e, err := s.admitMessage(v, key.Verify, &req.SignRequest)
+		if err != nil {
+			return nil, err
+		}
+		for i := len(e.key.Versions) - 1; i >= 0; i-- {
+			public, err := s.public(e, e.key.Versions[i])
+			if err != nil {
+				return nil, err
+			}
+			err = public.Verify(req.Algorithm, req.Message, req.Signature)
+			if err == nil || fault.KindOf(err) != fault.BadSignature {
+				return e.key, err
+			}
+		}
+		return nil, fault.New(fault.BadSignature, "the signature is not right")
+	})
+}
+
+// admitMessage admits an operation on a message.
+func (s *Service) admitMessage(v *guard.Visit, action key.Action, req *SignRequest) (*entry, error) {
+	e, err := s.admit(v, &use{
+		ref: req.Key, action: action, usage: alg.SignVerify, algorithm: req.Algorithm,
+		attributes: policy.Attributes{Form: req.Message.Form},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := checkMessage(req.Algorithm, req.Message); err != nil {
+		return nil, e.at(err)
+	}
+	noteUse(v, e, req.Algorithm, e.key.Current().Number)
+	return e, dry(v.Call)
+}
+
+// muSize is the length of ML-DSA's message representative (FIPS 204
+// algorithm 7, line 6).
+const muSize = 64
+
+// checkMessage checks that a message has a form and a length that the
+// algorithm takes.
+func checkMessage(a alg.Algorithm, m engine.Message) error {
+	if !a.Takes(m.Form) {
+		return fault.Because(fault.InvalidArgument, fault.WrongAlgorithm, "%s does not take a message in this form", a)
+	}
+	want := 0
+	switch m.Form {
+	case alg.Raw:
+		return checkLength("message", m.Bytes, MaxPlaintext)
+	case alg.Digest:
+		want = a.Info().Hash.Size()
+	case alg.ExternalMu:
+		want = muSize
+	}
+	if len(m.Bytes) != want {
+		return fault.Because(fault.InvalidArgument, fault.DigestLength, "%s takes a digest of %d bytes", a, want)
+	}
+	return nil
+}
+
+// GenerateMAC returns the code of a message under an HMAC key.
+func (s *Service) GenerateMAC(ctx context.Context, call *key.Call, req *MACRequest) (*MACResult, error) {
+	return guard.Do(ctx, s.guard, call, key.GenerateMAC, func(v *guard.Visit) (*MACResult, error) {
+		return s.mac(ctx, v, key.GenerateMAC, req)
+	})
+}
+
+// VerifyMAC returns nil for a right code and a BadSignature error for a wrong
+// one.
+func (s *Service) VerifyMAC(ctx context.Context, call *key.Call, req *VerifyMACRequest) (*key.Key, error) {
+	return guard.Do(ctx, s.guard, call, key.VerifyMAC, func(v *guard.Visit) (*key.Key, error) {
+		right, err := s.mac(ctx, v, key.VerifyMAC, &req.MACRequest)
+		if err != nil {
+			return nil, err
+		}
+		if subtle.ConstantTimeCompare(right.MAC, req.MAC) != 1 {
+			return nil, fault.New(fault.BadSignature, "the code is not right")
+		}
+		return right.Key, nil
+	})
+}
+
+// mac authorises the action and computes the code.
+func (s *Service) mac(ctx context.Context, v *guard.Visit, action key.Action, req *MACRequest) (*MACResult, error) {
+	e, err := s.admit(v, &use{
+		ref: req.Key, action: action, usage: alg.GenerateVerifyMAC, algorithm: req.Algorithm,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := checkLength("message", req.Message, MaxPlaintext); err != nil {
+		return nil, err
+	}
+	noteUse(v, e, req.Algorithm, e.key.Current().Number)
+	if err := dry(v.Call); err != nil {
+		return nil, err
+	}
+	k, err := s.current(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	result := &MACResult{Key: e.key, Version: e.key.Current()}
+	result.MAC, err = k.MAC.Sum(nil, req.Message)
+	return result, err
+}

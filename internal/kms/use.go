@@ -1,0 +1,167 @@
+package kms
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/guard"
+	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/policy"
+)
+
+// use is what an operation wants of a key.
+type use struct {
+	ref    Ref
+	action key.Action
+	usage  alg.Usage
+	// algorithm is NoAlgorithm where the operation has none.
+	algorithm  alg.Algorithm
+	attributes policy.Attributes
+}
+
+// admit finds the key that an operation wants, asks whether the call may use
+// it so, and whether the key can be used so.
+func (s *Service) admit(v *guard.Visit, u *use) (*entry, error) {
+	e, err := s.resolve(v.Call, u.ref)
+	if err != nil {
+		return nil, err
+	}
+	return e, s.admitEntry(v, e, u)
+}
+
+// admitEntry is admit for a key that is found already.
+func (s *Service) admitEntry(v *guard.Visit, e *entry, u *use) error {
+	u.attributes.Algorithm = u.algorithm
+	u.attributes.Alias = u.ref.Alias
+	if err := v.Authorize(e.target(u.action, &u.attributes)); err != nil {
+		return err
+	}
+	if err := e.key.State.Use(); err != nil {
+		return e.at(err)
+	}
+	return e.fits(u.usage, u.algorithm)
+}
+
+// target is what to authorise for an action on the key.
+func (e *entry) target(action key.Action, attributes *policy.Attributes) guard.Target {
+	return guard.Target{
+		Action: action, Resource: e.resource, Attributes: attributes, Policy: e.policy, Grants: e.key.Grants,
+	}
+}
+
+// at says in a fault which key it is about.
+func (e *entry) at(err error) error {
+	if f, ok := err.(*fault.Error); ok { //nolint:errorlint // only a fault that nobody wrapped yet is completed
+		f.Resource = e.key.Name.String()
+		if f.Kind == fault.InvalidArgument && f.Err == nil {
+			f.Err = &key.Misfit{Key: e.key}
+		}
+	}
+	return err
+}
+
+// fits checks that the key's usage and spec have what an operation wants.
+func (e *entry) fits(usage alg.Usage, a alg.Algorithm) error {
+	if e.key.Usage != usage {
+		return e.at(fault.Because(fault.InvalidArgument, fault.WrongUsage,
+			"the key is for %s, not for %s", e.key.Usage, usage))
+	}
+	if a != alg.NoAlgorithm && !slices.Contains(e.key.Spec.For(usage), a) {
+		return e.at(fault.Because(fault.InvalidArgument, fault.WrongAlgorithm,
+			"algorithm %s does not go with key spec %s", a, e.key.Spec))
+	}
+	return nil
+}
+
+// dry ends a dry run: every check has passed.
+func dry(call *key.Call) error {
+	if call.DryRun {
+		return fault.Because(fault.InvalidArgument, fault.DryRun, "the request would have succeeded, but is a dry run")
+	}
+	return nil
+}
+
+// noteUse records which algorithm and version an operation used.
+func noteUse(v *guard.Visit, e *entry, a alg.Algorithm, n key.VersionNumber) {
+	v.Note("algorithm", a.String())
+	if len(e.key.Versions) > 1 {
+		v.NoteInt("version", int(n))
+	}
+}
+
+// noteContext records an encryption context, which is no secret: whoever
+// decrypts must know it.
+func noteContext(v *guard.Visit, pairs []key.Tag) {
+	for _, p := range pairs {
+		v.Note("context:"+p.Key, p.Value)
+	}
+}
+
+// checkLength refuses plaintexts and messages that no API lets through.
+func checkLength(what string, b []byte, limit int) error {
+	if len(b) == 0 || len(b) > limit {
+		return fault.Because(fault.InvalidArgument, fault.MessageTooLong, "the %s must have 1 to %d bytes", what, limit)
+	}
+	return nil
+}
+
+// scratch holds the associated data of one operation.
+type scratch struct{ b []byte }
+
+// scratches are reused: their contents are headers and encryption contexts.
+var scratches = sync.Pool{New: func() any { return &scratch{b: make([]byte, 0, 256)} }}
+
+// GenerateRandom returns n random bytes (1 to MaxRandom) of the engine.
+func (s *Service) GenerateRandom(ctx context.Context, call *key.Call, n int) ([]byte, error) {
+	return guard.Do(ctx, s.guard, call, key.GenerateRandom, func(v *guard.Visit) ([]byte, error) {
+		if err := v.Authorize(s.realmTarget(call, key.GenerateRandom, nil)); err != nil {
+			return nil, err
+		}
+		if n < 1 || n > MaxRandom {
+			return nil, fault.New(fault.InvalidArgument, "the number of random bytes must be 1 to %d", MaxRandom)
+		}
+		v.NoteInt("bytes", n)
+		b := make([]byte, n)
+		return b, s.engine.Random(ctx, b)
+	})
+}
+
+// realmTarget is what to authorise where no single resource is concerned.
+func (s *Service) realmTarget(call *key.Call, action key.Action, attributes *policy.Attributes) guard.Target {
+	return guard.Target{Action: action, Attributes: attributes, Resource: key.Resource{
+		Realm: call.Caller.Principal.Realm, Region: call.Region,
+	}}
+}
+
+// PublicKey returns the public half of a key's current version. It is in
+// Version.Public.
+func (s *Service) PublicKey(ctx context.Context, call *key.Call, ref Ref) (*PublicKeyResult, error) {
+	return guard.Do(ctx, s.guard, call, key.GetPublicKey, func(v *guard.Visit) (*PublicKeyResult, error) {
+		e, err := s.resolve(call, ref)
+		if err != nil {
+			return nil, err
+		}
+		if err := v.Authorize(e.target(key.GetPublicKey, &policy.Attributes{Alias: ref.Alias})); err != nil {
+			return nil, err
+		}
+		if err := e.key.State.Use(); err != nil {
+			return nil, e.at(err)
+		}
+		if e.key.Spec.Symmetric() {
+			return nil, e.at(fault.Because(fault.Unsupported, fault.WrongUsage, "a %s key has no public half", e.key.Spec))
+		}
+		if err := dry(call); err != nil {
+			return nil, err
+		}
+		return &PublicKeyResult{Key: e.key, Version: e.key.Current()}, nil
+	})
+}
+
+// current returns the opened key of the current version.
+func (s *Service) current(ctx context.Context, e *entry) (*engine.Key, error) {
+	return s.open(ctx, e, e.key.Current().Number)
+}
