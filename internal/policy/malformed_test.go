@@ -41,17 +41,17 @@ func checkMalformed(t *testing.T, kind policy.Kind, table []malformedCase) {
 
 func TestMalformedJSON(t *testing.T) {
 	checkMalformed(t, policy.ForResource, []malformedCase{
-		{"nothing", ``, "the document is not JSON: it ends at byte 0"},
+		{"nothing", ``, "the document is not JSON: unexpected end of JSON input at byte 0"},
 		{"a word", `policy`, "the document is not JSON: invalid character 'p' looking for beginning of value at byte 1"},
-		{"cut short", `{"Version":"2012-10-17"`, "the document is not JSON: it ends at byte 23"},
+		{"cut short", `{"Version":"2012-10-17"`, "the document is not JSON: unexpected end of JSON input at byte 23"},
 		{"a comma too many", `{"Version":"2012-10-17",}`, "the document is not JSON: invalid character '}' looking for beginning of object key string at byte 25"},
 		{"a member without a name", `{1:2}`, "the document is not JSON: invalid character '1' looking for beginning of object key string at byte 2"},
 		{"an end that does not fit", `{"Statement":[{]}`, "the document is not JSON: invalid character ']' looking for beginning of object key string at byte 16"},
-		{"two documents", `{} {}`, "there is text after the document"},
-		{"rubbish behind", `{}x`, "there is text after the document"},
+		{"two documents", `{} {}`, "the document is not JSON: invalid character '{' after top-level value at byte 4"},
+		{"rubbish behind", `{}x`, "the document is not JSON: invalid character 'x' after top-level value at byte 3"},
 		{"not UTF-8", "{\"Id\":\"\xff\"}", "the document is not UTF-8"},
 		{"too long", `{"Id":"` + strings.Repeat("x", policy.MaxDocument) + `"}`, "the document has 131081 bytes, more than 131072"},
-		{"too deep", strings.Repeat(`[`, 100), "the document is nested more than 8 levels deep"},
+		{"too deep", strings.Repeat(`[`, 100) + strings.Repeat(`]`, 100), "[0][0][0][0][0][0][0][0]: is nested more than 8 levels deep"},
 		{"a member twice", `{"Version":"2012-10-17","Version":"2012-10-17"}`, "Version: the member is there twice"},
 		{"a member of a condition twice", `{"Statement":[{},{"Condition":{"Bool":{"a":1,"a":2}}}]}`, "Statement[1].Condition.Bool.a: the member is there twice"},
 		{"an array", `[]`, "must be an object, not an array"},
