@@ -181,10 +181,10 @@ func testMAC(t *testing.T, a alg.Algorithm, m engine.MAC) {
 // testConcurrency uses one opened key from many goroutines at once.
 func testConcurrency(t *testing.T, spec alg.Spec, m engine.Material, k *engine.Key) {
 	var all sync.WaitGroup
-	for i := range 8 {
+	for fill := range byte(8) {
 		all.Go(func() {
 			for _, a := range spec.Info().Algorithms {
-				if err := roundTrip(spec, a, m, k, byte(i)); err != nil {
+				if err := roundTrip(spec, a, m, k, fill); err != nil {
 					t.Errorf("%s: %v", a, err)
 				}
 			}
@@ -196,15 +196,15 @@ func testConcurrency(t *testing.T, spec alg.Spec, m engine.Material, k *engine.K
 // roundTrip uses an algorithm once and undoes it.
 func roundTrip(spec alg.Spec, a alg.Algorithm, m engine.Material, k *engine.Key, fill byte) error {
 	plain := bytes.Repeat([]byte{fill}, 40)
-	switch a.Info().Scheme {
-	case alg.GCM:
+	switch scheme := a.Info().Scheme; {
+	case scheme == alg.GCM:
 		ciphertext, err := k.AEAD.Seal(nil, plain, nil)
 		if err != nil {
 			return err
 		}
 		got, err := k.AEAD.Open(nil, ciphertext, nil)
 		return same(got, plain, err)
-	case alg.MAC:
+	case scheme == alg.MAC:
 		one, err := k.MAC.Sum(nil, plain)
 		if err != nil {
 			return err
