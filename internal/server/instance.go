@@ -174,10 +174,7 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	i.closers = append(i.closers, engine.Close)
 	i.keys, err = kms.New(ctx, kms.Config{
 		Guard: g, Store: i.store, Engine: engine, Compile: compiler(policy.ForResource),
-		DefaultPolicy: func(realm key.RealmID) key.Document {
-			return key.Document{Dialect: aws.Dialect, Text: aws.DefaultKeyPolicy(realm)}
-		},
-		Opened: c.Limits.OpenedKeys,
+		DefaultPolicy: aws.DefaultKeyPolicy, Opened: c.Limits.OpenedKeys,
 	})
 	if err != nil {
 		return err

@@ -65,6 +65,7 @@ func (a *authenticator) authenticate(r *http.Request, x *Exchange, scratch []byt
 		a.keys.keep(c, claim.Scope, signingKey)
 	}
 	x.Call.Caller = c.Caller
+	x.Call.Caller.Method = "sigv4"
 	return scratch, nil
 }
 

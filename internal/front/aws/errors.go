@@ -78,9 +78,9 @@ func Unauthenticated(e *fault.Error) Failure {
 }
 
 // Denied puts a refusal by policy into AWS's words (IAM User Guide,
-// "Troubleshoot access denied error messages"). action is AWS's name of what
-// was refused.
-func Denied(x *Exchange, e *fault.Error, action string) Failure {
+// "Troubleshoot access denied error messages").
+func Denied(x *Exchange, e *fault.Error) Failure {
+	action := iamAction(e.Op)
 	text := "User: " + wire.PrincipalARN(x.Call.Caller.Principal) + " is not authorized to perform: " + action +
 		" on resource: " + ARNOf(e.Resource)
 	switch e.Reason { //nolint:exhaustive // the reasons of PermissionDenied; the table test has all reasons
@@ -94,6 +94,17 @@ func Denied(x *Exchange, e *fault.Error, action string) Failure {
 		text += " because no identity-based policy allows the " + action + " action"
 	}
 	return Failure{http.StatusBadRequest, "AccessDeniedException", text}
+}
+
+// iamAction returns IAM's name of an action that a fault names in its
+// canonical form, such as "kms:Encrypt" for "key:Encrypt".
+func iamAction(op string) string {
+	for _, a := range key.Actions() {
+		if a.String() == op {
+			return wire.ActionName(a)
+		}
+	}
+	return op
 }
 
 // ARNOf returns the ARN of a resource that a fault names in its canonical
@@ -135,7 +146,7 @@ func ExplainShared(x *Exchange, err error) Failure {
 	case fault.Unavailable:
 		return Failure{http.StatusServiceUnavailable, "ServiceUnavailableException", e.Public}
 	case fault.PermissionDenied:
-		return Denied(x, e, x.label())
+		return Denied(x, e)
 	case fault.LimitExceeded:
 		return Failure{http.StatusBadRequest, "LimitExceededException", e.Public}
 	case fault.InvalidArgument, fault.NotFound, fault.AlreadyExists, fault.WrongState, fault.Conflict,

@@ -120,8 +120,8 @@ func (a *Authorization) parseCredential(credential string) error {
 	if len(a.Scope.Day) != len(dayFormat) || strings.Trim(a.Scope.Day, "0123456789") != "" {
 		return malformed("Date in Credential scope must be YYYYMMDD.")
 	}
-	if !word(a.AccessKeyID, 128, isAlphanumeric) {
-		return malformed("Credential must begin with an access key id of letters and digits.")
+	if !word(a.AccessKeyID, 128, isIDByte) {
+		return malformed("Credential must begin with an access key id.")
 	}
 	if !word(a.Scope.Region, 64, isScopeByte) || !word(a.Scope.Service, 64, isScopeByte) {
 		return malformed("Credential should be scoped to a region and a service in lower case.")
@@ -166,6 +166,8 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func isAlphanumeric(c byte) bool { return isLower(c) || isDigit(c) || 'A' <= c && c <= 'Z' }
 
+func isIDByte(c byte) bool { return isAlphanumeric(c) || c == '-' || c == '_' || c == '.' }
+
 func isScopeByte(c byte) bool { return isLower(c) || isDigit(c) || c == '-' }
 
 // isHeaderByte accepts RFC 9110's tokens in lower case, less what separates
@@ -195,7 +197,7 @@ func mac(key []byte, message string) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// Signature returns the signature of a request under a signing key. scratch
+// Signed returns the signature of a request under a signing key. scratch
 // is overwritten and returned for use again.
 func (a *Authorization) Signed(scratch []byte, key *[sha256.Size]byte, r *http.Request, payload *[sha256.Size]byte) ([sha256.Size]byte, []byte) {
 	scratch = AppendCanonicalRequest(scratch[:0], r, a.SignedHeaders, payload)

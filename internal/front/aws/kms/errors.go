@@ -135,7 +135,7 @@ func permissionDenied(x *aws.Exchange, e *fault.Error) aws.Failure {
 		return bad("AccessDeniedException", "The ciphertext refers to a customer master key that does not exist, "+
 			"does not exist in this region, or you are not allowed to access.")
 	}
-	return aws.Denied(x, e, awsAction(e.Op))
+	return aws.Denied(x, e)
 }
 
 func notFound(e *fault.Error) string {

@@ -5,8 +5,8 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 )
 
-// Service returns the AWS KMS API over a door.
-func Service(door Door) aws.Service {
+// New returns the AWS KMS API over a door.
+func New(door Door) aws.Service {
 	f := &front{door}
 	return aws.Service{
 		API: "aws.kms", Scope: "kms", Target: "TrentService",
@@ -66,20 +66,3 @@ var unserved = []string{
 
 // Operations returns all operations of AWS KMS in the order of their names.
 func Operations() []aws.Coverage { return aws.Cover(new(front).table(), unserved) }
-
-// awsAction returns AWS's name of an action that the door calls by its
-// canonical one, such as "kms:Encrypt" for "key:Encrypt".
-func awsAction(canonical string) string {
-	switch canonical {
-	case key.ReEncryptFrom.String():
-		return "kms:ReEncryptFrom"
-	case key.ReEncryptTo.String():
-		return "kms:ReEncryptTo"
-	}
-	for _, o := range new(front).table() {
-		if o.Action.String() == canonical {
-			return "kms:" + o.Name
-		}
-	}
-	return "kms:" + canonical
-}

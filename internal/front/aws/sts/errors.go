@@ -19,7 +19,7 @@ func explain(x *aws.Exchange, err error) aws.Failure {
 	case fault.Unauthenticated:
 		return inQuery(aws.Unauthenticated(e))
 	case fault.PermissionDenied:
-		return inQuery(aws.Denied(x, e, "sts:"+x.Operation()))
+		return inQuery(aws.Denied(x, e))
 	case fault.Unavailable:
 		return aws.Failure{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", Message: e.Public}
 	case fault.LimitExceeded:

@@ -14,8 +14,8 @@ type Directory interface {
 	CallerIdentity(ctx context.Context, call *key.Call) (key.Caller, error)
 }
 
-// Service returns the AWS STS API over a directory.
-func Service(directory Directory) aws.Service {
+// New returns the AWS STS API over a directory.
+func New(directory Directory) aws.Service {
 	f := &front{directory}
 	return aws.Service{
 		API: "aws.sts", Scope: "sts", Version: "2011-06-15", Namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
