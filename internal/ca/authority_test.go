@@ -188,7 +188,8 @@ func TestAuthorityCertificate(t *testing.T) {
 		{usage, true, true, -1, x509.ECDSAWithSHA384, "", nil, nil, critical, root.Serial, "CN=Test root,O=Holdfast"},
 		{
 			usage, true, true, 0, x509.ECDSAWithSHA384, fmt.Sprintf("%x", r.SubjectKeyId),
-			[]string{"http://pki.example.com/pki/" + root.ID + ".crl"}, []string{"http://pki.example.com/pki/" + root.ID + ".cer"},
+			[]string{"http://pki.example.com/pki/" + root.ID + ".crl"},
+			[]string{"http://pki.example.com/pki/" + root.ID + ".cer"},
 			critical, sub.Serial, "CN=Test sub,O=Holdfast",
 		},
 	}

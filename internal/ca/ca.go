@@ -73,8 +73,8 @@ type Service struct {
 	throwAways *throwAways
 	profiles   map[string]*Profile
 
-	mu      sync.Mutex // held while live is replaced
-	live    atomic.Pointer[snapshot]
+	mu       sync.Mutex // held while live is replaced
+	live     atomic.Pointer[snapshot]
 	rebuild  keyedMutex // one CRL of an authority is made at a time
 	failures sync.Map   // of authority id to failure: the last attempt at a CRL
 }

@@ -153,18 +153,18 @@ func TestRefused(t *testing.T) {
 		"CSR: 101 names":                 {IssueRequest{CSR: p256(dns(many[:101]...))}, fault.LimitExceeded, 0, "100"},
 		"CSR: control character in a CN": {IssueRequest{CSR: p256(&x509.CertificateRequest{Subject: name("a\nb"), DNSNames: []string{"a.b.c"}})}, invalid, 0, "printed"},
 
-		"server: no name":               {IssueRequest{CSR: p256(&x509.CertificateRequest{Subject: name("web.example.com")})}, invalid, violated, "alternative name"},
-		"server: an e-mail":             {IssueRequest{CSR: p256(good), Names: Names{Emails: []string{"a@example.com"}}}, invalid, violated, "e-mail"},
-		"server: a URI":                 {IssueRequest{CSR: p256(&x509.CertificateRequest{URIs: []*url.URL{{Scheme: "spiffe", Host: "a.b", Path: "/c"}}})}, invalid, violated, "URIs"},
-		"client: an IP":                 {IssueRequest{Profile: "tls-client", CSR: p256(&x509.CertificateRequest{IPAddresses: []net.IP{{10, 0, 0, 1}}})}, invalid, violated, "IP"},
-		"client: a wildcard":            {IssueRequest{Profile: "tls-client", CSR: p256(dns("*.example.com"))}, invalid, violated, "wildcard"},
-		"client: nothing":               {IssueRequest{Profile: "tls-client", CSR: p256(&x509.CertificateRequest{})}, invalid, violated, "needs a subject"},
-		"name smuggled in the CN":       {IssueRequest{CSR: p256(&x509.CertificateRequest{Subject: name("bank.example.com"), DNSNames: []string{"a.b.c"}})}, invalid, violated, "not among"},
-		"address smuggled in the CN":    {IssueRequest{CSR: p256(&x509.CertificateRequest{Subject: name("10.0.0.1"), DNSNames: []string{"a.b.c"}})}, invalid, violated, "not among"},
-		"too long":                      {IssueRequest{CSR: p256(good), Validity: 826 * day}, invalid, violated, "825"},
-		"negative":                      {IssueRequest{CSR: p256(good), Validity: -day}, invalid, violated, "validity"},
-		"101 names in the request":      {IssueRequest{CSR: p256(good), Names: Names{DNS: many[:101]}}, fault.LimitExceeded, 0, "100"},
-		"URI for a new key"          : {IssueRequest{NewKey: alg.P256, Names: Names{URIs: []string{"https://a.b/"}}}, invalid, violated, "URIs"},
+		"server: no name":            {IssueRequest{CSR: p256(&x509.CertificateRequest{Subject: name("web.example.com")})}, invalid, violated, "alternative name"},
+		"server: an e-mail":          {IssueRequest{CSR: p256(good), Names: Names{Emails: []string{"a@example.com"}}}, invalid, violated, "e-mail"},
+		"server: a URI":              {IssueRequest{CSR: p256(&x509.CertificateRequest{URIs: []*url.URL{{Scheme: "spiffe", Host: "a.b", Path: "/c"}}})}, invalid, violated, "URIs"},
+		"client: an IP":              {IssueRequest{Profile: "tls-client", CSR: p256(&x509.CertificateRequest{IPAddresses: []net.IP{{10, 0, 0, 1}}})}, invalid, violated, "IP"},
+		"client: a wildcard":         {IssueRequest{Profile: "tls-client", CSR: p256(dns("*.example.com"))}, invalid, violated, "wildcard"},
+		"client: nothing":            {IssueRequest{Profile: "tls-client", CSR: p256(&x509.CertificateRequest{})}, invalid, violated, "needs a subject"},
+		"name smuggled in the CN":    {IssueRequest{CSR: p256(&x509.CertificateRequest{Subject: name("bank.example.com"), DNSNames: []string{"a.b.c"}})}, invalid, violated, "not among"},
+		"address smuggled in the CN": {IssueRequest{CSR: p256(&x509.CertificateRequest{Subject: name("10.0.0.1"), DNSNames: []string{"a.b.c"}})}, invalid, violated, "not among"},
+		"too long":                   {IssueRequest{CSR: p256(good), Validity: 826 * day}, invalid, violated, "825"},
+		"negative":                   {IssueRequest{CSR: p256(good), Validity: -day}, invalid, violated, "validity"},
+		"101 names in the request":   {IssueRequest{CSR: p256(good), Names: Names{DNS: many[:101]}}, fault.LimitExceeded, 0, "100"},
+		"URI for a new key":          {IssueRequest{NewKey: alg.P256, Names: Names{URIs: []string{"https://a.b/"}}}, invalid, violated, "URIs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			req := c.req
@@ -194,7 +194,7 @@ func TestRefused(t *testing.T) {
 func weakRSA(t *testing.T) *rsa.PrivateKey {
 	t.Helper()
 	t.Setenv("GODEBUG", "rsa1024min=0")
-	k, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // the point of the test
+	k, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -408,7 +408,7 @@ func TestLintedBytesAreSigned(t *testing.T) {
 	wantFault(t, err, fault.InvalidArgument, fault.LintFailed, "e_ext_key_usage_cert_sign_without_ca")
 	for _, size := range []int{0, 21} {
 		bad := template()
-		if bad.SerialNumber = new(big.Int).Lsh(big.NewInt(1), uint(8*size)); size == 0 { //nolint:gosec // 0 or 21
+		if bad.SerialNumber = new(big.Int).Lsh(big.NewInt(1), uint(8*size)); size == 0 {
 			bad.SerialNumber.SetInt64(-5)
 		}
 		if _, err = f.prepareCertificate(bad, issuer.cert, signer.Public(), alg.ECDSASHA256); err == nil {

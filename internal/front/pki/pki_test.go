@@ -2,7 +2,6 @@ package pki
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -49,22 +48,14 @@ func (a authorities) PublicCertificate(_ context.Context, id string) ([]byte, er
 	return nil, fault.New(fault.NotFound, "no such authority")
 }
 
-func serve(a authorities, method, path string, head map[string]string) *http.Response {
-	w, r := httptest.NewRecorder(), httptest.NewRequest(method, path, http.NoBody)
+func serve(t *testing.T, a authorities, method, path string, head map[string]string) *httptest.ResponseRecorder {
+	t.Helper()
+	w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), method, path, http.NoBody)
 	for k, v := range head {
 		r.Header.Set(k, v)
 	}
 	New(Config{Authorities: a, Now: func() time.Time { return now }}).ServeHTTP(w, r)
-	return w.Result()
-}
-
-func read(t *testing.T, r *http.Response) string {
-	t.Helper()
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(body)
+	return w
 }
 
 func TestPublish(t *testing.T) {
@@ -84,15 +75,22 @@ func TestPublish(t *testing.T) {
 			map[string]string{
 				"Content-Type": "application/pkix-crl", "ETag": crlTag, "Cache-Control": "public, max-age=3600, must-revalidate",
 				"Last-Modified": "Sun, 22 Nov 2026 11:59:00 GMT", "Content-Length": "3",
-			}, "crl",
+			},
+			"crl",
 		},
 		{
-			"CRL near its end", authorities{next: 90 * time.Second}, "GET", known + ".crl", nil, 200,
-			map[string]string{"Cache-Control": "public, max-age=90, must-revalidate"}, "crl",
+			"CRL near its end",
+			authorities{next: 90 * time.Second},
+			"GET", known + ".crl", nil, 200,
+			map[string]string{"Cache-Control": "public, max-age=90, must-revalidate"},
+			"crl",
 		},
 		{
-			"CRL past its end", authorities{next: -time.Second}, "GET", known + ".crl", nil, 200,
-			map[string]string{"Cache-Control": "public, max-age=0, must-revalidate"}, "crl",
+			"CRL past its end",
+			authorities{next: -time.Second},
+			"GET", known + ".crl", nil, 200,
+			map[string]string{"Cache-Control": "public, max-age=0, must-revalidate"},
+			"crl",
 		},
 		{
 			"certificate", day, "GET", known + ".cer", nil, 200,
@@ -115,14 +113,14 @@ func TestPublish(t *testing.T) {
 		{"DELETE", day, "DELETE", known + ".cer", nil, 405, nil, "Method Not Allowed\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := serve(c.from, c.method, Prefix+c.path, c.head)
-			text := read(t, got)
-			if got.StatusCode != c.status || text != c.body {
-				t.Errorf("%d %q, want %d %q", got.StatusCode, text, c.status, c.body)
+			got := serve(t, c.from, c.method, Prefix+c.path, c.head)
+			text := got.Body.String()
+			if got.Code != c.status || text != c.body {
+				t.Errorf("%d %q, want %d %q", got.Code, text, c.status, c.body)
 			}
 			have := map[string]string{}
 			for k := range c.want {
-				have[k] = got.Header.Get(k)
+				have[k] = got.Header().Get(k)
 			}
 			if c.want != nil {
 				if d := cmp.Diff(c.want, have); d != "" {
@@ -142,9 +140,9 @@ func TestErrors(t *testing.T) {
 			status = 500
 		}
 		for _, suffix := range []string{".crl", ".cer"} {
-			got := serve(authorities{err: fault.New(kind, "secret")}, "GET", Prefix+broken+suffix, nil)
-			if text := read(t, got); got.StatusCode != status || strings.Contains(text, "secret") {
-				t.Errorf("%s: %d %s, want %d", kind, got.StatusCode, text, status)
+			got := serve(t, authorities{err: fault.New(kind, "secret")}, "GET", Prefix+broken+suffix, nil)
+			if text := got.Body.String(); got.Code != status || strings.Contains(text, "secret") {
+				t.Errorf("%s: %d %s, want %d", kind, got.Code, text, status)
 			}
 		}
 	}
@@ -156,7 +154,7 @@ func TestObserve(t *testing.T) {
 		got = append(got, api+" "+op+" "+code)
 	}})
 	for _, path := range []string{known + ".crl", known + ".cer", absent + ".crl", "x"} {
-		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", Prefix+path, http.NoBody))
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, Prefix+path, http.NoBody))
 	}
 	want := []string{"pki GetCRL ok", "pki GetCertificate ok", "pki GetCRL 404", "pki Unknown 404"}
 	if d := cmp.Diff(want, got); d != "" {
