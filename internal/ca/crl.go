@@ -33,6 +33,14 @@ type CRL struct {
 	DER                    []byte
 	Number                 uint64 // grows by one with each CRL of the authority
 	ThisUpdate, NextUpdate time.Time
+	// seen is the count of the authority's revocations that it includes.
+	seen uint64
+}
+
+// stale reports whether the authority's next CRL is to be made: halfway
+// through the current one's time, or at once after a revocation.
+func (a *authority) stale(now time.Time) bool {
+	return a.crl == nil || a.crl.seen != a.revocations || !now.Before(a.due)
 }
 
 // CRL returns an authority's current CRL to a caller who may GetCRL.
@@ -72,14 +80,13 @@ func (s *Service) current(ctx context.Context, id string) (*CRL, error) {
 		return nil, noAuthority()
 	}
 	now := s.now()
-	if a.crl != nil && now.Before(a.due) {
+	if !a.stale(now) {
 		return a.crl, nil
 	}
 	crl, err := s.renew(ctx, id, now)
 	if err == nil {
 		return crl, nil
 	}
-	slog.WarnContext(ctx, "CRL not made", slog.String("authority", id), slog.Any("cause", err))
 	if a.crl != nil && now.Before(a.crl.NextUpdate) {
 		return a.crl, nil
 	}
@@ -102,7 +109,7 @@ func (s *Service) Due() time.Time {
 func (s *Service) Refresh(ctx context.Context, now time.Time) error {
 	var failed []error
 	for id, a := range s.live.Load().byID {
-		if now.Before(a.due) {
+		if !a.stale(now) {
 			continue
 		}
 		if _, err := s.renew(ctx, id, now); err != nil {
@@ -117,7 +124,7 @@ func (s *Service) Refresh(ctx context.Context, now time.Time) error {
 func (s *Service) renew(ctx context.Context, id string, now time.Time) (*CRL, error) {
 	defer s.rebuild.lock(id)()
 	a := s.live.Load().byID[id]
-	if a.crl != nil && now.Before(a.due) {
+	if !a.stale(now) {
 		return a.crl, nil // made while this call waited
 	}
 	if last, ok := s.failures.Load(id); ok {
@@ -131,6 +138,7 @@ func (s *Service) renew(ctx context.Context, id string, now time.Time) (*CRL, er
 	})
 	if err != nil {
 		s.failures.Store(id, failure{now, err})
+		slog.WarnContext(ctx, "CRL not made", slog.String("authority", id), slog.Any("cause", err))
 		return nil, err
 	}
 	s.failures.Delete(id)
@@ -170,12 +178,12 @@ func (s *Service) makeCRL(ctx context.Context, call *key.Call, v *guard.Visit, a
 	if err != nil {
 		return nil, err
 	}
-	now := call.Time.UTC().Truncate(time.Second)
-	entries, seen, err := s.revoked(ctx, a)
+	crl := &CRL{Number: a.CRLNumber + 1, ThisUpdate: call.Time.UTC().Truncate(time.Second)}
+	entries, err := s.revoked(ctx, a, crl)
 	if err != nil {
 		return nil, err
 	}
-	crl := &CRL{Number: a.CRLNumber + 1, ThisUpdate: now, NextUpdate: now.Add(CRLValidity)}
+	crl.NextUpdate = crl.ThisUpdate.Add(CRLValidity)
 	v.NoteInt("crl entries", len(entries))
 	v.Note("crl number", fmt.Sprint(crl.Number))
 	token, err := s.prepareCRL(&x509.RevocationList{
@@ -188,19 +196,20 @@ func (s *Service) makeCRL(ctx context.Context, call *key.Call, v *guard.Visit, a
 	if crl.DER, err = s.sign(ctx, call, a, token); err != nil {
 		return nil, err
 	}
-	return crl, s.storeCRL(ctx, v, a.ID, crl, seen)
+	return crl, s.storeCRL(ctx, v, a.ID, crl)
 }
 
-// revoked returns the entries of the authority's next CRL, and its count of
-// revocations at that time. An expired certificate leaves the list after one
-// more CRL (RFC 5280 section 3.3): what had expired before the last CRL, and
-// was revoked before it, was on it.
-func (s *Service) revoked(ctx context.Context, a *authority) (entries []x509.RevocationListEntry, seen uint64, err error) {
+// revoked returns the entries of the authority's next CRL, and notes in it
+// how many revocations that includes. An expired certificate leaves the list
+// after one more CRL (RFC 5280 section 3.3): what had expired before the last
+// CRL, and was revoked before it, was on it.
+func (s *Service) revoked(ctx context.Context, a *authority, crl *CRL) ([]x509.RevocationListEntry, error) {
 	var last time.Time
 	if a.crl != nil {
 		last = a.crl.ThisUpdate
 	}
-	err = s.store.View(ctx, func(r store.Reader) error {
+	var entries []x509.RevocationListEntry
+	err := s.store.View(ctx, func(r store.Reader) error {
 		row, err := r.Get(store.Authorities, a.ID)
 		if err != nil {
 			return err
@@ -209,7 +218,7 @@ func (s *Service) revoked(ctx context.Context, a *authority) (entries []x509.Rev
 		if err != nil {
 			return err
 		}
-		seen = now.revocations
+		crl.seen = now.revocations
 		for row, err := range r.Scan(store.Certificates, store.Query{Column: "revoked", From: a.ID + "/", To: a.ID + "0"}) {
 			if err != nil {
 				return err
@@ -221,6 +230,9 @@ func (s *Service) revoked(ctx context.Context, a *authority) (entries []x509.Rev
 			if c.NotAfter.Before(last) && c.RevokedAt.Before(last) {
 				continue
 			}
+			if c.RevokedAt.After(crl.ThisUpdate) { // revoked while this CRL waited for its turn
+				crl.ThisUpdate = *c.RevokedAt
+			}
 			serial, _ := new(big.Int).SetString(c.Serial, 16)
 			entries = append(entries, x509.RevocationListEntry{
 				SerialNumber: serial, RevocationTime: *c.RevokedAt, ReasonCode: int(c.Reason),
@@ -228,17 +240,17 @@ func (s *Service) revoked(ctx context.Context, a *authority) (entries []x509.Rev
 		}
 		return nil
 	})
-	return entries, seen, err
+	return entries, err
 }
 
-// storeCRL records, stores and publishes a CRL that has seen so many
-// revocations. One that was overtaken by a revocation is due again at once.
-func (s *Service) storeCRL(ctx context.Context, v *guard.Visit, id string, crl *CRL, seen uint64) error {
+// storeCRL records, stores and publishes a CRL. One that was overtaken by a
+// revocation is due again at once.
+func (s *Service) storeCRL(ctx context.Context, v *guard.Visit, id string, crl *CRL) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	next := *s.live.Load().byID[id]
 	next.crl, next.CRLNumber = crl, crl.Number
-	if next.revocations == seen {
+	if next.revocations == crl.seen {
 		next.due = crl.ThisUpdate.Add(crlRenewal)
 	}
 	row, err := crl.row(id)

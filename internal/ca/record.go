@@ -50,6 +50,7 @@ type crlRecord struct {
 	Number     uint64    `json:"number"`
 	ThisUpdate time.Time `json:"this_update"`
 	NextUpdate time.Time `json:"next_update"`
+	Seen       uint64    `json:"revocations"`
 }
 
 // certificateRecord is the body of a row in store.Certificates, whose id is
@@ -120,7 +121,7 @@ func readAuthority(row store.Row) (*authority, error) {
 // row returns the CRL's row.
 func (c *CRL) row(authority string) (store.Row, error) {
 	body, err := json.Marshal(crlRecord{
-		V: recordVersion, DER: c.DER, Number: c.Number, ThisUpdate: c.ThisUpdate, NextUpdate: c.NextUpdate,
+		V: recordVersion, DER: c.DER, Number: c.Number, ThisUpdate: c.ThisUpdate, NextUpdate: c.NextUpdate, Seen: c.seen,
 	})
 	return store.Row{ID: authority + crlSuffix, Columns: []string{"", ""}, Body: body}, err
 }
@@ -139,7 +140,7 @@ func load(ctx context.Context, s store.Store) (*snapshot, error) {
 				if err != nil {
 					return err
 				}
-				crls[id] = &CRL{DER: c.DER, Number: c.Number, ThisUpdate: c.ThisUpdate, NextUpdate: c.NextUpdate}
+				crls[id] = &CRL{DER: c.DER, Number: c.Number, ThisUpdate: c.ThisUpdate, NextUpdate: c.NextUpdate, seen: c.Seen}
 				continue
 			}
 			a, err := readAuthority(row)

@@ -76,4 +76,3 @@ func verifyMLDSA(k *mldsa.PublicKey, m Message, signature []byte) bool {
 	}
 	return mldsa.Verify(k, m.Bytes, signature, nil) == nil
 }
-

@@ -18,11 +18,9 @@ func (a *Admin) CreateAccessKey(ctx context.Context, call *key.Call, user string
 		if len(u.AccessKeys) >= MaxAccessKeys {
 			return fault.New(fault.LimitExceeded, "a user has at most %d access keys: delete one first", MaxAccessKeys)
 		}
-		k := AccessKey{ID: newIdentifier(accessKeyPrefix), User: user, Active: true, CreatedAt: a.directory.now().UTC()}
-		secret := newSecret()
-		v.Note("access key", k.ID)
-		made = &NewAccessKey{k, secret.text}
-		return a.storeAccessKey(ctx, v, u.Realm, k, secret)
+		made = a.newAccessKey(user)
+		v.Note("access key", made.ID)
+		return a.storeAccessKey(ctx, v, u.Realm, made.AccessKey, Secret{made.Secret})
 	})
 	if err != nil {
 		return nil, err
@@ -52,20 +50,27 @@ func (a *Admin) DeleteAccessKey(ctx context.Context, call *key.Call, user, id st
 		if _, err := u.accessKey(id); err != nil {
 			return err
 		}
-		return v.Commit(ctx, func() error {
-			err := a.directory.store.Update(ctx, func(tx store.Tx) error { return tx.Delete(store.AccessKeys, id) })
-			if err != nil {
-				return err
-			}
-			next := a.directory.current.Load().clone()
-			delete(next.keys, id)
-			u.AccessKeys = slices.DeleteFunc(slices.Clone(u.AccessKeys), func(k AccessKey) bool { return k.ID == id })
-			next.users[userRow(u.Realm, u.Name)] = u
-			a.directory.current.Store(next)
-			return nil
-		})
+		return a.removeAccessKey(ctx, v, userRow(u.Realm, u.Name), id)
 	})
 	return err
+}
+
+// removeAccessKey records and stores the end of a user's access key. The lock
+// is held.
+func (a *Admin) removeAccessKey(ctx context.Context, v *guard.Visit, user, id string) error {
+	return v.Commit(ctx, func() error {
+		err := a.directory.store.Update(ctx, func(tx store.Tx) error { return tx.Delete(store.AccessKeys, id) })
+		if err != nil {
+			return err
+		}
+		next := a.directory.current.Load().clone()
+		delete(next.keys, id)
+		u := *next.users[user]
+		u.AccessKeys = slices.DeleteFunc(slices.Clone(u.AccessKeys), func(k AccessKey) bool { return k.ID == id })
+		next.users[user] = &u
+		a.directory.current.Store(next)
+		return nil
+	})
 }
 
 // accessKey returns a user's access key.
@@ -98,8 +103,11 @@ func (a *Admin) storeAccessKey(ctx context.Context, v *guard.Visit, realm key.Re
 }
 
 // Bootstrap makes a realm's first administrator: a user with the policy and
-// one access key. It refuses a directory that has credentials.
-func (a *Admin) Bootstrap(ctx context.Context, call *key.Call, name string, doc key.Document) (*NewAccessKey, error) {
+// one access key, which is with if that is not nil. It refuses a directory
+// that has credentials.
+func (a *Admin) Bootstrap(
+	ctx context.Context, call *key.Call, name string, doc key.Document, with *NewAccessKey,
+) (*NewAccessKey, error) {
 	if !a.directory.Empty() {
 		return nil, fault.New(fault.AlreadyExists, "the data directory has an administrator already")
 	}
@@ -116,9 +124,41 @@ func (a *Admin) Bootstrap(ctx context.Context, call *key.Call, name string, doc 
 	}); err != nil {
 		return nil, err
 	}
-	k := AccessKey{ID: newIdentifier(accessKeyPrefix), User: name, Active: true, CreatedAt: a.directory.now().UTC()}
-	secret := newSecret()
-	return &NewAccessKey{k, secret.text}, a.permitAccessKey(ctx, call, k, secret)
+	made := a.newAccessKey(name)
+	if with != nil {
+		made.ID, made.Secret = with.ID, with.Secret
+	}
+	return made, a.permitAccessKey(ctx, call, made)
+}
+
+// Replace takes all access keys from a user and gives it a new one, for
+// whoever has the data directory and lost the credential.
+func (a *Admin) Replace(ctx context.Context, call *key.Call, user string) (*NewAccessKey, error) {
+	u, err := a.find(call, user)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range u.AccessKeys {
+		_, err := guard.Do(ctx, a.guard, call, key.DeleteAccessKey, func(v *guard.Visit) (none struct{}, err error) {
+			v.Permit(userResource(u.Realm, user), "the owner of the data directory")
+			a.directory.mu.Lock()
+			defer a.directory.mu.Unlock()
+			return none, a.removeAccessKey(ctx, v, userRow(u.Realm, user), k.ID)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	made := a.newAccessKey(user)
+	return made, a.permitAccessKey(ctx, call, made)
+}
+
+// newAccessKey returns a random access key of a user, not stored yet.
+func (a *Admin) newAccessKey(user string) *NewAccessKey {
+	return &NewAccessKey{
+		AccessKey{ID: newIdentifier(accessKeyPrefix), User: user, Active: true, CreatedAt: a.directory.now().UTC()},
+		newSecret().text,
+	}
 }
 
 // ImportAccessKey gives a realm's root a credential that was chosen outside.
@@ -127,19 +167,20 @@ func (a *Admin) ImportAccessKey(ctx context.Context, call *key.Call, id, secret 
 	if id == "" || secret == "" || len(id) > 128 || len(secret) > 128 {
 		return fault.New(fault.InvalidArgument, "an access key id and its secret have 1 to 128 characters")
 	}
-	return a.permitAccessKey(ctx, call, AccessKey{ID: id, Active: true, CreatedAt: a.directory.now().UTC()}, Secret{secret})
+	made := a.newAccessKey("")
+	made.ID, made.Secret = id, secret
+	return a.permitAccessKey(ctx, call, made)
 }
 
 // permitAccessKey stores an access key that whoever starts the server asked for.
-func (a *Admin) permitAccessKey(ctx context.Context, call *key.Call, k AccessKey, secret Secret) error {
+func (a *Admin) permitAccessKey(ctx context.Context, call *key.Call, made *NewAccessKey) error {
 	realm := call.Caller.Principal.Realm
-	call.Recorded = false
 	_, err := guard.Do(ctx, a.guard, call, key.CreateAccessKey, func(v *guard.Visit) (none struct{}, err error) {
-		v.Permit(userResource(realm, k.User), "the first start")
-		v.Note("access key", k.ID)
+		v.Permit(userResource(realm, made.User), "the owner of the data directory")
+		v.Note("access key", made.ID)
 		a.directory.mu.Lock()
 		defer a.directory.mu.Unlock()
-		return none, a.storeAccessKey(ctx, v, realm, k, secret)
+		return none, a.storeAccessKey(ctx, v, realm, made.AccessKey, Secret{made.Secret})
 	})
 	return err
 }

@@ -219,3 +219,9 @@ func (d *Directory) Policies(c *key.Caller) []*policy.Policy {
 
 // Empty reports whether nobody has a credential yet.
 func (d *Directory) Empty() bool { return len(d.current.Load().keys) == 0 }
+
+// Knows reports whether an access key id is in use.
+func (d *Directory) Knows(id string) bool {
+	_, ok := d.current.Load().keys[id]
+	return ok
+}

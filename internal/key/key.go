@@ -160,6 +160,15 @@ type Grant struct {
 	CreatedAt time.Time
 }
 
+// Misfit is the cause of a refusal that lies in what a key is: it lets a
+// front end spell the key's spec and usage in its API's own words.
+type Misfit struct{ Key *Key }
+
+// Error says what the key is.
+func (m *Misfit) Error() string {
+	return "the key is " + m.Key.Spec.String() + " for " + m.Key.Usage.String()
+}
+
 // Clone returns a deep copy, to change and store.
 func (k *Key) Clone() *Key {
 	c := *k

@@ -57,6 +57,9 @@ func (e *entry) target(action key.Action, attributes *policy.Attributes) guard.T
 func (e *entry) at(err error) error {
 	if f, ok := err.(*fault.Error); ok { //nolint:errorlint // only a fault that nobody wrapped yet is completed
 		f.Resource = e.key.Name.String()
+		if f.Kind == fault.InvalidArgument && f.Err == nil {
+			f.Err = &key.Misfit{Key: e.key}
+		}
 	}
 	return err
 }

@@ -1,8 +1,10 @@
 // Package store says what must survive a restart. It knows rows, not what is
 // in them: the packages that own the records encode and version them.
 //
-// Three implementations pass storetest: store/embedded (SQLite, the default),
-// store/mem (keeps nothing), and later a server database.
+// The implementations pass storetest: store/embedded (one SQLite file, the
+// default) and store/mem (keeps nothing). What the contract asks for is what
+// a server database can give as well: text compares byte by byte, and no
+// value holds what PostgreSQL would refuse.
 package store
 
 import (
@@ -50,23 +52,25 @@ func Tables() []*Table {
 const TimeFormat = "2006-01-02T15:04:05.000000000Z"
 
 // Row is one record. Columns has a value for each of the table's columns, in
-// their order. Body belongs to the owner.
+// their order. Body belongs to the owner; a nil Body and an empty one are the
+// same. Table.Check says what the values may be.
 type Row struct {
 	ID      string
 	Columns []string
 	Body    []byte
 }
 
-// Query asks for rows in ascending order: of their ids, or, when Column is
-// named, of that column's values and then of ids.
+// Query asks for rows in ascending order (of the values' bytes): of their
+// ids, or, when Column is named, of that column's values and then of ids.
 type Query struct {
 	// Column is one of the table's columns, or "" for the id.
 	Column string
 	// From is the smallest value wanted, To the first one no longer wanted; an
-	// empty To means no end. For all rows with the value v use Equal.
+	// empty To means no end. For all rows with the value v use Equal; for those
+	// with an empty value, a To below all others ("0", where they are times).
 	From, To string
-	// Equal, when Column is named, wants rows with exactly this value; From
-	// and To must be empty then.
+	// Equal, when Column is named and Equal is not empty, wants rows with
+	// exactly this value; From and To must be empty then.
 	Equal string
 	// After, with Equal or without a Column, skips ids up to and including it.
 	After string
@@ -75,18 +79,22 @@ type Query struct {
 }
 
 // Reader reads from one consistent state of the store. Rows handed out belong
-// to the caller.
+// to the caller. A Reader is for the goroutine that runs f and ends with it.
 type Reader interface {
 	// Get returns a row, or a fault.NotFound error.
 	Get(t *Table, id string) (Row, error)
-	// Scan yields rows in the query's order. An error ends the sequence.
+	// Scan yields rows in the query's order. An error ends the sequence. The
+	// loop's body may use the Reader, and a Tx to write: rows that it writes
+	// ahead of the loop may or may not be met later in it.
 	Scan(t *Table, q Query) iter.Seq2[Row, error]
 	// Count returns the number of rows that the query's bounds admit; its
 	// Limit and After are ignored.
 	Count(t *Table, q Query) (int, error)
 }
 
-// Tx reads, sees its own writes, and writes.
+// Tx reads, sees its own writes, and writes. After an error of the kinds
+// NotFound, AlreadyExists, InvalidArgument and LimitExceeded nothing has changed
+// and f may go on; after any other, Update fails even if f returns nil.
 type Tx interface {
 	Reader
 	// Insert adds a row; a row with that id is a fault.AlreadyExists error.
@@ -97,17 +105,23 @@ type Tx interface {
 	Delete(t *Table, id string) error
 }
 
-// Store keeps rows. All methods may be called at the same time.
+// Store keeps rows. All methods may be called at the same time. A call that
+// cannot be served now (a full disk, a closed store) is a fault.Unavailable
+// error; an error of f comes back as it is.
 type Store interface {
 	// View runs f on one consistent state that holds everything whose Update
-	// returned before View was called.
+	// returned before View was called. A View neither waits for Updates nor
+	// delays them. f must not use the store itself.
 	View(ctx context.Context, f func(Reader) error) error
 	// Update runs f in a serialisable transaction. When Update returns nil,
 	// all that f wrote survives a crash of the process and of the machine;
-	// when it returns an error, nothing of it was written. f may run at the
-	// time of other callers' transactions but never interleaved with them, is
-	// called at most once, must be quick, and must not use the store itself.
+	// when it returns an error, or f panics, nothing of it was written. f may
+	// share its commit with other callers' transactions but is never
+	// interleaved with them, is called at most once, in the caller's goroutine,
+	// must be quick, and must not use the store itself. A ctx that ends before
+	// f starts prevents it; once f has started its end is awaited.
 	Update(ctx context.Context, f func(Tx) error) error
-	// Close waits for running transactions and releases the store.
+	// Close waits for running transactions and releases the store. Calls after
+	// it fail; a second Close does nothing.
 	Close() error
 }

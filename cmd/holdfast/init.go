@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-kms/holdfast/internal/config"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/server"
+)
+
+// initCommand is `holdfast init`.
+func initCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
+	var data, method, admin string
+	c := &cobra.Command{
+		Use:   "init",
+		Short: "Make a data directory and its first administrator",
+		Long: `Make a data directory: the root key, an empty store, an audit log, and one
+user who may do everything. The user's access key is printed once, as lines to
+source; Holdfast keeps the secret only encrypted.
+
+--seal file (the default) keeps the root key in the directory: whoever can read
+the directory has every key. --seal passphrase encrypts it; the passphrase is
+read from HOLDFAST_PASSPHRASE or the terminal now, and at each start.`,
+		Example: `  holdfast init --data /var/lib/holdfast > admin.env
+  HOLDFAST_PASSPHRASE='correct horse battery' holdfast init --data /srv/keys --seal passphrase`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := settings("", data, "")
+			if err != nil {
+				return err
+			}
+			root, err := makeDirectory(&settings, seal.Method(method), stdin, stderr)
+			if err != nil {
+				return err
+			}
+			k, err := server.Initialise(cmd.Context(), settings, root, admin)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(stdout, "export HOLDFAST_ACCESS_KEY_ID='%[1]s'\nexport HOLDFAST_SECRET_ACCESS_KEY='%[2]s'\n"+
+				"export AWS_ACCESS_KEY_ID='%[1]s'\nexport AWS_SECRET_ACCESS_KEY='%[2]s'\n"+
+				"export HOLDFAST_DIR='%[3]s'\nexport HOLDFAST_CACERT='%[4]s'\nexport AWS_CA_BUNDLE='%[4]s'\n",
+				k.ID, k.Secret, settings.Data, server.SelfMadeCA(&settings))
+			return err
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&data, "data", "", "data directory to make (default /var/lib/holdfast)")
+	f.StringVar(&method, "seal", string(seal.InFile), "how the root key is kept: file or passphrase")
+	f.StringVar(&admin, "admin", "admin", "name of the first administrator")
+	return c
+}
+
+// makeDirectory makes the data directory and its seal.
+func makeDirectory(c *config.Config, method seal.Method, stdin io.Reader, stderr io.Writer) (*seal.Root, error) {
+	if seal.Exists(c.Data) {
+		return nil, fault.New(fault.AlreadyExists, "%s is a data directory already", c.Data)
+	}
+	var phrase []byte
+	if method == seal.UnderPassphrase {
+		var err error
+		if phrase, err = passphrase(c, stdin, stderr); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("making the data directory: %w", err)
+	}
+	root, err := seal.Create(c.Data, method, phrase)
+	if err == nil && method == seal.InFile {
+		_, err = fmt.Fprintf(stderr, "The root key is in %s, unprotected but by the file's mode: "+
+			"\"--seal passphrase\" does better.\n", filepath.Join(c.Data, "root.key"))
+	}
+	return root, err
+}

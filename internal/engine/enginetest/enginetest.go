@@ -1,0 +1,213 @@
+// Package enginetest is the contract of engine.Engine as a test. Every engine
+// runs Test and declares what it lacks; what it declares must be refused, and
+// everything else must work.
+package enginetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/key"
+)
+
+// Config says what to test.
+type Config struct {
+	// New returns an engine for one test, and cleans up after it.
+	New func(t *testing.T) engine.Engine
+	// Unsupported are the specs of the table that the engine does not have.
+	Unsupported []alg.Spec
+}
+
+// has reports whether the engine should have the spec.
+func (c Config) has(spec alg.Spec) bool { return !slices.Contains(c.Unsupported, spec) }
+
+// Test runs the contract.
+func Test(t *testing.T, c Config) {
+	t.Run("Table", func(t *testing.T) { testTable(t, c) })
+	t.Run("Unsupported", func(t *testing.T) { testUnsupported(t, c) })
+	t.Run("Random", func(t *testing.T) { testRandom(t, c) })
+	t.Run("Cancelled", func(t *testing.T) { testCancelled(t, c) })
+	ran := 0
+	for _, spec := range alg.Specs() {
+		if c.has(spec) {
+			ran++
+			t.Run(spec.String(), func(t *testing.T) { testSpec(t, c, spec) })
+		}
+	}
+	if ran == 0 {
+		t.Error("the engine has no spec at all")
+	}
+}
+
+// NewRef returns the name of the first version of a key of the default realm.
+func NewRef(id key.ID) engine.Ref {
+	return engine.Ref{Realm: key.DefaultRealm, ID: id, Version: 1}
+}
+
+// Generate makes a key and opens it, or ends the test.
+func Generate(t *testing.T, e engine.Engine, ref engine.Ref, spec alg.Spec) (engine.Material, *engine.Key) {
+	t.Helper()
+	m, err := e.Generate(t.Context(), ref, spec)
+	if err != nil {
+		t.Fatalf("Generate: %v", err)
+	}
+	k, err := e.Open(t.Context(), ref, spec, m.Wrapped)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	return m, k
+}
+
+// wantKind asserts that err is a *fault.Error of the kind.
+func wantKind(t *testing.T, err error, kind fault.Kind, when string) {
+	t.Helper()
+	e, ok := errors.AsType[*fault.Error](err)
+	if !ok || e.Kind != kind {
+		t.Errorf("%s: error %v, want one of kind %q", when, err, kind)
+	}
+}
+
+// testTable compares Supports with the table.
+func testTable(t *testing.T, c Config) {
+	e := c.New(t)
+	if e.Name() == "" {
+		t.Error("the engine has no name")
+	}
+	for _, spec := range alg.Specs() {
+		for _, usage := range alg.Usages() {
+			if got, want := e.Supports(spec, usage), c.has(spec) && spec.Allows(usage); got != want {
+				t.Errorf("Supports(%s, %s) = %t, want %t", spec, usage, got, want)
+			}
+		}
+	}
+	if e.Supports(alg.NoSpec, alg.SignVerify) || e.Supports(alg.P256, alg.NoUsage) {
+		t.Error("the engine supports what is not in the table")
+	}
+}
+
+func testUnsupported(t *testing.T, c Config) {
+	e := c.New(t)
+	for _, spec := range append([]alg.Spec{alg.NoSpec, 255}, c.Unsupported...) {
+		_, err := e.Generate(t.Context(), NewRef("k"), spec)
+		wantKind(t, err, fault.Unsupported, "Generate of unsupported "+spec.String())
+	}
+}
+
+func testRandom(t *testing.T, c Config) {
+	e := c.New(t)
+	var seen [][]byte
+	for range 3 {
+		b := make([]byte, 64)
+		if err := e.Random(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(seen, func(s []byte) bool { return bytes.Equal(s, b) }) || bytes.Equal(b, make([]byte, 64)) {
+			t.Fatalf("%x is not random", b)
+		}
+		seen = append(seen, b)
+	}
+	if err := e.Random(t.Context(), nil); err != nil {
+		t.Errorf("Random of nothing: %v", err)
+	}
+}
+
+// testCancelled asserts that a call whose caller has gone makes nothing.
+func testCancelled(t *testing.T, c Config) {
+	e := c.New(t)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, spec := range alg.Specs() {
+		if !c.has(spec) {
+			continue
+		}
+		_, err := e.Generate(gone, NewRef("k"), spec)
+		wantKind(t, err, fault.Unavailable, "Generate of "+spec.String()+" after the caller went away")
+	}
+}
+
+func testSpec(t *testing.T, c Config, spec alg.Spec) {
+	e := c.New(t)
+	ref := NewRef("11111111-1111-4111-8111-111111111111")
+	m, k := Generate(t, e, ref, spec)
+	t.Run("Public", func(t *testing.T) { testPublic(t, spec, m, k) })
+	for _, a := range spec.Info().Algorithms {
+		t.Run(a.String(), func(t *testing.T) { testAlgorithm(t, spec, a, m, k) })
+	}
+	t.Run("Binding", func(t *testing.T) { testBinding(t, e, ref, spec, m.Wrapped) })
+	t.Run("Damage", func(t *testing.T) { testDamage(t, e, ref, spec, m.Wrapped) })
+	t.Run("Concurrency", func(t *testing.T) { testConcurrency(t, spec, m, k) })
+	if err := e.Destroy(t.Context(), ref, m.Wrapped); err != nil {
+		t.Errorf("Destroy: %v", err)
+	}
+}
+
+// testPublic asserts which halves a key has.
+func testPublic(t *testing.T, spec alg.Spec, m engine.Material, k *engine.Key) {
+	family := spec.Info().Family
+	for _, field := range []struct {
+		name      string
+		got, want bool
+	}{
+		{"Public", m.Public != nil, !spec.Symmetric()},
+		{"Signer", k.Signer != nil, spec.Allows(alg.SignVerify)},
+		{"Decrypter", k.Decrypter != nil, family == alg.RSA},
+		{"AEAD", k.AEAD != nil, family == alg.AES},
+		{"MAC", k.MAC != nil, family == alg.HMAC},
+	} {
+		if field.got != field.want {
+			t.Errorf("%s is there: %t, want %t", field.name, field.got, field.want)
+		}
+	}
+	if k.Signer == nil {
+		return
+	}
+	spki, err := engine.MarshalPublic(spec, k.Signer.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(spki, m.Public) {
+		t.Error("the opened key's public half is not the one that Generate returned")
+	}
+}
+
+// testBinding asserts that material opens under no other name and as no other
+// type.
+func testBinding(t *testing.T, e engine.Engine, ref engine.Ref, spec alg.Spec, wrapped []byte) {
+	for name, other := range map[string]engine.Ref{
+		"realm":   {Realm: "210987654321", ID: ref.ID, Version: ref.Version},
+		"key":     {Realm: ref.Realm, ID: "22222222-2222-4222-8222-222222222222", Version: ref.Version},
+		"version": {Realm: ref.Realm, ID: ref.ID, Version: ref.Version + 1},
+	} {
+		_, err := e.Open(t.Context(), other, spec, wrapped)
+		wantKind(t, err, fault.Internal, "opened as another "+name)
+	}
+	for _, other := range alg.Specs() {
+		if other != spec {
+			_, err := e.Open(t.Context(), ref, other, wrapped)
+			wantKind(t, err, fault.Internal, "opened as "+other.String())
+		}
+	}
+}
+
+// testDamage asserts that changed material does not open.
+func testDamage(t *testing.T, e engine.Engine, ref engine.Ref, spec alg.Spec, wrapped []byte) {
+	step := max(1, len(wrapped)/24)
+	for at := 0; at < len(wrapped); at += step {
+		bad := bytes.Clone(wrapped)
+		bad[at] ^= 1
+		_, err := e.Open(t.Context(), ref, spec, bad)
+		wantKind(t, err, fault.Internal, "a bit flipped")
+	}
+	for name, bad := range map[string][]byte{
+		"nothing": nil, "one byte": wrapped[:1], "a byte less": wrapped[:len(wrapped)-1], "a byte more": append(bytes.Clone(wrapped), 0),
+	} {
+		_, err := e.Open(t.Context(), ref, spec, bad)
+		wantKind(t, err, fault.Internal, name)
+	}
+}

@@ -1,0 +1,157 @@
+package aws
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/key"
+	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
+)
+
+// codeTooLarge is the code for a body above MaxBody.
+const codeTooLarge = "RequestEntityTooLargeException"
+
+// Failure is an error as a client sees it. Status is the HTTP status: AWS
+// answers 400 to every mistake of a client's, and 403 to some in its Query
+// APIs.
+type Failure struct {
+	Status  int
+	Code    string
+	Message string
+}
+
+// encode returns the body.
+func (f *Failure) encode(x *Exchange, query bool) []byte {
+	if query {
+		side := "Sender"
+		if f.Status >= http.StatusInternalServerError {
+			side = "Receiver"
+		}
+		return wire.XMLError(x.service.Namespace, side, f.Code, f.Message, x.Call.RequestID)
+	}
+	x.Out.Reset(x.buffers.out)
+	x.Out.Text("__type", f.Code)
+	if f.Message != "" {
+		x.Out.Text("message", f.Message)
+	}
+	return x.Out.Bytes()
+}
+
+// FaultOf returns the fault in err; an error that is none is Internal.
+func FaultOf(err error) *fault.Error {
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		return e
+	}
+	return &fault.Error{Kind: fault.Internal, Err: err}
+}
+
+// Carried returns the exception that a fault carries as its cause: the front
+// ends' own complaints about a request.
+func Carried(e *fault.Error) (Failure, bool) {
+	x, ok := errors.AsType[*wire.Exception](e.Err)
+	if !ok {
+		return Failure{}, false
+	}
+	status := http.StatusBadRequest
+	if x.Code == codeTooLarge {
+		status = http.StatusRequestEntityTooLarge
+	}
+	return Failure{status, x.Code, x.Message}, true
+}
+
+// Unauthenticated puts a fault of authentication into AWS's words.
+func Unauthenticated(e *fault.Error) Failure {
+	code, message := "UnrecognizedClientException", "The security token included in the request is invalid."
+	switch e.Reason { //nolint:exhaustive // the reasons of Unauthenticated; the table test has all reasons
+	case fault.MissingCredential:
+		code, message = "MissingAuthenticationTokenException", e.Public
+	case fault.ExpiredCredential:
+		code, message = "ExpiredTokenException", "The security token included in the request is expired"
+	case fault.ClockSkew, fault.WrongProof:
+		code, message = "InvalidSignatureException", e.Public
+	case fault.MalformedProof, fault.UnsupportedProof:
+		code, message = "IncompleteSignatureException", e.Public
+	}
+	return Failure{http.StatusBadRequest, code, message}
+}
+
+// Denied puts a refusal by policy into AWS's words (IAM User Guide,
+// "Troubleshoot access denied error messages").
+func Denied(x *Exchange, e *fault.Error) Failure {
+	action := iamAction(e.Op)
+	text := "User: " + wire.PrincipalARN(x.Call.Caller.Principal) + " is not authorized to perform: " + action +
+		" on resource: " + ARNOf(e.Resource)
+	switch e.Reason { //nolint:exhaustive // the reasons of PermissionDenied; the table test has all reasons
+	case fault.DeniedByResourcePolicy:
+		text += " with an explicit deny in a resource-based policy"
+	case fault.DeniedByIdentityPolicy:
+		text += " with an explicit deny in an identity-based policy"
+	case fault.NoResourcePolicyAllows:
+		text += " because no resource-based policy allows the " + action + " action"
+	case fault.NoIdentityPolicyAllows:
+		text += " because no identity-based policy allows the " + action + " action"
+	}
+	return Failure{http.StatusBadRequest, "AccessDeniedException", text}
+}
+
+// iamAction returns IAM's name of an action that a fault names in its
+// canonical form, such as "kms:Encrypt" for "key:Encrypt".
+func iamAction(op string) string {
+	for _, a := range key.Actions() {
+		if a.String() == op {
+			return wire.ActionName(a)
+		}
+	}
+	return op
+}
+
+// ARNOf returns the ARN of a resource that a fault names in its canonical
+// form (key.Resource.String); "*" for the realm at large.
+func ARNOf(resource string) string {
+	parts := strings.SplitN(resource, "/", 4)
+	r := key.Resource{Realm: key.RealmID(parts[0])}
+	switch {
+	case len(parts) == 4:
+		r.Region, r.Kind, r.ID = parts[1], key.ResourceKind(parts[2]), parts[3]
+	case len(parts) == 3 && parts[1] == string(key.KindUser):
+		r.Kind, r.ID = key.KindUser, parts[2]
+	case len(parts) == 3:
+		r.Region, r.Kind, r.ID = parts[1], key.KindKey, parts[2]
+	}
+	return wire.ResourceARN(r)
+}
+
+// Internal is what a client learns of a failure that is not its own: nothing
+// but where to find it in the log.
+func Internal(x *Exchange, code string) Failure {
+	return Failure{
+		http.StatusInternalServerError, code,
+		"The request failed because of an internal error. Request id: " + x.Call.RequestID,
+	}
+}
+
+// ExplainShared explains the faults of requests that name no service.
+func ExplainShared(x *Exchange, err error) Failure {
+	e := FaultOf(err)
+	if f, ok := Carried(e); ok {
+		return f
+	}
+	switch e.Kind {
+	case fault.Unauthenticated:
+		return Unauthenticated(e)
+	case fault.Internal:
+		return Internal(x, "InternalFailure")
+	case fault.Unavailable:
+		return Failure{http.StatusServiceUnavailable, "ServiceUnavailableException", e.Public}
+	case fault.PermissionDenied:
+		return Denied(x, e)
+	case fault.LimitExceeded:
+		return Failure{http.StatusBadRequest, "LimitExceededException", e.Public}
+	case fault.InvalidArgument, fault.NotFound, fault.AlreadyExists, fault.WrongState, fault.Conflict,
+		fault.Unsupported, fault.BadCiphertext, fault.BadSignature:
+		return Failure{http.StatusBadRequest, "ValidationException", e.Public}
+	}
+	return Internal(x, "InternalFailure")
+}

@@ -1,0 +1,390 @@
+package aws
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/holdfast-kms/holdfast/internal/key"
+	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
+)
+
+// Input is the request of a JSON operation. Its Members method declares what
+// the request may have, member by member; that declaration is all there is to
+// decoding and validating it.
+type Input interface {
+	Members(m *Members)
+}
+
+// maxMembers is more than any request has.
+const maxMembers = 16
+
+// Members is the declaration of a request: where each member goes, and what
+// AWS's model of the API asks of it. Members that are not declared are
+// ignored, as AWS does.
+type Members struct {
+	list [maxMembers]Member
+	n    int
+}
+
+// Member is the declaration of one member.
+type Member struct {
+	name   string
+	target any // a pointer, whose type says what the member is
+	form   form
+
+	required, present bool
+	min, max          int      // length or value; max 0 is no limit
+	pattern           *Pattern // nil for any
+	enum              []string // nil for any
+	unlisted          bool     // the value is not in enum
+}
+
+// form tells members apart whose targets have the same Go type.
+type form uint8
+
+const (
+	plain form = iota
+	mapping
+	tagList
+	ignored
+)
+
+// Pattern is what a member's text must match.
+type Pattern struct {
+	// Text is the regular expression that AWS's model has.
+	Text    string
+	Matches func(string) bool
+}
+
+func (m *Members) reset() {
+	clear(m.list[:m.n])
+	m.n = 0
+}
+
+func (m *Members) add(member Member) *Member {
+	m.list[m.n] = member // more than maxMembers is our own bug
+	m.n++
+	return &m.list[m.n-1]
+}
+
+// Text declares a string of min to max characters.
+func (m *Members) Text(name string, to *string, minimum, maximum int) *Member {
+	return m.add(Member{name: name, target: to, min: minimum, max: maximum})
+}
+
+// Blob declares bytes in base64, min to max of them.
+func (m *Members) Blob(name string, to *[]byte, minimum, maximum int) *Member {
+	return m.add(Member{name: name, target: to, min: minimum, max: maximum})
+}
+
+// Int declares a number from min, which is above 0, to max.
+func (m *Members) Int(name string, to *int, minimum, maximum int) *Member {
+	return m.add(Member{name: name, target: to, min: minimum, max: maximum})
+}
+
+// Bool declares a boolean.
+func (m *Members) Bool(name string, to *bool) *Member { return m.add(Member{name: name, target: to}) }
+
+// Enum declares a string that is one of some.
+func (m *Members) Enum(name string, to *string, values []string) *Member {
+	return m.add(Member{name: name, target: to, enum: values})
+}
+
+// Map declares an object of strings.
+func (m *Members) Map(name string, to *[]key.Tag) *Member {
+	return m.add(Member{name: name, target: to, form: mapping})
+}
+
+// Tags declares a list of structures of TagKey and TagValue.
+func (m *Members) Tags(name string, to *[]key.Tag) *Member {
+	return m.add(Member{name: name, target: to, form: tagList})
+}
+
+// List declares a list of at most count strings of min to max characters;
+// count 0 is no limit.
+func (m *Members) List(name string, to *[]string, count, minimum, maximum int) *Member {
+	return m.add(Member{name: name, target: &stringList{to: to, count: count}, min: minimum, max: maximum})
+}
+
+// stringList is where a list of strings goes.
+type stringList struct {
+	to    *[]string
+	count int
+}
+
+// Unsupported declares a member that AWS has and Holdfast does not: a request
+// that sets it is refused by name. Null, false and empty lists set nothing.
+func (m *Members) Unsupported(name string) *Member { return m.add(Member{name: name, form: ignored}) }
+
+// Required says that a request without the member is refused.
+func (m *Member) Required() *Member {
+	m.required = true
+	return m
+}
+
+// Matching says what the member's text must look like.
+func (m *Member) Matching(p *Pattern) *Member {
+	m.pattern = p
+	return m
+}
+
+// decode reads the exchange's body into a request.
+func (x *Exchange) decode(in Input) error {
+	m, d := &x.buffers.members, &x.buffers.decoder
+	m.reset()
+	in.Members(m)
+	if len(x.Body) > 0 { // clients may leave out the body of a request without members
+		d.Reset(x.Body)
+		for name := range d.Members() {
+			if member := m.find(name); member != nil {
+				x.read(d, member)
+			} else {
+				d.Skip()
+			}
+		}
+		d.End()
+		if err := d.Err(); err != nil {
+			return err
+		}
+	}
+	return m.check()
+}
+
+func (m *Members) find(name []byte) *Member {
+	for i := range m.list[:m.n] {
+		if m.list[i].name == string(name) {
+			return &m.list[i]
+		}
+	}
+	return nil
+}
+
+// read reads one member's value. A null is as good as no member.
+func (x *Exchange) read(d *wire.Decoder, m *Member) {
+	if d.Null() {
+		return
+	}
+	m.present = true
+	switch to := m.target.(type) {
+	case *string:
+		m.readText(d, to)
+	case *[]byte:
+		from := len(x.buffers.blobs)
+		x.buffers.blobs = d.Blob(x.buffers.blobs)
+		*to = x.buffers.blobs[from:len(x.buffers.blobs):len(x.buffers.blobs)]
+	case *int:
+		*to = d.Int()
+	case *bool:
+		*to = d.Bool()
+	case *stringList:
+		for range d.Elements() {
+			*to.to = append(*to.to, string(d.Text()))
+		}
+	case *[]key.Tag:
+		if m.form == tagList {
+			for range d.Elements() {
+				*to = append(*to, readTag(d))
+			}
+			return
+		}
+		for name := range d.Members() {
+			tag := key.Tag{Key: string(name)}
+			tag.Value = string(d.Text())
+			*to = append(*to, tag)
+		}
+	default:
+		m.present = sets(d)
+	}
+}
+
+// readText reads a string; one of an enumeration is taken from there.
+func (m *Member) readText(d *wire.Decoder, to *string) {
+	text := d.Text()
+	if m.enum == nil {
+		*to = string(text)
+		return
+	}
+	for _, value := range m.enum {
+		if value == string(text) {
+			*to = value
+			return
+		}
+	}
+	*to, m.unlisted = string(text), true
+}
+
+// sets reads a value and reports whether it is more than false or an empty
+// list.
+func sets(d *wire.Decoder) bool {
+	switch d.Kind() {
+	case wire.JSONBool:
+		return d.Bool()
+	case wire.JSONArray:
+		n := 0
+		for range d.Elements() {
+			d.Skip()
+			n++
+		}
+		return n > 0
+	default:
+		d.Skip()
+		return true
+	}
+}
+
+// absent marks a member of a tag that was not sent; no text that can be sent
+// is the same, because it is no UTF-8.
+const absent = "\xff"
+
+func readTag(d *wire.Decoder) key.Tag {
+	t := key.Tag{Key: absent, Value: absent}
+	if d.Null() {
+		return t
+	}
+	for name := range d.Members() {
+		switch {
+		case d.Null():
+		case string(name) == "TagKey":
+			t.Key = string(d.Text())
+		case string(name) == "TagValue":
+			t.Value = string(d.Text())
+		default:
+			d.Skip()
+		}
+	}
+	return t
+}
+
+// check validates the request against its declaration. All that is wrong is
+// in one ValidationException, as AWS has it.
+func (m *Members) check() error {
+	var v violations
+	for i := range m.list[:m.n] {
+		m.list[i].check(&v)
+	}
+	switch {
+	case len(v) == 1:
+		return Validation("1 validation error detected: " + v[0])
+	case len(v) > 1:
+		return Validation(strconv.Itoa(len(v)) + " validation errors detected: " + strings.Join(v, "; "))
+	}
+	for i := range m.list[:m.n] {
+		if m.list[i].form == ignored && m.list[i].present {
+			return wire.Unsupported("Holdfast does not support the parameter " + m.list[i].name + ".")
+		}
+	}
+	return nil
+}
+
+// Validation returns a ValidationException.
+func Validation(message string) error { return wire.Invalid("ValidationException", message) }
+
+// violations are the complaints about a request, in AWS's words.
+type violations []string
+
+func (v *violations) add(shown, path, constraint string) {
+	*v = append(*v, "Value "+shown+"at '"+path+"' failed to satisfy constraint: Member must "+constraint)
+}
+
+// length complains about a number of characters, bytes or elements.
+func (v *violations) length(shown, path string, n, minimum, maximum int) {
+	if n < minimum {
+		v.add(shown, path, "have length greater than or equal to "+strconv.Itoa(minimum))
+	}
+	if maximum > 0 && n > maximum {
+		v.add(shown, path, "have length less than or equal to "+strconv.Itoa(maximum))
+	}
+}
+
+// maxShown bounds what of a bad value its complaint repeats.
+const maxShown = 2048
+
+func quote(s string) string {
+	if len(s) > maxShown {
+		s = strings.ToValidUTF8(s[:maxShown], "") + "..."
+	}
+	return "'" + s + "' "
+}
+
+// path is the member's name as complaints have it: KeyId is keyId.
+func (m *Member) path() string { return strings.ToLower(m.name[:1]) + m.name[1:] }
+
+func (m *Member) check(v *violations) {
+	if !m.present {
+		if m.required {
+			v.add("null ", m.path(), "not be null")
+		}
+		return
+	}
+	switch to := m.target.(type) {
+	case *string:
+		m.checkText(v, *to)
+	case *[]byte:
+		v.length("", m.path(), len(*to), m.min, m.max) // bytes may be secret
+	case *int:
+		shown := quote(strconv.Itoa(*to))
+		if *to < m.min {
+			v.add(shown, m.path(), "have value greater than or equal to "+strconv.Itoa(m.min))
+		}
+		if *to > m.max {
+			v.add(shown, m.path(), "have value less than or equal to "+strconv.Itoa(m.max))
+		}
+	case *stringList:
+		m.checkList(v, to)
+	case *[]key.Tag:
+		if m.form == tagList {
+			m.checkTags(v, *to)
+		}
+	}
+}
+
+func (m *Member) checkText(v *violations, text string) {
+	if m.enum != nil {
+		if m.unlisted {
+			v.add(quote(text), m.path(), "satisfy enum value set: ["+strings.Join(m.enum, ", ")+"]")
+		}
+		return
+	}
+	shown := quote(text)
+	v.length(shown, m.path(), utf8.RuneCountInString(text), m.min, m.max)
+	if m.pattern != nil && !m.pattern.Matches(text) {
+		v.add(shown, m.path(), "satisfy regular expression pattern: "+m.pattern.Text)
+	}
+}
+
+func (m *Member) checkList(v *violations, list *stringList) {
+	shown := quote("[" + strings.Join(*list.to, ", ") + "]")
+	v.length(shown, m.path(), len(*list.to), 0, list.count)
+	if slices.ContainsFunc(*list.to, func(s string) bool {
+		n := utf8.RuneCountInString(s)
+		return n < m.min || n > m.max
+	}) {
+		v.add(shown, m.path(), fmt.Sprintf("satisfy constraint: [Member must have length less than or equal to %d, "+
+			"Member must have length greater than or equal to %d]", m.max, m.min))
+	}
+}
+
+// The lengths of a tag's parts, in characters.
+const (
+	maxTagKey   = 128
+	maxTagValue = 256
+)
+
+func (m *Member) checkTags(v *violations, tags []key.Tag) {
+	for i, t := range tags {
+		path := m.path() + "." + strconv.Itoa(i+1) + ".member."
+		checkPart(v, path+"tagKey", t.Key, 1, maxTagKey)
+		checkPart(v, path+"tagValue", t.Value, 0, maxTagValue)
+	}
+}
+
+func checkPart(v *violations, path, text string, minimum, maximum int) {
+	if text == absent {
+		v.add("null ", path, "not be null")
+		return
+	}
+	v.length(quote(text), path, utf8.RuneCountInString(text), minimum, maximum)
+}

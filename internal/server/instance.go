@@ -1,0 +1,221 @@
+// Package server puts Holdfast together: it chooses the implementations,
+// mounts the front ends on one listener, and starts and stops everything in
+// order. instance.go is what a data directory becomes while it is served;
+// server.go the listeners around it.
+package server
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/ca"
+	"github.com/holdfast-kms/holdfast/internal/config"
+	"github.com/holdfast-kms/holdfast/internal/engine/soft"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/guard"
+	"github.com/holdfast-kms/holdfast/internal/identity"
+	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/lifecycle"
+	"github.com/holdfast-kms/holdfast/internal/policy"
+	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/store/embedded"
+	"github.com/holdfast-kms/holdfast/internal/store/mem"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws"
+)
+
+// Files of a data directory, beside the seal's.
+const (
+	storeFile    = "holdfast.db"
+	auditDir     = "audit"
+	auditKeyFile = "audit.pub" // verifies the audit log's checkpoints, PEM
+)
+
+// auditKeySetting is the sealed Ed25519 seed that signs checkpoints.
+const auditKeySetting = "audit checkpoint key"
+
+// memoryEntries is how many audit entries a server that keeps nothing keeps.
+const memoryEntries = 100_000
+
+// instance is one data directory being served. Its parts are closed in the
+// opposite order of their making.
+type instance struct {
+	store     store.Store
+	audit     audit.Recorder
+	entries   audit.Source
+	directory *identity.Directory
+	admin     *identity.Admin
+	keys      *kms.Service
+	ca        *ca.Service
+	clock     *lifecycle.Runner
+	handler   http.Handler
+
+	closers []func() error
+}
+
+// open makes an instance of a data directory whose root key is open. An
+// ephemeral instance keeps everything in memory.
+func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, m *metrics, log *slog.Logger) (_ *instance, err error) {
+	i := &instance{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, i.close())
+		}
+	}()
+	if err := i.openStore(c, ephemeral); err != nil {
+		return nil, err
+	}
+	if err := seal.Claim(ctx, root, i.store); err != nil {
+		return nil, err
+	}
+	if err := i.openAudit(ctx, c, root, ephemeral); err != nil {
+		return nil, err
+	}
+	if err := i.openServices(ctx, c, root, log); err != nil {
+		return nil, err
+	}
+	i.clock = lifecycle.Start(c.Lifecycle.Interval, log,
+		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
+		lifecycle.Task{Name: "revocation lists", Tick: i.ca.Tick})
+	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
+	i.handler = i.mount(c, m)
+	return i, nil
+}
+
+func (i *instance) openStore(c *config.Config, ephemeral bool) error {
+	if ephemeral {
+		i.store = mem.New()
+	} else {
+		s, err := embedded.Open(filepath.Join(c.Data, storeFile), embedded.Options{})
+		if err != nil {
+			return fmt.Errorf("opening the store: %w", err)
+		}
+		i.store = s
+	}
+	i.closers = append(i.closers, i.store.Close)
+	return nil
+}
+
+func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool) error {
+	if ephemeral {
+		log := audit.NewMemory(memoryEntries)
+		i.audit, i.entries = log, log
+		return nil
+	}
+	seed, err := seal.Secret(ctx, root, i.store, auditKeySetting, newSeed)
+	if err != nil {
+		return err
+	}
+	signer := ed25519.NewKeyFromSeed(seed)
+	clear(seed)
+	if err := writeAuditKey(filepath.Join(c.Data, auditKeyFile), signer.Public().(ed25519.PublicKey)); err != nil {
+		return fmt.Errorf("writing the audit log's public key: %w", err)
+	}
+	log, err := audit.Open(filepath.Join(c.Data, auditDir), audit.Options{
+		Signer: signer, ID: root.Installation(), SegmentSize: int64(c.Audit.SegmentMiB) << 20,
+		CheckpointInterval: c.Audit.Checkpoint,
+	})
+	if err != nil {
+		return fmt.Errorf("opening the audit log: %w", err)
+	}
+	i.audit, i.entries = log, audit.Dir(filepath.Join(c.Data, auditDir))
+	i.closers = append(i.closers, log.Close)
+	return nil
+}
+
+func newSeed() []byte {
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		panic("ed25519.GenerateKey with the system's random source failed: " + err.Error())
+	}
+	return private.Seed()
+}
+
+// writeAuditKey writes the key with which anybody can verify the log.
+func writeAuditKey(path string, public ed25519.PublicKey) error {
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return err
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	if have, err := os.ReadFile(path); err == nil && string(have) == string(text) { //nolint:gosec // the data directory's own file
+		return nil
+	}
+	return os.WriteFile(path, text, 0o644) //nolint:gosec // a public key, for auditors to read
+}
+
+// openServices opens the directory, the engine, the door and the authorities.
+func (i *instance) openServices(ctx context.Context, c *config.Config, root *seal.Root, log *slog.Logger) (err error) {
+	i.directory, err = identity.Open(ctx, identity.Config{Root: root, Store: i.store, Compile: compiler(policy.ForIdentity)})
+	if err != nil {
+		return err
+	}
+	g := guard.New(i.audit, i.directory)
+	i.admin = identity.NewAdmin(i.directory, g)
+	engine, err := soft.New(seal.NewKeyring(root, i.store), soft.Options{
+		Library: c.RSA.Library, PureGo: c.RSA.Native == "off", Log: log,
+		Pregenerate: map[alg.Spec]int{alg.RSA2048: 1, alg.RSA3072: 1, alg.RSA4096: 1},
+	})
+	if err != nil {
+		return err
+	}
+	i.closers = append(i.closers, engine.Close)
+	i.keys, err = kms.New(ctx, kms.Config{
+		Guard: g, Store: i.store, Engine: engine, Compile: compiler(policy.ForResource),
+		DefaultPolicy: aws.DefaultKeyPolicy, Opened: c.Limits.OpenedKeys,
+	})
+	if err != nil {
+		return err
+	}
+	i.ca, err = ca.New(ctx, ca.Config{Keys: i.keys, Guard: g, Store: i.store, PublicURL: c.PublicURL})
+	return err
+}
+
+// compiler returns what compiles policies of every dialect that a front end
+// of this server takes.
+func compiler(kind policy.Kind) func(key.Document) (*policy.Policy, error) {
+	vocabulary := aws.Vocabulary()
+	return func(d key.Document) (*policy.Policy, error) {
+		if d.Dialect != aws.Dialect {
+			return nil, fault.New(fault.Unsupported, "policies of dialect %q are not known", d.Dialect)
+		}
+		return policy.Compile([]byte(d.Text), kind, vocabulary)
+	}
+}
+
+// ready returns nil when the instance can serve.
+func (i *instance) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := i.store.View(ctx, func(store.Reader) error { return nil }); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	if h, ok := i.audit.(interface{ Err() error }); ok {
+		if err := h.Err(); err != nil {
+			return fmt.Errorf("audit log: %w", err)
+		}
+	}
+	return nil
+}
+
+// close ends the instance: first what works, last what keeps.
+func (i *instance) close() error {
+	var failures []error
+	for n := len(i.closers) - 1; n >= 0; n-- {
+		failures = append(failures, i.closers[n]())
+	}
+	i.closers = nil
+	return errors.Join(failures...)
+}

@@ -1,0 +1,256 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"github.com/holdfast-kms/holdfast/internal/config"
+	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/wire/native"
+)
+
+// Timeouts of a connection. A client that is slower than these is cut off.
+const (
+	headerTimeout   = 10 * time.Second
+	readTimeout     = 30 * time.Second
+	writeTimeout    = 60 * time.Second
+	idleTimeout     = 2 * time.Minute
+	shutdownTimeout = 30 * time.Second
+	maxHeaderBytes  = 32 << 10
+)
+
+// Options are what the command line adds to a configuration.
+type Options struct {
+	Config config.Config
+	// Root is the opened root key.
+	Root *seal.Root
+	Log  *slog.Logger
+	// Ready is called once, with the base URL, when the server serves.
+	Ready func(url string) error
+	// Dev is set for a development server only.
+	Dev *Dev
+	// Pprof is a loopback address for net/http/pprof; "" means none.
+	Pprof string
+}
+
+// server is what runs around the instance.
+type server struct {
+	Options
+	tls      *identityTLS
+	metrics  *metrics
+	instance atomic.Pointer[instance]
+	// resetting is held for reading by each request of a development server,
+	// and for writing while it is emptied.
+	resetting sync.RWMutex
+	stopping  atomic.Bool
+}
+
+// Run serves until ctx ends, then lets running requests finish and closes
+// everything. SIGHUP has the TLS certificate read again.
+func Run(ctx context.Context, o Options) error {
+	s := &server{Options: o}
+	s.metrics = newMetrics(s.keys)
+	var err error
+	if s.tls, err = openTLS(&o.Config); err != nil {
+		return err
+	}
+	i, err := open(ctx, &s.Config, s.Root, s.Dev != nil && s.Dev.InMemory, s.metrics, s.Log)
+	if err != nil {
+		return err
+	}
+	s.instance.Store(i)
+	defer func() { err = errors.Join(err, s.instance.Load().close()) }()
+	listeners, err := s.listen()
+	if err != nil {
+		return err
+	}
+	url := "https://" + listeners[0].Addr().String()
+	if s.Dev != nil {
+		if err := s.prepareDev(ctx, url); err != nil {
+			return err
+		}
+	}
+	err = s.serve(ctx, listeners, url)
+	return err
+}
+
+// endpoint is one listener with what it serves.
+type endpoint struct {
+	net.Listener
+	http *http.Server
+}
+
+// listen opens every listener: the main one first.
+func (s *server) listen() ([]*endpoint, error) {
+	var open []*endpoint
+	add := func(address string, secure bool, h http.Handler) error {
+		l, err := net.Listen("tcp", address) //nolint:noctx // a listener lives as long as the server
+		if err != nil {
+			return fmt.Errorf("listening on %s: %w", address, err)
+		}
+		l = netutil.LimitListener(l, s.Config.Limits.Connections)
+		if secure {
+			l = tls.NewListener(l, s.tls.config())
+		}
+		open = append(open, &endpoint{l, s.httpServer(h)})
+		return nil
+	}
+	err := add(s.Config.Listen, true, s.handler(s.Config.Metrics.Listen == ""))
+	if err == nil && s.Config.Metrics.Listen != "" {
+		err = add(s.Config.Metrics.Listen, false, s.metrics.handler())
+	}
+	if err == nil && s.Dev != nil && s.Dev.ListenHTTP != "" {
+		err = add(s.Dev.ListenHTTP, false, s.handler(true))
+	}
+	if err == nil && s.Pprof != "" {
+		err = add(s.Pprof, false, pprofHandler())
+	}
+	if err != nil {
+		for _, e := range open {
+			_ = e.Close() // the first error is the one to tell
+		}
+		return nil, err
+	}
+	return open, nil
+}
+
+func (s *server) httpServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+// serve serves all listeners until ctx ends or one fails.
+func (s *server) serve(ctx context.Context, endpoints []*endpoint, url string) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	failed := make(chan error, len(endpoints))
+	for _, e := range endpoints {
+		go func() { failed <- e.http.Serve(e.Listener) }()
+	}
+	// What the start needed is given back: a server that waits stays small.
+	debug.FreeOSMemory()
+	s.Log.InfoContext(ctx, "serving", slog.String("url", url), slog.Int("keys", s.instance.Load().keys.Keys()),
+		slog.String("version", version().Version))
+	if err := s.Ready(url); err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-hangup:
+			if err := s.tls.reload(); err != nil {
+				s.Log.ErrorContext(ctx, "the TLS certificate stays as it was", slog.Any("cause", err))
+			}
+		case err := <-failed:
+			return fmt.Errorf("serving: %w", err)
+		case <-ctx.Done():
+			return s.shutdown(ctx, endpoints)
+		}
+	}
+}
+
+// shutdown lets running requests finish.
+func (s *server) shutdown(ctx context.Context, endpoints []*endpoint) error {
+	s.stopping.Store(true)
+	s.Log.InfoContext(ctx, "stopping: running requests finish first")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	var failures []error
+	for _, e := range endpoints {
+		failures = append(failures, e.http.Shutdown(ctx))
+	}
+	return errors.Join(failures...)
+}
+
+// handler answers what concerns the server itself, and hands on the rest.
+func (s *server) handler(withMetrics bool) http.Handler {
+	figures := s.metrics.handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/healthz":
+			answer(w, http.StatusOK, "ok")
+		case r.URL.Path == "/readyz":
+			s.readyz(w, r)
+		case r.URL.Path == "/metrics" && withMetrics:
+			figures.ServeHTTP(w, r)
+		case s.Dev != nil:
+			s.serveDev(w, r)
+		default:
+			s.instance.Load().handler.ServeHTTP(w, r)
+		}
+	})
+}
+
+// readyz says whether requests should be sent here.
+func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
+	if s.stopping.Load() {
+		answer(w, http.StatusServiceUnavailable, "stopping")
+		return
+	}
+	if err := s.instance.Load().ready(r.Context()); err != nil {
+		s.Log.WarnContext(r.Context(), "not ready", slog.Any("cause", err))
+		answer(w, http.StatusServiceUnavailable, "not ready")
+		return
+	}
+	answer(w, http.StatusOK, "ready")
+}
+
+func answer(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text + "\n")) // the client is gone if this fails
+}
+
+func (s *server) keys() float64 {
+	if i := s.instance.Load(); i != nil {
+		return float64(i.keys.Keys())
+	}
+	return 0
+}
+
+// pprofHandler serves the profiles of this process.
+func pprofHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	return mux
+}
+
+// version returns what the binary was built from.
+func version() native.ServerVersion {
+	v := native.ServerVersion{Version: "dev", Go: runtime.Version()}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	if info.Main.Version != "" && info.Main.Version != "(devel)" {
+		v.Version = info.Main.Version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v.Revision = s.Value
+		}
+	}
+	return v
+}

@@ -1,0 +1,189 @@
+package server
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/config"
+)
+
+// Files of the self-made server certificate, under the data directory.
+const (
+	tlsDir     = "tls"
+	caCertFile = "ca.pem"
+	caKeyFile  = "ca.key"
+	certFile   = "server.pem"
+	keyFile    = "server.key"
+)
+
+// How long self-made certificates last, and how long before its end the
+// server's one is made anew at start.
+const (
+	selfCALife  = 10 * 365 * 24 * time.Hour
+	selfLife    = 397 * 24 * time.Hour
+	selfRenewal = 60 * 24 * time.Hour
+)
+
+// identityTLS is the server's certificate, which can be read again while it
+// serves.
+type identityTLS struct {
+	certificate, key string
+	current          atomic.Pointer[tls.Certificate]
+}
+
+// reload reads the certificate's files.
+func (t *identityTLS) reload() error {
+	c, err := tls.LoadX509KeyPair(t.certificate, t.key)
+	if err != nil {
+		return fmt.Errorf("reading the server's certificate: %w", err)
+	}
+	t.current.Store(&c)
+	return nil
+}
+
+// config returns what a listener needs: TLS 1.2 and up, HTTP/2 offered.
+func (t *identityTLS) config() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return t.current.Load(), nil },
+	}
+}
+
+// openTLS returns the configured certificate, or a self-made one.
+func openTLS(c *config.Config) (*identityTLS, error) {
+	t := &identityTLS{certificate: c.TLS.Certificate, key: c.TLS.Key}
+	if t.certificate == "" {
+		dir := filepath.Join(c.Data, tlsDir)
+		t.certificate, t.key = filepath.Join(dir, certFile), filepath.Join(dir, keyFile)
+		if err := selfMade(dir, append([]string{"localhost", "127.0.0.1", "::1"}, c.TLS.Names...)); err != nil {
+			return nil, fmt.Errorf("making a certificate for the server: %w", err)
+		}
+	}
+	return t, t.reload()
+}
+
+// selfMade makes a CA and a server certificate in dir, unless they are there
+// and good for a while.
+func selfMade(dir string, names []string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if stillGood(filepath.Join(dir, certFile), names) {
+		return nil
+	}
+	ca, caKey, err := selfMadeCA(dir)
+	if err != nil {
+		return err
+	}
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	template, err := certificateTemplate("Holdfast server", selfLife)
+	if err != nil {
+		return err
+	}
+	template.KeyUsage = x509.KeyUsageDigitalSignature
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, name)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, ca, private.Public(), caKey)
+	if err != nil {
+		return err
+	}
+	return writePair(filepath.Join(dir, certFile), filepath.Join(dir, keyFile), der, private)
+}
+
+// stillGood reports whether a certificate names all of names and is not near
+// its end.
+func stillGood(path string, names []string) bool {
+	text, err := os.ReadFile(path) //nolint:gosec // the data directory's own file
+	if err != nil {
+		return false
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return false
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil || time.Until(c.NotAfter) < selfRenewal {
+		return false
+	}
+	for _, name := range names {
+		if c.VerifyHostname(name) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// selfMadeCA returns the CA in dir, which it makes at first.
+func selfMadeCA(dir string) (*x509.Certificate, crypto.Signer, error) {
+	certPath, keyPath := filepath.Join(dir, caCertFile), filepath.Join(dir, caKeyFile)
+	if pair, err := tls.LoadX509KeyPair(certPath, keyPath); err == nil {
+		return pair.Leaf, pair.PrivateKey.(crypto.Signer), nil
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return nil, nil, err
+	}
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	template, err := certificateTemplate("Holdfast self-made server CA", selfCALife)
+	if err != nil {
+		return nil, nil, err
+	}
+	template.IsCA, template.BasicConstraintsValid, template.MaxPathLenZero = true, true, true
+	template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := writePair(certPath, keyPath, der, private); err != nil {
+		return nil, nil, err
+	}
+	ca, err := x509.ParseCertificate(der)
+	return ca, private, err
+}
+
+func certificateTemplate(name string, life time.Duration) (*x509.Certificate, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	return &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(life),
+	}, nil
+}
+
+func writePair(certPath, keyPath string, der []byte, private crypto.Signer) error {
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(keyPath, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(certPath, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644) //nolint:gosec // a certificate is public
+}

@@ -1,0 +1,111 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/holdfast-kms/holdfast/internal/fault"
+)
+
+// applicationID marks a SQLite file as a store of Holdfast (PRAGMA
+// application_id, bytes 68 to 71 of the file): "HFST".
+const applicationID = 0x48465354
+
+// migrations brings a file from each version to the next: the statements at
+// index n make version n+1 out of version n (PRAGMA user_version). They are
+// frozen: a change of the schema is a new entry, never a change of an old one.
+//
+// Tables have an implicit rowid, which keeps rows of a kilobyte out of the
+// B-tree that finds them by id (WITHOUT ROWID costs four times the CPU, see
+// docs/design). Each column's index ends in the id, so that it alone gives the
+// order that store.Query promises.
+func migrations() []string {
+	return []string{`
+CREATE TABLE "settings" (id TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL);
+
+CREATE TABLE "keys" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, "due" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "keys_scope" ON "keys" ("scope", id);
+CREATE INDEX "keys_due" ON "keys" ("due", id);
+
+CREATE TABLE "materials" (id TEXT NOT NULL PRIMARY KEY, "key" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "materials_key" ON "materials" ("key", id);
+
+CREATE TABLE "aliases" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, "target" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "aliases_scope" ON "aliases" ("scope", id);
+CREATE INDEX "aliases_target" ON "aliases" ("target", id);
+
+CREATE TABLE "users" (id TEXT NOT NULL PRIMARY KEY, "realm" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "users_realm" ON "users" ("realm", id);
+
+CREATE TABLE "access_keys" (id TEXT NOT NULL PRIMARY KEY, "user" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "access_keys_user" ON "access_keys" ("user", id);
+
+CREATE TABLE "authorities" (id TEXT NOT NULL PRIMARY KEY, "realm" TEXT NOT NULL, "due" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "authorities_realm" ON "authorities" ("realm", id);
+CREATE INDEX "authorities_due" ON "authorities" ("due", id);
+
+CREATE TABLE "certificates" (id TEXT NOT NULL PRIMARY KEY, "authority" TEXT NOT NULL, "expires" TEXT NOT NULL, "revoked" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "certificates_authority" ON "certificates" ("authority", id);
+CREATE INDEX "certificates_expires" ON "certificates" ("expires", id);
+CREATE INDEX "certificates_revoked" ON "certificates" ("revoked", id);
+`}
+}
+
+// migrate brings the file, which is empty or a store, to the version that the
+// steps lead to. A step happens whole or not at all.
+func migrate(ctx context.Context, conn *sql.Conn, steps []string) error {
+	version, err := identify(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if version > len(steps) {
+		return fault.New(fault.Unsupported,
+			"the store has format version %d, made by a newer Holdfast; this one reads versions up to %d", version, len(steps))
+	}
+	for ; version < len(steps); version++ {
+		if err := step(ctx, conn, steps[version], version+1); err != nil {
+			return fmt.Errorf("bringing the store to format version %d: %w", version+1, classify(err))
+		}
+	}
+	return nil
+}
+
+// step runs one migration. The marks of the file are part of it.
+func step(ctx context.Context, conn *sql.Conn, statements string, version int) (err error) {
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = tx.Rollback() //nolint:errcheck // err is the one to tell
+		}
+	}()
+	if _, err := tx.ExecContext(ctx, statements); err != nil {
+		return err
+	}
+	marks := fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, version)
+	if _, err := tx.ExecContext(ctx, marks); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// identify returns the version of a store, 0 for an empty file, or an error
+// for the file of another program.
+func identify(ctx context.Context, conn *sql.Conn) (version int, err error) {
+	var pages, id int
+	for pragma, value := range map[string]*int{"page_count": &pages, "application_id": &id, "user_version": &version} {
+		if err := conn.QueryRowContext(ctx, "PRAGMA "+pragma).Scan(value); err != nil {
+			return 0, classify(err)
+		}
+	}
+	switch {
+	case pages == 0:
+		return 0, nil
+	case id != applicationID || version < 1:
+		return 0, fault.New(fault.InvalidArgument, "the file is not a store of Holdfast")
+	}
+	return version, nil
+}

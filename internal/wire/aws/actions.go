@@ -1,0 +1,125 @@
+package aws
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/policy"
+)
+
+// actionNames are the IAM names of the actions ("Actions, resources, and
+// condition keys" of each service, Service Authorization Reference). What AWS
+// has no word for is in the namespace holdfast.
+var actionNames = map[key.Action]string{
+	key.CreateKey:                       "kms:CreateKey",
+	key.DescribeKey:                     "kms:DescribeKey",
+	key.ListKeys:                        "kms:ListKeys",
+	key.EnableKey:                       "kms:EnableKey",
+	key.DisableKey:                      "kms:DisableKey",
+	key.ScheduleKeyDeletion:             "kms:ScheduleKeyDeletion",
+	key.CancelKeyDeletion:               "kms:CancelKeyDeletion",
+	key.UpdateKeyDescription:            "kms:UpdateKeyDescription",
+	key.CreateAlias:                     "kms:CreateAlias",
+	key.UpdateAlias:                     "kms:UpdateAlias",
+	key.DeleteAlias:                     "kms:DeleteAlias",
+	key.ListAliases:                     "kms:ListAliases",
+	key.PutKeyPolicy:                    "kms:PutKeyPolicy",
+	key.GetKeyPolicy:                    "kms:GetKeyPolicy",
+	key.ListKeyPolicies:                 "kms:ListKeyPolicies",
+	key.TagResource:                     "kms:TagResource",
+	key.UntagResource:                   "kms:UntagResource",
+	key.ListResourceTags:                "kms:ListResourceTags",
+	key.EnableKeyRotation:               "kms:EnableKeyRotation",
+	key.DisableKeyRotation:              "kms:DisableKeyRotation",
+	key.GetKeyRotationStatus:            "kms:GetKeyRotationStatus",
+	key.RotateKeyOnDemand:               "kms:RotateKeyOnDemand",
+	key.ListKeyRotations:                "kms:ListKeyRotations",
+	key.CreateGrant:                     "kms:CreateGrant",
+	key.Encrypt:                         "kms:Encrypt",
+	key.Decrypt:                         "kms:Decrypt",
+	key.ReEncryptFrom:                   "kms:ReEncryptFrom",
+	key.ReEncryptTo:                     "kms:ReEncryptTo",
+	key.GenerateDataKey:                 "kms:GenerateDataKey",
+	key.GenerateDataKeyWithoutPlaintext: "kms:GenerateDataKeyWithoutPlaintext",
+	key.GenerateRandom:                  "kms:GenerateRandom",
+	key.Sign:                            "kms:Sign",
+	key.Verify:                          "kms:Verify",
+	key.GetPublicKey:                    "kms:GetPublicKey",
+	key.GenerateMAC:                     "kms:GenerateMac",
+	key.VerifyMAC:                       "kms:VerifyMac",
+	key.CreateAuthority:                 "acm-pca:CreateCertificateAuthority",
+	key.DescribeAuthority:               "acm-pca:DescribeCertificateAuthority",
+	key.ListAuthorities:                 "acm-pca:ListCertificateAuthorities",
+	key.UpdateAuthority:                 "acm-pca:UpdateCertificateAuthority",
+	key.DeleteAuthority:                 "acm-pca:DeleteCertificateAuthority",
+	key.IssueCertificate:                "acm-pca:IssueCertificate",
+	key.GetCertificate:                  "acm-pca:GetCertificate",
+	key.ListCertificates:                "holdfast:ListCertificates",
+	key.RevokeCertificate:               "acm-pca:RevokeCertificate",
+	key.GetCRL:                          "holdfast:GetCRL",
+	key.CreateUser:                      "iam:CreateUser",
+	key.GetUser:                         "iam:GetUser",
+	key.ListUsers:                       "iam:ListUsers",
+	key.DeleteUser:                      "iam:DeleteUser",
+	key.PutUserPolicy:                   "iam:PutUserPolicy",
+	key.DeleteUserPolicy:                "iam:DeleteUserPolicy",
+	key.CreateAccessKey:                 "iam:CreateAccessKey",
+	key.UpdateAccessKey:                 "iam:UpdateAccessKey",
+	key.DeleteAccessKey:                 "iam:DeleteAccessKey",
+	key.CreateSession:                   "sts:GetSessionToken",
+	key.GetCallerIdentity:               "sts:GetCallerIdentity",
+	key.ReadAudit:                       "cloudtrail:LookupEvents",
+	key.ResetServer:                     "holdfast:ResetServer",
+}
+
+// actionsByName has the actions by their IAM names in lower case: IAM does not
+// tell cases apart.
+var actionsByName = func() map[string]key.Action {
+	byName := make(map[string]key.Action, len(actionNames))
+	for a, name := range actionNames {
+		byName[strings.ToLower(name)] = a
+	}
+	return byName
+}()
+
+// ActionName returns the IAM name of an action, such as "kms:Encrypt"; "" for
+// no action.
+func ActionName(a key.Action) string { return actionNames[a] }
+
+// ParseAction returns the action of an IAM name, in any case of letters.
+func ParseAction(name string) (key.Action, bool) {
+	a, ok := actionsByName[strings.ToLower(name)]
+	return a, ok
+}
+
+// matchActions returns the actions whose names an element of Action matches:
+// "*", or a service and a name, which may have wildcards.
+func matchActions(pattern string) (key.ActionSet, error) {
+	var set key.ActionSet
+	if pattern == "*" {
+		return set.Complement(), nil
+	}
+	service, name, ok := strings.Cut(pattern, ":")
+	switch {
+	case !ok || service == "" || name == "":
+		return set, fmt.Errorf("%q is neither \"*\" nor service:action", pattern)
+	case service != "*" && strings.Trim(strings.ToLower(service), serviceLetters) != "":
+		return set, fmt.Errorf("%q has a service that is no name", pattern)
+	case strings.Trim(strings.ToLower(name), actionLetters) != "":
+		return set, fmt.Errorf("%q has an action that is no name", pattern)
+	}
+	pattern = strings.ToLower(pattern)
+	for name, a := range actionsByName {
+		if policy.MatchWildcards(pattern, name) {
+			set.Add(a)
+		}
+	}
+	return set, nil
+}
+
+// The characters of services' and actions' names.
+const (
+	serviceLetters = "abcdefghijklmnopqrstuvwxyz0123456789-"
+	actionLetters  = serviceLetters + "_*?"
+)
