@@ -1,25 +1,50 @@
-// Command holdfast is the server and the command line of Holdfast.
 package main
 
 import (
 	"context"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
 
-// app is what the commands of one run share.
-type app struct {
-	in       io.Reader
-	out, err io.Writer
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(exitCode(err))
 }
 
-func main() {
-	a := &app{os.Stdin, os.Stdout, os.Stderr}
-	root := &cobra.Command{Use: "holdfast"}
-	root.AddCommand(newServerCommand(a), newInitCommand(a), newDevCommand(a))
-	if root.ExecuteContext(context.Background()) != nil {
-		os.Exit(1)
+// run runs one command line. A failure has been told on stderr when it returns.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	a := &app{in: stdin, out: stdout, err: stderr}
+	root := newRoot(a)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return nil
+	}
+	if !a.started {
+		err = wrongUsage(err)
+	}
+	a.report(err)
+	return err
+}
+
+// commands are the nouns of the command line, in the order of the help.
+func commands() []func(*app) *cobra.Command {
+	return []func(*app) *cobra.Command{
+		newKeyCommand,
+		newAliasCommand,
+		newCACommand,
+		newCertCommand,
+		newIdentityCommand,
+		newAuditCommand,
+		newServerCommand,
+		newDevCommand,
+		newInitCommand,
+		newVersionCommand,
 	}
 }
