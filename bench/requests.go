@@ -193,27 +193,27 @@ func (c *cost) median() {
 // printRequests prints the table, the ratios and the bars.
 func printRequests(out io.Writer, rows []row) {
 	t := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "\nrequest\tconns\tserver\tCPU µs\treq/s\tp50 ms\tp99 ms\tfloor ×\tbar\t\t")
+	say(t, "\nrequest\tconns\tserver\tCPU µs\treq/s\tp50 ms\tp99 ms\tfloor ×\tbar\t\t\n")
 	for _, r := range rows {
 		for _, name := range []string{"holdfast", "floor", "moto"} {
 			c := r.Servers[name]
 			if c == nil {
 				continue
 			}
-			fmt.Fprintf(t, "%s\t%d\t%s\t%.1f\t%.0f\t%.2f\t%.2f\t%s\t\n", r.Title, connsOf(name, r.Conns), name, c.CPU, c.Rate, c.P50, c.P99, verdict(&r, name))
+			say(t, "%s\t%d\t%s\t%.1f\t%.0f\t%.2f\t%.2f\t%s\t\n", r.Title, connsOf(name, r.Conns), name, c.CPU, c.Rate, c.P50, c.P99, verdict(&r, name))
 		}
 	}
-	_ = t.Flush() // as for every print: if the terminal has gone, nobody reads it
+	_ = t.Flush() // see say
 	for _, r := range rows {
 		h, m := r.Servers["holdfast"], r.Servers["moto"]
 		if h == nil || m == nil {
 			continue
 		}
-		fmt.Fprintf(out, "%s: %.0f × moto's requests per second", r.Title, h.Rate/m.Rate)
+		say(out, "%s: %.0f × moto's requests per second", r.Title, h.Rate/m.Rate)
 		if r.Workload == "encrypt" {
-			fmt.Fprintf(out, " (bar %d: %s)", motoBar, pass(h.Rate/m.Rate >= motoBar))
+			say(out, " (bar %d: %s)", motoBar, pass(h.Rate/m.Rate >= motoBar))
 		}
-		fmt.Fprintln(out)
+		say(out, "\n")
 	}
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
@@ -66,9 +65,9 @@ func (l *lab) start(ctx context.Context) (*startCost, error) {
 }
 
 func (c *startCost) print(out io.Writer) {
-	fmt.Fprintf(out, "\nstart to ready: %.0f ms (bar %d: %s); the first, on an empty directory: %.0f ms\n",
+	say(out, "\nstart to ready: %.0f ms (bar %d: %s); the first, on an empty directory: %.0f ms\n",
 		c.Ready, readyBar.Milliseconds(), pass(c.Ready < milliseconds(readyBar)), c.First)
-	fmt.Fprintf(out, "idle resident memory: %.1f MB (bar %d: %s)\n", c.Resident, residentBar>>20, pass(c.Resident < residentBar>>20))
+	say(out, "idle resident memory: %.1f MB (bar %d: %s)\n", c.Resident, residentBar>>20, pass(c.Resident < residentBar>>20))
 }
 
 // keysCost compares a store of few keys with one of many.
@@ -131,9 +130,9 @@ func (l *lab) manyKeys(ctx context.Context) (*keysCost, error) {
 func microseconds(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
 
 func (c *keysCost) print(out io.Writer) {
-	fmt.Fprintf(out, "\n%d keys (made at %.0f a second), start to ready: %.0f ms (bar %d: %s), resident %.0f MB\n",
+	say(out, "\n%d keys (made at %.0f a second), start to ready: %.0f ms (bar %d: %s), resident %.0f MB\n",
 		c.Keys, c.Load, c.Ready, manyReadyBar.Milliseconds(), pass(c.Ready < milliseconds(manyReadyBar)), c.Resident)
-	fmt.Fprintf(out, "DescribeKey by alias, p50: %.0f µs among ten keys, %.0f µs among %d (no slower, within %.0f %%: %s)\n",
+	say(out, "DescribeKey by alias, p50: %.0f µs among ten keys, %.0f µs among %d (no slower, within %.0f %%: %s)\n",
 		c.Few, c.Many, c.Keys, 100*(noise-1), pass(c.Many <= noise*c.Few))
 }
 

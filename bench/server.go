@@ -150,7 +150,7 @@ func (l *lab) startHoldfast(ctx context.Context, dir string, pin bool) (*server,
 // readCredentials returns the administrator's credential of an env file.
 func readCredentials(file string) (aws.Credentials, error) {
 	var c aws.Credentials
-	b, err := os.ReadFile(file) //nolint:gosec // the file of a server that this program started
+	b, err := os.ReadFile(file)
 	if err != nil {
 		return c, err
 	}
@@ -176,7 +176,7 @@ func (l *lab) startFloor(ctx context.Context) (*server, error) {
 	}
 	s, err := l.newServer(ctx, "floor", addr, true, true, l.floor, "-listen", addr)
 	if err == nil {
-		s.creds = aws.Credentials{AccessKeyID: "AKIAFLOORFLOORFLOOR0", Secret: "none"}
+		s.creds = aws.Credentials{AccessKeyID: "FLOOR", Secret: "none"}
 	}
 	return s, err
 }
@@ -192,7 +192,7 @@ func (l *lab) startMoto(ctx context.Context) (*server, error) {
 	}
 	s, err := l.newServer(ctx, "moto", addr, true, false, l.moto, "-H", "127.0.0.1", "-p", port)
 	if err == nil {
-		s.creds = aws.Credentials{AccessKeyID: "AKIAMOTOMOTOMOTOMOT0", Secret: "none"}
+		s.creds = aws.Credentials{AccessKeyID: "MOTO", Secret: "none"}
 	}
 	return s, err
 }

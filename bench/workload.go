@@ -136,7 +136,7 @@ func (s *subject) makeAuthority(ctx context.Context) error {
 // createKey makes a key and returns its id.
 func (s *server) createKey(ctx context.Context, spec, usage string) (string, error) {
 	var made struct {
-		KeyMetadata struct{ KeyId string } //nolint:revive // AWS's own spelling
+		KeyMetadata struct{ KeyId string } //nolint:revive,staticcheck // AWS's own spelling
 	}
 	err := s.call(ctx, "CreateKey", map[string]any{"KeySpec": spec, "KeyUsage": usage}, &made)
 	return made.KeyMetadata.KeyId, err

@@ -51,7 +51,9 @@ func run(args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "ready http://%s (RSA: %s)\n", l.Addr(), f.library)
+	if _, err := fmt.Fprintf(stdout, "ready http://%s (RSA: %s)\n", l.Addr(), f.library); err != nil {
+		return err
+	}
 	server := &http.Server{Handler: f, ReadHeaderTimeout: time.Minute}
 	return server.Serve(l)
 }
