@@ -55,6 +55,7 @@ type instance struct {
 	store     store.Store
 	audit     audit.Recorder
 	entries   audit.Source
+	guard     *guard.Guard
 	directory *identity.Directory
 	admin     *identity.Admin
 	keys      *kms.Service
@@ -88,7 +89,9 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 	}
 	i.clock = lifecycle.Start(c.Lifecycle.Interval, log,
 		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
-		lifecycle.Task{Name: "revocation lists", Tick: i.ca.Tick})
+		lifecycle.Task{Name: "revocation lists", Tick: func(ctx context.Context) (bool, error) {
+			return false, i.ca.Refresh(ctx, time.Now())
+		}})
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.handler = i.mount(c, m)
 	return i, nil
@@ -130,7 +133,7 @@ func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.R
 	if err != nil {
 		return fmt.Errorf("opening the audit log: %w", err)
 	}
-	i.audit, i.entries = log, audit.Dir(filepath.Join(c.Data, auditDir))
+	i.audit, i.entries = log, log
 	i.closers = append(i.closers, log.Close)
 	return nil
 }
@@ -162,8 +165,8 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
-	g := guard.New(i.audit, i.directory)
-	i.admin = identity.NewAdmin(i.directory, g)
+	i.guard = guard.New(i.audit, i.directory)
+	i.admin = identity.NewAdmin(i.directory, i.guard)
 	engine, err := soft.New(seal.NewKeyring(root, i.store), soft.Options{
 		Library: c.RSA.Library, PureGo: c.RSA.Native == "off", Log: log,
 		Pregenerate: map[alg.Spec]int{alg.RSA2048: 1, alg.RSA3072: 1, alg.RSA4096: 1},
@@ -173,13 +176,13 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	}
 	i.closers = append(i.closers, engine.Close)
 	i.keys, err = kms.New(ctx, kms.Config{
-		Guard: g, Store: i.store, Engine: engine, Compile: compiler(policy.ForResource),
+		Guard: i.guard, Store: i.store, Engine: engine, Compile: compiler(policy.ForResource),
 		DefaultPolicy: aws.DefaultKeyPolicy, Opened: c.Limits.OpenedKeys,
 	})
 	if err != nil {
 		return err
 	}
-	i.ca, err = ca.New(ctx, ca.Config{Keys: i.keys, Guard: g, Store: i.store, PublicURL: c.PublicURL})
+	i.ca, err = ca.New(ctx, ca.Config{Keys: i.keys, Guard: i.guard, Store: i.store, PublicURL: c.PublicURL})
 	return err
 }
 
