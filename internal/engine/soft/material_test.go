@@ -214,7 +214,7 @@ func prints(t *testing.T, v any) map[string]string {
 func shows(text string, encoded []byte) string {
 	at := len(encoded) / 2
 	part := encoded[at : at+8]
-	decimal := strings.Trim(fmt.Sprint(part), "[]")
+	decimal := strings.Trim(fmt.Sprintf("%d", part), "[]")
 	for _, form := range []string{
 		string(part), hex.EncodeToString(part), strings.ToUpper(hex.EncodeToString(part)), decimal,
 		strings.ReplaceAll(decimal, " ", ", "), strings.ReplaceAll(decimal, " ", ","), strings.Trim(fmt.Sprintf("%#v", part), "[]byte{}"),

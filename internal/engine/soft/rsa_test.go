@@ -55,7 +55,7 @@ func TestSignerOptions(t *testing.T) {
 		}
 	}
 	for name, opts := range map[string]crypto.DecrypterOpts{
-		"PKCS #1 v1.5": nil, "PKCS #1 v1.5 for a session key": &rsa.PKCS1v15DecryptOptions{SessionKeyLen: 32},
+		"PKCS #1 v1.5": nil, "PKCS #1 v1.5 for a session key": &rsa.PKCS1v15DecryptOptions{SessionKeyLen: 32}, //nolint:staticcheck // deprecated: it must be refused
 		"a label":   &rsa.OAEPOptions{Hash: crypto.SHA256, Label: []byte("x")},
 		"SHA-384":   &rsa.OAEPOptions{Hash: crypto.SHA384},
 		"two kinds": &rsa.OAEPOptions{Hash: crypto.SHA256, MGFHash: crypto.SHA1},
