@@ -294,7 +294,14 @@ func TestUnsupportedSpecs(t *testing.T) {
 func TestAuthorityStates(t *testing.T) {
 	f := newFixture(t, "")
 	root := f.authority(t, "root", alg.P256, "")
-	sub := f.authority(t, "sub", alg.P256, "root")
+	one := 1
+	sub, err := f.CreateAuthority(t.Context(), f.as("admin"), &CreateAuthorityRequest{
+		Name: "sub", Key: f.keys.add(t, alg.P256), Subject: Subject{CommonName: "Sub"}, Parent: "root", PathLen: &one,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.authority(t, "below", alg.P256, "sub")
 	csr := newCSR(t, alg.P256, &x509.CertificateRequest{DNSNames: []string{"a.example.com"}})
 	issue := func() error {
 		_, err := f.Issue(t.Context(), f.as("admin"), &IssueRequest{Authority: "sub", Profile: "tls-server", CSR: csr})
@@ -322,6 +329,8 @@ func TestAuthorityStates(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantFault(t, issue(), fault.WrongState, 0, "revoked")
+	_, err = f.Issue(t.Context(), f.as("admin"), &IssueRequest{Authority: "below", Profile: "tls-server", CSR: csr})
+	wantFault(t, err, fault.WrongState, 0, "above, sub")
 	// After a restart too.
 	f.Service = f.open(t, "")
 	wantFault(t, issue(), fault.WrongState, 0, "revoked")

@@ -148,6 +148,22 @@ func (s *Service) find(call *key.Call, idOrName string) (*authority, error) {
 	}
 }
 
+// usable returns nil when the authority may issue at a time, else a
+// WrongState error. What a revoked authority issued is good for nobody, nor
+// what those below it did.
+func (s *Service) usable(a *authority, now time.Time) error {
+	if err := a.usable(now); err != nil {
+		return err
+	}
+	snap := s.live.Load()
+	for up := snap.byID[a.Parent]; up != nil; up = snap.byID[up.Parent] {
+		if up.State == Revoked {
+			return fault.New(fault.WrongState, "the certificate of an authority above, %s, is revoked", up.Name)
+		}
+	}
+	return nil
+}
+
 func resource(realm key.RealmID, region string, kind key.ResourceKind, id string) key.Resource {
 	return key.Resource{Kind: kind, Realm: realm, Region: region, ID: id}
 }

@@ -121,7 +121,7 @@ func (s *Service) parent(call *key.Call, v *guard.Visit, req *CreateAuthorityReq
 		return nil, err
 	}
 	v.Note("parent", parent.ID)
-	return parent, parent.usable(s.now())
+	return parent, s.usable(parent, s.now())
 }
 
 func checkAuthorityName(name string) error {

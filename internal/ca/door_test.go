@@ -43,9 +43,7 @@ func newDoor(t *testing.T) (*fixture, *kms.Service) {
 		Compile: func(d key.Document) (*policy.Policy, error) {
 			return policy.Compile([]byte(d.Text), policy.ForResource, aws.Vocabulary())
 		},
-		DefaultPolicy: func(realm key.RealmID) key.Document {
-			return key.Document{Dialect: aws.Dialect, Text: aws.DefaultKeyPolicy(realm)}
-		},
+		DefaultPolicy: aws.DefaultKeyPolicy,
 	})
 	if err != nil {
 		t.Fatal(err)

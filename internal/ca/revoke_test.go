@@ -114,16 +114,13 @@ func TestCRLInTime(t *testing.T) {
 	f.revoke(t, c, KeyCompromise)
 	refresh := func() uint64 {
 		t.Helper()
-		if err := f.Refresh(t.Context(), f.clock); err != nil {
-			t.Fatal(err)
+		if more, err := f.Tick(t.Context()); err != nil || more {
+			t.Fatal(more, err)
 		}
 		return f.live.Load().byID[root.ID].crl.Number
 	}
 	if n := refresh(); n != 1 {
 		t.Errorf("CRL %d", n)
-	}
-	if due := f.Due(); !due.Equal(f.clock.Truncate(time.Second).Add(CRLValidity / 2)) {
-		t.Errorf("due at %s", due)
 	}
 	f.clock = f.clock.Add(CRLValidity/2 - time.Minute)
 	if n := refresh(); n != 1 {
@@ -189,8 +186,12 @@ func TestCRLWithoutKey(t *testing.T) {
 	f.clock = f.clock.Add(CRLValidity)
 	_, err := f.PublicCRL(t.Context(), root.ID)
 	wantFault(t, err, fault.Unavailable, 0, "CRL")
-	if err := f.Refresh(t.Context(), f.clock.Add(time.Hour)); fault.ReasonOf(err) != fault.KeyDisabled {
-		t.Errorf("Refresh: %v", err)
+	if _, err := f.Tick(t.Context()); err != nil {
+		t.Errorf("Tick tries again at once: %v", err)
+	}
+	f.clock = f.clock.Add(time.Hour)
+	if _, err := f.Tick(t.Context()); fault.ReasonOf(err) != fault.KeyDisabled {
+		t.Errorf("Tick: %v", err)
 	}
 	f.keys.keys[root.Key].disabled = false
 	f.clock = f.clock.Add(2 * time.Hour)
@@ -202,6 +203,24 @@ func TestCRLWithoutKey(t *testing.T) {
 	}
 	if _, err := f.PublicCertificate(t.Context(), "none"); fault.KindOf(err) != fault.NotFound {
 		t.Error(err)
+	}
+}
+
+// TestTickInBatches: a tick is short, and says that there is more to do.
+func TestTickInBatches(t *testing.T) {
+	f := newFixture(t, "")
+	for i := range tickBatch + 3 {
+		f.authority(t, fmt.Sprintf("ca%d", i), alg.P256, "")
+	}
+	for _, want := range []bool{true, false} {
+		if more, err := f.Tick(t.Context()); more != want || err != nil {
+			t.Errorf("more %v, %v", more, err)
+		}
+	}
+	for _, a := range f.live.Load().byID {
+		if a.crl == nil {
+			t.Errorf("no CRL of %s", a.Name)
+		}
 	}
 }
 
