@@ -33,7 +33,9 @@ type hinted struct {
 // Unwrap returns the failure.
 func (e hinted) Unwrap() error { return e.error }
 
-func hint(err error, format string, args ...any) error { return hinted{err, fmt.Sprintf(format, args...)} }
+func hint(err error, format string, args ...any) error {
+	return hinted{err, fmt.Sprintf(format, args...)}
+}
 
 // exitCode returns the status of a run: 0, 1, or 2 for wrong usage.
 func exitCode(err error) int {
@@ -138,6 +140,7 @@ func advice(e *client.Error) string {
 		"unknown-credential":        "check HOLDFAST_ACCESS_KEY_ID, or source DIR/env of the server you mean",
 		"wrong-proof":               "check HOLDFAST_SECRET_ACCESS_KEY, or source DIR/env of the server you mean",
 		"expired-credential":        "\"holdfast identity session create\" makes a new session",
+		"usage-required":            "say what the key is for: --usage SIGN_VERIFY or --usage ENCRYPT_DECRYPT",
 		"message-too-long":          "encrypt larger data under a data key: \"holdfast key datakey\"",
 		"policy-lockout":            "allow the caller kms:PutKeyPolicy, or give --bypass-lockout",
 		"no-identity-policy-allows": "an administrator can allow it: \"holdfast identity user policy put\"",

@@ -36,15 +36,15 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // commands are the nouns of the command line, in the order of the help.
 func commands() []func(*app) *cobra.Command {
 	return []func(*app) *cobra.Command{
+		newDevCommand,
+		newInitCommand,
+		newServerCommand,
 		newKeyCommand,
 		newAliasCommand,
 		newCACommand,
 		newCertCommand,
 		newIdentityCommand,
 		newAuditCommand,
-		newServerCommand,
-		newDevCommand,
-		newInitCommand,
 		newVersionCommand,
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 // buildVersion returns what this binary was built from.
 func buildVersion() client.ServerVersion {
-	v := client.ServerVersion{Version: "devel", Go: runtime.Version()}
+	v := client.ServerVersion{Version: "dev", Go: runtime.Version()}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v
