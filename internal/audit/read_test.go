@@ -233,7 +233,10 @@ func TestReadEnds(t *testing.T) {
 		list = append(list, sample(i))
 	}
 	for name, s := range sources(t, list) {
-		for range s.Read(t.Context(), Filter{}) {
+		for _, err := range s.Read(t.Context(), Filter{}) {
+			if err != nil {
+				t.Error(err)
+			}
 			break // the consumer may stop
 		}
 		ctx, cancel := context.WithCancel(t.Context())
