@@ -84,7 +84,7 @@ func appendForever(dir string) {
 // time that everything it acknowledged is there and that the log verifies.
 // HOLDFAST_CRASH_ROUNDS says how often.
 func TestCrash(t *testing.T) {
-	rounds := 300
+	rounds := 250
 	if testing.Short() {
 		rounds = 30
 	}
