@@ -210,7 +210,7 @@ func FuzzSegment(f *testing.F) {
 		if r.OK() && r.Torn == 0 && !wiped {
 			t.Errorf("%d bytes changed at %d, and the log verifies", n, at)
 		}
-		for _, err := range Files(dir).Read(t.Context(), Filter{}) {
+		for _, err := range (files{dir: dir}).Read(t.Context(), Filter{}) {
 			if err != nil && r.OK() {
 				t.Errorf("Verify finds nothing, and Read says %v", err)
 			}
