@@ -2,7 +2,6 @@ package ca
 
 import (
 	"crypto/x509"
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -33,7 +32,7 @@ func (plainWrapper) Unwrap(_ key.RealmID, wrapped, _ []byte) ([]byte, error) {
 func newDoor(t *testing.T) (*fixture, *kms.Service) {
 	t.Helper()
 	f := newFixture(t, "http://pki.example.com")
-	engine, err := soft.New(plainWrapper{}, soft.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	engine, err := soft.New(plainWrapper{}, soft.Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
