@@ -73,9 +73,3 @@ func requireLibrary(t testing.TB) {
 		t.Skipf("no native library here: %v", why)
 	}
 }
-
-func TestNewRefuses(t *testing.T) {
-	if _, err := New(nil, Options{}); err == nil {
-		t.Error("an engine without a wrapper")
-	}
-}

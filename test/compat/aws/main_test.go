@@ -59,7 +59,7 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	os.Exit(run(m))
+	os.Exit(run(m)) //nolint:forbidigo // this is how a TestMain ends
 }
 
 // run runs the tests and says at the end against what, and with which clients.
@@ -79,7 +79,7 @@ func run(m *testing.M) int {
 	if t.server != nil {
 		what = "holdfast dev"
 	}
-	fmt.Printf("compat/aws: tested %s with %v, %v, %v and aws-sdk-go-v2\n", what, p.aws, p.boto3, p.openssl)
+	_, _ = fmt.Fprintf(os.Stdout, "compat/aws: tested %s with %v, %v, %v and aws-sdk-go-v2\n", what, p.aws, p.boto3, p.openssl)
 	return code
 }
 

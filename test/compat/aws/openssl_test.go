@@ -112,10 +112,10 @@ func judge(t *testing.T, c *kms.Client, m *types.KeyMetadata, algorithm types.Si
 // takes reports whether the API takes messages of the form: pure EdDSA and
 // ML-DSA sign messages, the prehashed variants digests.
 func takes(algorithm types.SigningAlgorithmSpec, form types.MessageType) bool {
-	switch algorithm {
-	case "ED25519_SHA_512", "ML_DSA_SHAKE_256":
+	if algorithm == "ED25519_SHA_512" || algorithm == "ML_DSA_SHAKE_256" {
 		return form == types.MessageTypeRaw
-	case "ED25519_PH_SHA_512":
+	}
+	if algorithm == "ED25519_PH_SHA_512" {
 		return form == types.MessageTypeDigest
 	}
 	return true

@@ -63,7 +63,7 @@ func TestCrash(t *testing.T) {
 	if m.acknowledged() < rounds {
 		t.Errorf("only %d calls were acknowledged in %d rounds: the test tests nothing", m.acknowledged(), rounds)
 	}
-	fmt.Printf("crash: killed %d times, %d calls acknowledged, %d keys, %d ciphertexts\n", rounds, m.acknowledged(), m.keyCount(), m.blobCount())
+	_, _ = fmt.Fprintf(os.Stdout, "crash: killed %d times, %d calls acknowledged, %d keys, %d ciphertexts\n", rounds, m.acknowledged(), m.keyCount(), m.blobCount())
 }
 
 // loaded starts the server, checks the model, and kills the server after d of
