@@ -69,7 +69,7 @@ func newHouse(t testing.TB) *house {
 	authorities, err := ca.New(ctx, ca.Config{Keys: keys, Guard: g, Store: store})
 	must(err)
 	call := &key.Call{Caller: key.Caller{Principal: key.Principal{Realm: key.DefaultRealm, Kind: key.Root}}, Time: time.Now()}
-	k, err := admin.Bootstrap(ctx, call, "admin", key.Document{Dialect: "aws", Text: everything})
+	k, err := admin.Bootstrap(ctx, call, "admin", key.Document{Dialect: "aws", Text: everything}, nil)
 	must(err)
 	h.id, h.secret = k.ID, k.Secret
 	h.front = New(Config{
