@@ -89,9 +89,7 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 	}
 	i.clock = lifecycle.Start(c.Lifecycle.Interval, log,
 		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
-		lifecycle.Task{Name: "revocation lists", Tick: func(ctx context.Context) (bool, error) {
-			return false, i.ca.Refresh(ctx, time.Now())
-		}})
+		lifecycle.Task{Name: "revocation lists", Tick: i.ca.Tick})
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.handler = i.mount(c, m)
 	return i, nil
