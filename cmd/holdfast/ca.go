@@ -47,16 +47,7 @@ func (n *authorityArgument) flagOf(a *app, cmd *cobra.Command) {
 
 // onAuthority returns the RunE of a command about one authority.
 func (a *app) onAuthority(n *authorityArgument, act func(ctx context.Context, c *client.Client, name string) error) func(*cobra.Command, []string) error {
-	return a.remote(func(ctx context.Context, c *client.Client, args []string) error {
-		name := n.flag
-		if len(args) > 0 {
-			name = args[0]
-		}
-		if name == "" {
-			return usagef("no authority is named: give its name with --ca")
-		}
-		return act(ctx, c, name)
-	})
+	return a.onNamed(&n.flag, "no authority is named: give its name with --ca", act)
 }
 
 func (a *app) caCreate() *cobra.Command {

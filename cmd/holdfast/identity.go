@@ -58,16 +58,7 @@ func (u *userArgument) add(a *app, cmd *cobra.Command) *cobra.Command {
 
 // onUser returns the RunE of a command about one user.
 func (a *app) onUser(u *userArgument, act func(ctx context.Context, c *client.Client, name string) error) func(*cobra.Command, []string) error {
-	return a.remote(func(ctx context.Context, c *client.Client, args []string) error {
-		name := u.flag
-		if len(args) > 0 {
-			name = args[0]
-		}
-		if name == "" {
-			return usagef("no user is named: give the name with --user")
-		}
-		return act(ctx, c, name)
-	})
+	return a.onNamed(&u.flag, "no user is named: give the name with --user", act)
 }
 
 func (a *app) userCreate() *cobra.Command {

@@ -99,7 +99,7 @@ func (a *app) showKey(k keyView) error {
 		fact(w, "State", k.State)
 		fact(w, "Deleted at", k.DeleteAt)
 		fact(w, "Description", k.Description)
-		fact(w, "Version", k.Key.Version)
+		fact(w, "Version", k.Version)
 		fact(w, "Created", k.CreatedAt)
 		fact(w, "Origin", k.Origin+", protected by "+k.Protection)
 		fact(w, "Realm", k.Realm+", region "+k.Region)

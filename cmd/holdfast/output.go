@@ -90,7 +90,7 @@ func (a *app) confirm(yes bool, format string, args ...any) error {
 		return nil
 	}
 	question := fmt.Sprintf(format, args...)
-	if f, ok := a.in.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) { //nolint:gosec // a file descriptor is a small number
+	if f, ok := a.in.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
 		return wrongUsage(hint(errors.New(question+": this needs a confirmation"), "give --yes"))
 	}
 	if _, err := fmt.Fprintf(a.err, "%s? [y/N] ", question); err != nil {
@@ -151,7 +151,7 @@ func (a *app) writeBytes(o output, data []byte, v any) error {
 func (a *app) encode(o output, data []byte) ([]byte, error) {
 	if o.encoding == "" {
 		o.encoding = "raw"
-		if f, ok := a.out.(*os.File); ok && o.path == "-" && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a file descriptor is a small number
+		if f, ok := a.out.(*os.File); ok && o.path == "-" && term.IsTerminal(int(f.Fd())) {
 			o.encoding = "base64"
 		}
 	}

@@ -159,6 +159,23 @@ func (a *app) connect() (*client.Client, error) {
 	return c, nil
 }
 
+// onNamed returns the RunE of a command about one thing, which its first
+// argument names, or a flag.
+func (a *app) onNamed(
+	flag *string, missing string, act func(ctx context.Context, c *client.Client, name string) error,
+) func(*cobra.Command, []string) error {
+	return a.remote(func(ctx context.Context, c *client.Client, args []string) error {
+		name := *flag
+		if len(args) > 0 {
+			name = args[0]
+		}
+		if name == "" {
+			return wrongUsage(errors.New(missing))
+		}
+		return act(ctx, c, name)
+	})
+}
+
 // remote returns the RunE of a command that asks the server.
 func (a *app) remote(act func(ctx context.Context, c *client.Client, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
