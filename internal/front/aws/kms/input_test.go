@@ -1,6 +1,7 @@
 package kms_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -12,7 +13,10 @@ import (
 	"testing"
 	"time"
 
+	front "github.com/holdfast-kms/holdfast/internal/front/aws"
 	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
+	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/kms"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
@@ -227,7 +231,9 @@ func TestEveryOperationRefusesNonsense(t *testing.T) {
 
 func BenchmarkEncrypt4K(b *testing.B) {
 	d := newDoor()
-	h := handler(d, time.Now)
+	h := front.New(front.Config{
+		Services: []front.Service{awskms.New(&quiet{door: d, ciphertext: make([]byte, 4096+77)})}, Directory: newDirectory(), Door: d,
+	})
 	body := fmt.Sprintf(`{"KeyId":"%s","Plaintext":"%s","EncryptionContext":{"a":"b"}}`, keyARN, blob(4096))
 	r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "http://127.0.0.1:8080/", nil)
 	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
@@ -238,7 +244,6 @@ func BenchmarkEncrypt4K(b *testing.B) {
 	w := &discard{header: http.Header{}}
 	b.ReportAllocs()
 	for b.Loop() {
-		d.log = d.log[:0]
 		source.Reset(body)
 		r.Body = &closer{source}
 		clear(w.header)
@@ -247,6 +252,16 @@ func BenchmarkEncrypt4K(b *testing.B) {
 			b.Fatal(w.status)
 		}
 	}
+}
+
+// quiet is a door that costs nothing.
+type quiet struct {
+	*door
+	ciphertext []byte
+}
+
+func (q *quiet) Encrypt(context.Context, *key.Call, *kms.EncryptRequest) (*kms.EncryptResult, error) {
+	return &kms.EncryptResult{Key: q.key, Ciphertext: q.ciphertext}, nil
 }
 
 type closer struct{ *strings.Reader }
