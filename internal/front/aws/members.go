@@ -348,10 +348,13 @@ func (m *Member) checkText(v *violations, text string) {
 		}
 		return
 	}
-	shown := quote(text)
-	v.length(shown, m.path(), utf8.RuneCountInString(text), m.min, m.max)
-	if m.pattern != nil && !m.pattern.Matches(text) {
-		v.add(shown, m.path(), "satisfy regular expression pattern: "+m.pattern.Text)
+	n, matches := utf8.RuneCountInString(text), m.pattern == nil || m.pattern.Matches(text)
+	if n >= m.min && n <= m.max && matches {
+		return
+	}
+	v.length(quote(text), m.path(), n, m.min, m.max)
+	if !matches {
+		v.add(quote(text), m.path(), "satisfy regular expression pattern: "+m.pattern.Text)
 	}
 }
 

@@ -71,7 +71,9 @@ func (d *door) note(call *key.Call, op string, args ...any) error {
 // as returns a copy of the key with another spec.
 func (d *door) as(spec alg.Spec, usage alg.Usage) *key.Key {
 	k := d.key.Clone()
-	k.Spec, k.Usage = spec, usage
+	if k.Spec = spec; usage != alg.NoUsage {
+		k.Usage = usage
+	}
 	return k
 }
 
