@@ -13,8 +13,8 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/server"
 )
 
-// devCommand is `holdfast dev`.
-func devCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
+// newDevCommand is `holdfast dev`.
+func newDevCommand(a *app) *cobra.Command {
 	var file, dir, listen, listenHTTP, pprof string
 	var credentials []string
 	var inMemory bool
@@ -47,11 +47,11 @@ DIR/env, a file to source that points every client at the server. Prints
 				}
 				dev.Credentials = append(dev.Credentials, parsed)
 			}
-			root, err := devRoot(&settings, inMemory, stdin, stderr)
+			root, err := devRoot(&settings, inMemory, a.in, a.err)
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), server.Options{Config: settings, Root: root, Dev: dev, Pprof: pprof}, stdout, stderr)
+			return serve(cmd.Context(), server.Options{Config: settings, Root: root, Dev: dev, Pprof: pprof}, a.out, a.err)
 		},
 	}
 	f := c.Flags()

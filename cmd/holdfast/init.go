@@ -14,8 +14,8 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/server"
 )
 
-// initCommand is `holdfast init`.
-func initCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
+// newInitCommand is `holdfast init`.
+func newInitCommand(a *app) *cobra.Command {
 	var data, method, admin string
 	c := &cobra.Command{
 		Use:   "init",
@@ -35,7 +35,7 @@ read from HOLDFAST_PASSPHRASE or the terminal now, and at each start.`,
 			if err != nil {
 				return err
 			}
-			root, err := makeDirectory(&settings, seal.Method(method), stdin, stderr)
+			root, err := makeDirectory(&settings, seal.Method(method), a.in, a.err)
 			if err != nil {
 				return err
 			}
@@ -43,7 +43,7 @@ read from HOLDFAST_PASSPHRASE or the terminal now, and at each start.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(stdout, "export HOLDFAST_ACCESS_KEY_ID='%[1]s'\nexport HOLDFAST_SECRET_ACCESS_KEY='%[2]s'\n"+
+			_, err = fmt.Fprintf(a.out, "export HOLDFAST_ACCESS_KEY_ID='%[1]s'\nexport HOLDFAST_SECRET_ACCESS_KEY='%[2]s'\n"+
 				"export AWS_ACCESS_KEY_ID='%[1]s'\nexport AWS_SECRET_ACCESS_KEY='%[2]s'\n"+
 				"export HOLDFAST_DIR='%[3]s'\nexport HOLDFAST_CACERT='%[4]s'\nexport AWS_CA_BUNDLE='%[4]s'\n",
 				k.ID, k.Secret, settings.Data, server.SelfMadeCA(&settings))

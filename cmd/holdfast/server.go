@@ -24,8 +24,8 @@ import (
 // passphraseVariable holds the passphrase of a sealed data directory.
 const passphraseVariable = "HOLDFAST_PASSPHRASE"
 
-// serverCommand is `holdfast server`.
-func serverCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
+// newServerCommand is `holdfast server`.
+func newServerCommand(a *app) *cobra.Command {
 	var file, data, listen, pprof string
 	c := &cobra.Command{
 		Use:   "server",
@@ -47,12 +47,12 @@ standard output says that the server serves; the log goes to standard error.`,
 			if pprof != "" && !config.Loopback(pprof) {
 				return fault.New(fault.InvalidArgument, "--pprof %s is not a loopback address", pprof)
 			}
-			ask := func() ([]byte, error) { return passphrase(&settings, stdin, stderr) }
+			ask := func() ([]byte, error) { return passphrase(&settings, a.in, a.err) }
 			root, err := seal.Open(settings.Data, ask)
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), server.Options{Config: settings, Root: root, Pprof: pprof}, stdout, stderr)
+			return serve(cmd.Context(), server.Options{Config: settings, Root: root, Pprof: pprof}, a.out, a.err)
 		},
 	}
 	f := c.Flags()

@@ -203,7 +203,7 @@ func Usages() []Usage { return all[Usage](len(usageNames)) }
 func all[T ~uint8](n int) []T {
 	list := make([]T, 0, n-1)
 	for i := 1; i < n; i++ {
-		list = append(list, T(i)) //nolint:gosec // the tables have a few dozen rows
+		list = append(list, T(i))
 	}
 	return list
 }

@@ -71,7 +71,7 @@ func (c *cursor) frame(off int64) (frame, error) {
 		return frame{}, err
 	}
 	f, ok := parseFrame(b)
-	if !ok || f.write > off {
+	if !ok {
 		return frame{}, errNoFrame
 	}
 	return f, nil
@@ -155,6 +155,11 @@ func (c *cursor) assess(off int64) (ending, int64, error) {
 	whole, err := c.bytes(off, int(reach-off))
 	if err != nil {
 		return damaged, end, err
+	}
+	// A frame whose end was never written ends with a whole sector: payloads
+	// have no zeros.
+	if boundary := (end + sector - 1) / sector * sector; reach > end && end != boundary && boundary > off+payloadAt {
+		return damaged, end, nil
 	}
 	if zeroSector(whole, off) {
 		return torn, end, nil

@@ -2,72 +2,14 @@ package audit
 
 import (
 	"context"
-	"crypto"
-	"crypto/ed25519"
 	"errors"
+	"iter"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
-
-// Options are how a log is written.
-type Options struct {
-	// Signer signs the checkpoints: an Ed25519 key of the installation. It is
-	// required.
-	Signer crypto.Signer
-	// ID names the log in every segment and checkpoint. A log that has
-	// another id is refused. Empty: a new log gets a random UUID.
-	ID string
-	// SegmentSize is the size of a full-grown segment in bytes. Default 64 MiB.
-	SegmentSize int64
-	// CheckpointEvery is how many records may stand between two checkpoints.
-	// Default 1000.
-	CheckpointEvery int
-	// CheckpointInterval is how long a record stays without a checkpoint.
-	// Default 5 s.
-	CheckpointInterval time.Duration
-	// RetryInterval is how often a log on a full disk looks for space.
-	// Default 1 s.
-	RetryInterval time.Duration
-	// OnCheckpoint, if set, is called with each new checkpoint. It must not
-	// block and must not call the log. What keeps checkpoints out of reach of
-	// whoever can write the log makes cutting the log's end detectable.
-	OnCheckpoint func(Checkpoint)
-	// Now is the clock. Default time.Now.
-	Now func() time.Time
-}
-
-func (o Options) withDefaults() (Options, error) {
-	if o.Signer == nil {
-		return o, fault.New(fault.InvalidArgument, "an audit log needs a key to sign its checkpoints")
-	}
-	if _, ok := o.Signer.Public().(ed25519.PublicKey); !ok {
-		return o, fault.New(fault.InvalidArgument, "an audit log is signed with Ed25519, not with a %T", o.Signer.Public())
-	}
-	if o.SegmentSize == 0 {
-		o.SegmentSize = DefaultSegmentSize
-	}
-	if o.SegmentSize < MinSegmentSize || o.SegmentSize > MaxSegmentSize {
-		return o, fault.New(fault.InvalidArgument, "audit segments of %d bytes: from %d to %d", o.SegmentSize, MinSegmentSize, MaxSegmentSize)
-	}
-	if o.CheckpointEvery <= 0 {
-		o.CheckpointEvery = 1000
-	}
-	if o.CheckpointInterval <= 0 {
-		o.CheckpointInterval = 5 * time.Second
-	}
-	if o.RetryInterval <= 0 {
-		o.RetryInterval = time.Second
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	return o, nil
-}
 
 // maxWaiting limits the bytes that wait to be written, for a disk that hangs.
 const maxWaiting = 64 << 20
@@ -129,7 +71,7 @@ func Open(dir string, o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // the directory is the operator's choice
 		return nil, err
 	}
 	lock, err := lockDir(dir)
@@ -172,6 +114,20 @@ func (l *Log) Checkpoint() Checkpoint {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.signed
+}
+
+// Read implements Source. It yields durable records only.
+func (l *Log) Read(ctx context.Context, f Filter) iter.Seq2[*Record, error] {
+	return l.files().Read(ctx, f)
+}
+
+// Tail implements Source. It yields durable records only.
+func (l *Log) Tail(ctx context.Context, n int, f Filter, follow bool) iter.Seq2[*Record, error] {
+	return l.files().Tail(ctx, n, f, follow)
+}
+
+func (l *Log) files() files {
+	return files{dir: l.dir, patience: patience, limit: func() Position { return Position(l.durable.Load()) }}
 }
 
 // refusal returns why the log takes no entries. l.mu is held.
@@ -281,126 +237,4 @@ func (l *Log) Close() error {
 	l.mu.Unlock()
 	<-l.done
 	return l.ended
-}
-
-// run is the goroutine that writes.
-func (l *Log) run() {
-	defer close(l.done)
-	timer := time.NewTicker(l.o.CheckpointInterval)
-	defer timer.Stop()
-	var retry <-chan time.Time // while the disk is full
-	for {
-		var err error
-		select {
-		case <-l.wake:
-			runtime.Gosched() // lets those who are ready join the batch
-			err = l.commit()
-		case <-timer.C:
-			err = l.sign()
-		case <-retry:
-			retry = nil
-			err = l.revive()
-		case <-l.stop:
-			l.ended = l.finish()
-			return
-		}
-		if err != nil && diskFull(err) {
-			retry = time.After(l.o.RetryInterval)
-		}
-	}
-}
-
-// commit writes what waits.
-func (l *Log) commit() error {
-	l.mu.Lock()
-	b := l.waiting
-	if b.first == 0 || l.failed != nil {
-		l.mu.Unlock()
-		return nil
-	}
-	l.flying, l.waiting = b, l.newBatch()
-	l.mu.Unlock()
-
-	if err := l.w.commit(b.frames); err != nil {
-		l.fail(err)
-		return err
-	}
-	l.mu.Lock()
-	l.flying, l.signed = nil, l.w.last
-	if cap(b.frames) <= 4<<20 {
-		l.spare = b.frames
-	}
-	l.mu.Unlock()
-	close(b.done)
-	return nil
-}
-
-// sign writes the checkpoint that is due by the clock.
-func (l *Log) sign() error {
-	l.mu.Lock()
-	failed := l.failed != nil
-	l.mu.Unlock()
-	if failed || l.w.unsigned == 0 {
-		return nil
-	}
-	if err := l.w.checkpoint(false); err != nil {
-		l.fail(err)
-		return err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.signed = l.w.last
-	return nil
-}
-
-// fail refuses everything that waits and everything to come.
-func (l *Log) fail(err error) {
-	cause := &fault.Error{Kind: fault.Unavailable, Op: "audit", Public: "the audit log cannot be written", Err: err}
-	l.mu.Lock()
-	l.failed = cause
-	if l.last > l.w.position {
-		l.refused = append(l.refused, span{l.w.position + 1, l.last})
-		l.holed.Store(true)
-	}
-	over := []*batch{l.waiting}
-	if l.flying != nil {
-		over = append(over, l.flying)
-	}
-	l.flying, l.waiting = nil, l.newBatch()
-	l.mu.Unlock()
-	for _, b := range over {
-		b.err = cause
-		close(b.done)
-	}
-}
-
-// revive takes entries again if there is space. While the log has failed no
-// position is given out, so the gap is as fail left it.
-func (l *Log) revive() error {
-	l.mu.Lock()
-	failed, last := l.failed, l.last
-	l.mu.Unlock()
-	if err := l.w.recover(last, failed.Err); err != nil {
-		return err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.failed, l.signed = nil, l.w.last
-	return nil
-}
-
-// finish writes what waits and lets go of everything.
-func (l *Log) finish() error {
-	err := l.commit()
-	l.mu.Lock()
-	failed := l.failed
-	l.mu.Unlock()
-	if failed != nil {
-		err = failed
-	}
-	err = errors.Join(err, l.w.close(failed == nil), l.lock.Close())
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.signed = l.w.last
-	return err
 }

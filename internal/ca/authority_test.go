@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	zx509 "github.com/zmap/zcrypto/x509"
+	"github.com/zmap/zlint/v3"
+	"github.com/zmap/zlint/v3/lint"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -20,7 +24,7 @@ import (
 // CA key and algorithm: a root, an issuing authority, a certificate of each
 // profile, and both CRLs.
 func TestJudges(t *testing.T) {
-	kinds := 0
+	kinds, pool, throwAways := 0, &keyPool{}, newThrowAways()
 	for _, spec := range specs() {
 		for _, a := range spec.For(alg.SignVerify) {
 			if signatureAlgorithm(a) == x509.UnknownSignatureAlgorithm {
@@ -30,7 +34,11 @@ func TestJudges(t *testing.T) {
 				continue
 			}
 			kinds++
-			t.Run(spec.String()+" "+a.String(), func(t *testing.T) { judge(t, spec, a) })
+			t.Run(spec.String()+" "+a.String(), func(t *testing.T) {
+				f := newFixture(t, "http://pki.example.com")
+				f.keys.pool, f.throwAways = pool, throwAways
+				judge(t, f, spec, a)
+			})
 		}
 	}
 	if kinds == 0 {
@@ -38,8 +46,8 @@ func TestJudges(t *testing.T) {
 	}
 }
 
-func judge(t *testing.T, spec alg.Spec, a alg.Algorithm) {
-	f := newFixture(t, "http://pki.example.com")
+func judge(t *testing.T, f *fixture, spec alg.Spec, a alg.Algorithm) {
+	t.Helper()
 	one := 1
 	root, err := f.CreateAuthority(t.Context(), f.as("admin"), &CreateAuthorityRequest{
 		Name: "root", Key: f.keys.add(t, spec), Algorithm: a, Subject: Subject{CommonName: "Root", Country: "CH"}, PathLen: &one,
@@ -117,8 +125,44 @@ func (f *fixture) judgeByTools(t *testing.T, root, issuer *Authority, server, bo
 	if err == nil || !bytes.Contains([]byte(out), []byte("certificate revoked")) {
 		t.Errorf("openssl on a revoked certificate: %v\n%s", err, out)
 	}
+	judgeByZlint(t, crls, root.Certificate, issuer.Certificate, server.DER, both.DER, client.DER, revoked.DER)
 	judgeByGo(t, root, server)
 	judgeByGnuTLS(t, root, server, revoked, list)
+}
+
+// judgeByZlint has zlint's own runner judge what left, with its signature.
+func judgeByZlint(t *testing.T, crls [][]byte, certificates ...[]byte) {
+	t.Helper()
+	registry, err := lint.GlobalRegistry().Filter(lint.FilterOptions{
+		IncludeSources: lintSources(), ExcludeNames: slices.Collect(maps.Keys(lintExceptions())),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := func(what string, results map[string]*lint.LintResult) {
+		if len(results) == 0 {
+			t.Errorf("no lint ran on %s", what)
+		}
+		for name, r := range results {
+			if r.Status >= lint.Warn {
+				t.Errorf("zlint on %s: %s: %s %s", what, name, r.Status, r.Details)
+			}
+		}
+	}
+	for _, der := range certificates {
+		c, err := zx509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		report(c.Subject.String(), zlint.LintCertificateEx(c, registry).Results)
+	}
+	for _, der := range crls {
+		c, err := zx509.ParseRevocationList(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		report("a CRL of "+c.Issuer.String(), zlint.LintRevocationListEx(c, registry).Results)
+	}
 }
 
 func judgeByGo(t *testing.T, root *Authority, server *Issued) {
@@ -184,7 +228,8 @@ func TestAuthorityCertificate(t *testing.T) {
 		{usage, true, true, -1, x509.ECDSAWithSHA384, "", nil, nil, critical, root.Serial, "CN=Test root,O=Holdfast"},
 		{
 			usage, true, true, 0, x509.ECDSAWithSHA384, fmt.Sprintf("%x", r.SubjectKeyId),
-			[]string{"http://pki.example.com/pki/" + root.ID + ".crl"}, []string{"http://pki.example.com/pki/" + root.ID + ".cer"},
+			[]string{"http://pki.example.com/pki/" + root.ID + ".crl"},
+			[]string{"http://pki.example.com/pki/" + root.ID + ".cer"},
 			critical, sub.Serial, "CN=Test sub,O=Holdfast",
 		},
 	}
@@ -289,7 +334,14 @@ func TestUnsupportedSpecs(t *testing.T) {
 func TestAuthorityStates(t *testing.T) {
 	f := newFixture(t, "")
 	root := f.authority(t, "root", alg.P256, "")
-	sub := f.authority(t, "sub", alg.P256, "root")
+	one := 1
+	sub, err := f.CreateAuthority(t.Context(), f.as("admin"), &CreateAuthorityRequest{
+		Name: "sub", Key: f.keys.add(t, alg.P256), Subject: Subject{CommonName: "Sub"}, Parent: "root", PathLen: &one,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.authority(t, "below", alg.P256, "sub")
 	csr := newCSR(t, alg.P256, &x509.CertificateRequest{DNSNames: []string{"a.example.com"}})
 	issue := func() error {
 		_, err := f.Issue(t.Context(), f.as("admin"), &IssueRequest{Authority: "sub", Profile: "tls-server", CSR: csr})
@@ -317,6 +369,8 @@ func TestAuthorityStates(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantFault(t, issue(), fault.WrongState, 0, "revoked")
+	_, err = f.Issue(t.Context(), f.as("admin"), &IssueRequest{Authority: "below", Profile: "tls-server", CSR: csr})
+	wantFault(t, err, fault.WrongState, 0, "above, sub")
 	// After a restart too.
 	f.Service = f.open(t, "")
 	wantFault(t, issue(), fault.WrongState, 0, "revoked")

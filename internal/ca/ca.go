@@ -7,6 +7,10 @@
 // profile.go says what kinds of certificates there are, names.go and csr.go
 // what a request may hold; revoke.go and crl.go are about the end of a
 // certificate. record.go has the formats of what is stored.
+//
+// The package is larger than others here: what a request may hold, what
+// becomes of it and how it ends depend on the same few types. When it grows,
+// names and profiles leave it first.
 package ca
 
 import (
@@ -73,8 +77,8 @@ type Service struct {
 	throwAways *throwAways
 	profiles   map[string]*Profile
 
-	mu      sync.Mutex // held while live is replaced
-	live    atomic.Pointer[snapshot]
+	mu       sync.Mutex // held while live is replaced
+	live     atomic.Pointer[snapshot]
 	rebuild  keyedMutex // one CRL of an authority is made at a time
 	failures sync.Map   // of authority id to failure: the last attempt at a CRL
 }
@@ -146,6 +150,22 @@ func (s *Service) find(call *key.Call, idOrName string) (*authority, error) {
 		Kind: fault.NotFound, Resource: resource(realm, call.Region, key.KindAuthority, idOrName).String(),
 		Public: "the authority does not exist",
 	}
+}
+
+// usable returns nil when the authority may issue at a time, else a
+// WrongState error. What a revoked authority issued is good for nobody, nor
+// what those below it did.
+func (s *Service) usable(a *authority, now time.Time) error {
+	if err := a.usable(now); err != nil {
+		return err
+	}
+	snap := s.live.Load()
+	for up := snap.byID[a.Parent]; up != nil; up = snap.byID[up.Parent] {
+		if up.State == Revoked {
+			return fault.New(fault.WrongState, "the certificate of an authority above, %s, is revoked", up.Name)
+		}
+	}
+	return nil
 }
 
 func resource(realm key.RealmID, region string, kind key.ResourceKind, id string) key.Resource {

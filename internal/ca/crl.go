@@ -87,37 +87,33 @@ func (s *Service) current(ctx context.Context, id string) (*CRL, error) {
 	if err == nil {
 		return crl, nil
 	}
-	slog.WarnContext(ctx, "CRL not made", slog.String("authority", id), slog.Any("cause", err))
 	if a.crl != nil && now.Before(a.crl.NextUpdate) {
 		return a.crl, nil
 	}
 	return nil, &fault.Error{Kind: fault.Unavailable, Op: "ca.CRL", Public: "the CRL cannot be made at the moment", Err: err}
 }
 
-// Due returns when Refresh has something to do next; the zero time when never.
-func (s *Service) Due() time.Time {
-	var due time.Time
-	for _, a := range s.live.Load().byID {
-		if due.IsZero() || a.due.Before(due) {
-			due = a.due
-		}
-	}
-	return due
-}
+// tickBatch is how many CRLs one Tick makes at most, so that a tick is short.
+const tickBatch = 16
 
-// Refresh makes every CRL that is due. The clock (package lifecycle) calls it
-// at Due, or every few minutes. It returns all failures, joined.
-func (s *Service) Refresh(ctx context.Context, now time.Time) error {
+// Tick makes CRLs that are due, at most tickBatch of them; more says that
+// there are more. The clock (package lifecycle) calls it every few seconds.
+// It returns all failures, joined; what failed is left alone for a minute.
+func (s *Service) Tick(ctx context.Context) (more bool, err error) {
+	now, made := s.now(), 0
 	var failed []error
 	for id, a := range s.live.Load().byID {
-		if !a.stale(now) {
+		if !a.stale(now) || s.failed(id, now) != nil {
 			continue
+		}
+		if made++; made > tickBatch {
+			return true, errors.Join(failed...)
 		}
 		if _, err := s.renew(ctx, id, now); err != nil {
 			failed = append(failed, fmt.Errorf("CRL of authority %s: %w", id, err))
 		}
 	}
-	return errors.Join(failed...)
+	return false, errors.Join(failed...)
 }
 
 // renew makes the authority's next CRL if it is still due when its turn
@@ -128,10 +124,8 @@ func (s *Service) renew(ctx context.Context, id string, now time.Time) (*CRL, er
 	if !a.stale(now) {
 		return a.crl, nil // made while this call waited
 	}
-	if last, ok := s.failures.Load(id); ok {
-		if f, ok := last.(failure); ok && now.Sub(f.at).Abs() < crlRetry {
-			return nil, f.err
-		}
+	if err := s.failed(id, now); err != nil {
+		return nil, err
 	}
 	call := s.ownCall(a, "MakeCRL", now)
 	crl, err := guard.Do(ctx, s.guard, call, key.UpdateAuthority, func(v *guard.Visit) (*CRL, error) {
@@ -139,6 +133,8 @@ func (s *Service) renew(ctx context.Context, id string, now time.Time) (*CRL, er
 	})
 	if err != nil {
 		s.failures.Store(id, failure{now, err})
+		slog.WarnContext(ctx, "CRL not made: the old one serves until its time is over",
+			slog.String("authority", id), slog.Any("cause", err))
 		return nil, err
 	}
 	s.failures.Delete(id)
@@ -149,6 +145,17 @@ func (s *Service) renew(ctx context.Context, id string, now time.Time) (*CRL, er
 type failure struct {
 	at  time.Time
 	err error
+}
+
+// failed returns how the last attempt at the authority's CRL failed, if that
+// is too short ago to try again.
+func (s *Service) failed(id string, now time.Time) error {
+	if last, ok := s.failures.Load(id); ok {
+		if f, ok := last.(failure); ok && now.Sub(f.at).Abs() < crlRetry {
+			return f.err
+		}
+	}
+	return nil
 }
 
 // ownCall is the envelope of what an authority does by itself.

@@ -42,6 +42,39 @@ type fakeKeys struct {
 	made int
 	// corrupt breaks every signature that a delegate makes.
 	corrupt bool
+	// pool, when set, is where RSA keys come from: making them is slow.
+	pool *keyPool
+}
+
+// keyPool keeps a few RSA keys of each size for many hierarchies.
+type keyPool struct {
+	mu   sync.Mutex // guards what follows
+	keys map[alg.Spec][]crypto.Signer
+	next int
+}
+
+// poolSize is more than the keys of one size that one hierarchy needs.
+const poolSize = 4
+
+func (p *keyPool) take(spec alg.Spec) (crypto.Signer, error) {
+	if p == nil || spec.Info().Family != alg.RSA {
+		return makeKey(spec)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.keys == nil {
+		p.keys = map[alg.Spec][]crypto.Signer{}
+	}
+	if len(p.keys[spec]) < poolSize {
+		k, err := makeKey(spec)
+		if err != nil {
+			return nil, err
+		}
+		p.keys[spec] = append(p.keys[spec], k)
+		return k, nil
+	}
+	p.next++
+	return p.keys[spec][p.next%poolSize], nil
 }
 
 type fakeKey struct {
@@ -61,7 +94,7 @@ func (f *fakeKeys) add(t testing.TB, spec alg.Spec) kms.Ref {
 }
 
 func (f *fakeKeys) create(spec alg.Spec) (*key.Key, error) {
-	signer, err := makeKey(spec)
+	signer, err := f.pool.take(spec)
 	if err != nil {
 		return nil, err
 	}

@@ -89,7 +89,7 @@ func (s *Service) Issue(ctx context.Context, call *key.Call, req *IssueRequest) 
 
 // take reads the request and returns it as an order.
 func (s *Service) take(v *guard.Visit, req *IssueRequest, issuer *authority, now time.Time) (*order, error) {
-	if err := issuer.usable(now); err != nil {
+	if err := s.usable(issuer, now); err != nil {
 		return nil, err
 	}
 	profile, ok := s.profiles[req.Profile]

@@ -27,12 +27,12 @@ func lintSources() []lint.LintSource {
 func lintExceptions() map[string]string {
 	const public = "looks the name up in the public suffix list: a private name has no public suffix"
 	return map[string]string{
-		"n_san_iana_pub_suffix_empty":      public,
-		"w_ian_iana_pub_suffix_empty":      public,
-		"e_rfc_dnsname_hyphen_in_sld":      public + "; our own check of DNS names covers every label",
-		"e_rfc_dnsname_underscore_in_sld":  public + "; our own check of DNS names covers every label",
-		"w_rfc_dnsname_underscore_in_trd":  public + "; our own check of DNS names covers every label",
-		"n_contains_redacted_dnsname":      "redaction was for certificate transparency logs",
+		"n_san_iana_pub_suffix_empty":     public,
+		"w_ian_iana_pub_suffix_empty":     public,
+		"e_rfc_dnsname_hyphen_in_sld":     public + "; our own check of DNS names covers every label",
+		"e_rfc_dnsname_underscore_in_sld": public + "; our own check of DNS names covers every label",
+		"w_rfc_dnsname_underscore_in_trd": public + "; our own check of DNS names covers every label",
+		"n_contains_redacted_dnsname":     "redaction was for certificate transparency logs",
 	}
 }
 

@@ -25,7 +25,7 @@ const serialSize = 16
 // stands.
 func newSerial(now time.Time, random io.Reader) (*big.Int, error) {
 	var b [serialSize]byte
-	binary.BigEndian.PutUint64(b[:8], uint64(max(now.UnixMilli(), 1))<<16) //nolint:gosec // never negative
+	binary.BigEndian.PutUint64(b[:8], uint64(max(now.UnixMilli(), 1))<<16)
 	if _, err := io.ReadFull(random, b[6:]); err != nil {
 		return nil, fmt.Errorf("making a serial number: %w", err)
 	}

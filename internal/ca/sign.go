@@ -142,7 +142,8 @@ func assemble(tbs, signature []byte) ([]byte, error) {
 		TBS, Algorithm asn1.RawValue
 		Signature      asn1.BitString
 	}{
-		asn1.RawValue{FullBytes: tbs}, asn1.RawValue{FullBytes: algorithm},
+		asn1.RawValue{FullBytes: tbs},
+		asn1.RawValue{FullBytes: algorithm},
 		asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)},
 	})
 }

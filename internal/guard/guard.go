@@ -115,7 +115,7 @@ type Target struct {
 // PermissionDenied error. The last target asked for is the entry's resource.
 func (v *Visit) Authorize(t Target) error {
 	v.entry.Resource = t.Resource.String()
-	d := v.decide(t)
+	d := policy.Decide(v.input(t))
 	v.entry.Why = d.Why
 	if !d.Allowed {
 		v.entry.Decision = audit.Denied
@@ -130,13 +130,13 @@ func (v *Visit) Authorize(t Target) error {
 	return nil
 }
 
-func (v *Visit) decide(t Target) policy.Decision {
-	return policy.Decide(policy.Input{
+func (v *Visit) input(t Target) policy.Input {
+	return policy.Input{
 		Request: policy.Request{
 			Call: v.Call, Action: t.Action, Resource: t.Resource, Attributes: t.Attributes,
 		},
 		Resource: t.Policy, Identity: v.guard.ids.Policies(&v.Call.Caller), Grants: t.Grants,
-	})
+	}
 }
 
 // Permit authorises what no policy has to allow: what every authenticated
@@ -147,9 +147,9 @@ func (v *Visit) Permit(r key.Resource, why string) {
 	v.authorised = true
 }
 
-// Would reports whether the call would be allowed the target, without any
-// trace in the entry.
-func (v *Visit) Would(t Target) bool { return v.decide(t).Allowed }
+// LocksOut reports whether a resource with the target's policy could never be
+// given another one, see policy.LocksOut. It leaves no trace in the entry.
+func (v *Visit) LocksOut(t Target) bool { return policy.LocksOut(v.input(t)) }
 
 // About names the resource in the entry before, or without, a decision on it.
 func (v *Visit) About(r key.Resource) { v.entry.Resource = r.String() }

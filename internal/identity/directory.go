@@ -174,7 +174,7 @@ func (s *state) setUser(u *User, compile func(key.Document) (*policy.Policy, err
 		if err != nil {
 			return fmt.Errorf("compiling policy %q of user %s: %w", name, u.Name, err)
 		}
-		compiled = append(compiled, p)
+		compiled = append(compiled, p.Named(name))
 	}
 	row := userRow(u.Realm, u.Name)
 	s.users[row], s.policies[row] = u, compiled

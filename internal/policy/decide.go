@@ -32,7 +32,7 @@ const (
 //
 // What nothing allows is refused.
 func Decide(in Input) Decision {
-	e := evaluation{in: &in, subject: newSubject(in.Request.Call.Caller.Principal)}
+	e := evaluation{in: in, subject: newSubject(in.Request.Call.Caller.Principal)}
 	own := e.judge(in.Resource)
 	if own.denied {
 		return Decision{Reason: fault.DeniedByResourcePolicy, Why: own.why}
@@ -72,9 +72,10 @@ func LocksOut(in Input) bool {
 }
 
 // evaluation is one decision in the making. It keeps what the statements may
-// ask for more than once, made when the first one does.
+// ask for more than once, made when the first one does. It holds no pointer
+// into the caller's stack, which would move that to the heap.
 type evaluation struct {
-	in      *Input
+	in      Input
 	subject subject
 	name    string
 	shared  *Request

@@ -5,8 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -84,102 +83,83 @@ func parse(doc []byte) (*node, error) {
 	if !utf8.Valid(doc) {
 		return nil, wrong("the document is not UTF-8")
 	}
+	if err := json.Unmarshal(doc, new(json.RawMessage)); err != nil {
+		return nil, notJSON(err)
+	}
 	dec := json.NewDecoder(bytes.NewReader(doc))
 	dec.UseNumber()
-	root, err := parseNode(dec, 1)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, wrong("there is text after the document")
-	}
-	return root, nil
+	return parseNode(dec, 1)
 }
 
+// parseNode reads a value of what is known to be JSON.
 func parseNode(dec *json.Decoder, depth int) (*node, error) {
 	if depth > maxDepth {
-		return nil, wrong("the document is nested more than %d levels deep", maxDepth)
+		return nil, wrong("is nested more than %d levels deep", maxDepth)
 	}
 	token, err := dec.Token()
 	if err != nil {
-		return nil, notJSON(dec, err)
+		return nil, notJSON(err)
 	}
 	switch t := token.(type) {
 	case json.Delim:
+		n := &node{kind: listNode}
+		parseItems := parseList
 		if t == '{' {
-			return parseObject(dec, depth)
+			n.kind, parseItems = objectNode, parseObject
 		}
-		return parseList(dec, depth)
+		if err := parseItems(dec, n, depth); err != nil {
+			return nil, err
+		}
+		_, err := dec.Token() // the end of it
+		return n, err
 	case string:
 		return &node{kind: textNode, text: t}, nil
 	case json.Number:
 		return &node{kind: numberNode, text: t.String()}, nil
 	case bool:
-		return &node{kind: boolNode, text: fmt.Sprint(t)}, nil
+		return &node{kind: boolNode, text: strconv.FormatBool(t)}, nil
 	}
 	return &node{kind: nullNode}, nil
 }
 
-func parseObject(dec *json.Decoder, depth int) (*node, error) {
-	n := &node{kind: objectNode}
+func parseObject(dec *json.Decoder, n *node, depth int) error {
 	seen := map[string]bool{}
 	for dec.More() {
 		token, err := dec.Token()
 		if err != nil {
-			return nil, notJSON(dec, err)
+			return notJSON(err)
 		}
-		name, ok := token.(string)
-		if !ok {
-			return nil, wrong("the document is not JSON: a member's name is no string")
-		}
+		name, _ := token.(string) // JSON has no other names
 		if seen[name] {
-			return nil, within(name, wrong("the member is there twice"))
+			return within(name, wrong("the member is there twice"))
 		}
 		seen[name] = true
 		value, err := parseNode(dec, depth+1)
 		if err != nil {
-			return nil, inMember(name, err)
+			return within(name, err)
 		}
 		n.members = append(n.members, member{name, value})
-	}
-	return n, closing(dec)
-}
-
-func parseList(dec *json.Decoder, depth int) (*node, error) {
-	n := &node{kind: listNode}
-	for i := 0; dec.More(); i++ {
-		value, err := parseNode(dec, depth+1)
-		if err != nil {
-			return nil, inMember(index(i), err)
-		}
-		n.items = append(n.items, value)
-	}
-	return n, closing(dec)
-}
-
-// inMember gives the place of a duplicate; of bad syntax the byte offset says
-// more than the member in which the reader was.
-func inMember(name string, err error) error {
-	if strings.HasPrefix(err.Error(), "the document ") {
-		return err
-	}
-	return within(name, err)
-}
-
-// closing reads the end of an object or array.
-func closing(dec *json.Decoder) error {
-	if _, err := dec.Token(); err != nil {
-		return notJSON(dec, err)
 	}
 	return nil
 }
 
-// notJSON says in our own words what encoding/json found.
-func notJSON(dec *json.Decoder, err error) error {
+func parseList(dec *json.Decoder, n *node, depth int) error {
+	for i := 0; dec.More(); i++ {
+		value, err := parseNode(dec, depth+1)
+		if err != nil {
+			return within(index(i), err)
+		}
+		n.items = append(n.items, value)
+	}
+	return nil
+}
+
+// notJSON says what encoding/json found, and where.
+func notJSON(err error) error {
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return wrong("the document is not JSON: %s at byte %d", syntax.Error(), syntax.Offset)
 	}
-	return wrong("the document is not JSON: it ends at byte %d", dec.InputOffset())
+	return wrong("the document is not JSON")
 }
 
 // index returns an array's element as part of a path.

@@ -166,15 +166,21 @@ func (p *pattern) match(r *Request, s string) bool {
 	return ok && glob(runes, s)
 }
 
-// MatchWildcards reports whether a pattern, in which * stands for any text and
-// ? for one character, matches all of s. Vocabularies match names so.
-func MatchWildcards(pattern, s string) bool {
-	runes, _, err := syntax{wildcards: true}.scan(pattern)
-	return err == nil && glob(runes, s)
+// Wildcards is a text in which * stands for any text and ? for one character.
+// Vocabularies match names with it.
+type Wildcards struct{ p pattern }
+
+// NewWildcards returns the pattern of a text.
+func NewWildcards(text string) Wildcards {
+	runes, _, _ := syntax{wildcards: true}.scan(text) // only variables can be malformed
+	return Wildcards{newPattern(runes, nil)}
 }
 
+// Match reports whether the pattern matches all of s.
+func (w Wildcards) Match(s string) bool { return w.p.match(nil, s) }
+
 // glob matches without recursion: after a mismatch it lets the last * take
-// one character more.
+// one character more. A byte that is no UTF-8 is a character like no other.
 func glob(runes []rune, s string) bool {
 	at, star, resume := 0, -1, 0
 	for i := 0; i < len(s); {
@@ -183,7 +189,7 @@ func glob(runes []rune, s string) bool {
 		case at < len(runes) && runes[at] == anyText:
 			star, resume = at, i
 			at++
-		case at < len(runes) && (runes[at] == anyRune || runes[at] == c):
+		case at < len(runes) && (runes[at] == anyRune || runes[at] == c && (c != utf8.RuneError || size > 1)):
 			at++
 			i += size
 		case star >= 0:

@@ -76,7 +76,8 @@ type principals struct {
 
 // admits says how far an allowing statement on a resource of the realm lets
 // the subject in. A service acts for its own realm only, whoever else's
-// policies name it: that is no confused deputy (docs/aws-kms.md, Divergences).
+// policies name it, so it is no confused deputy: with AWS, only a condition on
+// aws:SourceAccount makes sure of that.
 func (p *principals) admits(s *subject, realm key.RealmID) admission {
 	if s.Kind == key.Service && s.Realm != realm {
 		return refused

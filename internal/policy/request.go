@@ -4,7 +4,8 @@
 // the words in them (action names, principals, condition keys) come from a
 // Vocabulary, which the API that owns the dialect provides.
 //
-// Compile makes a Policy of a document, Decide judges a Request.
+// Compile makes a Policy of a document, Decide judges a Request; LocksOut tells
+// whether a new policy would leave nobody able to change it.
 package policy
 
 import (

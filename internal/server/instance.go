@@ -55,6 +55,7 @@ type instance struct {
 	store     store.Store
 	audit     audit.Recorder
 	entries   audit.Source
+	guard     *guard.Guard
 	directory *identity.Directory
 	admin     *identity.Admin
 	keys      *kms.Service
@@ -130,7 +131,7 @@ func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.R
 	if err != nil {
 		return fmt.Errorf("opening the audit log: %w", err)
 	}
-	i.audit, i.entries = log, audit.Dir(filepath.Join(c.Data, auditDir))
+	i.audit, i.entries = log, log
 	i.closers = append(i.closers, log.Close)
 	return nil
 }
@@ -162,8 +163,8 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
-	g := guard.New(i.audit, i.directory)
-	i.admin = identity.NewAdmin(i.directory, g)
+	i.guard = guard.New(i.audit, i.directory)
+	i.admin = identity.NewAdmin(i.directory, i.guard)
 	engine, err := soft.New(seal.NewKeyring(root, i.store), soft.Options{
 		Library: c.RSA.Library, PureGo: c.RSA.Native == "off", Log: log,
 		Pregenerate: map[alg.Spec]int{alg.RSA2048: 1, alg.RSA3072: 1, alg.RSA4096: 1},
@@ -173,16 +174,13 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	}
 	i.closers = append(i.closers, engine.Close)
 	i.keys, err = kms.New(ctx, kms.Config{
-		Guard: g, Store: i.store, Engine: engine, Compile: compiler(policy.ForResource),
-		DefaultPolicy: func(realm key.RealmID) key.Document {
-			return key.Document{Dialect: aws.Dialect, Text: aws.DefaultKeyPolicy(realm)}
-		},
-		Opened: c.Limits.OpenedKeys,
+		Guard: i.guard, Store: i.store, Engine: engine, Compile: compiler(policy.ForResource),
+		DefaultPolicy: aws.DefaultKeyPolicy, Opened: c.Limits.OpenedKeys,
 	})
 	if err != nil {
 		return err
 	}
-	i.ca, err = ca.New(ctx, ca.Config{Keys: i.keys, Guard: g, Store: i.store, PublicURL: c.PublicURL})
+	i.ca, err = ca.New(ctx, ca.Config{Keys: i.keys, Guard: i.guard, Store: i.store, PublicURL: c.PublicURL})
 	return err
 }
 

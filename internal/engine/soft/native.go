@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
@@ -50,6 +52,8 @@ type libcrypto struct {
 	setOAEPMD, setMGF1MD                   uintptr
 	clearError                             uintptr
 	digests                                map[crypto.Hash]uintptr // EVP_MD, static in the library
+
+	live atomic.Int64 // keys that are not freed yet; a test holds it to account
 }
 
 // load finds the library by the system's loader and its functions in it. It
@@ -119,6 +123,15 @@ type libcryptoKey struct {
 	redacted
 	l    *libcrypto
 	pkey uintptr
+	idle *idleContexts
+}
+
+// idleContexts keeps a key's contexts that are ready for an algorithm: they
+// may be used again and again (EVP_PKEY_sign(3)), and making one takes 4 µs.
+// There are never more than operations in the lane at once.
+type idleContexts struct {
+	mu    sync.Mutex
+	ready map[alg.Algorithm][]uintptr // guarded by mu
 }
 
 func (l *libcrypto) open(der []byte) (nativeKey, error) {
@@ -131,9 +144,46 @@ func (l *libcrypto) open(der []byte) (nativeKey, error) {
 	if pkey == 0 {
 		return nil, l.failure("reading a key")
 	}
-	k := &libcryptoKey{l: l, pkey: pkey}
-	runtime.AddCleanup(k, func(pkey uintptr) { purego.SyscallN(l.pkeyFree, pkey) }, pkey)
+	k := &libcryptoKey{l: l, pkey: pkey, idle: &idleContexts{ready: map[alg.Algorithm][]uintptr{}}}
+	l.live.Add(1)
+	runtime.AddCleanup(k, l.free, garbage{pkey, k.idle})
 	return k, nil
+}
+
+// garbage is what a key leaves behind.
+type garbage struct {
+	pkey uintptr
+	idle *idleContexts
+}
+
+func (l *libcrypto) free(g garbage) {
+	g.idle.mu.Lock()
+	defer g.idle.mu.Unlock()
+	for _, list := range g.idle.ready {
+		for _, ctx := range list {
+			purego.SyscallN(l.ctxFree, ctx)
+		}
+	}
+	purego.SyscallN(l.pkeyFree, g.pkey)
+	l.live.Add(-1)
+}
+
+// take returns an idle context for the algorithm, or 0.
+func (i *idleContexts) take(a alg.Algorithm) uintptr {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	list := i.ready[a]
+	if len(list) == 0 {
+		return 0
+	}
+	i.ready[a] = list[:len(list)-1]
+	return list[len(list)-1]
+}
+
+func (i *idleContexts) put(a alg.Algorithm, ctx uintptr) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.ready[a] = append(i.ready[a], ctx)
 }
 
 // address returns the address of b's bytes, which stay there until unpinned.
@@ -147,13 +197,16 @@ func address(pins *runtime.Pinner, b []byte) uintptr {
 // that returns 1 when it has worked.
 type step struct{ function, argument uintptr }
 
-// context returns an EVP_PKEY_CTX that is ready, to be freed by the caller.
-func (k *libcryptoKey) context(steps ...step) (uintptr, error) {
+// context returns an EVP_PKEY_CTX that is ready for the algorithm.
+func (k *libcryptoKey) context(a alg.Algorithm) (uintptr, error) {
+	if ctx := k.idle.take(a); ctx != 0 {
+		return ctx, nil
+	}
 	ctx, _, _ := purego.SyscallN(k.l.ctxNew, k.pkey, 0)
 	if ctx == 0 {
 		return 0, k.l.failure("making a context")
 	}
-	for _, s := range steps {
+	for _, s := range k.l.steps(a) {
 		if r, _, _ := purego.SyscallN(s.function, ctx, s.argument); int32(r) != 1 { //nolint:gosec // a C int
 			purego.SyscallN(k.l.ctxFree, ctx)
 			return 0, k.l.failure("preparing a context")
@@ -162,52 +215,56 @@ func (k *libcryptoKey) context(steps ...step) (uintptr, error) {
 	return ctx, nil
 }
 
-func (k *libcryptoKey) sign(a alg.Algorithm, digest []byte) ([]byte, error) {
+// steps returns what prepares a context for an algorithm.
+func (l *libcrypto) steps(a alg.Algorithm) []step {
 	info := a.Info()
-	steps := []step{
-		{k.l.signInit, 0},
-		{k.l.setPadding, rsaPKCS1Padding},
-		{k.l.setSignatureMD, k.l.digests[info.Hash]},
+	md := l.digests[info.Hash]
+	switch info.Scheme {
+	case alg.OAEP:
+		return []step{{l.decryptInit, 0}, {l.setPadding, rsaOAEPPadding}, {l.setOAEPMD, md}, {l.setMGF1MD, md}}
+	case alg.PSS: // MGF1's digest is the signature's by default
+		return []step{{l.signInit, 0}, {l.setPadding, rsaPSSPadding}, {l.setSignatureMD, md}, {l.setSaltLen, saltIsDigest}}
+	default: // PKCS1: no other scheme comes here
+		return []step{{l.signInit, 0}, {l.setPadding, rsaPKCS1Padding}, {l.setSignatureMD, md}}
 	}
-	if info.Scheme == alg.PSS { // MGF1's digest is the signature's by default
-		steps[1].argument = rsaPSSPadding
-		steps = append(steps, step{k.l.setSaltLen, saltIsDigest})
+}
+
+func (k *libcryptoKey) sign(a alg.Algorithm, digest []byte) ([]byte, error) {
+	out, ok, err := k.do(k.l.sign, a, digest)
+	if err == nil && !ok {
+		err = k.l.failure("signing")
 	}
-	ctx, err := k.context(steps...)
-	if err != nil {
-		return nil, err
-	}
-	defer purego.SyscallN(k.l.ctxFree, ctx)
-	out, ok := k.run(k.l.sign, ctx, digest)
-	if !ok {
-		return nil, k.l.failure("signing")
-	}
-	return out, nil
+	return out, err
 }
 
 func (k *libcryptoKey) decrypt(a alg.Algorithm, ciphertext []byte) ([]byte, error) {
-	md := k.l.digests[a.Info().Hash]
-	ctx, err := k.context(
-		step{k.l.decryptInit, 0},
-		step{k.l.setPadding, rsaOAEPPadding},
-		step{k.l.setOAEPMD, md},
-		step{k.l.setMGF1MD, md},
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer purego.SyscallN(k.l.ctxFree, ctx)
-	out, ok := k.run(k.l.decrypt, ctx, ciphertext)
-	if !ok {
+	out, ok, err := k.do(k.l.decrypt, a, ciphertext)
+	if err == nil && !ok {
 		purego.SyscallN(k.l.clearError)
-		return nil, errNotDecrypted
+		err = errNotDecrypted
 	}
-	return out, nil
+	return out, err
+}
+
+// do runs a function with a context for the algorithm. A context that has
+// failed is not used again.
+func (k *libcryptoKey) do(function uintptr, a alg.Algorithm, in []byte) (out []byte, ok bool, err error) {
+	ctx, err := k.context(a)
+	if err != nil {
+		return nil, false, err
+	}
+	if out, ok = k.run(function, ctx, in); ok {
+		k.idle.put(a, ctx)
+	} else {
+		purego.SyscallN(k.l.ctxFree, ctx)
+	}
+	runtime.KeepAlive(k) // its cleanup frees what ctx refers to
+	return out, ok, nil
 }
 
 // run calls EVP_PKEY_sign or EVP_PKEY_decrypt, which have the same form:
 // (ctx, out, &length of out, in, length of in).
-func (k *libcryptoKey) run(function, ctx uintptr, in []byte) ([]byte, bool) {
+func (*libcryptoKey) run(function, ctx uintptr, in []byte) ([]byte, bool) {
 	var pins runtime.Pinner
 	defer pins.Unpin()
 	out := make([]byte, maxRSABytes)
@@ -216,7 +273,6 @@ func (k *libcryptoKey) run(function, ctx uintptr, in []byte) ([]byte, bool) {
 	pins.Pin(length)
 	r, _, _ := purego.SyscallN(function, ctx,
 		address(&pins, out), uintptr(unsafe.Pointer(length)), address(&pins, in), uintptr(len(in))) //nolint:gosec // C's interface takes addresses; pinned
-	runtime.KeepAlive(k)                        // its cleanup frees what ctx refers to
 	if int32(r) != 1 || *length > maxRSABytes { //nolint:gosec // a C int
 		clear(out)
 		return nil, false

@@ -23,6 +23,9 @@ func (f *Front) createKey(ctx context.Context, r *request, req *wire.CreateKeyRe
 	if err != nil {
 		return nil, err
 	}
+	if usages := spec.Info().Usages; usage == alg.NoUsage && len(usages) == 1 {
+		usage = usages[0] // AWS wants it said all the same; there is nothing to choose
+	}
 	ask := &kms.CreateKeyRequest{
 		Spec: spec, Usage: usage, Description: req.Description, Tags: tagsIn(req.Tags), BypassLockout: req.BypassLockout,
 	}

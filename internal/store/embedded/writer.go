@@ -15,21 +15,23 @@ const maxGroup = 256
 // one after the other, each in its own caller's goroutine, in one SQLite
 // transaction, and share the next commit and its fsync.
 //
-// The committer goroutine (run) passes a turn to one Update at a time. An
-// Update that holds the turn has the session to itself until it sends on ran.
+// The committer goroutine (run) gives the turn to a first Update; each passes
+// it to the next that waits, and the last gives it back. Who holds the turn has
+// the session to itself.
 type writer struct {
 	session *session
-	turns   chan *group   // offers the turn; unbuffered: who receives it has started
-	ran     chan struct{} // gives the turn back
+	turns   chan *group   // passes the turn on; unbuffered: who receives it has started
+	ran     chan struct{} // gives the turn back to the committer
 	quit    chan struct{} // closed by Close: no further turns
 	ended   chan struct{} // closed when run has returned
 }
 
 // group is the Updates of one commit.
 type group struct {
-	open bool          // the transaction has begun; guarded by the turn
-	err  error         // what no member can be spared; read it after done
-	done chan struct{} // closed when the group's fate is known
+	open    bool          // the transaction has begun; guarded by the turn, as are the next
+	members int           // how many have had the turn
+	err     error         // what no member can be spared; others read it after done
+	done    chan struct{} // closed when the group's fate is known
 }
 
 func newWriter(s *session) *writer {
@@ -60,22 +62,22 @@ func (w *writer) run() {
 		case <-w.quit:
 			return
 		}
-		w.fill(g)
 		w.commit(g)
 		close(g.done)
 	}
 }
 
-// fill gives a turn in the group to all who wait.
-func (w *writer) fill(g *group) {
-	for n := 1; n < maxGroup && g.err == nil; n++ {
+// pass gives the turn to the next Update that waits or, when there is none or
+// the group is full, back to the committer.
+func (w *writer) pass(g *group) {
+	if g.members++; g.members < maxGroup && g.err == nil {
 		select {
 		case w.turns <- g:
-			<-w.ran
-		default:
 			return
+		default:
 		}
 	}
+	w.ran <- struct{}{}
 }
 
 // commit makes what the group has written durable, or undoes it.
@@ -88,7 +90,7 @@ func (w *writer) commit(g *group) {
 	}
 	if g.err != nil {
 		// SQLite may have rolled back by itself; then this one fails, rightly.
-		_ = w.session.control("ROLLBACK") //nolint:errcheck // see above
+		_ = w.session.control("ROLLBACK") // see above
 	}
 }
 
@@ -120,7 +122,7 @@ func (w *writer) update(ctx context.Context, f func(store.Tx) error) error {
 // member runs f and takes back what it wrote when it fails, panics or ends
 // the goroutine.
 func (w *writer) member(g *group, f func(store.Tx) error) (err error) {
-	defer func() { w.ran <- struct{}{} }()
+	defer w.pass(g)
 	first := !g.open
 	if err := w.begin(g); err != nil {
 		g.err = err
@@ -165,7 +167,7 @@ func (w *writer) release(g *group) {
 func (w *writer) undo(g *group, first bool, broken error) {
 	if first {
 		g.open = false
-		_ = w.session.control("ROLLBACK") //nolint:errcheck // fails only when SQLite has done it by itself
+		_ = w.session.control("ROLLBACK") // fails only when SQLite has done it by itself
 		return
 	}
 	if err := w.session.control("ROLLBACK TO member"); err != nil {

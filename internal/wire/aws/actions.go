@@ -109,9 +109,9 @@ func matchActions(pattern string) (key.ActionSet, error) {
 	case strings.Trim(strings.ToLower(name), actionLetters) != "":
 		return set, fmt.Errorf("%q has an action that is no name", pattern)
 	}
-	pattern = strings.ToLower(pattern)
+	names := policy.NewWildcards(strings.ToLower(pattern))
 	for name, a := range actionsByName {
-		if policy.MatchWildcards(pattern, name) {
+		if names.Match(name) {
 			set.Add(a)
 		}
 	}

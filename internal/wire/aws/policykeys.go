@@ -3,6 +3,7 @@ package aws
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -204,7 +205,7 @@ func mfaPresent(r *policy.Request) (policy.Value, bool) {
 
 func mfaAge(r *policy.Request) (policy.Value, bool) {
 	c := &r.Call.Caller
-	seconds := r.Call.Time.Sub(c.AuthenticatedAt).Truncate(1e9).Seconds()
+	seconds := r.Call.Time.Sub(c.AuthenticatedAt).Truncate(time.Second).Seconds()
 	return policy.Number(seconds), c.MFA && !c.AuthenticatedAt.IsZero()
 }
 

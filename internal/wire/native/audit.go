@@ -1,6 +1,10 @@
 package native
 
-import "time"
+import (
+	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/audit"
+)
 
 // AuditRecord is an entry of the audit log.
 type AuditRecord struct {
@@ -56,8 +60,23 @@ type AuditFilter struct {
 	Limit int
 	// Since is inclusive, Until exclusive.
 	Since, Until time.Time
-	// Action, Principal, Resource and Result match exactly, except that a
-	// trailing "*" stands for anything.
+	// In Action, Principal, Resource, Result and RequestID an asterisk stands
+	// for any text.
 	Action, Principal, Resource, Result string
 	RequestID                           string
+}
+
+// AuditRecordOf puts a record of the log into the API's shape.
+func AuditRecordOf(r *audit.Record) AuditRecord {
+	e := &r.Entry
+	out := AuditRecord{
+		Position: uint64(r.Position), Time: e.Time, Realm: string(e.Realm), Region: e.Region, RequestID: e.RequestID,
+		API: e.API, Operation: e.Operation, Action: e.Action.String(), Principal: e.Principal, Credential: e.Credential,
+		Method: e.Method, MFA: e.MFA, Source: e.Source, UserAgent: e.UserAgent, Resource: e.Resource,
+		Decision: string(e.Decision), Why: e.Why, Result: e.Result, Error: e.Error,
+	}
+	for _, d := range e.Details {
+		out.Details = append(out.Details, AuditDetail(d))
+	}
+	return out
 }

@@ -162,7 +162,7 @@ func decodeError(err error) error {
 		return nil
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fault.New(fault.InvalidArgument, "the member %q cannot be a %s", e.Field, word(e.Value))
+		return fault.New(fault.InvalidArgument, "the member %q is of the wrong type: %s", e.Field, word(e.Value))
 	}
 	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fault.New(fault.InvalidArgument, "the body is not JSON: byte %d", e.Offset)

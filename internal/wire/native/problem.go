@@ -47,6 +47,7 @@ var reasonNames = [...]string{
 	fault.ProfileViolation: "profile-violation", fault.LintFailed: "lint-failed",
 	fault.IncompatibleUsage: "incompatible-usage", fault.UsageRequired: "usage-required",
 	fault.DryRun: "dry-run", fault.ReservedTag: "reserved-tag", fault.DuplicateTag: "duplicate-tag",
+	fault.UnknownKey:             "unknown-key",
 	fault.DeniedByResourcePolicy: "denied-by-resource-policy", fault.DeniedByIdentityPolicy: "denied-by-identity-policy",
 	fault.NoResourcePolicyAllows: "no-resource-policy-allows", fault.NoIdentityPolicyAllows: "no-identity-policy-allows",
 	fault.TooManyTags: "too-many-tags", fault.TooManyRotations: "too-many-rotations", fault.PolicyTooLong: "policy-too-long",

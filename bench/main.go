@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// pinned marks a process that runs on its processor already.
+const pinned = "HOLDFAST_BENCH_PINNED"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// options are what the command line says.
+type options struct {
+	only, workloads, servers []string
+	conns                    []int
+	rounds                   int
+	duration, warmup         time.Duration
+	serverCPU, loadCPU       string
+	noRealTime               bool
+	json, profile, work      string
+	keys                     int
+	// extra are arguments for holdfast dev.
+	extra []string
+}
+
+func parse(args []string) (*options, error) {
+	o := &options{}
+	var only, workloads, servers, conns, extra string
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.StringVar(&only, "only", "requests,start,keys", "which parts to measure")
+	f.StringVar(&workloads, "workloads", strings.Join(workloadNames(), ","), "which requests to measure")
+	f.StringVar(&servers, "servers", "holdfast,floor,moto", "which servers to measure")
+	f.StringVar(&conns, "conns", "16,64", "how many connections at once")
+	f.IntVar(&o.rounds, "rounds", 5, "how often each server is measured, in turn; medians are reported")
+	f.DurationVar(&o.duration, "duration", 2*time.Second, "length of one measurement")
+	f.DurationVar(&o.warmup, "warmup", 300*time.Millisecond, "load before each measurement")
+	f.StringVar(&o.serverCPU, "server-cpu", "0", "processor of the servers")
+	f.StringVar(&o.loadCPU, "load-cpu", "1", "processor of the load")
+	f.BoolVar(&o.noRealTime, "no-real-time", false, "do not ask for real-time priority")
+	f.StringVar(&o.json, "json", "", "file for the results as JSON")
+	f.StringVar(&o.profile, "profile", "", "folder for a CPU profile of Holdfast under each workload (at 64 connections)")
+	f.StringVar(&o.work, "dir", "", "folder for the servers' data (default: a temporary one); put it on the disk to be measured")
+	f.IntVar(&o.keys, "keys", 100_000, "how many keys the store gets for the part \"keys\"")
+	f.StringVar(&extra, "holdfast-args", "", "more arguments for holdfast dev")
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	o.only, o.workloads, o.servers, o.extra = split(only), split(workloads), split(servers), strings.Fields(extra)
+	for _, c := range split(conns) {
+		n, err := strconv.Atoi(c)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("-conns: %q is no number of connections", c)
+		}
+		o.conns = append(o.conns, n)
+	}
+	for _, name := range o.workloads {
+		if !slices.Contains(workloadNames(), name) {
+			return nil, fmt.Errorf("-workloads: there is no %q, only %v", name, workloadNames())
+		}
+	}
+	return o, nil
+}
+
+func split(list string) []string {
+	return slices.DeleteFunc(strings.Split(list, ","), func(s string) bool { return s == "" })
+}
+
+// results is everything that was measured, as -json writes it.
+type results struct {
+	When     time.Time  `json:"when"`
+	Machine  string     `json:"machine"`
+	Notes    []string   `json:"notes"`
+	Requests []row      `json:"requests,omitempty"`
+	Start    *startCost `json:"start,omitempty"`
+	Keys     *keysCost  `json:"keys,omitempty"`
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	lab, err := newLab(ctx, o, out)
+	if err != nil {
+		return err
+	}
+	if os.Getenv(pinned) == "" {
+		return lab.pin()
+	}
+	defer lab.close()
+	res := &results{When: time.Now().UTC(), Machine: machine(), Notes: lab.notes}
+	say(out, "%s\n", res.Machine)
+	for _, n := range res.Notes {
+		say(out, "note: %s\n", n)
+	}
+	if err := lab.build(ctx); err != nil {
+		return err
+	}
+	if err := measure(ctx, lab, res); err != nil {
+		return err
+	}
+	if o.json == "" {
+		return nil
+	}
+	b, err := json.MarshalIndent(res, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(o.json, append(b, '\n'), 0o600)
+}
+
+// measure runs the chosen parts and prints each as it is done.
+func measure(ctx context.Context, lab *lab, res *results) error {
+	var err error
+	if slices.Contains(lab.only, "requests") {
+		if res.Requests, err = lab.requests(ctx); err != nil {
+			return err
+		}
+		printRequests(lab.out, res.Requests)
+	}
+	if slices.Contains(lab.only, "start") {
+		if res.Start, err = lab.start(ctx); err != nil {
+			return err
+		}
+		res.Start.print(lab.out)
+	}
+	if slices.Contains(lab.only, "keys") {
+		if res.Keys, err = lab.manyKeys(ctx); err != nil {
+			return err
+		}
+		res.Keys.print(lab.out)
+	}
+	return nil
+}
+
+// lab is where measuring happens: the programs, folders and priorities.
+type lab struct {
+	*options
+
+	out   io.Writer
+	notes []string
+	// temporary is removed at the end; "" when the folder was given.
+	temporary string
+	// prefix is what pins a server: taskset and chrt, as far as they exist.
+	prefix          []string
+	holdfast, floor string // paths of the binaries
+	moto            string // "" when absent
+	realTime        bool
+}
+
+func newLab(ctx context.Context, o *options, out io.Writer) (*lab, error) {
+	l := &lab{options: o, out: out}
+	if o.work == "" {
+		dir, err := os.MkdirTemp("", "holdfast-bench-")
+		if err != nil {
+			return nil, err
+		}
+		o.work, l.temporary = dir, dir
+	}
+	if err := os.MkdirAll(o.work, 0o700); err != nil {
+		return nil, err
+	}
+	if path, err := exec.LookPath("taskset"); err == nil {
+		l.prefix = []string{path, "-c", o.serverCPU}
+	} else {
+		l.notes = append(l.notes, "no taskset: nothing is pinned, and the numbers mean little")
+	}
+	l.realTime = !o.noRealTime && exec.CommandContext(ctx, "chrt", "-f", "1", "true").Run() == nil
+	if l.realTime {
+		l.prefix = append(l.prefix, "chrt", "-f", "1")
+	} else {
+		l.notes = append(l.notes, "no real-time priority (chrt -f 1): other work on the machine is in the numbers")
+	}
+	if path, err := exec.LookPath("moto_server"); err == nil && slices.Contains(o.servers, "moto") {
+		l.moto = path
+	} else if slices.Contains(o.servers, "moto") {
+		l.notes = append(l.notes, "moto_server is not installed: it is not compared with")
+	}
+	return l, nil
+}
+
+// pin runs this program again on its own processor, in place of itself. The
+// second one makes its own temporary folder.
+func (l *lab) pin() error {
+	l.close()
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	argv := slices.Concat(l.prefix, []string{self}, os.Args[1:])
+	if len(l.prefix) > 2 {
+		argv[2] = l.loadCPU
+	}
+	path, err := exec.LookPath(argv[0])
+	if err != nil {
+		return err
+	}
+	env := append(os.Environ(), pinned+"=1", "GOMAXPROCS=1")
+	return errors.Join(errors.New("running on one processor"), syscall.Exec(path, argv, env)) //nolint:gosec // this program itself
+}
+
+// build builds the two servers of ours.
+func (l *lab) build(ctx context.Context) error {
+	l.holdfast, l.floor = filepath.Join(l.work, "holdfast"), filepath.Join(l.work, "floor")
+	for path, pkg := range map[string]string{l.holdfast: "./cmd/holdfast", l.floor: "./bench/floor"} {
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, pkg) //nolint:gosec // our own packages
+		cmd.Env = append(os.Environ(), "GOMAXPROCS=2")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("building %s: %w\n%s", pkg, err, out)
+		}
+	}
+	return nil
+}
+
+func (l *lab) close() {
+	if l.temporary != "" {
+		_ = os.RemoveAll(l.temporary) // a temporary folder; nothing rests on it
+	}
+}
+
+// machine says what is measured on.
+func machine() string {
+	model := "unknown processor"
+	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(b)) {
+			if name, value, _ := strings.Cut(line, ":"); strings.TrimSpace(name) == "model name" {
+				model = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	kernel, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		kernel = []byte("unknown kernel")
+	}
+	return fmt.Sprintf("%s, Linux %s", model, strings.TrimSpace(string(kernel)))
+}
+
+// say prints a line of the report. If the terminal has gone, nobody reads it.
+func say(out io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) }

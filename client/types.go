@@ -1,0 +1,136 @@
+package client
+
+import (
+	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/wire/native"
+)
+
+// The shapes of the API.
+type (
+	// Key is a key's metadata.
+	Key = native.Key
+	// KeyItem is a key in a listing. DescribeKey tells the rest.
+	KeyItem = native.KeyItem
+	// KeyList is a page of keys. Next is the marker of the next page, empty at
+	// the end.
+	KeyList = native.KeyList
+	// Tag is a label of a key.
+	Tag = native.Tag
+	// Policy is a policy as its author wrote it.
+	Policy = native.Policy
+	// NamedPolicy is an identity policy of a user.
+	NamedPolicy = native.NamedPolicy
+	// Rotation is a key's rule for new versions.
+	Rotation = native.Rotation
+	// Version is a past rotation of a key: the version that it made.
+	Version = native.Version
+	// VersionList is a page of a key's rotations.
+	VersionList = native.VersionList
+	// PublicKey is the public half of a key's current version.
+	PublicKey = native.PublicKey
+	// Alias is another name of a key.
+	Alias = native.Alias
+	// AliasList is a page of aliases.
+	AliasList = native.AliasList
+	// CreateKeyRequest asks for a new key.
+	CreateKeyRequest = native.CreateKeyRequest
+	// SignRequest asks for a signature over a message of at most 4,096 bytes, or
+	// over a digest of any message.
+	SignRequest = native.SignRequest
+	// Signature is a signature: DER for ECDSA, else the scheme's own bytes.
+	Signature = native.Signature
+	// VerifyRequest asks whether a signature is right. A wrong one is a problem
+	// of the kind bad-signature, never a false answer.
+	VerifyRequest = native.VerifyRequest
+	// Verified says that a signature or code is right.
+	Verified = native.Verified
+	// EncryptRequest asks for a ciphertext of at most 4,096 bytes.
+	EncryptRequest = native.EncryptRequest
+	// Ciphertext is an encryption.
+	Ciphertext = native.Ciphertext
+	// DecryptRequest asks for the plaintext of a ciphertext.
+	DecryptRequest = native.DecryptRequest
+	// Plaintext is a decryption.
+	Plaintext = native.Plaintext
+	// ReEncryptRequest asks for a ciphertext under another key or context,
+	// without the plaintext ever leaving.
+	ReEncryptRequest = native.ReEncryptRequest
+	// DataKeyRequest asks for random bytes and their ciphertext.
+	DataKeyRequest = native.DataKeyRequest
+	// DataKey is a random key and its ciphertext.
+	DataKey = native.DataKey
+	// MACRequest asks for the code of a message of at most 4,096 bytes.
+	MACRequest = native.MACRequest
+	// MAC is a message authentication code.
+	MAC = native.MAC
+	// VerifyMACRequest asks whether a code is right; a wrong one is a problem of
+	// the kind bad-signature.
+	VerifyMACRequest = native.VerifyMACRequest
+	// User is an identity with access keys and policies.
+	User = native.User
+	// UserList is a page of users.
+	UserList = native.UserList
+	// AccessKey is a credential without its secret.
+	AccessKey = native.AccessKey
+	// NewAccessKey is a credential with its secret, which is shown only once.
+	NewAccessKey = native.NewAccessKey
+	// Session is temporary credentials, shown only once.
+	Session = native.Session
+	// Identity is who the caller is.
+	Identity = native.Identity
+	// Subject is a distinguished name (RFC 5280 section 4.1.2.4).
+	Subject = native.Subject
+	// Names are a certificate's subject alternative names (RFC 5280 section 4.2.1.6).
+	Names = native.Names
+	// CreateAuthorityRequest asks for a new certificate authority.
+	CreateAuthorityRequest = native.CreateAuthorityRequest
+	// Authority is a certificate authority.
+	Authority = native.Authority
+	// AuthorityList is a page of authorities.
+	AuthorityList = native.AuthorityList
+	// IssueRequest asks for a certificate: for the key of a CSR, for a managed
+	// key, or for a managed key that is made for it.
+	IssueRequest = native.IssueRequest
+	// Certificate is an issued certificate.
+	Certificate = native.Certificate
+	// IssuedCertificate is a new certificate with its issuers.
+	IssuedCertificate = native.IssuedCertificate
+	// CertificateList is a page of certificates.
+	CertificateList = native.CertificateList
+	// Profile is a kind of certificate that authorities issue.
+	Profile = native.Profile
+	// AuditRecord is an entry of the audit log.
+	AuditRecord = native.AuditRecord
+	// AuditDetail is a named fact of an entry.
+	AuditDetail = native.AuditDetail
+	// AuditFilter says which entries are wanted. Zero fields want everything. It
+	// travels as query parameters.
+	AuditFilter = native.AuditFilter
+	// AuditList is a page of entries in the order of the log. Next is what After
+	// of the next page is, empty at the end of the log.
+	AuditList = native.AuditList
+	// ServerVersion is the server's version.
+	ServerVersion = native.ServerVersion
+)
+
+// Page asks for a part of a listing: at most Limit entries after After, which
+// is the Next of the page before. The zero Page is the first one, of the
+// server's size.
+type Page struct {
+	After string
+	Limit int
+}
+
+// CertificateFilter chooses certificates of a listing. A zero field asks for
+// nothing.
+type CertificateFilter struct {
+	// Authority is the issuer's id or name.
+	Authority string
+	// Text is a part of the subject or of a name.
+	Text string
+	// State is "valid", "expired" or "revoked".
+	State string
+	// ExpiresBefore wants certificates that end before it.
+	ExpiresBefore time.Time
+}

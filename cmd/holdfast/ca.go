@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"encoding/pem"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-kms/holdfast/client"
+	"github.com/holdfast-kms/holdfast/internal/alg"
+)
+
+// newCACommand is `holdfast ca`.
+func newCACommand(a *app) *cobra.Command {
+	return a.connection(a.group("ca", "Manage certificate authorities",
+		a.caCreate(), a.caList(), a.caShow(), a.caChain(), a.caCRL()))
+}
+
+// subjectFlags adds the flags of a distinguished name.
+func subjectFlags(cmd *cobra.Command, s *client.Subject) {
+	flags := cmd.Flags()
+	flags.StringVar(&s.CommonName, "cn", "", "the subject's common name")
+	flags.StringVar(&s.Organization, "org", "", "the subject's organization")
+	flags.StringVar(&s.OrganizationalUnit, "unit", "", "the subject's organizational unit")
+	flags.StringVar(&s.Country, "country", "", "the subject's country, two letters")
+	flags.StringVar(&s.Province, "province", "", "the subject's state or province")
+	flags.StringVar(&s.Locality, "locality", "", "the subject's locality")
+}
+
+// authorityArgument is a command's authority: its first argument, or --ca.
+type authorityArgument struct{ flag string }
+
+func (n *authorityArgument) add(a *app, cmd *cobra.Command) *cobra.Command {
+	cmd.Use += " [CA]"
+	cmd.Args = cobra.MaximumNArgs(1)
+	cmd.ValidArgsFunction = a.authorityNames()
+	n.flagOf(a, cmd)
+	return cmd
+}
+
+func (n *authorityArgument) flagOf(a *app, cmd *cobra.Command) {
+	cmd.Flags().StringVar(&n.flag, "ca", "", "the authority: its name or id")
+	completeBy(cmd, "ca", a.authorityNames())
+}
+
+// onAuthority returns the RunE of a command about one authority.
+func (a *app) onAuthority(n *authorityArgument, act func(ctx context.Context, c *client.Client, name string) error) func(*cobra.Command, []string) error {
+	return a.onNamed(&n.flag, "no authority is named: give its name with --ca", act)
+}
+
+func (a *app) caCreate() *cobra.Command {
+	var req client.CreateAuthorityRequest
+	var pathLength, days int
+	cmd := &cobra.Command{
+		Use: "create", Short: "Make an authority on a key", Args: cobra.NoArgs,
+		Long: "Make a certificate authority on an existing key: a root, or with --parent one below\n" +
+			"another. From then on the authority, and nobody else by it, signs with the key.",
+		Example: "  holdfast key create --spec ECC_NIST_P384 --alias root\n" +
+			"  holdfast ca create --name root --key root --cn \"Example Root\"\n" +
+			"  holdfast key create --spec ECC_NIST_P256 --alias issuing\n" +
+			"  holdfast ca create --name issuing --key issuing --cn \"Example Issuing\" --parent root",
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&req.Name, "name", "", "the authority's name here")
+	flags.StringVarP(&req.Key, "key", "k", "", "the key: its id, alias (with or without \"alias/\") or ARN")
+	flags.StringVar(&req.Algorithm, "algorithm", "", "the algorithm of signatures; without it the key spec's default")
+	flags.StringVar(&req.Parent, "parent", "", "the issuing authority's name or id; without it a root is made")
+	flags.IntVar(&days, "days", 0, "how long the certificate is valid; 0 for the default")
+	flags.IntVar(&pathLength, "path-length", -1, "how many authorities may follow below; -1 for the default")
+	subjectFlags(cmd, &req.Subject)
+	completeBy(cmd, "key", a.keyNames())
+	completeBy(cmd, "parent", a.authorityNames())
+	complete(cmd, "algorithm", algorithmNames(alg.SignVerify))
+	require(cmd, "name", "key", "cn")
+	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ []string) error {
+		if req.Algorithm != "" {
+			if _, err := parseAlgorithm(req.Algorithm, alg.SignVerify); err != nil {
+				return err
+			}
+		}
+		req.Key, req.ValidityDays = keyName(req.Key), days
+		if pathLength >= 0 {
+			req.PathLength = &pathLength
+		}
+		authority, err := c.CreateAuthority(ctx, &req)
+		if err != nil {
+			return err
+		}
+		return a.showAuthority(authority)
+	})
+	return cmd
+}
+
+func (a *app) showAuthority(x *client.Authority) error {
+	return a.show(x, func(w io.Writer) {
+		fact(w, "Authority", x.Name)
+		fact(w, "Id", x.ID)
+		fact(w, "Subject", x.Subject)
+		fact(w, "Serial", x.Serial)
+		fact(w, "State", x.State)
+		fact(w, "Parent", x.Parent)
+		fact(w, "Key", x.KeyID)
+		fact(w, "Algorithm", x.Algorithm)
+		fact(w, "Valid from", x.NotBefore)
+		fact(w, "Valid until", x.NotAfter)
+		if x.PathLength != nil {
+			fact(w, "Path length", *x.PathLength)
+		}
+		fact(w, "CRL number", x.CRLNumber)
+	})
+}
+
+func (a *app) caList() *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "List authorities", Args: cobra.NoArgs}
+	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ []string) error {
+		all := []client.Authority{}
+		err := pages(func(p client.Page) (string, error) {
+			l, err := c.Authorities(ctx, p)
+			if err != nil {
+				return "", err
+			}
+			all = append(all, l.Authorities...)
+			return l.Next, nil
+		})
+		if err != nil {
+			return err
+		}
+		return a.show(all, func(w io.Writer) {
+			row(w, "NAME", "ID", "SUBJECT", "STATE", "VALID UNTIL")
+			for _, x := range all {
+				row(w, x.Name, x.ID, x.Subject, x.State, x.NotAfter)
+			}
+		})
+	})
+	return cmd
+}
+
+func (a *app) caShow() *cobra.Command {
+	var authority authorityArgument
+	cmd := authority.add(a, &cobra.Command{Use: "show", Short: "Show an authority"})
+	cmd.RunE = a.onAuthority(&authority, func(ctx context.Context, c *client.Client, name string) error {
+		x, err := c.Authority(ctx, name)
+		if err != nil {
+			return err
+		}
+		return a.showAuthority(x)
+	})
+	return cmd
+}
+
+// chainView is what `ca chain` prints in JSON.
+type chainView struct {
+	// Chain is PEM, the authority first and the root last.
+	Chain string `json:"chain"`
+}
+
+func (a *app) caChain() *cobra.Command {
+	var authority authorityArgument
+	var out string
+	var rootOnly bool
+	cmd := authority.add(a, &cobra.Command{Use: "chain", Short: "Print an authority's certificate and its issuers in PEM"})
+	cmd.Flags().StringVar(&out, "out", "-", "the file to write; - is standard output")
+	cmd.Flags().BoolVar(&rootOnly, "root", false, "print only the root, which clients are to trust")
+	cmd.RunE = a.onAuthority(&authority, func(ctx context.Context, c *client.Client, name string) error {
+		chain, err := c.Chain(ctx, name)
+		if err != nil {
+			return err
+		}
+		if rootOnly {
+			chain = lastBlock(chain)
+		}
+		return a.writeBytes(output{out, "raw"}, chain, chainView{string(chain)})
+	})
+	return cmd
+}
+
+// lastBlock returns the last block of a text in PEM.
+func lastBlock(text []byte) []byte {
+	var last *pem.Block
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		last = block
+	}
+	if last == nil {
+		return nil
+	}
+	return pem.EncodeToMemory(last)
+}
+
+// crlView is what `ca crl` prints in JSON.
+type crlView struct {
+	CRL []byte `json:"crl"`
+}
+
+func (a *app) caCRL() *cobra.Command {
+	var authority authorityArgument
+	var out, format string
+	cmd := authority.add(a, &cobra.Command{Use: "crl", Short: "Print an authority's newest certificate revocation list"})
+	cmd.Flags().StringVar(&out, "out", "-", "the file to write; - is standard output")
+	cmd.Flags().StringVar(&format, "format", "pem", "pem or der")
+	complete(cmd, "format", []string{"pem", "der"})
+	cmd.RunE = a.onAuthority(&authority, func(ctx context.Context, c *client.Client, name string) error {
+		if format != "pem" && format != "der" {
+			return usagef("the format %q is not known: it is pem or der", format)
+		}
+		der, err := c.CRL(ctx, name)
+		if err != nil {
+			return err
+		}
+		data := der
+		if format == "pem" {
+			data = pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der})
+		}
+		return a.writeBytes(output{out, "raw"}, data, crlView{der})
+	})
+	return cmd
+}
+
+// hours returns a validity in whole hours.
+func hours(d time.Duration) (int, error) {
+	if d < 0 || d%time.Hour != 0 {
+		return 0, usagef("--validity must be whole hours, such as 2160h")
+	}
+	return int(d / time.Hour), nil
+}

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-kms/holdfast/client"
+	"github.com/holdfast-kms/holdfast/internal/ca"
+)
+
+// newCertCommand is `holdfast cert`.
+func newCertCommand(a *app) *cobra.Command {
+	return a.connection(a.group("cert", "Issue and revoke certificates",
+		a.certIssue(), a.certList(), a.certShow(), a.certRevoke()))
+}
+
+// maxCSR is the longest certificate request that is read, in bytes.
+const maxCSR = 64 << 10
+
+// issue is the flags of `cert issue`.
+type issue struct {
+	req      client.IssueRequest
+	csr      string
+	validity time.Duration
+	out      string
+	leafOnly bool
+}
+
+func (a *app) certIssue() *cobra.Command {
+	var f issue
+	cmd := &cobra.Command{
+		Use: "issue", Short: "Issue a certificate", Args: cobra.NoArgs,
+		Long: "Issue a certificate: for the key of a certificate request (--csr), for a key that is\n" +
+			"kept here (--key), or for one that is made for it and kept here (--new-key). What is\n" +
+			"printed is the certificate and its issuers without the root, as servers present them.",
+		Example: "  holdfast cert issue --ca issuing --profile tls-server --dns web.example.com --new-key ECC_NIST_P256 --key-alias web\n" +
+			"  holdfast cert issue --ca issuing --profile tls-server --csr web.csr --out web.pem",
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.req.Authority, "ca", "", "the issuing authority's name or id")
+	flags.StringVar(&f.req.Profile, "profile", "tls-server", "the kind of certificate")
+	flags.StringVar(&f.csr, "csr", "", "a file with a certificate request in PEM; - is standard input")
+	flags.StringVarP(&f.req.Key, "key", "k", "", "a key that is kept here: its id, alias or ARN")
+	flags.StringVar(&f.req.NewKey, "new-key", "", "the spec of a key to make for the certificate")
+	flags.StringVar(&f.req.KeyAlias, "key-alias", "", "an alias for the new key, with or without \"alias/\"")
+	flags.StringArrayVar(&f.req.Names.DNS, "dns", nil, "a DNS name (repeatable)")
+	flags.StringArrayVar(&f.req.Names.IPs, "ip", nil, "an IP address (repeatable)")
+	flags.StringArrayVar(&f.req.Names.URIs, "uri", nil, "a URI (repeatable)")
+	flags.StringArrayVar(&f.req.Names.Emails, "email", nil, "an e-mail address (repeatable)")
+	flags.DurationVar(&f.validity, "validity", 0, "how long it is valid, such as 2160h; 0 for the profile's default")
+	flags.StringVar(&f.out, "out", "-", "the file to write; - is standard output")
+	flags.BoolVar(&f.leafOnly, "leaf-only", false, "print the certificate without its issuers")
+	subjectFlags(cmd, &f.req.Subject)
+	completeBy(cmd, "ca", a.authorityNames())
+	completeBy(cmd, "profile", a.profileNames())
+	completeBy(cmd, "key", a.keyNames())
+	complete(cmd, "new-key", specNames())
+	require(cmd, "ca")
+	cmd.MarkFlagsMutuallyExclusive("csr", "key", "new-key")
+	cmd.MarkFlagsOneRequired("csr", "key", "new-key")
+	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ []string) error { return a.issue(ctx, c, &f) })
+	return cmd
+}
+
+func (a *app) issue(ctx context.Context, c *client.Client, f *issue) (err error) {
+	if f.req.ValidityHours, err = hours(f.validity); err != nil {
+		return err
+	}
+	if f.csr != "" {
+		text, err := a.read(f.csr, maxCSR)
+		if err != nil {
+			return err
+		}
+		f.req.CSR = string(text)
+	}
+	if f.req.Key != "" {
+		f.req.Key = keyName(f.req.Key)
+	}
+	if f.req.NewKey != "" {
+		if err := checkSpec(f.req.NewKey); err != nil {
+			return err
+		}
+	}
+	if f.req.KeyAlias != "" {
+		f.req.KeyAlias = aliasName(f.req.KeyAlias)
+	}
+	issued, err := c.Issue(ctx, &f.req)
+	if err != nil {
+		return err
+	}
+	text := issued.Certificate.Certificate
+	if !f.leafOnly {
+		text += issued.Chain
+	}
+	if err := a.writeBytes(output{f.out, "raw"}, []byte(text), issued); err != nil {
+		return err
+	}
+	return a.done("certificate %s of %s, valid until %s", issued.Serial, issued.Authority, cell(issued.NotAfter))
+}
+
+func (a *app) certList() *cobra.Command {
+	var authority authorityArgument
+	var filter client.CertificateFilter
+	var within time.Duration
+	cmd := &cobra.Command{Use: "list", Short: "List certificates", Args: cobra.NoArgs}
+	authority.flagOf(a, cmd)
+	cmd.Flags().StringVar(&filter.Text, "text", "", "only those with this in the subject or a name")
+	cmd.Flags().StringVar(&filter.State, "state", "", "only valid, expired or revoked ones")
+	cmd.Flags().DurationVar(&within, "expires-within", 0, "only those that end within this time, such as 720h")
+	complete(cmd, "state", []string{"valid", "expired", "revoked"})
+	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ []string) error {
+		filter.Authority = authority.flag
+		if within > 0 {
+			filter.ExpiresBefore = time.Now().Add(within)
+		}
+		all := []client.Certificate{}
+		err := pages(func(p client.Page) (string, error) {
+			l, err := c.Certificates(ctx, filter, p)
+			if err != nil {
+				return "", err
+			}
+			all = append(all, l.Certificates...)
+			return l.Next, nil
+		})
+		if err != nil {
+			return err
+		}
+		return a.show(all, func(w io.Writer) {
+			row(w, "SERIAL", "SUBJECT", "NAMES", "PROFILE", "STATE", "VALID UNTIL")
+			for _, x := range all {
+				row(w, x.Serial, x.Subject, allNames(x.Names), x.Profile, x.State, x.NotAfter)
+			}
+		})
+	})
+	return cmd
+}
+
+// allNames returns a certificate's names of every kind.
+func allNames(n client.Names) []string {
+	var all []string
+	for _, list := range [][]string{n.DNS, n.IPs, n.URIs, n.Emails} {
+		all = append(all, list...)
+	}
+	return all
+}
+
+// serialArgument is a command's certificate: --ca and a serial number.
+type serialArgument struct {
+	authority authorityArgument
+	serial    string
+}
+
+func (s *serialArgument) add(a *app, cmd *cobra.Command) *cobra.Command {
+	cmd.Use += " [SERIAL]"
+	cmd.Args = cobra.MaximumNArgs(1)
+	s.authority.flagOf(a, cmd)
+	cmd.Flags().StringVar(&s.serial, "serial", "", "the certificate's serial number in hex")
+	require(cmd, "ca")
+	return cmd
+}
+
+// onCertificate returns the RunE of a command about one certificate.
+func (a *app) onCertificate(
+	s *serialArgument, act func(ctx context.Context, c *client.Client, authority, serial string) error,
+) func(*cobra.Command, []string) error {
+	return a.remote(func(ctx context.Context, c *client.Client, args []string) error {
+		serial := s.serial
+		if len(args) > 0 {
+			serial = args[0]
+		}
+		if serial == "" {
+			return usagef("no certificate is named: give its serial number with --serial")
+		}
+		return act(ctx, c, s.authority.flag, serial)
+	})
+}
+
+func (a *app) certShow() *cobra.Command {
+	var s serialArgument
+	var out string
+	cmd := s.add(a, &cobra.Command{Use: "show", Short: "Show a certificate"})
+	cmd.Flags().StringVar(&out, "out", "", "a file for the certificate in PEM")
+	cmd.RunE = a.onCertificate(&s, func(ctx context.Context, c *client.Client, authority, serial string) error {
+		x, err := c.Certificate(ctx, authority, serial)
+		if err != nil {
+			return err
+		}
+		if out != "" {
+			if err := a.writeSecret(output{out, "raw"}, []byte(x.Certificate)); err != nil || out == "-" {
+				return err
+			}
+		}
+		return a.showCertificate(x)
+	})
+	return cmd
+}
+
+func (a *app) showCertificate(x *client.Certificate) error {
+	return a.show(x, func(w io.Writer) {
+		fact(w, "Serial", x.Serial)
+		fact(w, "Authority", x.Authority)
+		fact(w, "Subject", x.Subject)
+		fact(w, "Names", allNames(x.Names))
+		fact(w, "Profile", x.Profile)
+		fact(w, "State", x.State)
+		fact(w, "Revoked", x.RevokedAt)
+		fact(w, "Reason", x.RevocationReason)
+		fact(w, "Key", x.KeyID)
+		fact(w, "Requester", x.Requester)
+		fact(w, "Valid from", x.NotBefore)
+		fact(w, "Valid until", x.NotAfter)
+	})
+}
+
+// reasonNames are the reasons for a revocation (RFC 5280 section 5.3.1).
+func reasonNames() []string {
+	var names []string
+	for _, r := range ca.Reasons() {
+		names = append(names, r.String())
+	}
+	return names
+}
+
+func (a *app) certRevoke() *cobra.Command {
+	var s serialArgument
+	var reason string
+	var yes bool
+	cmd := s.add(a, &cobra.Command{Use: "revoke", Short: "Revoke a certificate, for good"})
+	cmd.Flags().StringVar(&reason, "reason", "unspecified", "why, as RFC 5280 section 5.3.1 names it")
+	complete(cmd, "reason", reasonNames())
+	yesFlag(cmd, &yes)
+	cmd.RunE = a.onCertificate(&s, func(ctx context.Context, c *client.Client, authority, serial string) error {
+		if err := checkName("reason", reason, reasonNames(), func(string) bool { return false }); err != nil {
+			return err
+		}
+		if err := a.confirm(yes, "revoke the certificate %s of %s for good", serial, authority); err != nil {
+			return err
+		}
+		x, err := c.Revoke(ctx, authority, serial, reason)
+		if err != nil {
+			return err
+		}
+		return a.showCertificate(x)
+	})
+	return cmd
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"io"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-kms/holdfast/client"
+)
+
+// buildVersion returns what this binary was built from.
+func buildVersion() client.ServerVersion {
+	v := client.ServerVersion{Version: "dev", Go: runtime.Version()}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	if info.Main.Version != "" && info.Main.Version != "(devel)" {
+		v.Version = info.Main.Version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v.Revision = s.Value
+		}
+	}
+	return v
+}
+
+// versions is what `holdfast version` prints.
+type versions struct {
+	Client client.ServerVersion  `json:"client"`
+	Server *client.ServerVersion `json:"server,omitempty"`
+}
+
+// newVersionCommand is `holdfast version`.
+func newVersionCommand(a *app) *cobra.Command {
+	var remote bool
+	cmd := &cobra.Command{Use: "version", Short: "Print the version, with --server the server's too", Args: cobra.NoArgs}
+	cmd.Flags().BoolVar(&remote, "server", false, "ask the server for its version as well")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		v := versions{Client: buildVersion()}
+		if !remote {
+			return a.showVersions(v)
+		}
+		return a.remote(func(ctx context.Context, c *client.Client, _ []string) (err error) {
+			if v.Server, err = c.Version(ctx); err != nil {
+				return err
+			}
+			return a.showVersions(v)
+		})(cmd, args)
+	}
+	return a.connection(cmd)
+}
+
+func (a *app) showVersions(v versions) error {
+	return a.show(v, func(w io.Writer) {
+		row(w, "holdfast", v.Client.Version, v.Client.Revision, v.Client.Go)
+		if v.Server != nil {
+			row(w, "server", v.Server.Version, v.Server.Revision, v.Server.Go)
+		}
+	})
+}

@@ -1,0 +1,185 @@
+package alg
+
+import (
+	"crypto"
+	_ "crypto/sha1"
+	_ "crypto/sha256"
+	_ "crypto/sha512"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestSpecs is the table of specs as the product promises it.
+func TestSpecs(t *testing.T) {
+	rsa := []string{
+		"rsa-oaep-sha1", "rsa-oaep-sha256", "rsa-pkcs1-sha256", "rsa-pkcs1-sha384", "rsa-pkcs1-sha512",
+		"rsa-pss-sha256", "rsa-pss-sha384", "rsa-pss-sha512",
+	}
+	want := map[string][]string{
+		"aes-256":  {"aes-256-gcm"},
+		"hmac-224": {"hmac-sha224"}, "hmac-256": {"hmac-sha256"}, "hmac-384": {"hmac-sha384"}, "hmac-512": {"hmac-sha512"},
+		"rsa-2048": rsa, "rsa-3072": rsa, "rsa-4096": rsa,
+		"p-256": {"ecdsa-sha256"}, "p-384": {"ecdsa-sha384"}, "p-521": {"ecdsa-sha512"}, "secp256k1": {"ecdsa-sha256"},
+		"ed25519":   {"ed25519", "ed25519ph"},
+		"ml-dsa-44": {"ml-dsa"}, "ml-dsa-65": {"ml-dsa"}, "ml-dsa-87": {"ml-dsa"},
+	}
+	got := map[string][]string{}
+	for _, s := range Specs() {
+		for _, a := range s.Info().Algorithms {
+			got[s.String()] = append(got[s.String()], a.String())
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("specs and their algorithms (-want +got):\n%s", diff)
+	}
+}
+
+// TestTablesAgree asserts what must hold between the two tables: a spec has
+// an algorithm for each of its usages and no other, each algorithm belongs to
+// a spec, and each form to a signature.
+func TestTablesAgree(t *testing.T) {
+	used := map[Algorithm]bool{}
+	for _, s := range Specs() {
+		info := s.Info()
+		for _, u := range info.Usages {
+			if len(s.For(u)) == 0 || !s.Allows(u) {
+				t.Errorf("%s has the usage %s and nothing to do in it", s, u)
+			}
+		}
+		for _, a := range info.Algorithms {
+			used[a] = true
+			if !s.Allows(a.Info().Usage) || !s.Has(a) || !slices.Contains(s.For(a.Info().Usage), a) {
+				t.Errorf("%s has the algorithm %s and not its usage", s, a)
+			}
+		}
+		if (info.Bits == 0) != (info.Family == MLDSA) || info.Family == 0 {
+			t.Errorf("%s: family %d, %d bits", s, info.Family, info.Bits)
+		}
+	}
+	for _, a := range Algorithms() {
+		info := a.Info()
+		if !used[a] {
+			t.Errorf("no spec has the algorithm %s", a)
+		}
+		if (len(info.Forms) > 0) != (info.Usage == SignVerify) {
+			t.Errorf("%s: usage %s with forms %v", a, info.Usage, info.Forms)
+		}
+		if info.Hash != 0 && !info.Hash.Available() {
+			t.Errorf("%s: the hash %s is not linked in", a, info.Hash)
+		}
+		if needs := !slices.Contains([]Scheme{GCM, PureEdDSA, PureMLDSA}, info.Scheme); needs != (info.Hash != 0) {
+			t.Errorf("%s: hash %d", a, info.Hash)
+		}
+		if slices.Contains(info.Forms, Digest) != (info.Hash != 0 && info.Usage == SignVerify) {
+			t.Errorf("%s takes a digest, or does not, without regard to its hash", a)
+		}
+	}
+}
+
+// TestNames asserts that names are unique, well-formed, and parse back.
+func TestNames(t *testing.T) {
+	form := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	check := func(kind string, names []string, parses func(string) bool) {
+		t.Helper()
+		if len(names) == 0 {
+			t.Errorf("there is no %s", kind)
+		}
+		for i, n := range names {
+			if !form.MatchString(n) || slices.Contains(names[:i], n) {
+				t.Errorf("%s %q is malformed or not unique", kind, n)
+			}
+			if !parses(n) {
+				t.Errorf("%s %q does not parse back", kind, n)
+			}
+		}
+		if parses("") || parses("nothing") {
+			t.Errorf("something that is no %s parses", kind)
+		}
+	}
+	check("spec", texts(Specs()), func(n string) bool { return ParseSpec(n) != NoSpec && ParseSpec(n).String() == n })
+	check("algorithm", texts(Algorithms()), func(n string) bool { return ParseAlgorithm(n) != NoAlgorithm && ParseAlgorithm(n).String() == n })
+	check("usage", texts(Usages()), func(n string) bool { return ParseUsage(n) != NoUsage && ParseUsage(n).String() == n })
+}
+
+func texts[T interface{ String() string }](values []T) []string {
+	var all []string
+	for _, v := range values {
+		all = append(all, v.String())
+	}
+	return all
+}
+
+// TestMaxPlaintext is the table of OAEP's limits in bytes, as AWS KMS
+// publishes it.
+func TestMaxPlaintext(t *testing.T) {
+	for _, tt := range []struct {
+		spec Spec
+		a    Algorithm
+		want int
+	}{
+		{RSA2048, OAEPSHA1, 214},
+		{RSA3072, OAEPSHA1, 342},
+		{RSA4096, OAEPSHA1, 470},
+		{RSA2048, OAEPSHA256, 190},
+		{RSA3072, OAEPSHA256, 318},
+		{RSA4096, OAEPSHA256, 446},
+		{AES256, AESGCM, 0},
+		{RSA2048, PSSSHA256, 0},
+	} {
+		if got := tt.spec.MaxPlaintext(tt.a); got != tt.want {
+			t.Errorf("%s under %s: %d, want %d", tt.a, tt.spec, got, tt.want)
+		}
+	}
+}
+
+// TestForms asserts the forms of a message that differ between algorithms.
+func TestForms(t *testing.T) {
+	for _, tt := range []struct {
+		a                       Algorithm
+		raw, digest, externalMu bool
+	}{
+		{PKCS1SHA256, true, true, false},
+		{ECDSASHA512, true, true, false},
+		{Ed25519Pure, true, false, false},
+		{Ed25519ph, false, true, false},
+		{MLDSAPure, true, false, true},
+		{AESGCM, false, false, false},
+		{HMACSHA256, false, false, false},
+	} {
+		if tt.a.Takes(Raw) != tt.raw || tt.a.Takes(Digest) != tt.digest || tt.a.Takes(ExternalMu) != tt.externalMu || tt.a.Takes(0) {
+			t.Errorf("%s takes other forms than it should", tt.a)
+		}
+	}
+}
+
+// TestSymmetric asserts which specs have no public half.
+func TestSymmetric(t *testing.T) {
+	var got []string
+	for _, s := range Specs() {
+		if s.Symmetric() {
+			got = append(got, s.String())
+		}
+	}
+	if diff := cmp.Diff([]string{"aes-256", "hmac-224", "hmac-256", "hmac-384", "hmac-512"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestUnknown asserts that values outside the tables have empty rows.
+func TestUnknown(t *testing.T) {
+	if NoSpec.String() != "" || Spec(200).String() != "" || Spec(200).Allows(SignVerify) || Spec(200).For(SignVerify) != nil {
+		t.Error("a spec outside the table has a row")
+	}
+	if NoAlgorithm.String() != "" || Algorithm(200).String() != "" || Algorithm(200).Info().Hash != crypto.Hash(0) {
+		t.Error("an algorithm outside the table has a row")
+	}
+	if NoUsage.String() != "" || Usage(200).String() != "" {
+		t.Error("a usage outside the table has a name")
+	}
+	if NoSpec.Has(NoAlgorithm) || P256.Has(NoAlgorithm) {
+		t.Error("a spec has no algorithm")
+	}
+}

@@ -1,0 +1,61 @@
+package server
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/guard"
+	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/wire/native"
+)
+
+// Audit reads the audit log for callers who may (native.Audit). A caller sees
+// the entries of its own realm.
+func (i *instance) Audit(ctx context.Context, call *key.Call, f native.AuditFilter) (*native.AuditList, error) {
+	return guard.Do(ctx, i.guard, call, key.ReadAudit, func(v *guard.Visit) (*native.AuditList, error) {
+		realm := call.Caller.Principal.Realm
+		server := key.Resource{Kind: key.KindServer, Realm: realm, ID: "audit"}
+		if err := v.Authorize(guard.Target{Action: key.ReadAudit, Resource: server}); err != nil {
+			return nil, err
+		}
+		filter := audit.Filter{
+			From: f.Since, Until: f.Until, After: audit.Position(f.After), Realm: string(realm), Principal: f.Principal,
+			Action: f.Action, Resource: f.Resource, RequestID: f.RequestID, Result: f.Result,
+		}
+		if f.Last > 0 {
+			return list(i.entries.Tail(ctx, f.Last, filter, false), f.Last)
+		}
+		return list(i.entries.Read(ctx, filter), f.Limit)
+	})
+}
+
+// list gathers at most limit records, and says where the next page begins.
+func list(records func(func(*audit.Record, error) bool), limit int) (*native.AuditList, error) {
+	out := &native.AuditList{Records: []native.AuditRecord{}}
+	for r, err := range records {
+		if err != nil {
+			return nil, err
+		}
+		if len(out.Records) == limit {
+			out.Next = strconv.FormatUint(out.Records[limit-1].Position, 10)
+			break
+		}
+		out.Records = append(out.Records, recordOf(r))
+	}
+	return out, nil
+}
+
+func recordOf(r *audit.Record) native.AuditRecord {
+	e := &r.Entry
+	out := native.AuditRecord{
+		Position: uint64(r.Position), Time: e.Time, Realm: string(e.Realm), Region: e.Region, RequestID: e.RequestID,
+		API: e.API, Operation: e.Operation, Action: e.Action.String(), Principal: e.Principal, Credential: e.Credential,
+		Method: e.Method, MFA: e.MFA, Source: e.Source, UserAgent: e.UserAgent, Resource: e.Resource,
+		Decision: string(e.Decision), Why: e.Why, Result: e.Result, Error: e.Error,
+	}
+	for _, d := range e.Details {
+		out.Details = append(out.Details, native.AuditDetail(d))
+	}
+	return out
+}
