@@ -2,6 +2,7 @@ package sts_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -80,12 +81,11 @@ const answer = `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/
 
 // TestRecorded sends what botocore sends (see kms/testdata/record.py).
 func TestRecorded(t *testing.T) {
-	f, err := os.Open("testdata/requests/GetCallerIdentity.http")
+	raw, err := os.ReadFile("testdata/requests/GetCallerIdentity.http")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	r, err := http.ReadRequest(bufio.NewReader(f))
+	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,9 +98,9 @@ func TestRecorded(t *testing.T) {
 	}
 }
 
-func failure(side, code, message string) string {
-	return fmt.Sprintf("<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\n<Error>\n<Type>%s</Type>\n"+
-		"<Code>%s</Code>\n<Message>%s</Message>\n</Error>\n<RequestId>ID</RequestId>\n</ErrorResponse>\n", side, code, message)
+func refusal(code, message string) string {
+	return fmt.Sprintf("<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\n<Error>\n<Type>Sender</Type>\n"+
+		"<Code>%s</Code>\n<Message>%s</Message>\n</Error>\n<RequestId>ID</RequestId>\n</ErrorResponse>\n", code, message)
 }
 
 func TestRequests(t *testing.T) {
@@ -121,11 +121,11 @@ func TestRequests(t *testing.T) {
 		body    string
 	}{
 		{"GET", get(ok, "AKIDEXAMPLE", secret), 200, answer},
-		{"unknown key", get(ok, "AKIDOTHER", secret), 403, failure("Sender", "InvalidClientTokenId", "The security token included in the request is invalid.")},
-		{"wrong secret", get(ok, "AKIDEXAMPLE", "x"), 403, failure("Sender", "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")},
-		{"unsigned", unsigned, 403, failure("Sender", "MissingAuthenticationToken", "Missing Authentication Token")},
-		{"known operation", get("Action=AssumeRole"+version, "AKIDEXAMPLE", secret), 400, failure("Sender", "InvalidAction", "The operation AssumeRole is not supported by Holdfast.")},
-		{"unknown operation", get("Action=Nothing"+version, "AKIDEXAMPLE", secret), 400, failure("Sender", "InvalidAction", "The requested operation is not recognized by the service.")},
+		{"unknown key", get(ok, "AKIDOTHER", secret), 403, refusal("InvalidClientTokenId", "The security token included in the request is invalid.")},
+		{"wrong secret", get(ok, "AKIDEXAMPLE", "x"), 403, refusal("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")},
+		{"unsigned", unsigned, 403, refusal("MissingAuthenticationToken", "Missing Authentication Token")},
+		{"known operation", get("Action=AssumeRole"+version, "AKIDEXAMPLE", secret), 400, refusal("InvalidAction", "The operation AssumeRole is not supported by Holdfast.")},
+		{"unknown operation", get("Action=Nothing"+version, "AKIDEXAMPLE", secret), 400, refusal("InvalidAction", "The requested operation is not recognized by the service.")},
 		{"another version", get("Action=GetCallerIdentity&Version=2020-01-01", "AKIDEXAMPLE", secret), 400, `{"__type":"UnknownOperationException","message":"The requested operation is not recognized by the service."}`},
 		{"bad query", get("Action=%zz", "AKIDEXAMPLE", secret), 400, `{"__type":"UnknownOperationException","message":"The requested operation is not recognized by the service."}`},
 	}
