@@ -153,10 +153,10 @@ func (a *app) connect() (*client.Client, error) {
 	config.SecretAccessKey, config.SessionToken = os.Getenv(client.EnvSecretAccessKey), os.Getenv(client.EnvSessionToken)
 	config.UserAgent = "holdfast-cli/" + buildVersion().Version
 	c, err := client.New(config)
-	if err != nil {
+	if err != nil && (config.Address == "" || config.AccessKeyID == "" || config.SecretAccessKey == "") {
 		return nil, hint(err, "source DIR/env, which \"holdfast dev --dir DIR\" writes")
 	}
-	return c, nil
+	return c, err
 }
 
 // onNamed returns the RunE of a command about one thing, which its first

@@ -26,7 +26,7 @@ func sameAsMem(t *testing.T, program []byte) {
 }
 
 func randomProgram(seed uint64, n int) []byte {
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // repeatable on purpose
+	random := rand.New(rand.NewPCG(seed, 0)) // repeatable on purpose
 	program := make([]byte, n)
 	for i := range program {
 		program[i] = byte(random.Uint32())

@@ -73,7 +73,7 @@ func (m *machine) row(t *store.Table) store.Row {
 		r.Columns = append(r.Columns, m.text())
 	}
 	for i := range r.Body {
-		r.Body[i] = byte(len(m.program) + i)
+		r.Body[i] = byte((len(m.program) + i) % 256)
 	}
 	return r
 }

@@ -71,7 +71,9 @@ func (d *door) note(call *key.Call, op string, args ...any) error {
 // as returns a copy of the key with another spec.
 func (d *door) as(spec alg.Spec, usage alg.Usage) *key.Key {
 	k := d.key.Clone()
-	k.Spec, k.Usage = spec, usage
+	if k.Spec = spec; usage != alg.NoUsage {
+		k.Usage = usage
+	}
 	return k
 }
 
@@ -292,7 +294,7 @@ func send(t testing.TB, h http.Handler, operation, body string) answer {
 	}
 	a.kind, _ = fields["__type"].(string)
 	a.message, _ = fields["message"].(string)
-	if w.Header()["x-amzn-RequestId"] == nil || w.Header().Get("Content-Type") != "application/x-amz-json-1.1" {
+	if w.Header().Get("x-amzn-RequestId") == "" || w.Header().Get("Content-Type") != "application/x-amz-json-1.1" {
 		t.Fatalf("%s: headers are %v", operation, w.Header())
 	}
 	return a

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"holdfast": main})
+}
+
+// The scripts run the real binary and double as a manual. Beside testscript's
+// own commands they have:
+//
+//	startdev [flags]     starts "holdfast dev" on $WORK/d and sources its env
+//	stopdev              stops it, and wants it to end well
+//	exits N command…     runs a command that ends with the status N
+//	capture NAME REGEXP  sets a variable to the match in the last stdout
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"startdev": startDev, "stopdev": stopDev, "exits": exits, "capture": capture,
+		},
+	})
+}
+
+// running is the script's variable with the process id of its server.
+const running = "DEV_PID"
+
+func startDev(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("unsupported: ! startdev")
+	}
+	dir := filepath.Join(ts.Getenv("WORK"), "d")
+	cmd := exec.CommandContext(context.Background(), "holdfast",
+		append([]string{"dev", "--dir", dir, "--listen", "127.0.0.1:0"}, args...)...)
+	log, err := os.Create(filepath.Join(ts.Getenv("WORK"), "dev.log"))
+	ts.Check(err)
+	cmd.Stderr = log
+	stdout, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	ts.Defer(func() {
+		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Wait()
+		_ = log.Close()
+	})
+	ready := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(stdout).ReadString('\n')
+		ready <- line
+	}()
+	select {
+	case line := <-ready:
+		if !strings.HasPrefix(line, "ready https://") {
+			text, _ := os.ReadFile(log.Name())
+			ts.Fatalf("holdfast dev says %q\n%s", line, text)
+		}
+	case <-time.After(30 * time.Second):
+		ts.Fatalf("holdfast dev is not ready after 30 s")
+	}
+	ts.Setenv(running, strconv.Itoa(cmd.Process.Pid))
+	source(ts, filepath.Join(dir, "env"))
+}
+
+// source reads "export NAME='value'" lines.
+func source(ts *testscript.TestScript, path string) {
+	text, err := os.ReadFile(path)
+	ts.Check(err)
+	found := regexp.MustCompile(`(?m)^export (\w+)='([^']*)'$`).FindAllStringSubmatch(string(text), -1)
+	if len(found) == 0 {
+		ts.Fatalf("%s exports nothing", path)
+	}
+	for _, m := range found {
+		ts.Setenv(m[1], m[2])
+	}
+}
+
+func stopDev(ts *testscript.TestScript, _ bool, _ []string) {
+	pid, err := strconv.Atoi(ts.Getenv(running))
+	ts.Check(err)
+	ts.Check(syscall.Kill(pid, syscall.SIGTERM))
+	for range 300 {
+		if ended(pid) {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	ts.Fatalf("holdfast dev does not stop")
+}
+
+// ended reports whether a child has ended: it is a zombie until it is waited for.
+func ended(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || strings.Contains(string(text), ") Z ")
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits N command…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = e.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("it ended with the status %d, not %d", got, want)
+	}
+}
+
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: capture NAME REGEXP")
+	}
+	m := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if m == nil {
+		ts.Fatalf("no match of %s", args[1])
+	}
+	ts.Setenv(args[0], m[len(m)-1])
+}
