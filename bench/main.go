@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -106,17 +105,17 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if os.Getenv(pinned) == "" {
-		return lab.pin()
-	}
 	defer lab.close()
+	if os.Getenv(pinned) == "" {
+		if err := lab.build(ctx); err != nil {
+			return err
+		}
+		return lab.pin(ctx)
+	}
 	res := &results{When: time.Now().UTC(), Machine: machine(), Notes: lab.notes}
 	say(out, "%s\n", res.Machine)
 	for _, n := range res.Notes {
 		say(out, "note: %s\n", n)
-	}
-	if err := lab.build(ctx); err != nil {
-		return err
 	}
 	if err := measure(ctx, lab, res); err != nil {
 		return err
@@ -182,16 +181,17 @@ func newLab(ctx context.Context, o *options, out io.Writer) (*lab, error) {
 	if err := os.MkdirAll(o.work, 0o700); err != nil {
 		return nil, err
 	}
+	l.holdfast, l.floor = filepath.Join(l.work, "holdfast"), filepath.Join(l.work, "floor")
 	if path, err := exec.LookPath("taskset"); err == nil {
 		l.prefix = []string{path, "-c", o.serverCPU}
 	} else {
 		l.notes = append(l.notes, "no taskset: nothing is pinned, and the numbers mean little")
 	}
-	l.realTime = !o.noRealTime && exec.CommandContext(ctx, "chrt", "-f", "1", "true").Run() == nil
+	l.realTime = !o.noRealTime && exec.CommandContext(ctx, "chrt", "-r", "1", "true").Run() == nil
 	if l.realTime {
-		l.prefix = append(l.prefix, "chrt", "-f", "1")
+		l.prefix = append(l.prefix, "chrt", "-r", "1") // round-robin: a thread that spins lets the others of its program run
 	} else {
-		l.notes = append(l.notes, "no real-time priority (chrt -f 1): other work on the machine is in the numbers")
+		l.notes = append(l.notes, "no real-time priority (chrt -r 1): other work on the machine is in the numbers")
 	}
 	if path, err := exec.LookPath("moto_server"); err == nil && slices.Contains(o.servers, "moto") {
 		l.moto = path
@@ -201,32 +201,29 @@ func newLab(ctx context.Context, o *options, out io.Writer) (*lab, error) {
 	return l, nil
 }
 
-// pin runs this program again on its own processor, in place of itself. The
-// second one makes its own temporary folder.
-func (l *lab) pin() error {
-	l.close()
+// pin runs this program again, on its own processor and with what has been
+// built, and waits for it. The building is not pinned: on one processor, with
+// real-time priority, the go command would wait for itself.
+func (l *lab) pin(ctx context.Context) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	argv := slices.Concat(l.prefix, []string{self}, os.Args[1:])
+	argv := slices.Concat(l.prefix, []string{self}, os.Args[1:], []string{"-dir", l.work})
 	if len(l.prefix) > 2 {
 		argv[2] = l.loadCPU
 	}
-	path, err := exec.LookPath(argv[0])
-	if err != nil {
-		return err
-	}
-	env := append(os.Environ(), pinned+"=1", "GOMAXPROCS=1")
-	return errors.Join(errors.New("running on one processor"), syscall.Exec(path, argv, env)) //nolint:gosec // this program itself
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // this program itself
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.Env = append(os.Environ(), pinned+"=1", "GOMAXPROCS=1")
+	cmd.Stdout, cmd.Stderr = l.out, os.Stderr
+	return cmd.Run()
 }
 
 // build builds the two servers of ours.
 func (l *lab) build(ctx context.Context) error {
-	l.holdfast, l.floor = filepath.Join(l.work, "holdfast"), filepath.Join(l.work, "floor")
 	for path, pkg := range map[string]string{l.holdfast: "./cmd/holdfast", l.floor: "./bench/floor"} {
 		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, pkg) //nolint:gosec // our own packages
-		cmd.Env = append(os.Environ(), "GOMAXPROCS=2")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %s: %w\n%s", pkg, err, out)
 		}

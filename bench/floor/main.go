@@ -20,6 +20,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -137,6 +138,7 @@ func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header()["Content-Type"] = jsonType(r)
+	w.Header()["Content-Length"] = []string{strconv.Itoa(len(b.out))}
 	_, _ = w.Write(b.out) // the client may have gone
 }
 
