@@ -12,8 +12,8 @@ test: ## install what the tests need, then run every check (as .ci/run does)
 	scripts/install-test-tools
 	scripts/test
 
-demo: ## walk through the main job on a fresh server, in seconds
-	go run ./cmd/demo
+demo: build ## walk through the main job on a fresh server, in seconds
+	go run ./cmd/demo bin/holdfast
 
 bench: ## measure against the floor and moto (docs/performance.md); BENCH_FLAGS are passed on
 	go run ./bench $(BENCH_FLAGS)

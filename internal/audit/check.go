@@ -103,15 +103,15 @@ func (k *checker) header(c *cursor) error {
 }
 
 func (k *checker) checkHeader(f *frame, h *header, size int64) {
-	started := k.head.Log != ""
+	started := k.report.Log != ""
 	if !started {
 		k.next, k.report.Log = h.First, h.Log
 	}
 	switch {
 	case h.Version != 1:
 		k.problem(Changed, k.off, 0, 0, "a header of version %d", h.Version)
-	case started && h.Log != k.head.Log:
-		k.problem(Moved, k.off, 0, 0, "the segment belongs to the log %s, not to %s", h.Log, k.head.Log)
+	case started && h.Log != k.report.Log:
+		k.problem(Moved, k.off, 0, 0, "the segment belongs to the log %s, not to %s", h.Log, k.report.Log)
 	case h.Segment != k.number:
 		k.problem(Moved, k.off, 0, 0, "the file holds segment %d", h.Segment)
 	case !f.follows(h.Previous) || f.position+1 != h.First:
@@ -202,7 +202,7 @@ func (k *checker) checkpoint(f *frame, off int64, linked bool) {
 		k.problem(Changed, off, 0, 0, "the checkpoint after entry %d was changed, or what is before it", last)
 	case forged != nil:
 		k.problem(Forged, off, 0, 0, "the checkpoint after entry %d is not the log's own: %v", last, forged)
-	case c.Log != k.head.Log || c.Segment != k.number || c.Position != last || f.position != last:
+	case c.Log != k.report.Log || c.Segment != k.number || c.Position != last || f.position != last:
 		k.problem(Moved, off, 0, 0, "the checkpoint of entry %d of segment %d of the log %s stands after entry %d",
 			c.Position, c.Segment, c.Log, last)
 	case !k.adrift && c.Hash != k.chain:

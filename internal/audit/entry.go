@@ -4,7 +4,11 @@
 // covered by signed checkpoints, so that Verify finds any change, removal or
 // reordering and says where.
 //
-// Entry is what is recorded, Log writes, Verify and Read check and read.
+// Entry is what is recorded. A Recorder takes entries: Log is the durable one,
+// Memory is for servers that keep nothing. A Source has them read: Log,
+// Memory, and Files, the directory of a log that another process writes.
+// Verify checks a log. The format on disk is described in frame.go; it has a
+// version, and later versions of this package read it.
 package audit
 
 import (

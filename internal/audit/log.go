@@ -71,7 +71,7 @@ func Open(dir string, o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // the directory is the operator's choice
 		return nil, err
 	}
 	lock, err := lockDir(dir)
@@ -127,7 +127,7 @@ func (l *Log) Tail(ctx context.Context, n int, f Filter, follow bool) iter.Seq2[
 }
 
 func (l *Log) files() files {
-	return files{dir: l.dir, limit: func() Position { return Position(l.durable.Load()) }}
+	return files{dir: l.dir, patience: patience, limit: func() Position { return Position(l.durable.Load()) }}
 }
 
 // refusal returns why the log takes no entries. l.mu is held.

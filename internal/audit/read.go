@@ -41,19 +41,25 @@ type Files string
 
 // Read implements Source.
 func (dir Files) Read(ctx context.Context, f Filter) iter.Seq2[*Record, error] {
-	return files{dir: string(dir)}.Read(ctx, f)
+	return files{dir: string(dir), patience: patience}.Read(ctx, f)
 }
 
 // Tail implements Source.
 func (dir Files) Tail(ctx context.Context, n int, f Filter, follow bool) iter.Seq2[*Record, error] {
-	return files{dir: string(dir)}.Tail(ctx, n, f, follow)
+	return files{dir: string(dir), patience: patience}.Tail(ctx, n, f, follow)
 }
 
 // files is a log's directory, read up to a position that may move on.
 type files struct {
 	dir   string
 	limit func() Position // nil: no limit
+	// patience is how often a reader looks again at a place that a writer at
+	// work may be about to complete.
+	patience int
 }
+
+// patience is enough looks, lookAgain apart, for any writer that is at work.
+const patience = 40
 
 // pollInterval is how often a follower looks for new records.
 const pollInterval = 100 * time.Millisecond

@@ -137,7 +137,7 @@ func (r *reader) step(f *frame) error {
 // stuck says why the segment goes on no further: errNoFrame if more may come,
 // nil if more has come.
 func (r *reader) stuck(ctx context.Context) error {
-	for range 20 {
+	for look := 0; ; look++ {
 		what, _, err := r.c.assess(r.off)
 		if err != nil {
 			return err
@@ -154,11 +154,13 @@ func (r *reader) stuck(ctx context.Context) error {
 		if _, err := r.c.frame(r.off); !errors.Is(err, errNoFrame) {
 			return err
 		}
+		if look == r.patience {
+			return r.damage("entry %d cannot be read", r.next)
+		}
 		if !sleep(ctx, lookAgain) {
 			return errNoFrame
 		}
 	}
-	return r.damage("entry %d cannot be read", r.next)
 }
 
 func (r *reader) damage(format string, args ...any) error {

@@ -68,21 +68,19 @@ func openSegment(dir string, number uint64) (*os.File, error) {
 // prepare makes the file of the next segment, all zeros and synced. It gives
 // up when stop is set. A file that it cannot complete it removes, so that a
 // full disk is not filled further.
-func prepare(dir string, size int64, stop *atomic.Bool) (file *os.File, err error) {
+func prepare(dir string, size int64, stop *atomic.Bool) (*os.File, error) {
 	path := filepath.Join(dir, nextName)
-	file, err = os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600) //nolint:gosec // the directory is the operator's choice
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600) //nolint:gosec // the directory is the operator's choice
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, file.Close(), os.Remove(path))
-		}
-	}()
-	if err := zero(file, 0, size, stop); err != nil {
-		return nil, err
+	if err = zero(file, 0, size, stop); err == nil {
+		err = file.Sync() // with its size
 	}
-	return file, file.Sync() // with its size
+	if err != nil {
+		return nil, errors.Join(err, file.Close(), os.Remove(path))
+	}
+	return file, nil
 }
 
 // zero writes zeros to the file from one offset to another.

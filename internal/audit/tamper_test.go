@@ -99,8 +99,8 @@ func rechain(frames []place) {
 }
 
 // edit returns a frame with a text in its payload replaced.
-func edit(f place, old, new string) place {
-	payload := bytes.Replace(f.raw[payloadAt:], []byte(old), []byte(new), 1)
+func edit(f place, from, to string) place {
+	payload := bytes.Replace(f.raw[payloadAt:], []byte(from), []byte(to), 1)
 	f.raw = append(bytes.Clone(f.raw[:payloadAt]), payload...)
 	return f
 }
@@ -207,16 +207,26 @@ func TestTampering(t *testing.T) {
 		}, Damaged, "entry 120: damaged"},
 
 		// With a right checksum.
-		{"the text of a record", change(func(a *args) { forge(a.frames[record(a.frames, 120)].raw, payloadAt+20) }),
-			Changed, "entry 120 was changed"},
-		{"the hash of a record", change(func(a *args) { forge(a.frames[record(a.frames, 120)].raw, hashAt) }),
-			Changed, "entry 120 was changed"},
-		{"the position of a record", change(func(a *args) { forge(a.frames[record(a.frames, 120)].raw, positionAt) }),
-			Missing, "entries 120 to 123 should stand here, before entry 124"},
-		{"a record removed", change(func(a *args) { i := record(a.frames, 120); a.frames = slices.Delete(a.frames, i, i+1) }),
-			Missing, "entry 120 should stand here, before entry 121"},
-		{"three records removed", change(func(a *args) { i := record(a.frames, 120); a.frames = slices.Delete(a.frames, i, i+3) }),
-			Missing, "entries 120 to 122 should stand here, before entry 123"},
+		{
+			"the text of a record", change(func(a *args) { forge(a.frames[record(a.frames, 120)].raw, payloadAt+20) }),
+			Changed, "entry 120 was changed",
+		},
+		{
+			"the hash of a record", change(func(a *args) { forge(a.frames[record(a.frames, 120)].raw, hashAt) }),
+			Changed, "entry 120 was changed",
+		},
+		{
+			"the position of a record", change(func(a *args) { forge(a.frames[record(a.frames, 120)].raw, positionAt) }),
+			Missing, "entries 120 to 123 should stand here, before entry 124",
+		},
+		{
+			"a record removed", change(func(a *args) { i := record(a.frames, 120); a.frames = slices.Delete(a.frames, i, i+1) }),
+			Missing, "entry 120 should stand here, before entry 121",
+		},
+		{
+			"three records removed", change(func(a *args) { i := record(a.frames, 110); a.frames = slices.Delete(a.frames, i, i+3) }),
+			Missing, "entries 110 to 112 should stand here, before entry 113",
+		},
 		{"two records exchanged", change(func(a *args) {
 			i := record(a.frames, 120)
 			a.frames[i], a.frames[i+1] = a.frames[i+1], a.frames[i]
@@ -229,10 +239,17 @@ func TestTampering(t *testing.T) {
 			i := record(a.frames, 120)
 			a.frames[i] = a.other[record(a.other, 120)]
 		}), Changed, "entry 120 was changed, or entry 119 before it"},
-		{"the header", change(func(a *args) { a.frames[0] = edit(a.frames[0], `"every":20`, `"every":99`); forge(a.frames[0].raw, payloadAt) }),
-			Changed, "does not begin with a header"},
-		{"the magic", func(t *testing.T, a args) { patch(t, a.dir, 2, 0, func(b []byte) { b[7] = '2' }) },
-			Damaged, "does not begin as an audit segment"},
+		{
+			"the header", change(func(a *args) {
+				a.frames[0] = edit(a.frames[0], `"every":20`, `"every":99`)
+				forge(a.frames[0].raw, payloadAt)
+			}),
+			Changed, "does not begin with a header",
+		},
+		{
+			"the magic", func(t *testing.T, a args) { patch(t, a.dir, 2, 0, func(b []byte) { b[7] = '2' }) },
+			Damaged, "does not begin as an audit segment",
+		},
 
 		// With the hash chain computed anew, but without the key.
 		{"a record changed, chain anew", change(func(a *args) {
@@ -306,8 +323,10 @@ func TestTampering(t *testing.T) {
 			last := a.frames[len(a.frames)-1]
 			patch(t, a.dir, 2, last.off+int64(len(last.raw)), func(b []byte) { b[3] = 1 })
 		}, Damaged, "something follows the checkpoint that sealed"},
-		{"a record after the seal", change(func(a *args) { a.frames = append(a.frames, a.frames[5]) }),
-			Moved, "something follows the checkpoint that sealed"},
+		{
+			"a record after the seal", change(func(a *args) { a.frames = append(a.frames, a.frames[5]) }),
+			Moved, "something follows the checkpoint that sealed",
+		},
 		{"the last file cut", func(t *testing.T, a args) {
 			frames := framesOf(t, a.dir, 4)
 			cut(t, a.dir, 4, frames[record(frames, 295)].off)
@@ -341,9 +360,6 @@ func TestTampering(t *testing.T) {
 			}
 			if p := r.Problems[0]; p.Kind != tt.kind || !strings.Contains(p.Text, tt.text) {
 				t.Errorf("got %v\nwant %s: %s", p, tt.kind, tt.text)
-			}
-			for _, p := range r.Problems[1:] {
-				t.Log(p)
 			}
 		})
 	}

@@ -27,10 +27,10 @@ import (
 // For (2) give it checkpoints that were kept elsewhere (Options.OnCheckpoint,
 // Log.Checkpoint): a log that does not hold all of them was cut or replaced.
 func Verify(dir string, pub ed25519.PublicKey, kept ...Checkpoint) (Report, error) {
-	return verify(dir, pub, 40, kept)
+	return verify(dir, pub, patience, kept)
 }
 
-func verify(dir string, pub ed25519.PublicKey, patience int, kept []Checkpoint) (Report, error) {
+func verify(dir string, pub ed25519.PublicKey, looks int, kept []Checkpoint) (Report, error) {
 	if len(pub) != ed25519.PublicKeySize {
 		return Report{}, fault.New(fault.InvalidArgument, "an Ed25519 public key has %d bytes, not %d", ed25519.PublicKeySize, len(pub))
 	}
@@ -45,7 +45,7 @@ func verify(dir string, pub ed25519.PublicKey, patience int, kept []Checkpoint) 
 	for _, c := range kept {
 		open[c.Hash] = c.Position
 	}
-	k := &checker{dir: dir, pub: pub, patience: patience, saw: func(p Position, h Hash) {
+	k := &checker{dir: dir, pub: pub, patience: looks, saw: func(p Position, h Hash) {
 		if want, ok := open[h]; ok && want == p {
 			delete(open, h)
 		}

@@ -47,45 +47,45 @@ type preparation struct {
 }
 
 // commit writes the records whose frames stand one after the other in frames,
-// in as many segments as it takes, and makes them durable. After an error,
-// w.position says how far it came.
+// in as many writes and segments as it takes, and makes them durable. After
+// an error, w.position says how far it came.
 func (w *writer) commit(frames []byte) error {
-	start, at, chain, count := 0, w.off, w.chain, 0
-	flush := func(end int) error {
-		err := w.write(frames[start:end], chain, count)
-		start, count = end, 0
-		return err
-	}
-	for i := 0; i < len(frames); {
-		n := frameSize(frames[i:])
-		if !w.fits(at, n) {
-			if err := flush(i); err != nil {
-				return err
-			}
-			if err := w.rotate(); err != nil {
-				return err
-			}
-			at, chain = w.off, w.chain
+	for len(frames) > 0 {
+		n, err := w.commitSome(frames)
+		if err != nil {
+			return err
 		}
-		link(frames[i:i+n], &chain, w.off)
-		i, at, count = i+n, at+int64(n), count+1
-		if w.unsigned+count >= w.every {
-			if err := flush(i); err != nil {
-				return err
-			}
-			if err := w.checkpoint(false); err != nil {
-				return err
-			}
-			at, chain = w.off, w.chain
-		}
-	}
-	if err := flush(len(frames)); err != nil {
-		return err
+		frames = frames[n:]
 	}
 	if w.off > w.size/4 && w.ahead == nil {
 		w.prepareNext()
 	}
 	return nil
+}
+
+// commitSome writes as many records as the segment and the next checkpoint
+// have room for, at least one, and returns the size of their frames.
+func (w *writer) commitSome(frames []byte) (int, error) {
+	if w.unsigned >= w.every {
+		if err := w.checkpoint(false); err != nil {
+			return 0, err
+		}
+	}
+	if !w.fits(w.off, frameSize(frames)) {
+		if err := w.rotate(); err != nil {
+			return 0, err
+		}
+	}
+	chain, end, count := w.chain, 0, 0
+	for end < len(frames) && w.unsigned+count < w.every {
+		n := frameSize(frames[end:])
+		if !w.fits(w.off+int64(end), n) {
+			break
+		}
+		link(frames[end:end+n], &chain, w.off)
+		end, count = end+n, count+1
+	}
+	return end, w.write(frames[:end], chain, count)
 }
 
 // fits reports whether a frame of n bytes may stand at an offset.

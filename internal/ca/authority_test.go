@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	zx509 "github.com/zmap/zcrypto/x509"
+	"github.com/zmap/zlint/v3"
+	"github.com/zmap/zlint/v3/lint"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -121,8 +125,44 @@ func (f *fixture) judgeByTools(t *testing.T, root, issuer *Authority, server, bo
 	if err == nil || !bytes.Contains([]byte(out), []byte("certificate revoked")) {
 		t.Errorf("openssl on a revoked certificate: %v\n%s", err, out)
 	}
+	judgeByZlint(t, crls, root.Certificate, issuer.Certificate, server.DER, both.DER, client.DER, revoked.DER)
 	judgeByGo(t, root, server)
 	judgeByGnuTLS(t, root, server, revoked, list)
+}
+
+// judgeByZlint has zlint's own runner judge what left, with its signature.
+func judgeByZlint(t *testing.T, crls [][]byte, certificates ...[]byte) {
+	t.Helper()
+	registry, err := lint.GlobalRegistry().Filter(lint.FilterOptions{
+		IncludeSources: lintSources(), ExcludeNames: slices.Collect(maps.Keys(lintExceptions())),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := func(what string, results map[string]*lint.LintResult) {
+		if len(results) == 0 {
+			t.Errorf("no lint ran on %s", what)
+		}
+		for name, r := range results {
+			if r.Status >= lint.Warn {
+				t.Errorf("zlint on %s: %s: %s %s", what, name, r.Status, r.Details)
+			}
+		}
+	}
+	for _, der := range certificates {
+		c, err := zx509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		report(c.Subject.String(), zlint.LintCertificateEx(c, registry).Results)
+	}
+	for _, der := range crls {
+		c, err := zx509.ParseRevocationList(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		report("a CRL of "+c.Issuer.String(), zlint.LintRevocationListEx(c, registry).Results)
+	}
 }
 
 func judgeByGo(t *testing.T, root *Authority, server *Issued) {

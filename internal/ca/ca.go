@@ -7,6 +7,10 @@
 // profile.go says what kinds of certificates there are, names.go and csr.go
 // what a request may hold; revoke.go and crl.go are about the end of a
 // certificate. record.go has the formats of what is stored.
+//
+// The package is larger than others here: what a request may hold, what
+// becomes of it and how it ends depend on the same few types. When it grows,
+// names and profiles leave it first.
 package ca
 
 import (

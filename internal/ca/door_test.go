@@ -2,7 +2,6 @@ package ca
 
 import (
 	"crypto/x509"
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -33,7 +32,7 @@ func (plainWrapper) Unwrap(_ key.RealmID, wrapped, _ []byte) ([]byte, error) {
 func newDoor(t *testing.T) (*fixture, *kms.Service) {
 	t.Helper()
 	f := newFixture(t, "http://pki.example.com")
-	engine, err := soft.New(plainWrapper{}, soft.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	engine, err := soft.New(plainWrapper{}, soft.Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,10 +58,25 @@ func newDoor(t *testing.T) (*fixture, *kms.Service) {
 // authority, certificates from a CSR and for a kept key, revocation, and
 // outsiders who agree.
 func TestThroughTheDoor(t *testing.T) {
+	for _, c := range []struct {
+		root      alg.Spec
+		algorithm alg.Algorithm
+		issuing   alg.Spec
+	}{
+		{alg.RSA2048, alg.PSSSHA256, alg.P384},
+		{alg.P521, alg.NoAlgorithm, alg.Ed25519},
+		{alg.Ed25519, alg.Ed25519Pure, alg.RSA2048},
+	} {
+		t.Run(c.root.String()+" "+c.issuing.String(), func(t *testing.T) { throughTheDoor(t, c.root, c.algorithm, c.issuing) })
+	}
+}
+
+func throughTheDoor(t *testing.T, rootSpec alg.Spec, algorithm alg.Algorithm, issuingSpec alg.Spec) {
+	t.Helper()
 	f, door := newDoor(t)
 	ctx := t.Context()
 	ids := map[string]kms.Ref{}
-	for name, spec := range map[string]alg.Spec{"root": alg.RSA2048, "issuing": alg.P384} {
+	for name, spec := range map[string]alg.Spec{"root": rootSpec, "issuing": issuingSpec} {
 		k, err := door.CreateKey(ctx, f.as("admin"), &kms.CreateKeyRequest{Spec: spec, Usage: alg.SignVerify})
 		if err != nil {
 			t.Fatal(err)
@@ -70,7 +84,7 @@ func TestThroughTheDoor(t *testing.T) {
 		ids[name] = kms.Ref{ID: k.Name.ID}
 	}
 	root, err := f.CreateAuthority(ctx, f.as("admin"), &CreateAuthorityRequest{
-		Name: "root", Key: ids["root"], Subject: Subject{CommonName: "Root"}, Algorithm: alg.PSSSHA256,
+		Name: "root", Key: ids["root"], Subject: Subject{CommonName: "Root"}, Algorithm: algorithm,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,8 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -253,6 +255,60 @@ func TestSANCriticalWithoutSubject(t *testing.T) {
 		if e.Id.Equal(oidSubjectAltName) && !e.Critical {
 			t.Error("a certificate without subject has a SAN that is not critical")
 		}
+	}
+}
+
+// TestForeignCSRs takes requests as other people's tools make them.
+func TestForeignCSRs(t *testing.T) {
+	f := newFixture(t, "")
+	f.authority(t, "root", alg.P256, "")
+	config := filepath.Join(t.TempDir(), "req.cnf")
+	if err := os.WriteFile(config, []byte(`[req]
+distinguished_name = dn
+attributes = at
+req_extensions = ext
+prompt = no
+[dn]
+C = CH
+O = Größe
+CN = web.example.com
+[at]
+challengePassword = secret
+[ext]
+basicConstraints = CA:FALSE
+keyUsage = digitalSignature, keyEncipherment
+extendedKeyUsage = serverAuth
+subjectKeyIdentifier = hash
+subjectAltName = DNS:web.example.com, IP:10.0.0.1, IP:2001:db8::1
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range [][]string{{"rsa:2048"}, {"ec", "-pkeyopt", "ec_paramgen_curve:P-384"}, {"ed25519"}} {
+		t.Run(kind[0], func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "csr.der")
+			args := append([]string{
+				"req", "-new", "-utf8", "-config", config, "-nodes", "-keyout", os.DevNull, "-outform", "DER", "-out", out, "-newkey",
+			}, kind...)
+			if _, err := tool(t, "openssl", args...); err != nil {
+				t.Fatal(err)
+			}
+			der, err := os.ReadFile(out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := f.Issue(t.Context(), f.as("admin"), &IssueRequest{Authority: "root", Profile: "tls-server", CSR: der})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []string{"web.example.com", "10.0.0.1", "2001:db8::1"}
+			if d := cmp.Diff(want, c.Names); d != "" || c.Subject != "CN=web.example.com,O=Größe,C=CH" {
+				t.Errorf("subject %q, names (-want +got):\n%s", c.Subject, d)
+			}
+			text, err := tool(t, "openssl", "x509", "-noout", "-text", "-nameopt", "utf8,sep_comma_plus", "-in", write(t, "c.pem", "CERTIFICATE", c.DER))
+			if err != nil || !strings.Contains(text, "CA:FALSE") || !strings.Contains(text, "DNS:web.example.com, IP Address:10.0.0.1") {
+				t.Errorf("openssl reads %s (%v)", text, err)
+			}
+		})
 	}
 }
 

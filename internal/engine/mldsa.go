@@ -11,9 +11,9 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 )
 
-// This file and engine/soft/mldsa.go are all that know the ML-DSA library.
-// From Go 1.27 on the standard library's crypto/mldsa, which has the same
-// API, can take its place.
+// This file and engine/soft/mldsa.go are all that know the ML-DSA library,
+// which is Go's own code ahead of its release: built with Go 1.27 it is a thin
+// layer over crypto/mldsa, which has the same API and can take its place.
 
 // muSize is the length of mu in bytes (FIPS 204 algorithm 7, line 6).
 const muSize = 64

@@ -47,6 +47,9 @@ type Secret struct{ text string }
 
 const redacted = "[secret]"
 
+// NewSecret returns a secret of a text.
+func NewSecret(text string) Secret { return Secret{text} }
+
 // Reveal returns the secret, to prove or to hand out once.
 func (s Secret) Reveal() string { return s.text }
 

@@ -63,31 +63,41 @@ type server struct {
 
 // Run serves until ctx ends, then lets running requests finish and closes
 // everything. SIGHUP has the TLS certificate read again.
-func Run(ctx context.Context, o Options) error {
+func Run(ctx context.Context, o Options) (err error) {
 	s := &server{Options: o}
 	s.metrics = newMetrics(s.keys)
-	var err error
 	if s.tls, err = openTLS(&o.Config); err != nil {
 		return err
 	}
-	i, err := open(ctx, &s.Config, s.Root, s.Dev != nil && s.Dev.InMemory, s.metrics, s.Log)
-	if err != nil {
-		return err
-	}
-	s.instance.Store(i)
-	defer func() { err = errors.Join(err, s.instance.Load().close()) }()
 	listeners, err := s.listen()
 	if err != nil {
 		return err
 	}
 	url := "https://" + listeners[0].Addr().String()
+	if s.Dev != nil && s.Config.PublicURL == "" {
+		s.Config.PublicURL = url
+	}
+	i, err := open(ctx, &s.Config, s.Root, s.Dev != nil && s.Dev.InMemory, s.metrics, s.Log)
+	if err != nil {
+		return errors.Join(err, closeAll(listeners))
+	}
+	s.instance.Store(i)
+	defer func() { err = errors.Join(err, s.instance.Load().close()) }()
 	if s.Dev != nil {
 		if err := s.prepareDev(ctx, url); err != nil {
-			return err
+			return errors.Join(err, closeAll(listeners))
 		}
 	}
-	err = s.serve(ctx, listeners, url)
-	return err
+	return s.serve(ctx, listeners, url)
+}
+
+// closeAll closes listeners that do not serve.
+func closeAll(endpoints []*endpoint) error {
+	var failures []error
+	for _, e := range endpoints {
+		failures = append(failures, e.Close())
+	}
+	return errors.Join(failures...)
 }
 
 // endpoint is one listener with what it serves.
@@ -122,10 +132,7 @@ func (s *server) listen() ([]*endpoint, error) {
 		err = add(s.Pprof, false, pprofHandler())
 	}
 	if err != nil {
-		for _, e := range open {
-			_ = e.Close() // the first error is the one to tell
-		}
-		return nil, err
+		return nil, errors.Join(err, closeAll(open))
 	}
 	return open, nil
 }

@@ -36,10 +36,11 @@ var (
 	Users = &Table{Name: "users", Columns: []string{"realm"}}
 	// AccessKeys holds sealed credentials by access key id (package identity).
 	AccessKeys = &Table{Name: "access_keys", Columns: []string{"user"}}
-	// Authorities holds certificate authorities by id (package ca).
+	// Authorities holds certificate authorities by id, and their CRLs by
+	// "id/crl" (package ca). due is the time when the next CRL is to be made.
 	Authorities = &Table{Name: "authorities", Columns: []string{"realm", "due"}}
 	// Certificates holds every certificate issued, by "authority id/serial
-	// in hex" (package ca). revoked is "" or the time of revocation.
+	// in hex" (package ca). revoked is "" or "authority id/time of revocation".
 	Certificates = &Table{Name: "certificates", Columns: []string{"authority", "expires", "revoked"}}
 )
 

@@ -135,3 +135,11 @@ func BenchmarkOpen(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkNew shows what the library costs a server's start: with the
+// library loaded already, its self-test.
+func BenchmarkNew(b *testing.B) {
+	for b.Loop() {
+		newEngine(b, Options{})
+	}
+}

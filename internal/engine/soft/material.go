@@ -200,9 +200,10 @@ func openSigner(spec alg.Spec) func(crypto.Signer, error) (*engine.Key, error) {
 		if err != nil {
 			return nil, err
 		}
-		if got := engine.SpecOf(s.Public()); got != spec {
+		public := s.Public()
+		if got := engine.SpecOf(public); got != spec {
 			return nil, fmt.Errorf("a key of type %q where one of type %q is expected", got, spec)
 		}
-		return &engine.Key{Signer: &signer{spec: spec, inner: s}}, nil
+		return &engine.Key{Signer: &signer{spec: spec, inner: s, public: public}}, nil
 	}
 }

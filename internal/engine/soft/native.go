@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
@@ -51,6 +52,8 @@ type libcrypto struct {
 	setOAEPMD, setMGF1MD                   uintptr
 	clearError                             uintptr
 	digests                                map[crypto.Hash]uintptr // EVP_MD, static in the library
+
+	live atomic.Int64 // keys that are not freed yet; a test holds it to account
 }
 
 // load finds the library by the system's loader and its functions in it. It
@@ -142,6 +145,7 @@ func (l *libcrypto) open(der []byte) (nativeKey, error) {
 		return nil, l.failure("reading a key")
 	}
 	k := &libcryptoKey{l: l, pkey: pkey, idle: &idleContexts{ready: map[alg.Algorithm][]uintptr{}}}
+	l.live.Add(1)
 	runtime.AddCleanup(k, l.free, garbage{pkey, k.idle})
 	return k, nil
 }
@@ -161,6 +165,7 @@ func (l *libcrypto) free(g garbage) {
 		}
 	}
 	purego.SyscallN(l.pkeyFree, g.pkey)
+	l.live.Add(-1)
 }
 
 // take returns an idle context for the algorithm, or 0.

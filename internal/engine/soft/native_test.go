@@ -9,8 +9,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
-	"sync"
 	"testing"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
@@ -27,15 +25,13 @@ func TestNativeAgainstGo(t *testing.T) {
 	pure, native := newEngine(t, Options{PureGo: true}), newEngine(t, Options{})
 	for _, spec := range []alg.Spec{alg.RSA2048, alg.RSA3072, alg.RSA4096} {
 		t.Run(spec.String(), func(t *testing.T) {
-			m, inGo := enginetest.Generate(t, pure, enginetest.NewRef("k"), spec)
-			inC, err := native.Open(t.Context(), enginetest.NewRef("k"), spec, m.Wrapped)
-			if err != nil {
-				t.Fatal(err)
+			der := fixedRSA(t, spec)
+			inGo, err1 := importKey(t, pure, spec, der)
+			inC, err2 := importKey(t, native, spec, der)
+			if err1 != nil || err2 != nil {
+				t.Fatal(err1, err2)
 			}
-			pub, err := engine.ParsePublic(spec, m.Public)
-			if err != nil {
-				t.Fatal(err)
-			}
+			pub := publicOf(t, spec, inGo)
 			for _, a := range spec.Info().Algorithms {
 				for range 10 {
 					compare(t, a, pub, inGo, inC)
@@ -75,76 +71,6 @@ func compare(t *testing.T, a alg.Algorithm, pub *engine.PublicKey, inGo, inC *en
 	if pub.Verify(a, m, one) != nil || pub.Verify(a, m, two) != nil {
 		t.Errorf("%s: does not verify", a)
 	}
-}
-
-// TestNativeMemory opens and drops many keys while others are in use: what is
-// freed too early crashes here, and what is never freed shows in the sizes.
-func TestNativeMemory(t *testing.T) {
-	requireLibrary(t)
-	e := newEngine(t, Options{})
-	m, err := e.Generate(t.Context(), enginetest.NewRef("k"), alg.RSA2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	use := func() {
-		k, err := e.Open(t.Context(), enginetest.NewRef("k"), alg.RSA2048, m.Wrapped)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		if _, err := engine.Sign(k.Signer, alg.PKCS1SHA256, engine.Message{Form: alg.Raw}); err != nil {
-			t.Error(err)
-		}
-	}
-	round := func() {
-		var all sync.WaitGroup
-		for range 4 {
-			all.Go(func() {
-				for range 50 {
-					use()
-				}
-			})
-		}
-		all.Wait()
-		runtime.GC()
-	}
-	round()
-	before := resident(t)
-	for range 5 {
-		round()
-	}
-	// 1,000 keys that leaked would take more than 10 MB.
-	if grown := resident(t) - before; grown > 8<<20 {
-		t.Errorf("resident memory grew by %d KB over 1,000 keys", grown>>10)
-	}
-	if s := e.RSA(); s.Fallbacks != 0 {
-		t.Errorf("%d operations fell back", s.Fallbacks)
-	}
-}
-
-// resident returns the process's resident memory in bytes.
-func resident(t *testing.T) int {
-	t.Helper()
-	b, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		t.Skipf("no /proc here: %v", err)
-	}
-	var size, pages int
-	for i, field := range bytes.Fields(b)[:2] {
-		n := 0
-		for _, c := range field {
-			n = 10*n + int(c-'0')
-		}
-		if i == 0 {
-			size = n
-		} else {
-			pages = n
-		}
-	}
-	if size == 0 {
-		t.Fatal("statm cannot be read")
-	}
-	return pages * os.Getpagesize()
 }
 
 // fake is a native library that does as told.

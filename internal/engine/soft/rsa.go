@@ -44,9 +44,11 @@ type nativeKey interface {
 // errNotDecrypted is all that a native library tells of a wrong ciphertext.
 var errNotDecrypted = errors.New("not decrypted")
 
-// rsaUnit runs RSA private-key operations: in a lane of bounded width, so that
-// they never take all processors from the rest, and in a native library where
-// there is one that works.
+// rsaUnit runs RSA private-key operations: in a native library where there is
+// one that works, and in a lane of bounded width. Without the lane they fill
+// the scheduler's queues, where everything else waits behind them: with 32
+// callers on two processors, a P-256 signature then took 250 ms at the 90th
+// percentile, and with a lane of two 36 µs, at the same rate of RSA.
 type rsaUnit struct {
 	lane      chan struct{}
 	library   provider // nil in pure Go
@@ -58,7 +60,7 @@ type rsaUnit struct {
 func newRSAUnit(o Options) *rsaUnit {
 	width := o.RSALane
 	if width <= 0 {
-		width = max(1, runtime.GOMAXPROCS(0)-1)
+		width = runtime.GOMAXPROCS(0)
 	}
 	u := &rsaUnit{lane: make(chan struct{}, width), log: o.Log}
 	if o.PureGo {

@@ -17,7 +17,7 @@ import (
 // feeds the nonce to both. Timing that depends on nonces gives ECDSA keys
 // away, so this type signs with the library's arithmetic and blinds both: it
 // multiplies two random shares of the nonce, and inverts the nonce times a
-// random factor. That costs a second multiplication, about 20 µs.
+// random factor. That makes a signature 67 µs instead of 37.
 type secp256k1Key struct {
 	redacted
 	private *secp256k1.PrivateKey

@@ -14,12 +14,13 @@ import (
 // with the algorithms of the table, and hides the key that does it.
 type signer struct {
 	redacted
-	spec  alg.Spec
-	inner crypto.Signer
+	spec   alg.Spec
+	inner  crypto.Signer
+	public crypto.PublicKey // inner's: some compute it each time they are asked
 }
 
 // Public returns the public half.
-func (s *signer) Public() crypto.PublicKey { return s.inner.Public() }
+func (s *signer) Public() crypto.PublicKey { return s.public }
 
 // Sign signs a digest, or a message where the algorithm has no hash.
 func (s *signer) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {

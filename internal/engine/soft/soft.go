@@ -43,7 +43,8 @@ type Options struct {
 	// PureGo keeps all operations in Go and loads no library.
 	PureGo bool
 	// RSALane is how many RSA private-key operations run at the same time.
-	// Zero means one less than GOMAXPROCS, but at least one.
+	// Zero means GOMAXPROCS: all processors' worth, and still no queue of them
+	// in the scheduler for others to stand in.
 	RSALane int
 	// Pregenerate is how many RSA keys of a spec are kept made in advance, by
 	// one goroutine per spec, from a second after New on. Making one takes up

@@ -205,6 +205,19 @@ func importKey(t *testing.T, e *Engine, spec alg.Spec, encoded []byte) (*engine.
 	return e.Open(t.Context(), ref, spec, m.Wrapped)
 }
 
+// fixedRSA returns a key of an RSA spec in PKCS #8, from the vectors: making
+// one takes long.
+func fixedRSA(t *testing.T, spec alg.Spec) []byte {
+	t.Helper()
+	for _, c := range corpora {
+		if c.spec == spec && c.algorithm == alg.OAEPSHA256 {
+			return c.groups(t)[0].PrivateKeyPkcs8
+		}
+	}
+	t.Fatalf("no vectors have a private key of type %s", spec)
+	return nil
+}
+
 // engines returns an engine in pure Go and, where there is a library, a
 // native one.
 func engines(t *testing.T) map[string]*Engine {

@@ -160,7 +160,7 @@ func readBody(b []byte, r *http.Request) ([]byte, error) {
 		switch {
 		case len(b) > MaxBody:
 			return b, tooLarge()
-		case err == io.EOF: //nolint:errorlint // io.Reader returns it bare
+		case err == io.EOF:
 			return b, nil
 		case err != nil:
 			return b, wire.Serialization("The body ended early.")
@@ -177,8 +177,9 @@ func tooLarge() error {
 // answer writes the operation's result, or err, and returns the code for
 // metrics.
 func (x *Exchange) answer(w http.ResponseWriter, r *http.Request, err error) string {
-	status, code, body := http.StatusOK, "ok", []byte(nil)
+	status, code := http.StatusOK, "ok"
 	query := x.service.Version != ""
+	var body []byte
 	if err != nil {
 		f := x.service.Explain(x, err)
 		status, code = f.Status, f.Code
@@ -197,7 +198,7 @@ func (x *Exchange) answer(w http.ResponseWriter, r *http.Request, err error) str
 		kind = xmlTypes
 	}
 	head["Content-Type"] = kind
-	head["x-amzn-RequestId"] = []string{x.Call.RequestID}
+	head["X-Amzn-Requestid"] = []string{x.Call.RequestID}
 	head["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that went away misses its answer

@@ -98,14 +98,16 @@ func BenchmarkInsertCertificate(b *testing.B) {
 	}
 }
 
-// fill puts n keys with bodies of 1 KB and random ids into the store.
-func fill(b *testing.B, s *Store, n int) []string {
+const manyKeys = 100_000
+
+// fill puts manyKeys keys with bodies of 1 KB and random ids into the store.
+func fill(b *testing.B, s *Store) []string {
 	b.Helper()
 	body := randomBytes(1024)
-	ids := make([]string, n)
-	for i := 0; i < n; i += 1000 {
+	ids := make([]string, manyKeys)
+	for i := 0; i < manyKeys; i += 1000 {
 		err := s.Update(b.Context(), func(tx store.Tx) error {
-			for j := i; j < min(n, i+1000); j++ {
+			for j := i; j < min(manyKeys, i+1000); j++ {
 				ids[j] = fmt.Sprintf("%016x-%016x", rand.Uint64(), rand.Uint64())
 				if err := tx.Insert(store.Keys, store.Row{ID: ids[j], Columns: []string{"r/us-east-1", ""}, Body: body}); err != nil {
 					return err
@@ -120,8 +122,6 @@ func fill(b *testing.B, s *Store, n int) []string {
 	return ids
 }
 
-const manyKeys = 100_000
-
 // BenchmarkOpen opens a store of 100,000 keys and closes it.
 func BenchmarkOpen(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "store.db")
@@ -129,7 +129,7 @@ func BenchmarkOpen(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	fill(b, s, manyKeys)
+	fill(b, s)
 	if err := s.Close(); err != nil {
 		b.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func BenchmarkOpen(b *testing.B) {
 // BenchmarkScanKeys reads 100,000 keys, as a server does when it starts.
 func BenchmarkScanKeys(b *testing.B) {
 	s := benchStore(b)
-	fill(b, s, manyKeys)
+	fill(b, s)
 	for name, q := range map[string]store.Query{"id": {}, "scope": {Column: "scope", Equal: "r/us-east-1"}} {
 		b.Run("by="+name, func(b *testing.B) {
 			measured(b, b.N, func() {
@@ -181,7 +181,7 @@ func BenchmarkScanKeys(b *testing.B) {
 // BenchmarkGet reads one of 100,000 keys by its id.
 func BenchmarkGet(b *testing.B) {
 	s := benchStore(b)
-	ids := fill(b, s, manyKeys)
+	ids := fill(b, s)
 	measured(b, b.N, func() {
 		for range b.N {
 			err := s.View(b.Context(), func(r store.Reader) error {
@@ -198,7 +198,7 @@ func BenchmarkGet(b *testing.B) {
 // BenchmarkCheck reads a file of 100,000 keys for damage.
 func BenchmarkCheck(b *testing.B) {
 	s := benchStore(b)
-	fill(b, s, manyKeys)
+	fill(b, s)
 	measured(b, b.N, func() {
 		for range b.N {
 			if err := s.Check(b.Context()); err != nil {

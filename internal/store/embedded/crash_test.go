@@ -32,8 +32,10 @@ import (
 // (synchronous=FULL, the order of syncs) is SQLite's own and is not tested here.
 const (
 	crashPath    = "HOLDFAST_CRASH_CHILD"  // tells the child the store's path
-	crashRounds  = "HOLDFAST_CRASH_ROUNDS" // how many kills; default defaultKills
-	defaultKills = 200
+	crashRounds  = "HOLDFAST_CRASH_ROUNDS" // how many kills, however long they take
+	defaultKills = 300                     // as many of these as defaultTime allows,
+	defaultTime  = 25 * time.Second        // but at least leastKills
+	leastKills   = 20
 
 	crashWorkers  = 8
 	crashAccounts = 6
@@ -170,24 +172,28 @@ func number(r store.Reader, id string, otherwise int) (int, error) {
 func lastOf(r store.Reader, w int) (int, error) { return number(r, counterID(w), 0) }
 
 func TestCrash(t *testing.T) {
-	kills := defaultKills
+	kills, end := defaultKills, time.Now().Add(defaultTime)
 	if text := os.Getenv(crashRounds); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
 			t.Fatalf("%s=%q is not a number of kills", crashRounds, text)
 		}
-		kills = n
+		kills, end = n, time.Now().AddDate(1, 0, 0)
 	} else if testing.Short() {
-		kills = 20
+		kills = leastKills
 	}
 	path := filepath.Join(t.TempDir(), "store.db")
 	acknowledged := make([]int, crashWorkers)
 	verified := 0
 	for kill := range kills {
+		if kill >= leastKills && time.Now().After(end) {
+			kills = kill
+			break
+		}
 		killChild(t, path, acknowledged)
 		// Some children find what a killed one left behind, log and all; the
 		// others what this process has recovered and closed.
-		if kill%3 == 1 && kill != kills-1 {
+		if kill%3 == 1 {
 			continue
 		}
 		verifyCrash(t, path, acknowledged)
@@ -196,6 +202,7 @@ func TestCrash(t *testing.T) {
 			t.Fatalf("after %d kills", kill+1)
 		}
 	}
+	verifyCrash(t, path, acknowledged)
 	total := 0
 	for _, n := range acknowledged {
 		total += n
@@ -228,12 +235,12 @@ func killChild(t *testing.T, path string, acknowledged []int) {
 		time.Sleep(rand.N(40 * time.Millisecond))
 	} else {
 		noteLine(t, lines, acknowledged)
-		killed := time.AfterFunc(rand.N(60*time.Millisecond), func() { _ = cmd.Process.Kill() }) //nolint:errcheck // Kill below tells
+		killed := time.AfterFunc(rand.N(60*time.Millisecond), func() { _ = cmd.Process.Kill() }) // Kill below tells
 		defer killed.Stop()
 		for noteLine(t, lines, acknowledged) {
 		}
 	}
-	_ = cmd.Process.Kill() //nolint:errcheck // most have been killed above
+	_ = cmd.Process.Kill() // most have been killed above
 	for noteLine(t, lines, acknowledged) {
 	}
 	if err := cmd.Wait(); stderr.Len() > 0 || !strings.Contains(fmt.Sprint(err), "killed") {

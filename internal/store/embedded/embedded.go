@@ -230,7 +230,7 @@ func (s *Store) View(ctx context.Context, f func(store.Reader) error) error {
 	defer func() {
 		tx.ended = true
 		// Ends the snapshot. If it fails, so does the next BEGIN, which tells.
-		_ = session.control("ROLLBACK") //nolint:errcheck // nothing was written
+		_ = session.control("ROLLBACK") // nothing was written
 	}()
 	return f(tx)
 }

@@ -52,20 +52,11 @@ func inspectLength(ctx context.Context, s *session, path string) error {
 }
 
 // inspectTable looks at both ends of each of the table's indexes and at the
-// rows that they lead to. INDEXED BY fails when there is no such index.
+// rows that they lead to.
 func inspectTable(ctx context.Context, s *session, t *store.Table) error {
-	order, hint := "id", ""
-	for i := -1; i < len(t.Columns); i++ {
-		if i >= 0 {
-			order = quote(t.Columns[i])
-			hint = " INDEXED BY " + quote(t.Name+"_"+t.Columns[i])
-		}
-		for _, direction := range []string{"ASC", "DESC"} {
-			of := shape{table: t}
-			text := "SELECT " + of.columns() + " FROM " + quote(t.Name) + hint + " ORDER BY " + order + " " + direction + " LIMIT 1"
-			if _, err := s.conn.ExecContext(ctx, text); err != nil {
-				return err
-			}
+	for _, text := range ends(t) {
+		if _, err := s.conn.ExecContext(ctx, text); err != nil {
+			return err
 		}
 	}
 	return nil

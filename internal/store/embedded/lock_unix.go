@@ -23,9 +23,9 @@ func lock(path string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the lock file: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a descriptor is a small int
-		holder, _ := io.ReadAll(io.LimitReader(f, 32)) //nolint:errcheck // the number only helps
-		_ = f.Close()                                  //nolint:errcheck // nothing was written
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		holder, _ := io.ReadAll(io.LimitReader(f, 32)) // the number only helps
+		_ = f.Close()                                  // nothing was written
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fault.New(fault.Unavailable, "another server (process %s) has the store open and holds %s",
 				strings.TrimSpace(string(holder)), path)
@@ -33,7 +33,7 @@ func lock(path string) (*os.File, error) {
 		return nil, fmt.Errorf("locking %s: %w", path, err)
 	}
 	if err := f.Truncate(0); err == nil {
-		_, _ = fmt.Fprintf(f, "%d\n", os.Getpid()) //nolint:errcheck // the number only helps
+		_, _ = fmt.Fprintf(f, "%d\n", os.Getpid()) // the number only helps
 	}
 	return f, nil
 }

@@ -79,7 +79,7 @@ func step(ctx context.Context, conn *sql.Conn, statements string, version int) (
 	}
 	defer func() {
 		if err != nil {
-			_ = tx.Rollback() //nolint:errcheck // err is the one to tell
+			_ = tx.Rollback() // err is the one to tell
 		}
 	}()
 	if _, err := tx.ExecContext(ctx, statements); err != nil {

@@ -28,10 +28,10 @@ func newSession(ctx context.Context, db *sql.DB) (*session, error) {
 // close gives the connection back. The statements go with it.
 func (s *session) close() error {
 	for _, stmt := range s.statements {
-		_ = stmt.Close() //nolint:errcheck // the connection ends next, and with it the statement
+		_ = stmt.Close() // the connection ends next, and with it the statement
 	}
 	for _, stmt := range s.plain {
-		_ = stmt.Close() //nolint:errcheck // as above
+		_ = stmt.Close() // as above
 	}
 	return s.conn.Close()
 }
@@ -68,7 +68,7 @@ func (s *session) prepared(of shape) (*sql.Stmt, error) {
 
 // write runs a statement and returns how many rows it has changed.
 func (s *session) write(of shape, values ...any) (int64, error) {
-	stmt, err := s.prepared(of)
+	stmt, err := s.prepared(of) //nolint:sqlclosecheck // the session keeps it until close
 	if err != nil {
 		return 0, err
 	}
@@ -81,7 +81,7 @@ func (s *session) write(of shape, values ...any) (int64, error) {
 
 // count runs a statement whose result is one number.
 func (s *session) count(of shape, values []any) (n int, err error) {
-	stmt, err := s.prepared(of)
+	stmt, err := s.prepared(of) //nolint:sqlclosecheck // the session keeps it until close
 	if err != nil {
 		return 0, err
 	}
@@ -92,7 +92,7 @@ func (s *session) count(of shape, values []any) (n int, err error) {
 // read runs a query for rows and returns them, without the rest once their
 // bodies have more than budget bytes.
 func (s *session) read(budget int, of shape, values []any) (list []store.Row, err error) {
-	stmt, err := s.prepared(of)
+	stmt, err := s.prepared(of) //nolint:sqlclosecheck // the session keeps it until close
 	if err != nil {
 		return nil, err
 	}

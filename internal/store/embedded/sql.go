@@ -147,5 +147,20 @@ func following(t *store.Table, q store.Query, id, value string) (shape, []any) {
 	return s, append(values, value, id)
 }
 
+// ends returns statements that read the first and the last row by each of the
+// table's indexes. INDEXED BY, which only SQLite has, fails without the index.
+func ends(t *store.Table) []string {
+	var list []string
+	add := func(hint, order string) {
+		text := "SELECT " + shape{table: t}.columns() + " FROM " + quote(t.Name) + hint + " ORDER BY " + order
+		list = append(list, text+" ASC LIMIT 1", text+" DESC LIMIT 1")
+	}
+	add("", "id")
+	for _, c := range t.Columns {
+		add(" INDEXED BY "+quote(t.Name+"_"+c), quote(c))
+	}
+	return list
+}
+
 // quote makes a name an identifier: some are words of SQL ("user", "key").
 func quote(name string) string { return `"` + name + `"` }

@@ -90,7 +90,7 @@ func (w *writer) commit(g *group) {
 	}
 	if g.err != nil {
 		// SQLite may have rolled back by itself; then this one fails, rightly.
-		_ = w.session.control("ROLLBACK") //nolint:errcheck // see above
+		_ = w.session.control("ROLLBACK") // see above
 	}
 }
 
@@ -167,7 +167,7 @@ func (w *writer) release(g *group) {
 func (w *writer) undo(g *group, first bool, broken error) {
 	if first {
 		g.open = false
-		_ = w.session.control("ROLLBACK") //nolint:errcheck // fails only when SQLite has done it by itself
+		_ = w.session.control("ROLLBACK") // fails only when SQLite has done it by itself
 		return
 	}
 	if err := w.session.control("ROLLBACK TO member"); err != nil {

@@ -58,7 +58,7 @@ func testCloseWaits(t *testing.T, c Config) {
 		}
 		select {
 		case err := <-closing:
-			return fmt.Errorf("Close did not wait for a View: %w", errors.Join(err))
+			t.Errorf("the store closed during a View: %v", err)
 		default:
 		}
 		_, err := r.Get(store.Settings, "a")

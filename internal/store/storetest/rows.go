@@ -212,7 +212,7 @@ func testUnknownTable(t *testing.T, c Config) {
 		if err := tx.Put(store.Settings, setting("a", "")); err != nil {
 			return err
 		}
-		_ = tx.Put(unknown, store.Row{ID: "id"}) //nolint:errcheck // an f that does not look
+		_ = tx.Put(unknown, store.Row{ID: "id"}) // an f that does not look
 		return nil
 	})
 	wantKind(t, "Update that ignores a failed write", err, fault.Internal)

@@ -24,18 +24,16 @@ func scanTests() map[string]func(*testing.T, Config) {
 	}
 }
 
-func testQueries(t *testing.T, c Config) {
-	s := c.open(t)
-	put(t, s, store.Keys,
-		key("a", "red", "", ""), key("b", "blue", "3", ""), key("c", "red", "1", ""),
-		key("d", "red", "2", ""), key("e", "blue", "2", ""), key("f", "redder", "", ""),
-	)
-	tests := []struct {
-		name  string
-		query store.Query
-		want  []string
-		count int
-	}{
+// queryCase says which of the rows of testQueries a query yields.
+type queryCase struct {
+	name  string
+	query store.Query
+	want  []string
+	count int
+}
+
+func queryCases() []queryCase {
+	return []queryCase{
 		{"all", store.Query{}, []string{"a", "b", "c", "d", "e", "f"}, 6},
 		{"from", store.Query{From: "c"}, []string{"c", "d", "e", "f"}, 4},
 		{"from between ids", store.Query{From: "cc"}, []string{"d", "e", "f"}, 3},
@@ -67,8 +65,16 @@ func testQueries(t *testing.T, c Config) {
 		{"equal after all", store.Query{Column: "scope", Equal: "red", After: "d"}, nil, 3},
 		{"equal after and limit", store.Query{Column: "scope", Equal: "red", After: "a", Limit: 1}, []string{"c"}, 3},
 	}
+}
+
+func testQueries(t *testing.T, c Config) {
+	s := c.open(t)
+	put(t, s, store.Keys,
+		key("a", "red", "", ""), key("b", "blue", "3", ""), key("c", "red", "1", ""),
+		key("d", "red", "2", ""), key("e", "blue", "2", ""), key("f", "redder", "", ""),
+	)
 	check := func(r store.Reader) error {
-		for _, test := range tests {
+		for _, test := range queryCases() {
 			got, err := ids(r, store.Keys, test.query)
 			if err != nil {
 				return fmt.Errorf("%s: %w", test.name, err)
@@ -137,19 +143,19 @@ func testByteOrder(t *testing.T, c Config) {
 				t.Errorf("order of %+v (-want +got):\n%s", q, diff)
 			}
 		}
-		for i, text := range want {
-			for _, q := range []store.Query{{From: text}, {Column: "due", From: text}} {
+		return nil
+	})
+	for i, text := range want {
+		for _, q := range []store.Query{{From: text}, {Column: "due", From: text}} {
+			view(t, s, func(r store.Reader) error {
 				n, err := r.Count(store.Keys, q)
-				if err != nil {
-					return err
-				}
 				if n != len(want)-i {
 					t.Errorf("%d rows of %+v, want %d", n, q, len(want)-i)
 				}
-			}
+				return err
+			})
 		}
-		return nil
-	})
+	}
 }
 
 // manyRows stores n keys, two thirds of one scope and all with few values of due.
@@ -268,25 +274,18 @@ func testPages(t *testing.T, c Config) {
 func testNested(t *testing.T, c Config) {
 	s := c.open(t)
 	manyRows(t, s, 30)
+	q := store.Query{Column: "scope", Equal: "mine"}
 	walk := func(r store.Reader) error {
-		q := store.Query{Column: "scope", Equal: "mine"}
 		pairs := 0
 		for _, err := range r.Scan(store.Keys, q) {
 			if err != nil {
 				return err
 			}
-			for inner, err := range r.Scan(store.Keys, q) {
-				if err != nil {
-					return err
-				}
-				if _, err := r.Get(store.Keys, inner.ID); err != nil {
-					return err
-				}
-				pairs++
-				if inner.ID == "000010" {
-					break
-				}
+			n, err := upTo(r, q, "000010")
+			if err != nil {
+				return err
 			}
+			pairs += n
 		}
 		if pairs != 20*8 { // 0, 1, 3, 4, 6, 7, 9, 10 for each
 			t.Errorf("%d pairs, want 160", pairs)
@@ -295,6 +294,22 @@ func testNested(t *testing.T, c Config) {
 	}
 	view(t, s, walk)
 	update(t, s, func(tx store.Tx) error { return walk(tx) })
+}
+
+// upTo counts the rows of a scan until one has the id.
+func upTo(r store.Reader, q store.Query, id string) (n int, err error) {
+	for row, err := range r.Scan(store.Keys, q) {
+		if err != nil {
+			return n, err
+		}
+		if _, err := r.Get(store.Keys, row.ID); err != nil {
+			return n, err
+		}
+		if n++; row.ID == id {
+			break
+		}
+	}
+	return n, nil
 }
 
 // testChangingLoop deletes or changes each row that a scan yields: each must

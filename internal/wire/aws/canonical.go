@@ -40,16 +40,9 @@ func AppendCanonicalRequest(dst []byte, r *http.Request, signed string, payload 
 	return hex.AppendEncode(dst, payload[:])
 }
 
-// headerValues returns the values of a header by its lower-case name. Host
-// and Content-Length are where net/http keeps them.
+// headerValues returns the values of a header by its lower-case name; that
+// of Content-Length is where net/http keeps it.
 func headerValues(r *http.Request, name string) []string {
-	if name == "host" {
-		host := r.Host
-		if host == "" {
-			host = r.URL.Host // a request that a client is about to send
-		}
-		return []string{host}
-	}
 	canonical, ok := canonicalNames[name]
 	if !ok {
 		canonical = http.CanonicalHeaderKey(name)
@@ -64,6 +57,12 @@ func headerValues(r *http.Request, name string) []string {
 // appendHeader appends the values of a header joined by commas, each trimmed
 // and with runs of spaces made one.
 func appendHeader(dst []byte, r *http.Request, name string) []byte {
+	if name == "host" {
+		if r.Host == "" {
+			return append(dst, r.URL.Host...) // a request that a client is about to send
+		}
+		return append(dst, r.Host...)
+	}
 	for i, value := range headerValues(r, name) {
 		if i > 0 {
 			dst = append(dst, ',')

@@ -91,7 +91,7 @@ func wellAnswered(t *testing.T, name string, a answer) {
 func TestBadTargets(t *testing.T) {
 	tg, _ := setup(t)
 	for _, operation := range []string{
-		"", "NoSuchOperation", "createkey", "CreateKey ", "CreateKey.CreateKey", strings.Repeat("A", 4000), "Créer", "ImportKeyMaterial", "CreateGrant", "ReplicateKey",
+		"", "NoSuchOperation", "createkey", "Create Key", "CreateKey.CreateKey", strings.Repeat("A", 4000), "Créer", "ImportKeyMaterial", "CreateGrant", "ReplicateKey",
 	} {
 		t.Run(fmt.Sprintf("%.30q", operation), func(t *testing.T) {
 			a := tg.call(t, operation, `{}`)

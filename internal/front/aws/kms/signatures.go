@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/holdfast-kms/holdfast/internal/front/aws"
+	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
@@ -72,10 +73,16 @@ func (f *front) verify(ctx context.Context, x *aws.Exchange, in *verifyRequest) 
 	if err != nil {
 		return err
 	}
-	writeARN(&x.Out, "KeyId", k)
-	x.Out.Bool("SignatureValid", true)
+	writeVerdict(&x.Out, k, "SignatureValid")
 	x.Out.Text("SigningAlgorithm", in.algorithm)
 	return nil
+}
+
+// writeVerdict adds which key verified something. What does not verify is an
+// error, so the verdict is always true.
+func writeVerdict(out *wire.Encoder, k *key.Key, verdict string) {
+	writeARN(out, "KeyId", k)
+	out.Bool(verdict, true)
 }
 
 type macRequest struct {
@@ -135,8 +142,7 @@ func (f *front) verifyMac(ctx context.Context, x *aws.Exchange, in *verifyMacReq
 	if err != nil {
 		return err
 	}
-	writeARN(&x.Out, "KeyId", k)
-	x.Out.Bool("MacValid", true)
+	writeVerdict(&x.Out, k, "MacValid")
 	x.Out.Text("MacAlgorithm", in.algorithm)
 	return nil
 }

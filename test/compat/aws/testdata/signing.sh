@@ -17,7 +17,7 @@ cat >key-policy.json <<POLICY
 }
 POLICY
 aws kms put-key-policy --key-id "$key" --policy-name default --policy file://key-policy.json
-equals "$(cat key-policy.json)" "$(aws kms get-key-policy --key-id "$key" --policy-name default --output text)"
+equals "$(cat key-policy.json)" "$(aws kms get-key-policy --key-id "$key" --policy-name default --query Policy --output text)"
 equals default "$(aws kms list-key-policies --key-id "$key" --query PolicyNames --output text)"
 contains 'signs certificates' "$(aws kms describe-key --key-id "alias/$run-signer" --output json)"
 equals $'Stage\ttest\nTeam\tpki' "$(aws kms list-resource-tags --key-id "$key" --query 'Tags[].[TagKey,TagValue]' --output text | sort)"

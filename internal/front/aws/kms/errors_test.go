@@ -1,0 +1,159 @@
+package kms_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/key"
+)
+
+const (
+	name      = "123456789012/us-east-1/" + keyID // key.Name.String
+	aliasName = "123456789012/us-east-1/alias/alias/web"
+	alice     = "User: arn:aws:iam::123456789012:user/alice is not authorized to perform: kms:Encrypt on resource: " + keyARN
+	encrypt   = `{"KeyId":"k","Plaintext":"aGk=","EncryptionAlgorithm":"RSAES_OAEP_SHA_1"}`
+)
+
+func because(k fault.Kind, r fault.Reason) *fault.Error {
+	return &fault.Error{Kind: k, Reason: r, Resource: name, Op: "key:Encrypt", Public: "the public text"}
+}
+
+// about is because for a refusal that lies in what the key is.
+func about(k fault.Kind, r fault.Reason, spec alg.Spec, usage alg.Usage) *fault.Error {
+	e := because(k, r)
+	e.Err = &key.Misfit{Key: &key.Key{Name: key.Name{Realm: key.DefaultRealm, Region: "us-east-1", ID: keyID}, Spec: spec, Usage: usage}}
+	return e
+}
+
+// TestKinds has every kind without a reason.
+func TestKinds(t *testing.T) {
+	want := map[fault.Kind]string{
+		fault.Internal:         "500 KMSInternalException",
+		fault.InvalidArgument:  "400 ValidationException the public text",
+		fault.Unauthenticated:  "400 UnrecognizedClientException The security token included in the request is invalid.",
+		fault.PermissionDenied: "400 AccessDeniedException " + alice,
+		fault.NotFound:         "400 NotFoundException Key '" + keyARN + "' does not exist",
+		fault.AlreadyExists:    "400 AlreadyExistsException An alias with the name " + keyARN + " already exists",
+		fault.WrongState:       "400 KMSInvalidStateException the public text",
+		fault.Conflict:         "400 ConflictException the public text",
+		fault.Unsupported:      "400 UnsupportedOperationException",
+		fault.LimitExceeded:    "400 LimitExceededException the public text",
+		fault.BadCiphertext:    "400 InvalidCiphertextException",
+		fault.BadSignature:     "400 KMSInvalidSignatureException",
+		fault.Unavailable:      "503 DependencyTimeoutException the public text",
+	}
+	for _, k := range fault.Kinds() {
+		d := newDoor()
+		d.err = because(k, fault.Unspecified)
+		a := send(t, handler(d, time.Now), "Encrypt", encrypt)
+		got := strings.TrimSpace(fmt.Sprint(a.status, " ", a.kind, " ", a.message))
+		if k == fault.Internal {
+			got, _, _ = strings.Cut(got, " The request failed because of an internal error. Request id: ")
+		}
+		if got != want[k] {
+			t.Errorf("%s: got %q, want %q", k, got, want[k])
+		}
+		if a.message == "" && strings.Contains(a.body, "message") {
+			t.Errorf("%s: an empty message is no member: %s", k, a.body)
+		}
+	}
+}
+
+// TestReasons has every reason with its kind, and fails for one that is added
+// and has no row.
+func TestReasons(t *testing.T) {
+	invalid, state, denied := fault.InvalidArgument, fault.WrongState, fault.PermissionDenied
+	rsa := func(r fault.Reason) *fault.Error { return about(invalid, r, alg.RSA2048, alg.SignVerify) }
+	rows := []struct {
+		operation, body string
+		err             *fault.Error
+		want            string
+	}{
+		{"Encrypt", encrypt, because(state, fault.KeyDisabled), "DisabledException " + keyARN + " is disabled."},
+		{"Encrypt", encrypt, because(state, fault.KeyPendingDeletion), "KMSInvalidStateException " + keyARN + " is pending deletion."},
+		{"Encrypt", encrypt, because(state, fault.KeyPendingImport), "KMSInvalidStateException " + keyARN + " is pending import."},
+		{"Encrypt", encrypt, because(state, fault.KeyUnavailable), "KMSInvalidStateException " + keyARN + " is unavailable."},
+		{"Encrypt", encrypt, because(state, fault.KeyCreating), "KMSInvalidStateException " + keyARN + " is creating."},
+		{"CancelKeyDeletion", `{"KeyId":"k"}`, because(state, fault.KeyNotPendingDeletion), "KMSInvalidStateException " + keyARN + " is not pending deletion."},
+		{"Encrypt", encrypt, rsa(fault.WrongUsage), "InvalidKeyUsageException " + keyARN + " key usage is SIGN_VERIFY which is not valid for Encrypt."},
+		{"Encrypt", encrypt, because(invalid, fault.WrongUsage), "ValidationException the public text"},
+		{"Encrypt", encrypt, about(invalid, fault.WrongAlgorithm, alg.AES256, alg.EncryptDecrypt), "InvalidKeyUsageException Algorithm RSAES_OAEP_SHA_1 is incompatible with key spec SYMMETRIC_DEFAULT."},
+		{"GenerateDataKey", `{"KeyId":"k","KeySpec":"AES_128"}`, rsa(fault.WrongAlgorithm), "InvalidKeyUsageException Algorithm SYMMETRIC_DEFAULT is incompatible with key spec RSA_2048."},
+		{"Sign", `{"KeyId":"k","Message":"aGk=","SigningAlgorithm":"ED25519_PH_SHA_512"}`, about(invalid, fault.WrongAlgorithm, alg.Ed25519, alg.SignVerify), "ValidationException MessageType RAW is not valid for algorithm ED25519_PH_SHA_512."},
+		{"Decrypt", `{"CiphertextBlob":"aGk="}`, because(invalid, fault.IncorrectKey), "IncorrectKeyException The key ID in the request does not identify a CMK that can perform this operation."},
+		{"Sign", `{"KeyId":"k","Message":"aGk=","MessageType":"DIGEST","SigningAlgorithm":"ECDSA_SHA_384"}`, about(invalid, fault.DigestLength, alg.P384, alg.SignVerify), "ValidationException Digest is invalid length for algorithm ECDSA_SHA_384."},
+		{"Encrypt", encrypt, rsa(fault.MessageTooLong), "ValidationException Algorithm RSAES_OAEP_SHA_1 and key spec RSA_2048 cannot encrypt data larger than 214 bytes."},
+		{"Encrypt", encrypt, about(invalid, fault.MessageTooLong, alg.RSA4096, alg.EncryptDecrypt), "ValidationException Algorithm RSAES_OAEP_SHA_1 and key spec RSA_4096 cannot encrypt data larger than 470 bytes."},
+		{"Encrypt", encrypt, about(invalid, fault.MessageTooLong, alg.AES256, alg.EncryptDecrypt), "ValidationException the public text"},
+		{"PutKeyPolicy", `{"KeyId":"k","Policy":"x"}`, because(invalid, fault.MalformedPolicy), "MalformedPolicyDocumentException the public text"},
+		{"PutKeyPolicy", `{"KeyId":"k","Policy":"x"}`, because(invalid, fault.PolicyLockout), "MalformedPolicyDocumentException The new key policy will not allow you to update the key policy in the future."},
+		{"PutKeyPolicy", `{"KeyId":"k","Policy":"x"}`, because(fault.LimitExceeded, fault.PolicyTooLong), "LimitExceededException the public text"},
+		{"Encrypt", encrypt, because(fault.NotFound, fault.MalformedKeyID), "NotFoundException Invalid keyId '" + keyID + "'"},
+		{"DeleteAlias", `{"AliasName":"web"}`, because(invalid, fault.MalformedAlias), `ValidationException Alias must start with the prefix "alias/". Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html`},
+		{"DeleteAlias", `{"AliasName":"alias/a:b"}`, because(invalid, fault.MalformedAlias), "InvalidAliasNameException the public text"},
+		{"CreateAlias", `{"AliasName":"alias/aws/x","TargetKeyId":"k"}`, because(denied, fault.ReservedAlias), "NotAuthorizedException"},
+		{"ListKeyRotations", `{"KeyId":"k"}`, because(invalid, fault.MalformedMarker), "InvalidMarkerException the public text"},
+		{"TagResource", `{"KeyId":"k","Tags":[]}`, because(invalid, fault.MalformedTag), "TagException the public text"},
+		{"TagResource", `{"KeyId":"k","Tags":[]}`, because(invalid, fault.ReservedTag), "TagException Tags beginning with aws: are reserved"},
+		{"TagResource", `{"KeyId":"k","Tags":[]}`, because(invalid, fault.DuplicateTag), "TagException Duplicate tag keys"},
+		{"TagResource", `{"KeyId":"k","Tags":[]}`, because(fault.LimitExceeded, fault.TooManyTags), "TagException Too many tags"},
+		{"Encrypt", encrypt, &fault.Error{Kind: fault.NotFound, Reason: fault.ForeignRegion, Resource: "eu-west-1"}, "NotFoundException Invalid arn eu-west-1"},
+		{"CreateKey", `{"KeySpec":"RSA_2048","KeyUsage":"GENERATE_VERIFY_MAC"}`, because(invalid, fault.IncompatibleUsage), "ValidationException KeyUsage GENERATE_VERIFY_MAC is not compatible with KeySpec RSA_2048"},
+		{"CreateKey", `{"KeySpec":"HMAC_256"}`, because(invalid, fault.UsageRequired), "ValidationException You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys."},
+		{"Encrypt", encrypt, because(invalid, fault.DryRun), "DryRunOperationException The request would have succeeded, but the DryRun option is set."},
+		{"Encrypt", encrypt, because(denied, fault.DeniedByResourcePolicy), "AccessDeniedException " + alice + " with an explicit deny in a resource-based policy"},
+		{"Encrypt", encrypt, because(denied, fault.DeniedByIdentityPolicy), "AccessDeniedException " + alice + " with an explicit deny in an identity-based policy"},
+		{"Encrypt", encrypt, because(denied, fault.NoResourcePolicyAllows), "AccessDeniedException " + alice + " because no resource-based policy allows the kms:Encrypt action"},
+		{"Encrypt", encrypt, because(denied, fault.NoIdentityPolicyAllows), "AccessDeniedException " + alice + " because no identity-based policy allows the kms:Encrypt action"},
+		{"ListKeys", `{}`, &fault.Error{Kind: denied, Reason: fault.NoIdentityPolicyAllows, Op: "key:List"}, "AccessDeniedException User: arn:aws:iam::123456789012:user/alice is not authorized to perform: kms:ListKeys on resource: * because no identity-based policy allows the kms:ListKeys action"},
+		{"Decrypt", `{"CiphertextBlob":"aGk="}`, because(denied, fault.UnknownKey), "AccessDeniedException The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access."},
+		{"RotateKeyOnDemand", `{"KeyId":"k"}`, because(fault.LimitExceeded, fault.TooManyRotations), "LimitExceededException The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be performed for this key: " + keyARN},
+
+		// Without a reason, but with a text of their own.
+		{"RotateKeyOnDemand", `{"KeyId":"k"}`, because(fault.Unsupported, fault.Unspecified), "UnsupportedOperationException"},
+		{"VerifyMac", `{"KeyId":"k","Message":"aGk=","Mac":"aGk=","MacAlgorithm":"HMAC_SHA_256"}`, because(fault.BadSignature, fault.Unspecified), "KMSInvalidMacException"},
+		{"Encrypt", encrypt, &fault.Error{Kind: fault.NotFound, Resource: aliasName}, "NotFoundException Alias arn:aws:kms:us-east-1:123456789012:alias/web is not found."},
+		{"CreateAlias", `{"AliasName":"alias/web","TargetKeyId":"k"}`, &fault.Error{Kind: fault.AlreadyExists, Resource: aliasName}, "AlreadyExistsException An alias with the name arn:aws:kms:us-east-1:123456789012:alias/web already exists"},
+	}
+	// What no AWS KMS operation of ours can meet has no row: these come from
+	// authorities, and the proof's own are in the package above.
+	seen := map[fault.Reason]bool{
+		fault.Unspecified: true, fault.MalformedCSR: true, fault.ProfileViolation: true, fault.LintFailed: true,
+	}
+	for r := fault.MissingCredential; r <= fault.MalformedProof; r++ {
+		seen[r] = true
+	}
+	for _, row := range rows {
+		seen[row.err.Reason] = true
+		d := newDoor()
+		d.err = fmt.Errorf("wrapped: %w", row.err)
+		a := send(t, handler(d, time.Now), row.operation, row.body)
+		if got := strings.TrimSpace(a.kind + " " + a.message); got != row.want || a.status != 400 {
+			t.Errorf("%s, %v:\n got %d %q\nwant %q", row.operation, row.err, a.status, got, row.want)
+		}
+	}
+	for r := range fault.MalformedProof + 1 {
+		if !seen[r] {
+			t.Errorf("reason %d has no row", r)
+		}
+	}
+}
+
+// TestSecretCause holds that the cause of a failure stays in the log.
+func TestSecretCause(t *testing.T) {
+	for _, err := range []error{
+		errors.New("the cause"), &fault.Error{Kind: fault.Internal, Public: "the cause", Err: errors.New("the cause")},
+	} {
+		d := newDoor()
+		d.err = err
+		a := send(t, handler(d, time.Now), "Encrypt", encrypt)
+		if a.status != 500 || strings.Contains(a.body, "the cause") || !strings.Contains(a.message, "Request id: ") {
+			t.Errorf("%v: %d %s", err, a.status, a.body)
+		}
+	}
+}

@@ -1,0 +1,338 @@
+package kms_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	front "github.com/holdfast-kms/holdfast/internal/front/aws"
+	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
+	"github.com/holdfast-kms/holdfast/internal/identity"
+	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/kms"
+	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
+)
+
+const (
+	keyID  = "1234abcd-12ab-34cd-56ef-1234567890ab"
+	keyARN = "arn:aws:kms:us-east-1:123456789012:key/" + keyID
+	secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+)
+
+// door is a fake door: it writes down what it is asked, and answers from one
+// key, or with err.
+type door struct {
+	key     *key.Key
+	err     error
+	next    string // of every listing
+	log     []string
+	refused []string
+}
+
+func newDoor() *door {
+	at := time.Date(2026, 11, 22, 16, 0, 0, 123e6, time.UTC)
+	return &door{key: &key.Key{
+		Name: key.Name{Realm: key.DefaultRealm, Region: "us-east-1", ID: keyID},
+		Spec: alg.AES256, Usage: alg.EncryptDecrypt, Origin: key.Generated, State: key.Enabled, Description: `"quoted"`,
+		CreatedAt: at, Policy: key.Document{Dialect: wire.Dialect, Text: "{\n \"Version\": \"2012-10-17\"\n}"},
+		Tags: []key.Tag{{Key: "team", Value: "pki"}},
+		Versions: []key.Version{
+			{Number: 1, CreatedAt: at, MaterialID: strings.Repeat("1", 64), Public: []byte("public key")},
+			{Number: 2, CreatedAt: at.AddDate(1, 0, 0), MaterialID: strings.Repeat("2", 64), RotatedBy: key.OnDemand, Public: []byte("public key 2")},
+		},
+		Rotation: key.Rotation{Enabled: true, PeriodDays: 180, Next: at.AddDate(0, 0, 180)},
+	}}
+}
+
+func (d *door) note(call *key.Call, op string, args ...any) error {
+	line := fmt.Sprintf("%s %s", call.Operation, op)
+	for _, a := range args {
+		line += fmt.Sprintf(" %+v", a)
+	}
+	if call.DryRun {
+		line += " (dry run)"
+	}
+	d.log = append(d.log, line)
+	return d.err
+}
+
+// as returns a copy of the key with another spec.
+func (d *door) as(spec alg.Spec, usage alg.Usage) *key.Key {
+	k := d.key.Clone()
+	if k.Spec = spec; usage != alg.NoUsage {
+		k.Usage = usage
+	}
+	return k
+}
+
+func (d *door) Refuse(_ context.Context, call *key.Call, action key.Action, err error) error {
+	d.refused = append(d.refused, fmt.Sprintf("%s %s %s", call.API, call.Operation, action))
+	return err
+}
+
+func (d *door) CreateKey(_ context.Context, c *key.Call, req *kms.CreateKeyRequest) (*key.Key, error) {
+	return d.as(req.Spec, req.Usage), d.note(c, "CreateKey", *req)
+}
+
+func (d *door) DescribeKey(_ context.Context, c *key.Call, ref kms.Ref) (*key.Key, error) {
+	return d.key, d.note(c, "DescribeKey", ref)
+}
+
+func (d *door) ListKeys(_ context.Context, c *key.Call, p kms.Page) ([]key.ID, string, error) {
+	return []key.ID{keyID, "2"}, d.next, d.note(c, "ListKeys", p)
+}
+
+func (d *door) EnableKey(_ context.Context, c *key.Call, ref kms.Ref) error {
+	return d.note(c, "EnableKey", ref)
+}
+
+func (d *door) DisableKey(_ context.Context, c *key.Call, ref kms.Ref) error {
+	return d.note(c, "DisableKey", ref)
+}
+
+func (d *door) ScheduleDeletion(_ context.Context, c *key.Call, ref kms.Ref, days int) (*key.Key, error) {
+	k := d.key.Clone()
+	k.State, k.DeleteAt = key.PendingDeletion, k.CreatedAt.AddDate(0, 0, days)
+	return k, d.note(c, "ScheduleDeletion", ref, days)
+}
+
+func (d *door) CancelDeletion(_ context.Context, c *key.Call, ref kms.Ref) (*key.Key, error) {
+	return d.key, d.note(c, "CancelDeletion", ref)
+}
+
+func (d *door) CreateAlias(_ context.Context, c *key.Call, name string, ref kms.Ref) error {
+	return d.note(c, "CreateAlias", name, ref)
+}
+
+func (d *door) UpdateAlias(_ context.Context, c *key.Call, name string, ref kms.Ref) error {
+	return d.note(c, "UpdateAlias", name, ref)
+}
+
+func (d *door) DeleteAlias(_ context.Context, c *key.Call, name string) error {
+	return d.note(c, "DeleteAlias", name)
+}
+
+func (d *door) ListAliases(_ context.Context, c *key.Call, ref *kms.Ref, p kms.Page) ([]key.Alias, string, error) {
+	if ref == nil {
+		ref = &kms.Ref{}
+	}
+	a := key.Alias{
+		Realm: key.DefaultRealm, Region: "us-east-1", Name: "alias/web", Target: keyID,
+		CreatedAt: d.key.CreatedAt, UpdatedAt: d.key.CreatedAt,
+	}
+	return []key.Alias{a}, d.next, d.note(c, "ListAliases", *ref, p)
+}
+
+func (d *door) UpdateDescription(_ context.Context, c *key.Call, ref kms.Ref, text string) error {
+	return d.note(c, "UpdateDescription", ref, fmt.Sprintf("%q", text))
+}
+
+func (d *door) PutPolicy(_ context.Context, c *key.Call, ref kms.Ref, doc key.Document, bypass bool) error {
+	return d.note(c, "PutPolicy", ref, fmt.Sprintf("%q", doc), bypass)
+}
+
+func (d *door) Policy(_ context.Context, c *key.Call, ref kms.Ref) (key.Document, error) {
+	return d.key.Policy, d.note(c, "Policy", ref)
+}
+
+func (d *door) ListPolicies(_ context.Context, c *key.Call, ref kms.Ref) ([]string, error) {
+	return []string{"default"}, d.note(c, "ListPolicies", ref)
+}
+
+func (d *door) Tag(_ context.Context, c *key.Call, ref kms.Ref, tags []key.Tag) error {
+	return d.note(c, "Tag", ref, tags)
+}
+
+func (d *door) Untag(_ context.Context, c *key.Call, ref kms.Ref, keys []string) error {
+	return d.note(c, "Untag", ref, keys)
+}
+
+func (d *door) ListTags(_ context.Context, c *key.Call, ref kms.Ref, p kms.Page) ([]key.Tag, string, error) {
+	return d.key.Tags, d.next, d.note(c, "ListTags", ref, p)
+}
+
+func (d *door) EnableRotation(_ context.Context, c *key.Call, ref kms.Ref, days int) error {
+	return d.note(c, "EnableRotation", ref, days)
+}
+
+func (d *door) DisableRotation(_ context.Context, c *key.Call, ref kms.Ref) error {
+	return d.note(c, "DisableRotation", ref)
+}
+
+func (d *door) RotationStatus(_ context.Context, c *key.Call, ref kms.Ref) (*key.Key, error) {
+	return d.key, d.note(c, "RotationStatus", ref)
+}
+
+func (d *door) RotateOnDemand(_ context.Context, c *key.Call, ref kms.Ref) (*key.Key, error) {
+	return d.key, d.note(c, "RotateOnDemand", ref)
+}
+
+func (d *door) ListRotations(_ context.Context, c *key.Call, ref kms.Ref, p kms.Page) (*key.Key, []key.Version, string, error) {
+	return d.key, d.key.Versions[1:], d.next, d.note(c, "ListRotations", ref, p)
+}
+
+func (d *door) encrypted(a alg.Algorithm, text string) kms.EncryptResult {
+	return kms.EncryptResult{Key: d.key, Version: d.key.Current(), Algorithm: a, Ciphertext: []byte(text)}
+}
+
+func (d *door) Encrypt(_ context.Context, c *key.Call, req *kms.EncryptRequest) (*kms.EncryptResult, error) {
+	r := d.encrypted(req.Algorithm, "sealed "+string(req.Plaintext))
+	return &r, d.note(c, "Encrypt", fmt.Sprintf("%+q", *req))
+}
+
+func (d *door) Decrypt(_ context.Context, c *key.Call, req *kms.DecryptRequest) (*kms.DecryptResult, error) {
+	return &kms.DecryptResult{
+		Key: d.key, Version: d.key.Versions[0], Algorithm: req.Algorithm, Plaintext: []byte("plaintext"),
+	}, d.note(c, "Decrypt", fmt.Sprintf("%+q", *req))
+}
+
+func (d *door) ReEncrypt(_ context.Context, c *key.Call, req *kms.ReEncryptRequest) (*kms.ReEncryptResult, error) {
+	return &kms.ReEncryptResult{
+		Source:      kms.DecryptResult{Key: d.key, Version: d.key.Versions[0], Algorithm: req.Source.Algorithm},
+		Destination: d.encrypted(req.Destination.Algorithm, "sealed again"),
+	}, d.note(c, "ReEncrypt", fmt.Sprintf("%+q", *req))
+}
+
+func (d *door) GenerateDataKey(_ context.Context, c *key.Call, req *kms.DataKeyRequest) (*kms.DataKeyResult, error) {
+	r := &kms.DataKeyResult{EncryptResult: d.encrypted(alg.AESGCM, "sealed data key")}
+	if !req.WithoutPlaintext {
+		r.Plaintext = bytes.Repeat([]byte{7}, req.Bytes)
+	}
+	return r, d.note(c, "GenerateDataKey", *req)
+}
+
+func (d *door) GenerateRandom(_ context.Context, c *key.Call, n int) ([]byte, error) {
+	return bytes.Repeat([]byte{9}, n), d.note(c, "GenerateRandom", n)
+}
+
+func (d *door) Sign(_ context.Context, c *key.Call, req *kms.SignRequest) (*kms.SignResult, error) {
+	return &kms.SignResult{Key: d.key, Version: d.key.Current(), Signature: []byte("signature")},
+		d.note(c, "Sign", fmt.Sprintf("%+q", *req))
+}
+
+func (d *door) Verify(_ context.Context, c *key.Call, req *kms.VerifyRequest) (*key.Key, error) {
+	return d.key, d.note(c, "Verify", fmt.Sprintf("%+q", *req))
+}
+
+func (d *door) GenerateMAC(_ context.Context, c *key.Call, req *kms.MACRequest) (*kms.MACResult, error) {
+	return &kms.MACResult{Key: d.key, Version: d.key.Current(), MAC: []byte("mac")}, d.note(c, "GenerateMAC", fmt.Sprintf("%+q", *req))
+}
+
+func (d *door) VerifyMAC(_ context.Context, c *key.Call, req *kms.VerifyMACRequest) (*key.Key, error) {
+	return d.key, d.note(c, "VerifyMAC", fmt.Sprintf("%+q", *req))
+}
+
+func (d *door) PublicKey(_ context.Context, c *key.Call, ref kms.Ref) (*kms.PublicKeyResult, error) {
+	k := d.as(alg.P256, alg.SignVerify)
+	return &kms.PublicKeyResult{Key: k, Version: k.Current()}, d.note(c, "PublicKey", ref)
+}
+
+// directory knows one access key.
+type directory struct{ credential *identity.Credential }
+
+func newDirectory() directory {
+	return directory{&identity.Credential{
+		ID: "AKIDEXAMPLE", Secret: identity.NewSecret(secret),
+		Caller: key.Caller{
+			Principal:  key.Principal{Realm: key.DefaultRealm, Kind: key.User, Name: "alice"},
+			Credential: "AKIDEXAMPLE", UserID: "AIDAEXAMPLE",
+		},
+	}}
+}
+
+func (d directory) Credential(id string) (*identity.Credential, error) {
+	if id != d.credential.ID {
+		return nil, fault.Because(fault.Unauthenticated, fault.UnknownCredential, "no such access key")
+	}
+	return d.credential, nil
+}
+
+func (directory) SessionCredential(string, string) (*identity.Credential, error) {
+	return nil, fault.Because(fault.Unauthenticated, fault.UnknownCredential, "no such session")
+}
+
+func handler(d *door, now func() time.Time) *front.Handler {
+	return front.New(front.Config{Services: []front.Service{awskms.New(d)}, Directory: newDirectory(), Door: d, Now: now})
+}
+
+// answer is what a client gets.
+type answer struct {
+	status  int
+	kind    string // __type
+	message string
+	body    string
+}
+
+// send signs a request for an operation, as a client does, and sends it.
+func send(t testing.TB, h http.Handler, operation, body string) answer {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:8080/", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	r.Header.Set(wire.HeaderTarget, "TrentService."+operation)
+	wire.Sign(r, []byte(body), wire.Credentials{AccessKeyID: "AKIDEXAMPLE", Secret: secret}, "us-east-1", "kms", time.Now())
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	a := answer{status: w.Code, body: w.Body.String()}
+	if a.status == http.StatusOK && a.body == "" {
+		return a
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(w.Body.Bytes(), &fields); err != nil {
+		t.Fatalf("%s %.200q: the answer is no JSON: %v: %s", operation, body, err, a.body)
+	}
+	a.kind, _ = fields["__type"].(string)
+	a.message, _ = fields["message"].(string)
+	if w.Header().Get("x-amzn-RequestId") == "" || w.Header().Get("Content-Type") != "application/x-amz-json-1.1" {
+		t.Fatalf("%s: headers are %v", operation, w.Header())
+	}
+	return a
+}
+
+// recorded reads a request that botocore made.
+func recorded(t *testing.T, path string) (*http.Request, time.Time) {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := time.Parse(wire.DateFormat, r.Header.Get(wire.HeaderDate))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.WithContext(t.Context()), at
+}
+
+func golden(t *testing.T, path, got string, update bool) {
+	t.Helper()
+	if update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s: got\n%s\nwant\n%s (hash %x)", path, got, want, sha256.Sum256(want))
+	}
+}

@@ -1,0 +1,102 @@
+"""Records what botocore sends for each operation that Holdfast serves.
+
+    python3 internal/front/aws/kms/testdata/record.py
+
+writes kms/testdata/requests/*.http and sts/testdata/requests/*.http: whole
+HTTP/1.1 requests, signed with the key of AWS's signing test suite at the time
+of recording. Nothing is sent anywhere.
+"""
+import os
+
+import botocore
+import botocore.awsrequest
+import botocore.session
+
+KEY = "1234abcd-12ab-34cd-56ef-1234567890ab"
+ARN = "arn:aws:kms:us-east-1:123456789012:key/" + KEY
+CONTEXT = {"Department": "IT", "Ünïcode": "\"quoted\" / slash"}
+
+KMS = {
+    "CancelKeyDeletion": {"KeyId": KEY},
+    "CreateAlias": {"AliasName": "alias/web", "TargetKeyId": KEY},
+    "CreateKey": {"Description": "Signs \"things\"", "KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY",
+                  "Tags": [{"TagKey": "team", "TagValue": "pki"}, {"TagKey": "empty", "TagValue": ""}],
+                  "MultiRegion": False, "Origin": "AWS_KMS"},
+    "Decrypt": {"CiphertextBlob": b"\x01\x02ciphertext", "EncryptionContext": CONTEXT},
+    "DeleteAlias": {"AliasName": "alias/web"},
+    "DescribeKey": {"KeyId": "alias/web"},
+    "DisableKey": {"KeyId": ARN},
+    "DisableKeyRotation": {"KeyId": KEY},
+    "EnableKey": {"KeyId": KEY},
+    "EnableKeyRotation": {"KeyId": KEY, "RotationPeriodInDays": 180},
+    "Encrypt": {"KeyId": "alias/web", "Plaintext": b"\x00binary\xff", "EncryptionContext": CONTEXT},
+    "GenerateDataKey": {"KeyId": ARN, "KeySpec": "AES_256", "EncryptionContext": CONTEXT},
+    "GenerateDataKeyWithoutPlaintext": {"KeyId": KEY, "NumberOfBytes": 64},
+    "GenerateMac": {"KeyId": KEY, "MacAlgorithm": "HMAC_SHA_256", "Message": b"message"},
+    "GenerateRandom": {"NumberOfBytes": 16},
+    "GetKeyPolicy": {"KeyId": KEY, "PolicyName": "default"},
+    "GetKeyRotationStatus": {"KeyId": KEY},
+    "GetPublicKey": {"KeyId": "arn:aws:kms:us-east-1:123456789012:alias/web"},
+    "ListAliases": {"KeyId": KEY, "Limit": 2},
+    "ListKeyPolicies": {"KeyId": KEY},
+    "ListKeyRotations": {"KeyId": KEY, "Limit": 1},
+    "ListKeys": {},
+    "ListResourceTags": {"KeyId": KEY},
+    "PutKeyPolicy": {"KeyId": KEY, "Policy": '{\n  "Version": "2012-10-17"\n}', "BypassPolicyLockoutSafetyCheck": True},
+    "ReEncrypt": {"CiphertextBlob": b"ciphertext", "DestinationKeyId": KEY, "SourceEncryptionContext": CONTEXT,
+                  "DestinationEncryptionContext": {"a": "b"}},
+    "RotateKeyOnDemand": {"KeyId": KEY},
+    "ScheduleKeyDeletion": {"KeyId": KEY, "PendingWindowInDays": 7},
+    "Sign": {"KeyId": "alias/web", "Message": b"d" * 32, "MessageType": "DIGEST", "SigningAlgorithm": "ECDSA_SHA_256"},
+    "TagResource": {"KeyId": KEY, "Tags": [{"TagKey": "team", "TagValue": "pki"}]},
+    "UntagResource": {"KeyId": KEY, "TagKeys": ["team", "other"]},
+    "UpdateAlias": {"AliasName": "alias/web", "TargetKeyId": ARN},
+    "UpdateKeyDescription": {"KeyId": KEY, "Description": ""},
+    "Verify": {"KeyId": KEY, "Message": b"message", "Signature": b"signature", "SigningAlgorithm": "RSASSA_PSS_SHA_256"},
+    "VerifyMac": {"KeyId": KEY, "MacAlgorithm": "HMAC_SHA_512", "Message": b"message", "Mac": b"mac"},
+}
+
+
+def client(service):
+    session = botocore.session.Session()
+    session.set_credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+    return session.create_client(service, region_name="us-east-1", endpoint_url="http://127.0.0.1:8080")
+
+
+def record(service, operation, arguments, folder):
+    captured = []
+
+    def capture(request, **_):
+        captured.append(request)
+        body = b"{}" if service == "kms" else b"<r><GetCallerIdentityResult/><ResponseMetadata/></r>"
+
+        class Raw:
+            def stream(self):
+                yield body
+
+        return botocore.awsrequest.AWSResponse(request.url, 200, {}, Raw())
+
+    c = client(service)
+    c.meta.events.register("before-send", capture)
+    method = botocore.xform_name(operation)
+    getattr(c, method)(**arguments)
+    request = captured[0]
+    body = request.body if isinstance(request.body, bytes) else (request.body or "").encode()
+    head = [f"{request.method} / HTTP/1.1", "Host: 127.0.0.1:8080"]
+    for name, value in request.headers.items():
+        value = value.decode() if isinstance(value, bytes) else value
+        if name == "User-Agent":  # it is not signed, and says which machine recorded
+            value = "Botocore/" + botocore.__version__
+        head.append(f"{name}: {value}")
+    if "Content-Length" not in request.headers:
+        head.append(f"Content-Length: {len(body)}")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, operation + ".http"), "wb") as f:
+        f.write("\r\n".join(head).encode() + b"\r\n\r\n" + body)
+
+
+if __name__ == "__main__":
+    here = os.path.dirname(os.path.abspath(__file__))
+    for name, args in KMS.items():
+        record("kms", name, args, os.path.join(here, "requests"))
+    record("sts", "GetCallerIdentity", {}, os.path.join(here, "..", "..", "sts", "testdata", "requests"))
