@@ -14,8 +14,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -24,6 +26,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: demo HOLDFAST-BINARY")
 		os.Exit(2)
 	}
+	signal.Ignore(syscall.SIGPIPE) // whoever stops reading must not leave the server behind
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := run(ctx, os.Args[1], os.Stdout); err != nil {
