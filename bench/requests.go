@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -83,8 +84,11 @@ func (l *lab) startAll(ctx context.Context) ([]*subject, error) {
 			return subjects, err
 		}
 		sub, err := prepare(ctx, s)
+		if err == nil {
+			err = s.calm(ctx)
+		}
 		if err != nil {
-			return subjects, err
+			return subjects, errors.Join(err, s.stop())
 		}
 		subjects = append(subjects, sub)
 	}

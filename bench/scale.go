@@ -16,7 +16,6 @@ const (
 	residentBar  = 50 << 20 // bytes
 	manyReadyBar = 5 * time.Second
 	starts       = 7
-	settle       = 2 * time.Second
 	// noise is how much slower a lookup among many keys may look: the two are
 	// measured on two servers, minutes apart.
 	noise       = 1.15
@@ -48,7 +47,9 @@ func (l *lab) start(ctx context.Context) (*startCost, error) {
 			all = append(all, s.ready)
 		}
 		if i == starts {
-			time.Sleep(settle)
+			if err := s.calm(ctx); err != nil {
+				return nil, err
+			}
 			rss, err := s.resident()
 			if err != nil {
 				return nil, err
@@ -102,6 +103,11 @@ func (l *lab) manyKeys(ctx context.Context) (*keysCost, error) {
 		return nil, err
 	}
 	c.Ready = milliseconds(b.ready)
+	for _, s := range []*server{a, b} {
+		if err := s.calm(ctx); err != nil {
+			return nil, err
+		}
+	}
 	var fews, manys []time.Duration
 	for range l.rounds {
 		for s, all := range map[*server]*[]time.Duration{a: &fews, b: &manys} {

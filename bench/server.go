@@ -226,6 +226,31 @@ func (s *server) cpu() (time.Duration, error) {
 	return time.Duration(ticks) * time.Second / clockTicks, nil
 }
 
+// calm waits until the server does nothing by itself: after its start Holdfast
+// makes RSA keys ahead, which is no part of a request's cost.
+func (s *server) calm(ctx context.Context) error {
+	const window, most = time.Second, 0.02 // of a processor
+	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); {
+		before, err := s.cpu()
+		if err != nil {
+			return err
+		}
+		select {
+		case <-time.After(window):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		after, err := s.cpu()
+		if err != nil {
+			return err
+		}
+		if (after - before).Seconds() <= most*window.Seconds() {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is still busy with itself after %v", s.name, startTimeout)
+}
+
 // resident returns the server's resident memory in bytes.
 func (s *server) resident() (int64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
