@@ -18,7 +18,7 @@ func Example() {
 	ctx := context.Background()
 	c, err := client.FromEnvironment()
 	if err != nil {
-		slog.Error("no client", slog.Any("cause", err))
+		slog.ErrorContext(ctx, "no client", slog.Any("cause", err))
 		return
 	}
 	digest := sha256.Sum256([]byte("the release"))
@@ -26,11 +26,11 @@ func Example() {
 		Algorithm: "ECDSA_SHA_256", Form: "DIGEST", Message: digest[:],
 	})
 	if e, ok := errors.AsType[*client.Error](err); ok && e.Reason == "key-disabled" {
-		slog.Error("somebody disabled the key", slog.String("request", e.RequestID))
+		slog.ErrorContext(ctx, "somebody disabled the key", slog.String("request", e.RequestID))
 		return
 	}
 	if err != nil {
-		slog.Error("not signed", slog.Any("cause", err))
+		slog.ErrorContext(ctx, "not signed", slog.Any("cause", err))
 		return
 	}
 	fmt.Println(len(sig.Signature) > 0)
@@ -49,24 +49,24 @@ func ExampleSigner() {
 	ctx := context.Background()
 	c, err := client.FromEnvironment()
 	if err != nil {
-		slog.Error("no client", slog.Any("cause", err))
+		slog.ErrorContext(ctx, "no client", slog.Any("cause", err))
 		return
 	}
 	signer, err := c.Signer(ctx, "alias/web")
 	if err != nil {
-		slog.Error("no signer", slog.Any("cause", err))
+		slog.ErrorContext(ctx, "no signer", slog.Any("cause", err))
 		return
 	}
 	chain, err := os.ReadFile("web.pem") // what "holdfast cert issue --out web.pem" wrote
 	if err != nil {
-		slog.Error("no certificate", slog.Any("cause", err))
+		slog.ErrorContext(ctx, "no certificate", slog.Any("cause", err))
 		return
 	}
 	certificate, err := signer.Certificate(chain)
 	if err != nil {
-		slog.Error("no certificate", slog.Any("cause", err))
+		slog.ErrorContext(ctx, "no certificate", slog.Any("cause", err))
 		return
 	}
-	web := &http.Server{TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}}} //nolint:gosec // timeouts are beside the point
-	slog.Error("stopped", slog.Any("cause", web.ListenAndServeTLS("", "")))
+	web := &http.Server{TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}}}
+	slog.ErrorContext(ctx, "stopped", slog.Any("cause", web.ListenAndServeTLS("", "")))
 }
