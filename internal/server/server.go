@@ -49,6 +49,12 @@ type Options struct {
 	Pprof string
 }
 
+// gcPercent lets the heap of garbage grow to four times what lives before it
+// is collected: what lives is small (an idle server stays below 50 MB), and
+// collecting it twenty times a second under load would cost a tenth of the
+// processor. The variable GOGC goes before it.
+const gcPercent = 400
+
 // server is what runs around the instance.
 type server struct {
 	Options
@@ -64,6 +70,9 @@ type server struct {
 // Run serves until ctx ends, then lets running requests finish and closes
 // everything. SIGHUP has the TLS certificate read again.
 func Run(ctx context.Context, o Options) (err error) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	s := &server{Options: o}
 	s.metrics = newMetrics(s.keys)
 	if s.tls, err = openTLS(&o.Config); err != nil {
