@@ -14,8 +14,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -24,6 +26,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: demo HOLDFAST-BINARY")
 		os.Exit(2)
 	}
+	signal.Ignore(syscall.SIGPIPE) // whoever stops reading must not leave the server behind
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := run(ctx, os.Args[1], os.Stdout); err != nil {
@@ -152,7 +155,7 @@ func (d *demo) holdfast(ctx context.Context, args ...string) (string, error) {
 
 // command runs a program with the environment of the server's clients.
 func (d *demo) command(ctx context.Context, program string, args []string) (string, error) {
-	c := exec.CommandContext(ctx, program, args...)
+	c := exec.CommandContext(ctx, program, args...) //nolint:gosec // the commands of the demo
 	c.Env = os.Environ()
 	for name, value := range d.env {
 		c.Env = append(c.Env, name+"="+value)

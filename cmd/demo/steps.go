@@ -36,14 +36,20 @@ func (d *demo) keys(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		var made struct{ KeyMetadata struct{ KeyId, Arn, KeyState string } } //nolint:revive // the API's spelling
+		var made struct {
+			KeyMetadata struct {
+				ID       string `json:"KeyId"`
+				ARN      string `json:"Arn"`
+				KeyState string
+			}
+		}
 		if err := json.Unmarshal(answer, &made); err != nil {
 			return fmt.Errorf("reading the answer to CreateKey: %w", err)
 		}
-		if err := d.print("%s (%s)\n", made.KeyMetadata.Arn, made.KeyMetadata.KeyState); err != nil {
+		if err := d.print("%s (%s)\n", made.KeyMetadata.ARN, made.KeyMetadata.KeyState); err != nil {
 			return err
 		}
-		id := made.KeyMetadata.KeyId
+		id := made.KeyMetadata.ID
 		_, err = d.aws(ctx, "CreateAlias", []string{"create-alias", "--alias-name", k.alias, "--target-key-id", id},
 			map[string]string{"AliasName": k.alias, "TargetKeyId": id})
 		if err != nil {

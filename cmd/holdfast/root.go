@@ -65,6 +65,9 @@ func (a *app) finish(cmd *cobra.Command) {
 	}
 	cmd.LocalFlags().VisitAll(addFlag)
 	cmd.SetFlagErrorFunc(flagError)
+	if cmd.HasSubCommands() && cmd.Run == nil && cmd.RunE == nil {
+		cmd.Args, cmd.RunE = cobra.ArbitraryArgs, a.noVerb // cobra's own groups are as ours
+	}
 	if act := cmd.RunE; act != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			a.started = true

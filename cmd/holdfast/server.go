@@ -22,7 +22,7 @@ import (
 )
 
 // passphraseVariable holds the passphrase of a sealed data directory.
-const passphraseVariable = "HOLDFAST_PASSPHRASE"
+const passphraseVariable = "HOLDFAST_PASSPHRASE" //nolint:gosec // the name of a variable
 
 // newServerCommand is `holdfast server`.
 func newServerCommand(a *app) *cobra.Command {
@@ -121,13 +121,13 @@ func passphrase(c *config.Config, stdin io.Reader, stderr io.Writer) ([]byte, er
 		return []byte(text), nil
 	}
 	terminal, ok := stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(terminal.Fd())) { //nolint:gosec // a file descriptor is a small number
+	if !ok || !term.IsTerminal(int(terminal.Fd())) {
 		return nil, errors.New("the root key needs a passphrase: set " + passphraseVariable + " or seal.passphrase_file, or start from a terminal")
 	}
 	if _, err := fmt.Fprint(stderr, "Passphrase of "+c.Data+": "); err != nil {
 		return nil, err
 	}
-	text, err := term.ReadPassword(int(terminal.Fd())) //nolint:gosec // a file descriptor is a small number
-	_, _ = fmt.Fprintln(stderr)                        // only a line break
+	text, err := term.ReadPassword(int(terminal.Fd()))
+	_, _ = fmt.Fprintln(stderr) // only a line break
 	return text, err
 }

@@ -51,7 +51,7 @@ func (k Kind) String() string {
 func Kinds() []Kind {
 	all := make([]Kind, len(kindNames))
 	for i := range all {
-		all[i] = Kind(i) //nolint:gosec // the list has 13 entries
+		all[i] = Kind(i)
 	}
 	return all
 }
@@ -65,6 +65,7 @@ const (
 	Unspecified Reason = iota
 
 	// With WrongState.
+
 	KeyDisabled
 	KeyPendingDeletion
 	KeyPendingImport
@@ -73,6 +74,7 @@ const (
 	KeyNotPendingDeletion
 
 	// With InvalidArgument.
+
 	WrongUsage        // the key's usage does not include the operation
 	WrongAlgorithm    // the key's spec does not have the algorithm
 	IncorrectKey      // the ciphertext was made under another key
@@ -97,6 +99,7 @@ const (
 	DuplicateTag // a tag key given twice
 
 	// With PermissionDenied.
+
 	DeniedByResourcePolicy // an explicit deny in the resource's own policy
 	DeniedByIdentityPolicy // an explicit deny in a policy of the caller
 	NoResourcePolicyAllows // the resource's policy neither allows nor delegates
@@ -104,11 +107,13 @@ const (
 	NoIdentityPolicyAllows // the resource's policy delegates, and no policy of the caller allows
 
 	// With LimitExceeded.
+
 	TooManyTags
 	TooManyRotations
 	PolicyTooLong
 
 	// With Unauthenticated.
+
 	MissingCredential
 	UnknownCredential
 	DisabledCredential

@@ -62,7 +62,6 @@ func TestUnauthorisedSuccessIsRefused(t *testing.T) {
 	if fault.KindOf(err) != fault.Internal || err == nil || got != "" {
 		t.Errorf("an operation that never asked gave %q, %v", got, err)
 	}
-	err = nil
 	_, err = guard.Do(t.Context(), guard.New(l, nobody{}), root(), key.ListKeys, func(v *guard.Visit) (none struct{}, err error) {
 		return none, v.Commit(t.Context(), func() error { t.Error("it changed something"); return nil })
 	})

@@ -259,10 +259,8 @@ func target(call *key.Call, action key.Action, name string) guard.Target {
 // checkName refuses names of users and policies that IAM would: 1 to 64
 // letters, digits and +=,.@_- .
 func checkName(name string) error {
-	bad := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("+=,.@_-", r))
-	}
-	if name == "" || len(name) > MaxUserName || strings.ContainsFunc(name, bad) {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+=,.@_-"
+	if name == "" || len(name) > MaxUserName || strings.Trim(name, letters) != "" {
 		return fault.New(fault.InvalidArgument, "a name has 1 to %d letters, digits and +=,.@_- characters", MaxUserName)
 	}
 	return nil

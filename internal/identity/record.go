@@ -42,7 +42,7 @@ type accessKeyRecord struct {
 	Secret    []byte      `json:"secret"`
 }
 
-const secretPurpose = "access key secret"
+const secretPurpose = "access key secret" //nolint:gosec // what it is for, not the secret
 
 // userRow is a user's row id and place in memory.
 func userRow(realm key.RealmID, name string) string { return string(realm) + "/" + name }

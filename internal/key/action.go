@@ -12,6 +12,7 @@ const (
 	NoAction Action = iota
 
 	// Keys.
+
 	CreateKey
 	DescribeKey
 	ListKeys
@@ -38,6 +39,7 @@ const (
 	CreateGrant
 
 	// Using keys.
+
 	Encrypt
 	Decrypt
 	ReEncryptFrom
@@ -52,6 +54,7 @@ const (
 	VerifyMAC
 
 	// Authorities and certificates.
+
 	CreateAuthority
 	DescribeAuthority
 	ListAuthorities
@@ -64,6 +67,7 @@ const (
 	GetCRL
 
 	// Identities.
+
 	CreateUser
 	GetUser
 	ListUsers
@@ -77,6 +81,7 @@ const (
 	GetCallerIdentity
 
 	// The server itself.
+
 	ReadAudit
 	ResetServer
 

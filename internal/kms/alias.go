@@ -196,15 +196,13 @@ func (s *Service) ListAliases(ctx context.Context, call *key.Call, target *Ref, 
 // digits, "/", "_" and "-".
 func CheckAlias(name string) error {
 	rest, ok := strings.CutPrefix(name, AliasPrefix)
-	malformed := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '/' || r == '_' || r == '-')
-	}
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-"
 	switch {
 	case !ok:
 		return fault.Because(fault.InvalidArgument, fault.MalformedAlias, "an alias begins with %q", AliasPrefix)
 	case strings.HasPrefix(name, reservedPrefix):
 		return fault.Because(fault.PermissionDenied, fault.ReservedAlias, "aliases that begin with %s are reserved", reservedPrefix)
-	case rest == "" || len(name) > maxAlias || strings.ContainsFunc(rest, malformed):
+	case rest == "" || len(name) > maxAlias || strings.Trim(rest, letters) != "":
 		return fault.Because(fault.InvalidArgument, fault.MalformedAlias,
 			"an alias has 1 to %d letters, digits, slashes, underscores and dashes after its prefix", maxAlias-len(AliasPrefix))
 	default:

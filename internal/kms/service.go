@@ -72,24 +72,9 @@ func New(ctx context.Context, c Config) (*Service, error) {
 
 // load fills the memory from the store.
 func (s *Service) load(ctx context.Context) error {
-	compiled := map[key.Document]*policy.Policy{}
 	return s.store.View(ctx, func(r store.Reader) error {
-		for row, err := range r.Scan(store.Keys, store.Query{}) {
-			if err != nil {
-				return fmt.Errorf("loading keys: %w", err)
-			}
-			k, err := keyOf(row)
-			if err != nil {
-				return err
-			}
-			p, ok := compiled[k.Policy]
-			if !ok {
-				if p, err = s.compile(k.Policy); err != nil {
-					return fmt.Errorf("compiling the policy of key %s: %w", k.Name.ID, err)
-				}
-				compiled[k.Policy] = p
-			}
-			s.memory.put(newEntry(k, p, nil))
+		if err := s.loadKeys(r); err != nil {
+			return fmt.Errorf("loading keys: %w", err)
 		}
 		for row, err := range r.Scan(store.Aliases, store.Query{}) {
 			if err != nil {
@@ -103,6 +88,29 @@ func (s *Service) load(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// loadKeys loads every key. Equal policies are compiled once.
+func (s *Service) loadKeys(r store.Reader) error {
+	compiled := map[key.Document]*policy.Policy{}
+	for row, err := range r.Scan(store.Keys, store.Query{}) {
+		if err != nil {
+			return err
+		}
+		k, err := keyOf(row)
+		if err != nil {
+			return err
+		}
+		p, ok := compiled[k.Policy]
+		if !ok {
+			if p, err = s.compile(k.Policy); err != nil {
+				return fmt.Errorf("compiling the policy of key %s: %w", k.Name.ID, err)
+			}
+			compiled[k.Policy] = p
+		}
+		s.memory.put(newEntry(k, p, nil))
+	}
+	return nil
 }
 
 // Refuse records a call that failed before it reached an operation, and

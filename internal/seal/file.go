@@ -72,7 +72,7 @@ const (
 // MinPassphrase is the shortest passphrase that Create takes, in bytes.
 const MinPassphrase = 12
 
-const passphrasePurpose = "root key under a passphrase"
+const passphrasePurpose = "root key under a passphrase" //nolint:gosec // what it is for, not the passphrase
 
 // Create makes a new root key and seals it in dir, which must not have a seal
 // yet. The passphrase is used only with UnderPassphrase.
@@ -122,7 +122,7 @@ func Exists(dir string) bool {
 // if the seal needs one. A wrong passphrase, or a root key that belongs to
 // another directory, is an Unauthenticated error that says so.
 func Open(dir string, ask func() ([]byte, error)) (*Root, error) {
-	text, err := os.ReadFile(filepath.Join(dir, describes))
+	text, err := os.ReadFile(filepath.Join(dir, describes)) //nolint:gosec // the operator's own data directory
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.NotFound, "%s is not a data directory: it has no %s (holdfast init makes one)", dir, describes)
 	}

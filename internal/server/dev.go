@@ -150,10 +150,17 @@ func (s *server) env() string {
 	var b strings.Builder
 	b.WriteString("# Points clients at this Holdfast. Use it with: source " + filepath.Join(s.Config.Data, EnvFile) + "\n")
 	for _, v := range [][2]string{
-		{"HOLDFAST_ADDR", s.Dev.url}, {"HOLDFAST_CACERT", ca}, {"HOLDFAST_DIR", s.Config.Data},
-		{"HOLDFAST_ACCESS_KEY_ID", s.Dev.admin.ID}, {"HOLDFAST_SECRET_ACCESS_KEY", s.Dev.admin.Secret},
-		{"AWS_ENDPOINT_URL", s.Dev.url}, {"AWS_CA_BUNDLE", ca}, {"AWS_REGION", s.Config.Region},
-		{"AWS_DEFAULT_REGION", s.Config.Region}, {"AWS_ACCESS_KEY_ID", awsID}, {"AWS_SECRET_ACCESS_KEY", awsSecret},
+		{"HOLDFAST_ADDR", s.Dev.url},
+		{"HOLDFAST_CACERT", ca},
+		{"HOLDFAST_DIR", s.Config.Data},
+		{"HOLDFAST_ACCESS_KEY_ID", s.Dev.admin.ID},
+		{"HOLDFAST_SECRET_ACCESS_KEY", s.Dev.admin.Secret},
+		{"AWS_ENDPOINT_URL", s.Dev.url},
+		{"AWS_CA_BUNDLE", ca},
+		{"AWS_REGION", s.Config.Region},
+		{"AWS_DEFAULT_REGION", s.Config.Region},
+		{"AWS_ACCESS_KEY_ID", awsID},
+		{"AWS_SECRET_ACCESS_KEY", awsSecret},
 		{"SSL_CERT_FILE", ca},
 	} {
 		fmt.Fprintf(&b, "export %s='%s'\n", v[0], v[1])

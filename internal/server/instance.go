@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -81,7 +82,7 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 	if err := seal.Claim(ctx, root, i.store); err != nil {
 		return nil, err
 	}
-	if err := i.openAudit(ctx, c, root, ephemeral); err != nil {
+	if err := i.openAudit(ctx, c, root, ephemeral, log); err != nil {
 		return nil, err
 	}
 	if err := i.openServices(ctx, c, root, log); err != nil {
@@ -109,7 +110,7 @@ func (i *instance) openStore(c *config.Config, ephemeral bool) error {
 	return nil
 }
 
-func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool) error {
+func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, out *slog.Logger) error {
 	if ephemeral {
 		log := audit.NewMemory(memoryEntries)
 		i.audit, i.entries = log, log
@@ -126,7 +127,7 @@ func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.R
 	}
 	log, err := audit.Open(filepath.Join(c.Data, auditDir), audit.Options{
 		Signer: signer, ID: root.Installation(), SegmentSize: int64(c.Audit.SegmentMiB) << 20,
-		CheckpointInterval: c.Audit.Checkpoint,
+		CheckpointInterval: c.Audit.Checkpoint, OnCheckpoint: announce(out),
 	})
 	if err != nil {
 		return fmt.Errorf("opening the audit log: %w", err)
@@ -134,6 +135,25 @@ func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.R
 	i.audit, i.entries = log, log
 	i.closers = append(i.closers, log.Close)
 	return nil
+}
+
+// announceEvery is how often a checkpoint goes to the server's log.
+const announceEvery = 10 * time.Minute
+
+// announce returns what writes checkpoints to the server's log now and then:
+// where that log is collected elsewhere, they are the evidence that the audit
+// log's end was not cut off ("audit verify --kept").
+func announce(out *slog.Logger) func(audit.Checkpoint) {
+	var last time.Time // only the audit log's own goroutine calls
+	return func(c audit.Checkpoint) {
+		if c.Time.Sub(last) < announceEvery {
+			return
+		}
+		last = c.Time
+		if text, err := json.Marshal(c); err == nil {
+			out.Info("audit checkpoint", slog.String("checkpoint", string(text))) //nolint:sloglint // no request is concerned
+		}
+	}
 }
 
 func newSeed() []byte {

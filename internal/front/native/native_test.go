@@ -90,7 +90,7 @@ func (fakeAudit) Audit(_ context.Context, _ *key.Call, f wire.AuditFilter) (*wir
 
 // request returns a request of the administrator from this machine.
 func (h *house) request(method, path, body string) *http.Request {
-	r := httptest.NewRequest(method, wire.Prefix+path, strings.NewReader(body))
+	r := httptest.NewRequestWithContext(context.Background(), method, wire.Prefix+path, strings.NewReader(body))
 	r.RemoteAddr = "127.0.0.1:5000"
 	r.SetBasicAuth(h.id, h.secret)
 	if body != "" {
@@ -356,7 +356,7 @@ func FuzzRequest(f *testing.F) {
 		f.Fatal("the table is empty")
 	}
 	for i := range ops {
-		f.Add(uint8(i), "alias%2Fx", "limit=1", []byte(`{"key":"alias/x","algorithm":"ECDSA_SHA_256","message":"aGk="}`)) //nolint:gosec // a few dozen
+		f.Add(uint8(i), "alias%2Fx", "limit=1", []byte(`{"key":"alias/x","algorithm":"ECDSA_SHA_256","message":"aGk="}`))
 	}
 	f.Add(uint8(0), "%00", "after=%ff", []byte(`{"spec":"RSA_2048","policy":{"document":"{}"}}`))
 	f.Fuzz(func(t *testing.T, which uint8, name, query string, body []byte) {

@@ -17,8 +17,7 @@ const applicationID = 0x48465354
 // frozen: a change of the schema is a new entry, never a change of an old one.
 //
 // Tables have an implicit rowid, which keeps rows of a kilobyte out of the
-// B-tree that finds them by id (WITHOUT ROWID costs four times the CPU, see
-// docs/design). Each column's index ends in the id, so that it alone gives the
+// B-tree that finds them by id (WITHOUT ROWID costs four times the CPU). Each column's index ends in the id, so that it alone gives the
 // order that store.Query promises.
 func migrations() []string {
 	return []string{`

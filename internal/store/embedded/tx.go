@@ -39,7 +39,7 @@ func (x *tx) noted(err error) error {
 	if err == nil || x.broken != nil {
 		return err
 	}
-	if kind := fault.KindOf(err); kind == fault.Internal || kind == fault.Unavailable {
+	if fault.KindOf(err) != fault.NotFound {
 		x.broken = err
 	}
 	return err

@@ -2,6 +2,7 @@ package native
 
 import (
 	"encoding/json"
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -41,7 +42,7 @@ func TestDecode(t *testing.T) {
 			err := Decode([]byte(test.in), &req)
 			got := ""
 			if err != nil {
-				f, ok := err.(*fault.Error)
+				f, ok := errors.AsType[*fault.Error](err)
 				if !ok || f.Kind != fault.InvalidArgument {
 					t.Fatalf("%v is no InvalidArgument", err)
 				}
@@ -115,7 +116,7 @@ func TestReasonNames(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for i, name := range names {
-		got := ReasonName(fault.Reason(i)) //nolint:gosec // a few dozen
+		got := ReasonName(fault.Reason(i))
 		if seen[got] || (got == "") != (name == "Unspecified") {
 			t.Errorf("the reason %s has the name %q", name, got)
 		}
