@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// motoConns is how many connections moto gets: with more its rate falls.
+// motoConns is how many connections moto gets: it keeps none alive and starts
+// a thread for each.
 const motoConns = 4
 
 // motoBar is how many times moto's rate of Encrypt is wanted.

@@ -105,11 +105,11 @@ func (b *buffer) field(name string) []byte {
 		return nil
 	}
 	rest = rest[open+1:]
-	end := bytes.IndexByte(rest, '"')
-	if end < 0 {
+	before, _, ok := bytes.Cut(rest, []byte{'"'})
+	if !ok {
 		return nil
 	}
-	return rest[:end]
+	return before
 }
 
 // decode returns the bytes of a base64 member, in b.raw.

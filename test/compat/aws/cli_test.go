@@ -29,7 +29,7 @@ func scripted(t *testing.T, pattern string, call *regexp.Regexp) []string {
 			t.Fatal(err)
 		}
 		for _, m := range call.FindAllSubmatch(text, -1) {
-			if name := camel(string(m[1])); !slices.Contains([]string{"GetPaginator"}, name) {
+			if name := camel(string(m[1])); !slices.Contains([]string{"GetPaginator", "CanPaginate"}, name) {
 				names = append(names, name)
 			}
 		}

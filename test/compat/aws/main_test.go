@@ -154,12 +154,12 @@ func (t *target) stsOptions(c aws.Credentials) sts.Options {
 
 // kms returns a client with the credentials. It does not retry: an answer
 // that a retry would hide is a finding.
-func (t *target) kms(c aws.Credentials, change ...func(*kms.Options)) *kms.Client {
+func (t *target) kms(c aws.Credentials) *kms.Client {
 	o := kms.Options{Region: t.region, HTTPClient: t.http, Credentials: provider(c), RetryMaxAttempts: 1}
 	if !strings.HasSuffix(t.url, ".amazonaws.com") {
 		o.BaseEndpoint = &t.url
 	}
-	return kms.New(o, change...)
+	return kms.New(o)
 }
 
 // arn returns the ARN of a resource of the target's account, such as "key/x".
