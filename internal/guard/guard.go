@@ -209,7 +209,7 @@ func (v *Visit) record(ctx context.Context, err error) error {
 	v.entry.Result, v.entry.Error = "ok", ""
 	if err != nil {
 		v.entry.Result = fault.KindOf(err).String()
-		v.entry.Error = publicText(err)
+		v.describe(err)
 	}
 	position, failed := v.guard.log.Enqueue(&v.entry)
 	if failed == nil && !v.within {
@@ -226,11 +226,15 @@ func (v *Visit) record(ctx context.Context, err error) error {
 	}
 }
 
-// publicText returns the sentence that the caller gets, or "" for an error
-// that is nobody's but the log's.
-func publicText(err error) string {
-	if e, ok := errors.AsType[*fault.Error](err); ok {
-		return e.Public
+// describe puts into the entry what a failure may tell: the sentence that the
+// caller gets, and what was asked for where it was not found.
+func (v *Visit) describe(err error) {
+	e, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return // nobody's but the log's
 	}
-	return ""
+	v.entry.Error = e.Public
+	if v.entry.Resource == "" {
+		v.entry.Resource = e.Resource
+	}
 }

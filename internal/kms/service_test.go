@@ -517,7 +517,7 @@ func TestEveryCallIsRecordedOnce(t *testing.T) {
 	wantRows := []row{
 		{key.Encrypt, audit.Allowed, "ok", name},
 		{key.Encrypt, audit.Denied, "permission denied", name},
-		{key.DescribeKey, audit.Undecided, "not found", ""},
+		{key.DescribeKey, audit.Undecided, "not found", "123456789012/eu-central-1/nonsense"},
 		{key.DisableKey, audit.Allowed, "ok", name},
 	}
 	if diff := cmp.Diff(wantRows, got, cmp.AllowUnexported(row{})); diff != "" {
