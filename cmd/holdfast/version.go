@@ -3,31 +3,12 @@ package main
 import (
 	"context"
 	"io"
-	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-kms/holdfast/client"
+	"github.com/holdfast-kms/holdfast/internal/server"
 )
-
-// buildVersion returns what this binary was built from.
-func buildVersion() client.ServerVersion {
-	v := client.ServerVersion{Version: "dev", Go: runtime.Version()}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return v
-	}
-	if info.Main.Version != "" && info.Main.Version != "(devel)" {
-		v.Version = info.Main.Version
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			v.Revision = s.Value
-		}
-	}
-	return v
-}
 
 // versions is what `holdfast version` prints.
 type versions struct {
@@ -41,7 +22,7 @@ func newVersionCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "version", Short: "Print the version, with --server the server's too", Args: cobra.NoArgs}
 	cmd.Flags().BoolVar(&remote, "server", false, "ask the server for its version as well")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		v := versions{Client: buildVersion()}
+		v := versions{Client: server.Version()}
 		if !remote {
 			return a.showVersions(v)
 		}

@@ -20,7 +20,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 	}{
 		{"/holdfast/", native.New(native.Config{
 			Keys: i.keys, Directory: i.directory, Identities: i.admin, Authorities: i.ca, Audit: i,
-			Version: version(), Region: c.Region, Observe: m.observe,
+			Version: Version(), Region: c.Region, Observe: m.observe,
 		})},
 		{"/pki/", pki.New(pki.Config{Authorities: i.ca, Observe: m.observe})},
 		{"/", awsfront.New(awsfront.Config{

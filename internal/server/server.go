@@ -166,7 +166,7 @@ func (s *server) serve(ctx context.Context, endpoints []*endpoint, url string) e
 	// What the start needed is given back: a server that waits stays small.
 	debug.FreeOSMemory()
 	s.Log.InfoContext(ctx, "serving", slog.String("url", url), slog.Int("keys", s.instance.Load().keys.Keys()),
-		slog.String("version", version().Version))
+		slog.String("version", Version().Version))
 	if err := s.Ready(url); err != nil {
 		return err
 	}
@@ -253,8 +253,8 @@ func pprofHandler() http.Handler {
 	return mux
 }
 
-// version returns what the binary was built from.
-func version() native.ServerVersion {
+// Version returns what the binary was built from.
+func Version() native.ServerVersion {
 	v := native.ServerVersion{Version: "dev", Go: runtime.Version()}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
