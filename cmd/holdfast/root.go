@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/holdfast-kms/holdfast/client"
+	"github.com/holdfast-kms/holdfast/internal/server"
 )
 
 // app is what the commands of one run share.
@@ -154,7 +155,7 @@ func (a *app) connection(cmd *cobra.Command) *cobra.Command {
 func (a *app) connect() (*client.Client, error) {
 	config := a.config
 	config.SecretAccessKey, config.SessionToken = os.Getenv(client.EnvSecretAccessKey), os.Getenv(client.EnvSessionToken)
-	config.UserAgent = "holdfast-cli/" + buildVersion().Version
+	config.UserAgent = "holdfast-cli/" + server.Version().Version
 	c, err := client.New(config)
 	if err != nil && (config.Address == "" || config.AccessKeyID == "" || config.SecretAccessKey == "") {
 		return nil, hint(err, "source DIR/env, which \"holdfast dev --dir DIR\" writes")
