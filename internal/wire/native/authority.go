@@ -20,6 +20,12 @@ type Names struct {
 	Emails []string `json:"emails,omitempty"`
 }
 
+// IsZero reports whether there is no name at all (encoding/json asks for
+// omitzero): an empty list is none.
+func (n Names) IsZero() bool {
+	return len(n.DNS) == 0 && len(n.IPs) == 0 && len(n.URIs) == 0 && len(n.Emails) == 0
+}
+
 // CreateAuthorityRequest asks for a new certificate authority.
 type CreateAuthorityRequest struct {
 	Name string `json:"name"`
