@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -58,10 +59,8 @@ func (k *keyArgument) name(args []string) (string, error) {
 // checkName refuses a name that is none of those known, and says which was
 // probably meant. Names are accepted as AWS spells them and as the field does.
 func checkName(what, name string, known []string, also func(string) bool) error {
-	for _, k := range known {
-		if k == name {
-			return nil
-		}
+	if slices.Contains(known, name) {
+		return nil
 	}
 	if also(name) {
 		return nil

@@ -299,7 +299,7 @@ func normalEmail(raw string) (string, error) {
 	if !ok || local == "" || len(local) > maxLocal || len(raw) > maxEmail {
 		return "", bad
 	}
-	for _, atom := range strings.Split(local, ".") {
+	for atom := range strings.SplitSeq(local, ".") {
 		if atom == "" || strings.ContainsFunc(atom, notAtext) {
 			return "", bad
 		}

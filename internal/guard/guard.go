@@ -116,18 +116,24 @@ type Target struct {
 func (v *Visit) Authorize(t Target) error {
 	v.entry.Resource = t.Resource.String()
 	d := policy.Decide(v.input(t))
-	v.entry.Why = d.Why
 	if !d.Allowed {
-		v.entry.Decision = audit.Denied
-		v.authorised = false
-		return &fault.Error{
-			Kind: fault.PermissionDenied, Reason: d.Reason, Resource: t.Resource.String(), Op: t.Action.String(),
-			Public: "not authorized to perform " + t.Action.String(),
-		}
+		return v.Deny(t, d.Reason, d.Why)
 	}
-	v.entry.Decision = audit.Allowed
+	v.entry.Decision, v.entry.Why = audit.Allowed, d.Why
 	v.authorised = true
 	return nil
+}
+
+// Deny refuses the target's action without asking the policies, for what none
+// of them can allow. It returns the PermissionDenied error.
+func (v *Visit) Deny(t Target, reason fault.Reason, why string) error {
+	v.entry.Resource = t.Resource.String()
+	v.entry.Decision, v.entry.Why = audit.Denied, why
+	v.authorised = false
+	return &fault.Error{
+		Kind: fault.PermissionDenied, Reason: reason, Resource: t.Resource.String(), Op: t.Action.String(),
+		Public: "not authorized to perform " + t.Action.String(),
+	}
 }
 
 func (v *Visit) input(t Target) policy.Input {

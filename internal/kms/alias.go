@@ -38,14 +38,16 @@ func (s *Service) putAlias(ctx context.Context, call *key.Call, action key.Actio
 		if err := CheckAlias(name); err != nil {
 			return none, err
 		}
-		e, err := s.resolve(call, target)
+		e, err := s.own(v, action, target)
 		if err != nil {
 			return none, err
 		}
 		r := e.key.Name
-		lock := s.locks.alias(aliasID(r.Realm, r.Region, name))
-		lock.Lock()
-		defer lock.Unlock()
+		defer s.locks.both(aliasID(r.Realm, r.Region, name), r.ID)()
+		// The key is looked up again: it may have changed, or be gone, since.
+		if e, err = s.find(r); err != nil {
+			return none, err
+		}
 		old, exists := s.memory.alias(r.Realm, r.Region, name)
 		if action == key.UpdateAlias && !exists {
 			return none, aliasNotFound(r.Realm, r.Region, name)
@@ -169,7 +171,7 @@ func (s *Service) ListAliases(ctx context.Context, call *key.Call, target *Ref, 
 		scope := scopeOf(call.Caller.Principal.Realm, call.Region)
 		column, value := "scope", scope
 		if target != nil {
-			e, err := s.resolve(call, *target)
+			e, err := s.own(v, key.ListAliases, *target)
 			if err != nil {
 				return r, err
 			}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"slices"
+	"strings"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -97,6 +98,16 @@ func uuidBytes(id key.ID) ([16]byte, bool) {
 	}
 	_, err := hex.Decode(out[:], digits[:])
 	return out, err == nil
+}
+
+// multiRegionPrefix begins the ids of AWS's multi-Region keys, after which come
+// 32 hexadecimal digits. No key here has such an id yet.
+const multiRegionPrefix = "mrk-"
+
+// isMultiRegion reports whether an id has the form of a multi-Region key's.
+func isMultiRegion(id key.ID) bool {
+	digits, ok := strings.CutPrefix(string(id), multiRegionPrefix)
+	return ok && len(digits) == 32 && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
 // uuidString returns the canonical text of 16 bytes.

@@ -113,7 +113,7 @@ func (s *Service) destroy(ctx context.Context, v *guard.Visit, e *entry) error {
 		return err
 	}
 	for _, a := range aliases {
-		s.memory.removeAlias(a.Realm, a.Region, a.Name)
+		s.memory.dropAlias(a)
 	}
 	s.memory.remove(id)
 	s.opened.drop(e.slots)

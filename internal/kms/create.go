@@ -165,7 +165,7 @@ func (s *Service) DescribeKey(ctx context.Context, call *key.Call, ref Ref) (*ke
 // read authorises an action that only reads metadata.
 func (s *Service) read(ctx context.Context, call *key.Call, ref Ref, action key.Action) (*key.Key, error) {
 	return guard.Do(ctx, s.guard, call, action, func(v *guard.Visit) (*key.Key, error) {
-		e, err := s.resolve(call, ref)
+		e, err := s.readable(v, action, ref)
 		if err != nil {
 			return nil, err
 		}
@@ -174,6 +174,15 @@ func (s *Service) read(ctx context.Context, call *key.Call, ref Ref, action key.
 		}
 		return e.key, nil
 	})
+}
+
+// readable finds a key to read metadata of. Two of the actions are part of a
+// key's use, which other realms can be let to.
+func (s *Service) readable(v *guard.Visit, action key.Action, ref Ref) (*entry, error) {
+	if action == key.DescribeKey || action == key.GetKeyRotationStatus {
+		return s.resolve(v.Call, ref)
+	}
+	return s.own(v, action, ref)
 }
 
 // ListKeys returns the ids of the caller's keys in the request's region, in

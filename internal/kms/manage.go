@@ -31,11 +31,10 @@ type change struct {
 // change runs an alteration as a call of its own and returns the key after it.
 func (s *Service) change(ctx context.Context, call *key.Call, c *change) (*key.Key, error) {
 	return guard.Do(ctx, s.guard, call, c.action, func(v *guard.Visit) (*key.Key, error) {
-		e, err := s.resolve(call, c.ref)
+		e, err := s.own(v, c.action, c.ref)
 		if err != nil {
 			return nil, err
 		}
-		c.attributes.Alias = c.ref.Alias
 		return s.alter(ctx, v, e.key.Name, c)
 	})
 }
@@ -50,6 +49,7 @@ func (s *Service) alter(ctx context.Context, v *guard.Visit, name key.Name, c *c
 	if err != nil {
 		return nil, err
 	}
+	c.attributes.Alias = c.ref.Alias
 	if err := v.Authorize(e.target(c.action, &c.attributes)); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 )
@@ -72,6 +73,15 @@ func (m *memory) alias(realm key.RealmID, region, name string) (*key.Alias, bool
 	return v.(*key.Alias), true
 }
 
+// dropAlias removes the alias of a key that is gone, unless the name is
+// another key's by now.
+func (m *memory) dropAlias(a *key.Alias) {
+	id := aliasID(a.Realm, a.Region, a.Name)
+	if v, ok := m.aliases.Load(id); ok && v.(*key.Alias).Target == a.Target {
+		m.aliases.CompareAndDelete(id, v)
+	}
+}
+
 func (m *memory) removeAlias(realm key.RealmID, region, name string) {
 	m.aliases.Delete(aliasID(realm, region, name))
 }
@@ -87,6 +97,17 @@ type locks struct {
 func (l *locks) key(id key.ID) *sync.Mutex { return l.pick(&l.keys, string(id)) }
 
 func (l *locks) alias(id string) *sync.Mutex { return l.pick(&l.aliases, id) }
+
+// both locks an alias name and then a key, and returns how to unlock them.
+func (l *locks) both(alias string, id key.ID) (unlock func()) {
+	a, k := l.alias(alias), l.key(id)
+	a.Lock()
+	k.Lock()
+	return func() {
+		k.Unlock()
+		a.Unlock()
+	}
+}
 
 func (l *locks) pick(set *[64]sync.Mutex, name string) *sync.Mutex {
 	return &set[maphash.String(l.hash, name)%64]
@@ -118,13 +139,28 @@ func (s *Service) resolve(call *key.Call, ref Ref) (*entry, error) {
 	return s.find(key.Name{Realm: realm, Region: region, ID: id})
 }
 
+// own is resolve for an action that only the key's own realm may do. A key's
+// policy can let callers of other realms use the key; it cannot let them
+// manage it, name it, or read how it is managed ("Allowing users in other
+// accounts to use a KMS key", AWS KMS Developer Guide).
+func (s *Service) own(v *guard.Visit, action key.Action, ref Ref) (*entry, error) {
+	e, err := s.resolve(v.Call, ref)
+	if err != nil {
+		return nil, err
+	}
+	if e.key.Name.Realm != v.Call.Caller.Principal.Realm {
+		return nil, v.Deny(e.target(action, nil), fault.NoResourcePolicyAllows, "the action is for callers of the key's own realm")
+	}
+	return e, nil
+}
+
 // find returns the entry of a full name.
 func (s *Service) find(name key.Name) (*entry, error) {
 	e, ok := s.memory.get(name.ID)
 	if ok && e.key.Name == name {
 		return e, nil
 	}
-	if _, isID := uuidBytes(name.ID); !isID {
+	if _, isID := uuidBytes(name.ID); !isID && !isMultiRegion(name.ID) {
 		return nil, &fault.Error{
 			Kind: fault.NotFound, Reason: fault.MalformedKeyID, Resource: name.String(),
 			Public: "not a key id: " + string(name.ID),

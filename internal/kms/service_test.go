@@ -382,6 +382,10 @@ func TestNames(t *testing.T) {
 	want(t, describe(kms.Ref{Realm: "999999999999", ID: k.Name.ID}), fault.NotFound, fault.Unspecified)
 	want(t, describe(kms.Ref{ID: "00000000-0000-4000-8000-000000000000"}), fault.NotFound, fault.Unspecified)
 	want(t, describe(kms.Ref{ID: "0000000000004000"}), fault.NotFound, fault.MalformedKeyID)
+	want(t, describe(kms.Ref{ID: "mrk-0123456789abcdef0123456789abcdef"}), fault.NotFound, fault.Unspecified)
+	for _, id := range []key.ID{"mrk-fake", "mrk-", "mrk-0123456789ABCDEF0123456789ABCDEF", "mrk-0123456789abcdef0123456789abcdef0"} {
+		want(t, describe(kms.Ref{ID: id}), fault.NotFound, fault.MalformedKeyID)
+	}
 	want(t, describe(kms.Ref{ID: key.ID(strings.ToUpper(string(k.Name.ID)))}), fault.NotFound, fault.Unspecified)
 	want(t, describe(kms.Ref{Alias: "alias/none"}), fault.NotFound, fault.Unspecified)
 }

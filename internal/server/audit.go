@@ -41,21 +41,7 @@ func list(records func(func(*audit.Record, error) bool), limit int) (*native.Aud
 			out.Next = strconv.FormatUint(out.Records[limit-1].Position, 10)
 			break
 		}
-		out.Records = append(out.Records, recordOf(r))
+		out.Records = append(out.Records, native.AuditRecordOf(r))
 	}
 	return out, nil
-}
-
-func recordOf(r *audit.Record) native.AuditRecord {
-	e := &r.Entry
-	out := native.AuditRecord{
-		Position: uint64(r.Position), Time: e.Time, Realm: string(e.Realm), Region: e.Region, RequestID: e.RequestID,
-		API: e.API, Operation: e.Operation, Action: e.Action.String(), Principal: e.Principal, Credential: e.Credential,
-		Method: e.Method, MFA: e.MFA, Source: e.Source, UserAgent: e.UserAgent, Resource: e.Resource,
-		Decision: string(e.Decision), Why: e.Why, Result: e.Result, Error: e.Error,
-	}
-	for _, d := range e.Details {
-		out.Details = append(out.Details, native.AuditDetail(d))
-	}
-	return out
 }

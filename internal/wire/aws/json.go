@@ -265,7 +265,7 @@ func (d *Decoder) Elements() iter.Seq[int] {
 		if !d.want(JSONArray, "a List") || !d.open(']') {
 			return
 		}
-		for i := 0; i < math.MaxInt32; i++ {
+		for i := range math.MaxInt32 {
 			if !yield(i) || !d.more(']') {
 				return
 			}

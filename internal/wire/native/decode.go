@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
 	"strings"
 
@@ -133,9 +134,7 @@ func Members(t reflect.Type) map[string]reflect.Type {
 	all := map[string]reflect.Type{}
 	for f := range t.Fields() {
 		if f.Anonymous {
-			for name, typ := range Members(f.Type) {
-				all[name] = typ
-			}
+			maps.Copy(all, Members(f.Type))
 			continue
 		}
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")

@@ -57,14 +57,15 @@ func newDoor() *door {
 }
 
 func (d *door) note(call *key.Call, op string, args ...any) error {
-	line := fmt.Sprintf("%s %s", call.Operation, op)
+	var line strings.Builder
+	line.WriteString(fmt.Sprintf("%s %s", call.Operation, op))
 	for _, a := range args {
-		line += fmt.Sprintf(" %+v", a)
+		line.WriteString(fmt.Sprintf(" %+v", a))
 	}
 	if call.DryRun {
-		line += " (dry run)"
+		line.WriteString(" (dry run)")
 	}
-	d.log = append(d.log, line)
+	d.log = append(d.log, line.String())
 	return d.err
 }
 
