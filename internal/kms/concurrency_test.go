@@ -3,6 +3,7 @@ package kms_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -132,11 +133,11 @@ func encryptAndBack(t *testing.T, f *fixture, k *key.Key) error {
 // seen is what callers can see of the keys and of the names.
 func seen(t *testing.T, f *fixture, keys []*key.Key) string {
 	t.Helper()
-	text := ""
+	var text strings.Builder
 	for _, k := range keys {
 		now, err := f.DescribeKey(t.Context(), f.admin(), refTo(k))
 		must(t, err)
-		text += fmt.Sprintf("%s: %s, %d versions, revision %d, %v; ", now.Name.ID, now.State, len(now.Versions), now.Revision, now.Tags)
+		text.WriteString(fmt.Sprintf("%s: %s, %d versions, revision %d, %v; ", now.Name.ID, now.State, len(now.Versions), now.Revision, now.Tags))
 	}
 	for i := range 3 {
 		name := fmt.Sprint("alias/", i)
@@ -144,7 +145,7 @@ func seen(t *testing.T, f *fixture, keys []*key.Key) string {
 		if k, err := f.DescribeKey(t.Context(), f.admin(), kms.Ref{Alias: name}); err == nil {
 			target = string(k.Name.ID)
 		}
-		text += name + " is " + target + "; "
+		text.WriteString(name + " is " + target + "; ")
 	}
-	return text
+	return text.String()
 }

@@ -82,8 +82,9 @@ func Create(dir string, method Method, phrase []byte) (*Root, error) {
 	if Exists(dir) {
 		return nil, fault.New(fault.AlreadyExists, "the data directory %s has a seal already", dir)
 	}
-	secret, err := random(keySize), error(nil)
+	secret := random(keySize)
 	if method == InFile {
+		var err error
 		if secret, err = makeRoot(filepath.Join(dir, rootFile), secret); err != nil {
 			return nil, err
 		}

@@ -378,7 +378,7 @@ func TestSelfMadeCertificateOfAnotherKeyIsReplaced(t *testing.T) {
 func TestFilesWithSecretsBecomePrivate(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, EnvFile)
-	if err := os.WriteFile(path, []byte("# mine"), 0o644); err != nil { //nolint:gosec // what is to be repaired
+	if err := os.WriteFile(path, []byte("# mine"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	start(t, dir, &Dev{}, nil)
@@ -396,5 +396,5 @@ func TestPanicIsLoggedAsAnError(t *testing.T) {
 			t.Errorf("the panic became %v, the log says %q", p, log.String())
 		}
 	}()
-	s.handler(false).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)) // without an instance
+	s.handler(false).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)) // without an instance
 }
