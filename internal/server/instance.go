@@ -174,7 +174,7 @@ func writeAuditKey(path string, public ed25519.PublicKey) error {
 	if have, err := os.ReadFile(path); err == nil && string(have) == string(text) { //nolint:gosec // the data directory's own file
 		return nil
 	}
-	return os.WriteFile(path, text, 0o644) //nolint:gosec // a public key, for auditors to read
+	return replaceFile(path, text, 0o644) // a public key, for auditors to read
 }
 
 // openServices opens the directory, the engine, the door and the authorities.
