@@ -201,7 +201,11 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 		return err
 	}
 	i.ca, err = ca.New(ctx, ca.Config{Keys: i.keys, Guard: i.guard, Store: i.store, PublicURL: c.PublicURL})
-	return err
+	if err != nil {
+		return err
+	}
+	engine.Ready()
+	return nil
 }
 
 // compiler returns what compiles policies of every dialect that a front end
