@@ -91,6 +91,7 @@ func serve(ctx context.Context, o server.Options, stdout, stderr io.Writer) erro
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	o.Log = logger(o.Config.Log, stderr)
+	slog.SetDefault(o.Log) // for what lies too deep to be handed a logger
 	o.Ready = func(url string) error {
 		_, err := fmt.Fprintln(stdout, "ready "+url)
 		return err
