@@ -18,6 +18,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/profile"
 )
 
 // TestJudges lets tools that are not ours judge hierarchies of every kind of
@@ -50,19 +51,19 @@ func judge(t *testing.T, f *fixture, spec alg.Spec, a alg.Algorithm) {
 	t.Helper()
 	one := 1
 	root, err := f.CreateAuthority(t.Context(), f.as("admin"), &CreateAuthorityRequest{
-		Name: "root", Key: f.keys.add(t, spec), Algorithm: a, Subject: Subject{CommonName: "Root", Country: "CH"}, PathLen: &one,
+		Name: "root", Key: f.keys.add(t, spec), Algorithm: a, Subject: profile.Subject{CommonName: "Root", Country: "CH"}, PathLen: &one,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	issuing, err := f.CreateAuthority(t.Context(), f.as("admin"), &CreateAuthorityRequest{
-		Name: "issuing", Key: f.keys.add(t, alg.P256), Subject: Subject{CommonName: "Issuing", Organization: "Größe & Co"}, Parent: "root",
+		Name: "issuing", Key: f.keys.add(t, alg.P256), Subject: profile.Subject{CommonName: "Issuing", Organization: "Größe & Co"}, Parent: "root",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	onSpec, err := f.CreateAuthority(t.Context(), f.as("admin"), &CreateAuthorityRequest{
-		Name: "onspec", Key: f.keys.add(t, spec), Algorithm: a, Subject: Subject{CommonName: "Issuing on " + spec.String()}, Parent: "root",
+		Name: "onspec", Key: f.keys.add(t, spec), Algorithm: a, Subject: profile.Subject{CommonName: "Issuing on " + spec.String()}, Parent: "root",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -80,14 +81,14 @@ func judge(t *testing.T, f *fixture, spec alg.Spec, a alg.Algorithm) {
 }
 
 // request issues a certificate for a new key of Holdfast's.
-func (f *fixture) request(t *testing.T, authority, profile string, spec alg.Spec) *Issued {
+func (f *fixture) request(t *testing.T, authority, kind string, spec alg.Spec) *Issued {
 	t.Helper()
 	c, err := f.Issue(t.Context(), f.as("admin"), &IssueRequest{
-		Authority: authority, Profile: profile, NewKey: spec, Subject: Subject{CommonName: "a thing"},
-		Names: Names{DNS: []string{"thing.example.com"}, URIs: []string{"spiffe://example.com/thing"}},
+		Authority: authority, Profile: kind, NewKey: spec, Subject: profile.Subject{CommonName: "a thing"},
+		Names: profile.Names{DNS: []string{"thing.example.com"}, URIs: []string{"spiffe://example.com/thing"}},
 	})
 	if err != nil {
-		t.Fatalf("%s for a new %s key: %v", profile, spec, err)
+		t.Fatalf("%s for a new %s key: %v", kind, spec, err)
 	}
 	return c
 }
@@ -246,7 +247,7 @@ func TestAuthorityCertificate(t *testing.T) {
 		t.Errorf("chain: %s", d)
 	}
 	listed, err := f.Certificate(t.Context(), f.as("admin"), root.ID, sub.Serial)
-	if err != nil || listed.Profile != AuthorityProfile {
+	if err != nil || listed.Profile != profile.Authority {
 		t.Errorf("the issuing authority's certificate in the root's inventory: %+v, %v", listed, err)
 	}
 }
@@ -257,7 +258,7 @@ func TestAuthorityRefused(t *testing.T) {
 	f.authority(t, "leafy", alg.P256, "root") // path length 0
 	two := 2
 	limited, err := f.CreateAuthority(t.Context(), f.as("admin"), &CreateAuthorityRequest{
-		Name: "limited", Key: f.keys.add(t, alg.P256), Subject: Subject{CommonName: "Limited"}, PathLen: &two, Validity: 24 * time.Hour,
+		Name: "limited", Key: f.keys.add(t, alg.P256), Subject: profile.Subject{CommonName: "Limited"}, PathLen: &two, Validity: 24 * time.Hour,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -272,7 +273,7 @@ func TestAuthorityRefused(t *testing.T) {
 		"no name":                  {func(r *CreateAuthorityRequest) { r.Name = "" }, fault.InvalidArgument, 0, "name"},
 		"name with a slash":        {func(r *CreateAuthorityRequest) { r.Name = "a/b" }, fault.InvalidArgument, 0, "name"},
 		"name like an id":          {func(r *CreateAuthorityRequest) { r.Name = limited.ID }, fault.InvalidArgument, 0, "id"},
-		"no common name":           {func(r *CreateAuthorityRequest) { r.Subject = Subject{Organization: "x"} }, fault.InvalidArgument, 0, "common name"},
+		"no common name":           {func(r *CreateAuthorityRequest) { r.Subject = profile.Subject{Organization: "x"} }, fault.InvalidArgument, 0, "common name"},
 		"NUL in the subject":       {func(r *CreateAuthorityRequest) { r.Subject.CommonName = "a\x00b" }, fault.InvalidArgument, 0, "printed"},
 		"right-to-left override":   {func(r *CreateAuthorityRequest) { r.Subject.CommonName = "a\u202eb" }, fault.InvalidArgument, 0, "printed"},
 		"long common name":         {func(r *CreateAuthorityRequest) { r.Subject.CommonName = string(make([]byte, 65)) }, fault.InvalidArgument, 0, "64"},
@@ -290,7 +291,7 @@ func TestAuthorityRefused(t *testing.T) {
 		"algorithm of another key": {func(r *CreateAuthorityRequest) { r.Algorithm = alg.PKCS1SHA256 }, fault.InvalidArgument, fault.WrongAlgorithm, "p-256"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			req := &CreateAuthorityRequest{Name: "new", Key: f.keys.add(t, alg.P256), Subject: Subject{CommonName: "New"}}
+			req := &CreateAuthorityRequest{Name: "new", Key: f.keys.add(t, alg.P256), Subject: profile.Subject{CommonName: "New"}}
 			c.change(req)
 			_, err := f.CreateAuthority(t.Context(), f.as("admin"), req)
 			wantFault(t, err, c.kind, c.reason, c.text)
@@ -318,14 +319,14 @@ func TestUnsupportedSpecs(t *testing.T) {
 			t.Fatal(err)
 		}
 		k.meta.Spec = spec
-		_, err = f.CreateAuthority(t.Context(), f.as("admin"), &CreateAuthorityRequest{Name: "x", Key: ref, Subject: Subject{CommonName: "X"}})
+		_, err = f.CreateAuthority(t.Context(), f.as("admin"), &CreateAuthorityRequest{Name: "x", Key: ref, Subject: profile.Subject{CommonName: "X"}})
 		wantFault(t, err, fault.Unsupported, 0, spec.String())
 		_, err = f.Issue(t.Context(), f.as("admin"), &IssueRequest{
-			Authority: "root", Profile: "tls-client", Key: &ref, Subject: Subject{CommonName: "X"},
+			Authority: "root", Profile: "tls-client", Key: &ref, Subject: profile.Subject{CommonName: "X"},
 		})
 		wantFault(t, err, fault.Unsupported, 0, spec.String())
 		_, err = f.Issue(t.Context(), f.as("admin"), &IssueRequest{
-			Authority: "root", Profile: "tls-client", NewKey: spec, Subject: Subject{CommonName: "X"},
+			Authority: "root", Profile: "tls-client", NewKey: spec, Subject: profile.Subject{CommonName: "X"},
 		})
 		wantFault(t, err, fault.Unsupported, 0, spec.String())
 	}
@@ -336,7 +337,7 @@ func TestAuthorityStates(t *testing.T) {
 	root := f.authority(t, "root", alg.P256, "")
 	one := 1
 	sub, err := f.CreateAuthority(t.Context(), f.as("admin"), &CreateAuthorityRequest{
-		Name: "sub", Key: f.keys.add(t, alg.P256), Subject: Subject{CommonName: "Sub"}, Parent: "root", PathLen: &one,
+		Name: "sub", Key: f.keys.add(t, alg.P256), Subject: profile.Subject{CommonName: "Sub"}, Parent: "root", PathLen: &one,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,16 +1,12 @@
 // Package ca is the certificate authority: authorities whose keys are
-// ordinary keys behind the door (package kms), profiles, issuing, revoking
-// and revocation lists. Every certificate is linted before its signature
+// ordinary keys behind the door (package kms), issuing, revoking and
+// revocation lists. Every certificate is linted before its signature
 // exists (sign.go), recorded before it leaves, and stored.
 //
-// Start with Service. authority.go makes authorities, issue.go certificates;
-// profile.go says what kinds of certificates there are, names.go and csr.go
+// Start with Service. authority.go and create.go make authorities, issue.go
+// certificates; package profile says what kinds of certificates there are and
 // what a request may hold; revoke.go and crl.go are about the end of a
 // certificate. record.go has the formats of what is stored.
-//
-// The package is larger than others here: what a request may hold, what
-// becomes of it and how it ends depend on the same few types. When it grows,
-// names and profiles leave it first.
 package ca
 
 import (
@@ -31,6 +27,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
@@ -75,7 +72,7 @@ type Service struct {
 	now        func() time.Time
 	lints      *linter
 	throwAways *throwAways
-	profiles   map[string]*Profile
+	profiles   map[string]*profile.Profile
 
 	mu       sync.Mutex // held while live is replaced
 	live     atomic.Pointer[snapshot]
@@ -106,12 +103,12 @@ type authority struct {
 func New(ctx context.Context, c Config) (*Service, error) {
 	s := &Service{
 		keys: c.Keys, guard: c.Guard, store: c.Store, publicURL: strings.TrimSuffix(c.PublicURL, "/"), now: c.Now,
-		lints: newLinter(), throwAways: newThrowAways(), profiles: map[string]*Profile{},
+		lints: newLinter(), throwAways: newThrowAways(), profiles: map[string]*profile.Profile{},
 	}
 	if s.now == nil {
 		s.now = time.Now
 	}
-	for _, p := range Profiles() {
+	for _, p := range profile.Builtin() {
 		s.profiles[p.Name] = &p
 	}
 	snap, err := load(ctx, c.Store)

@@ -20,8 +20,12 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/policy"
+	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
+
+// day is the unit of certificates' lives.
+const day = 24 * time.Hour
 
 // Validity of authorities' certificates.
 const (
@@ -42,7 +46,7 @@ type CreateAuthorityRequest struct {
 	// Algorithm is what the key signs with; NoAlgorithm is the spec's default
 	// (PKCS #1 v1.5 with SHA-256 for RSA).
 	Algorithm alg.Algorithm
-	Subject   Subject
+	Subject   profile.Subject
 	// Parent is the id or name of the issuing authority, "" for a root.
 	Parent string
 	// Validity is 0 for the default, which ends with the parent's at the
@@ -104,7 +108,7 @@ func (s *Service) parent(call *key.Call, v *guard.Visit, req *CreateAuthorityReq
 	if req.Subject.CommonName == "" {
 		return nil, fault.New(fault.InvalidArgument, "an authority's subject needs a common name")
 	}
-	if err := req.Subject.check(); err != nil {
+	if err := req.Subject.Check(); err != nil {
 		return nil, err
 	}
 	if req.Parent == "" {
@@ -115,7 +119,7 @@ func (s *Service) parent(call *key.Call, v *guard.Visit, req *CreateAuthorityReq
 		return nil, err
 	}
 	err = v.Authorize(guard.Target{
-		Action: key.IssueCertificate, Resource: parent.resource(), Attributes: &policy.Attributes{Profile: AuthorityProfile},
+		Action: key.IssueCertificate, Resource: parent.resource(), Attributes: &policy.Attributes{Profile: profile.Authority},
 	})
 	if err != nil {
 		return nil, err
@@ -148,16 +152,17 @@ func (s *Service) authorityTemplate(req *CreateAuthorityRequest, parent *authori
 		return nil, err
 	}
 	t := &x509.Certificate{
-		SerialNumber: serial, Subject: req.Subject.name(),
+		SerialNumber: serial, Subject: req.Subject.Name(),
 		BasicConstraintsValid: true, IsCA: true, MaxPathLen: pathLen, MaxPathLenZero: pathLen == 0,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
-	life := life{asked: req.Validity, standard: DefaultRootValidity, maximum: MaxAuthorityValidity, backdate: authorityBackdate}
-	if parent != nil {
-		life.standard = DefaultIssuingValidity
-		s.pointTo(t, parent)
+	life := profile.Life{Asked: req.Validity, Standard: DefaultRootValidity, Maximum: MaxAuthorityValidity, Backdate: authorityBackdate}
+	if parent == nil {
+		return t, life.Put(t, nil, now)
 	}
-	return t, life.put(t, parent, now)
+	life.Standard = DefaultIssuingValidity
+	s.pointTo(t, parent)
+	return t, life.Put(t, parent.cert, now)
 }
 
 // pathLenBelow returns the path length constraint of an authority below
@@ -249,7 +254,7 @@ func (s *Service) signAuthority(ctx context.Context, call *key.Call, v *guard.Vi
 		return nil, nil //nolint:nilnil // a root is in nobody's inventory
 	}
 	return &Certificate{
-		Authority: a.Parent, Serial: a.Serial, DER: a.Certificate, Subject: a.Subject, Profile: AuthorityProfile,
+		Authority: a.Parent, Serial: a.Serial, DER: a.Certificate, Subject: a.Subject, Profile: profile.Authority,
 		Key: &a.Key, Requester: call.Caller.Principal.String(),
 		IssuedAt: a.CreatedAt, NotBefore: a.NotBefore, NotAfter: a.NotAfter,
 	}, nil

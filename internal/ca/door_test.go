@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/policy"
+	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
@@ -84,13 +85,13 @@ func throughTheDoor(t *testing.T, rootSpec alg.Spec, algorithm alg.Algorithm, is
 		ids[name] = kms.Ref{ID: k.Name.ID}
 	}
 	root, err := f.CreateAuthority(ctx, f.as("admin"), &CreateAuthorityRequest{
-		Name: "root", Key: ids["root"], Subject: Subject{CommonName: "Root"}, Algorithm: algorithm,
+		Name: "root", Key: ids["root"], Subject: profile.Subject{CommonName: "Root"}, Algorithm: algorithm,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	issuing, err := f.CreateAuthority(ctx, f.as("admin"), &CreateAuthorityRequest{
-		Name: "issuing", Key: ids["issuing"], Subject: Subject{CommonName: "Issuing"}, Parent: "root",
+		Name: "issuing", Key: ids["issuing"], Subject: profile.Subject{CommonName: "Issuing"}, Parent: "root",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +134,7 @@ func TestLeastPrivilege(t *testing.T) {
 		t.Fatal(err)
 	}
 	ref := kms.Ref{ID: k.Name.ID}
-	root, err := f.CreateAuthority(t.Context(), f.as("admin"), &CreateAuthorityRequest{Name: "root", Key: ref, Subject: Subject{CommonName: "Root"}})
+	root, err := f.CreateAuthority(t.Context(), f.as("admin"), &CreateAuthorityRequest{Name: "root", Key: ref, Subject: profile.Subject{CommonName: "Root"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,13 +148,13 @@ func TestLeastPrivilege(t *testing.T) {
 	_, err = f.Revoke(t.Context(), f.as("issuer"), "root", c.Serial, Unspecified)
 	wantFault(t, err, fault.PermissionDenied, 0, "")
 	_, err = f.Issue(t.Context(), f.as("issuer"), &IssueRequest{
-		Authority: "root", Profile: "tls-server", NewKey: alg.P256, Names: Names{DNS: []string{"z.example.com"}},
+		Authority: "root", Profile: "tls-server", NewKey: alg.P256, Names: profile.Names{DNS: []string{"z.example.com"}},
 	})
 	wantFault(t, err, fault.PermissionDenied, 0, "key:Create")
-	_, err = f.CreateAuthority(t.Context(), f.as("issuer"), &CreateAuthorityRequest{Name: "mine", Key: ref, Subject: Subject{CommonName: "Mine"}})
+	_, err = f.CreateAuthority(t.Context(), f.as("issuer"), &CreateAuthorityRequest{Name: "mine", Key: ref, Subject: profile.Subject{CommonName: "Mine"}})
 	wantFault(t, err, fault.PermissionDenied, 0, "ca:Create")
 	f.grant(t, "founder", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"acm-pca:*","Resource":"*"}]}`)
-	_, err = f.CreateAuthority(t.Context(), f.as("founder"), &CreateAuthorityRequest{Name: "mine", Key: ref, Subject: Subject{CommonName: "Mine"}})
+	_, err = f.CreateAuthority(t.Context(), f.as("founder"), &CreateAuthorityRequest{Name: "mine", Key: ref, Subject: profile.Subject{CommonName: "Mine"}})
 	wantFault(t, err, fault.PermissionDenied, 0, "key:")
 	if e := f.log.last(); e.Decision != audit.Allowed || e.Result != fault.PermissionDenied.String() {
 		t.Errorf("the refusal by the key is entered as %+v", e)

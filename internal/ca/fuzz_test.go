@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/profile"
 )
 
 // FuzzCSR: a request is refused with a fault that is its own, or the
@@ -30,7 +31,7 @@ func FuzzCSR(f *testing.F) {
 	f.Add(newCSR(f, alg.P256, &x509.CertificateRequest{DNSNames: []string{"a.example.com"}}))
 	f.Add([]byte{0x30, 0x80})
 	f.Fuzz(func(t *testing.T, der []byte) {
-		for _, p := range Profiles() {
+		for _, p := range profile.Builtin() {
 			c, err := x.Issue(t.Context(), x.as("admin"), &IssueRequest{Authority: "root", Profile: p.Name, CSR: der})
 			if err != nil {
 				if k := fault.KindOf(err); k == fault.Internal || k == fault.Unavailable {

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -27,9 +28,18 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/policy"
+	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
+)
+
+// Extensions of requests (RFC 5280 section 4.2).
+var (
+	oidKeyUsage         = asn1.ObjectIdentifier{2, 5, 29, 15}
+	oidSubjectAltName   = asn1.ObjectIdentifier{2, 5, 29, 17}
+	oidBasicConstraints = asn1.ObjectIdentifier{2, 5, 29, 19}
+	oidExtendedKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
 )
 
 // fakeKeys is a door of plain in-memory keys: it stands for kms.Service where
@@ -295,7 +305,7 @@ func (f *fixture) as(user string) *key.Call {
 func (f *fixture) authority(t testing.TB, name string, spec alg.Spec, parent string) *Authority {
 	t.Helper()
 	a, err := f.CreateAuthority(t.Context(), f.as("admin"), &CreateAuthorityRequest{
-		Name: name, Key: f.keys.add(t, spec), Subject: Subject{CommonName: "Test " + name, Organization: "Holdfast"}, Parent: parent,
+		Name: name, Key: f.keys.add(t, spec), Subject: profile.Subject{CommonName: "Test " + name, Organization: "Holdfast"}, Parent: parent,
 	})
 	if err != nil {
 		t.Fatalf("authority %s: %v", name, err)

@@ -16,6 +16,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/policy"
+	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
@@ -34,8 +35,8 @@ type IssueRequest struct {
 	// Key is an existing key of the realm.
 	Key *kms.Ref
 	// Subject and Names, where they are given, take the place of the CSR's.
-	Subject Subject
-	Names   Names
+	Subject profile.Subject
+	Names   profile.Names
 	// Validity is 0 for the profile's default.
 	Validity time.Duration
 }
@@ -50,9 +51,9 @@ type Issued struct {
 // order is an IssueRequest that was read and found to be in order.
 type order struct {
 	issuer   *authority
-	profile  *Profile
+	profile  *profile.Profile
 	template *x509.Certificate
-	names    Names
+	names    profile.Names
 	pub      crypto.PublicKey // nil until there is a key
 	spki     []byte
 	key      *key.ID // the managed key
@@ -92,34 +93,32 @@ func (s *Service) take(v *guard.Visit, req *IssueRequest, issuer *authority, now
 	if err := s.usable(issuer, now); err != nil {
 		return nil, err
 	}
-	profile, ok := s.profiles[req.Profile]
+	kind, ok := s.profiles[req.Profile]
 	if !ok {
 		return nil, fault.New(fault.InvalidArgument, "there is no profile %q", req.Profile)
 	}
 	if err := req.checkSource(); err != nil {
 		return nil, err
 	}
-	o := &order{issuer: issuer, profile: profile, names: req.Names}
+	o := &order{issuer: issuer, profile: kind, names: req.Names}
 	subject := req.Subject
 	if req.CSR != nil {
-		in, err := readCSR(req.CSR, req.Subject)
+		in, err := profile.ReadCSR(req.CSR, req.Subject)
 		if err != nil {
 			return nil, err
 		}
-		if len(in.ignored) > 0 {
-			v.Note("ignored extensions", strings.Join(in.ignored, ", "))
+		if len(in.Ignored) > 0 {
+			v.Note("ignored extensions", strings.Join(in.Ignored, ", "))
 		}
-		if err := in.checkExtended(profile); err != nil {
+		if err := kind.CheckRequest(in); err != nil {
 			return nil, err
 		}
-		subject, o.pub, o.spki = in.subject, in.csr.PublicKey, in.csr.RawSubjectPublicKeyInfo
+		subject, o.pub, o.spki = in.Subject, in.Key, in.SPKI
 		if o.names.Len() == 0 {
-			o.names = in.names
+			o.names = in.Names
 		}
 	}
-	return o, s.draft(v, o, subject, life{
-		asked: req.Validity, standard: profile.Default, maximum: profile.Maximum, backdate: profile.Backdate,
-	}, now)
+	return o, s.draft(v, o, subject, kind.Life(req.Validity), now)
 }
 
 // checkSource refuses a request with no key, or with more than one.
@@ -142,16 +141,16 @@ func (r *IssueRequest) checkSource() error {
 }
 
 // draft checks the names and writes the template, all but the key.
-func (s *Service) draft(v *guard.Visit, o *order, subject Subject, l life, now time.Time) error {
-	if err := subject.check(); err != nil {
+func (s *Service) draft(v *guard.Visit, o *order, subject profile.Subject, life profile.Life, now time.Time) error {
+	if err := subject.Check(); err != nil {
 		return err
 	}
-	names, err := o.names.normal()
+	names, err := o.names.Normal()
 	if err != nil {
 		return err
 	}
 	o.names = names
-	if err := o.profile.checkNames(subject, &names); err != nil {
+	if err := o.profile.CheckNames(subject, &names); err != nil {
 		return err
 	}
 	serial, err := newSerial(now, rand.Reader)
@@ -159,15 +158,15 @@ func (s *Service) draft(v *guard.Visit, o *order, subject Subject, l life, now t
 		return err
 	}
 	o.template = &x509.Certificate{
-		SerialNumber: serial, Subject: subject.name(), BasicConstraintsValid: true,
+		SerialNumber: serial, Subject: subject.Name(), BasicConstraintsValid: true,
 		ExtKeyUsage: o.profile.Extended,
 	}
-	names.put(o.template)
+	names.Put(o.template)
 	s.pointTo(o.template, o.issuer)
 	v.Note("serial", serialText(serial))
 	v.Note("subject", o.template.Subject.String())
-	v.Note("names", strings.Join(names.texts(), ", "))
-	return l.put(o.template, o.issuer, now)
+	v.Note("names", strings.Join(names.Texts(), ", "))
+	return life.Put(o.template, o.issuer.cert, now)
 }
 
 // obtainKey sees to the order's public key. A new key is made only when the
@@ -232,17 +231,17 @@ func (s *Service) makeKey(ctx context.Context, call *key.Call, req *IssueRequest
 
 // lint has the order's certificate encoded and linted.
 func (s *Service) lint(o *order) (*linted, error) {
-	if err := o.profile.Keys.check(o.pub); err != nil {
+	if err := o.profile.Keys.Check(o.pub); err != nil {
 		return nil, err
 	}
 	if same, ok := o.pub.(interface{ Equal(crypto.PublicKey) bool }); ok && same.Equal(o.issuer.cert.PublicKey) {
-		return nil, violation("the key is the authority's own")
+		return nil, fault.Because(fault.InvalidArgument, fault.ProfileViolation, "the key is the authority's own")
 	}
 	id, err := subjectKeyID(o.spki)
 	if err != nil {
 		return nil, err
 	}
-	o.template.SubjectKeyId, o.template.KeyUsage = id, o.profile.keyUsage(o.pub)
+	o.template.SubjectKeyId, o.template.KeyUsage = id, o.profile.KeyUsage(o.pub)
 	return s.prepareCertificate(o.template, o.issuer.cert, o.pub, o.issuer.Algorithm)
 }
 
@@ -264,7 +263,7 @@ func (s *Service) complete(ctx context.Context, call *key.Call, v *guard.Visit, 
 	}
 	c := &Certificate{
 		Authority: o.issuer.ID, Serial: serialText(o.template.SerialNumber), DER: der,
-		Subject: o.template.Subject.String(), Names: o.names.texts(), Profile: o.profile.Name, Key: o.key,
+		Subject: o.template.Subject.String(), Names: o.names.Texts(), Profile: o.profile.Name, Key: o.key,
 		Requester: call.Caller.Principal.String(),
 		IssuedAt:  now, NotBefore: o.template.NotBefore, NotAfter: o.template.NotAfter,
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/profile"
 )
 
 // TestProfiles says what a certificate of each profile holds.
@@ -127,16 +128,16 @@ func TestRefused(t *testing.T) {
 		"two keys":                 {IssueRequest{CSR: p256(good), NewKey: alg.P256}, invalid, 0, "one of the three"},
 		"alias for a CSR":          {IssueRequest{CSR: p256(good), KeyAlias: "alias/a"}, invalid, 0, "alias"},
 		"unknown profile":          {IssueRequest{CSR: p256(good), Profile: "root"}, invalid, 0, "profile"},
-		"the authorities' profile": {IssueRequest{CSR: p256(good), Profile: AuthorityProfile}, invalid, 0, "profile"},
+		"the authorities' profile": {IssueRequest{CSR: p256(good), Profile: profile.Authority}, invalid, 0, "profile"},
 		"unknown authority":        {IssueRequest{CSR: p256(good), Authority: "nobody"}, fault.NotFound, 0, "authority"},
-		"unknown key":              {IssueRequest{Key: &kms.Ref{ID: "none"}, Names: Names{DNS: []string{"a.b.c"}}}, fault.NotFound, 0, "key"},
+		"unknown key":              {IssueRequest{Key: &kms.Ref{ID: "none"}, Names: profile.Names{DNS: []string{"a.b.c"}}}, fault.NotFound, 0, "key"},
 
 		"CSR: bad self-signature":        {IssueRequest{CSR: broken}, invalid, malformed, "signature"},
 		"CSR: empty":                     {IssueRequest{CSR: []byte{}}, invalid, malformed, "read"},
 		"CSR: PEM":                       {IssueRequest{CSR: []byte("-----BEGIN CERTIFICATE REQUEST-----")}, invalid, malformed, "read"},
 		"CSR: a certificate":             {IssueRequest{CSR: f.realm(key.DefaultRealm)[0].Certificate}, invalid, malformed, "read"},
 		"CSR: trailing data":             {IssueRequest{CSR: append(p256(good), 0)}, invalid, malformed, "read"},
-		"CSR: oversize":                  {IssueRequest{CSR: make([]byte, MaxCSR+1)}, fault.LimitExceeded, malformed, "32768"},
+		"CSR: oversize":                  {IssueRequest{CSR: make([]byte, profile.MaxCSR+1)}, fault.LimitExceeded, malformed, "32768"},
 		"CSR: RSA of 1024 bits":          {IssueRequest{CSR: signCSR(t, weak, good)}, invalid, violated, "1024"},
 		"CSR: P-224":                     {IssueRequest{CSR: signCSR(t, curve(t, elliptic.P224()), good)}, fault.Unsupported, 0, "P-256"},
 		"CSR: the authority's own key":   {IssueRequest{CSR: signCSR(t, authorityKey, good)}, invalid, violated, "own"},
@@ -156,7 +157,7 @@ func TestRefused(t *testing.T) {
 		"CSR: control character in a CN": {IssueRequest{CSR: p256(&x509.CertificateRequest{Subject: name("a\nb"), DNSNames: []string{"a.b.c"}})}, invalid, 0, "printed"},
 
 		"server: no name":            {IssueRequest{CSR: p256(&x509.CertificateRequest{Subject: name("web.example.com")})}, invalid, violated, "alternative name"},
-		"server: an e-mail":          {IssueRequest{CSR: p256(good), Names: Names{Emails: []string{"a@example.com"}}}, invalid, violated, "e-mail"},
+		"server: an e-mail":          {IssueRequest{CSR: p256(good), Names: profile.Names{Emails: []string{"a@example.com"}}}, invalid, violated, "e-mail"},
 		"server: a URI":              {IssueRequest{CSR: p256(&x509.CertificateRequest{URIs: []*url.URL{{Scheme: "spiffe", Host: "a.b", Path: "/c"}}})}, invalid, violated, "URIs"},
 		"client: an IP":              {IssueRequest{Profile: "tls-client", CSR: p256(&x509.CertificateRequest{IPAddresses: []net.IP{{10, 0, 0, 1}}})}, invalid, violated, "IP"},
 		"client: a wildcard":         {IssueRequest{Profile: "tls-client", CSR: p256(dns("*.example.com"))}, invalid, violated, "wildcard"},
@@ -165,8 +166,8 @@ func TestRefused(t *testing.T) {
 		"address smuggled in the CN": {IssueRequest{CSR: p256(&x509.CertificateRequest{Subject: name("10.0.0.1"), DNSNames: []string{"a.b.c"}})}, invalid, violated, "not among"},
 		"too long":                   {IssueRequest{CSR: p256(good), Validity: 826 * day}, invalid, violated, "825"},
 		"negative":                   {IssueRequest{CSR: p256(good), Validity: -day}, invalid, violated, "validity"},
-		"101 names in the request":   {IssueRequest{CSR: p256(good), Names: Names{DNS: many[:101]}}, fault.LimitExceeded, 0, "100"},
-		"URI for a new key":          {IssueRequest{NewKey: alg.P256, Names: Names{URIs: []string{"https://a.b/"}}}, invalid, violated, "URIs"},
+		"101 names in the request":   {IssueRequest{CSR: p256(good), Names: profile.Names{DNS: many[:101]}}, fault.LimitExceeded, 0, "100"},
+		"URI for a new key":          {IssueRequest{NewKey: alg.P256, Names: profile.Names{URIs: []string{"https://a.b/"}}}, invalid, violated, "URIs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			req := c.req
@@ -219,7 +220,7 @@ func TestIssueForKeys(t *testing.T) {
 	f.authority(t, "root", alg.P256, "")
 	made, err := f.Issue(t.Context(), f.as("admin"), &IssueRequest{
 		Authority: "root", Profile: "tls-server", NewKey: alg.P384, KeyAlias: "alias/web",
-		Subject: Subject{CommonName: "web"}, Names: Names{DNS: []string{"web.example.com"}, IPs: []netip.Addr{netip.MustParseAddr("::ffff:10.0.0.1")}},
+		Subject: profile.Subject{CommonName: "web"}, Names: profile.Names{DNS: []string{"web.example.com"}, IPs: []netip.Addr{netip.MustParseAddr("::ffff:10.0.0.1")}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -236,7 +237,7 @@ func TestIssueForKeys(t *testing.T) {
 		t.Errorf("addresses %v", cert.IPAddresses)
 	}
 	again, err := f.Issue(t.Context(), f.as("admin"), &IssueRequest{
-		Authority: "root", Profile: "tls-client", Key: &kms.Ref{Alias: "alias/web"}, Names: Names{Emails: []string{"Alice@Example.COM"}},
+		Authority: "root", Profile: "tls-client", Key: &kms.Ref{Alias: "alias/web"}, Names: profile.Names{Emails: []string{"Alice@Example.COM"}},
 	})
 	if err != nil || *again.Key != *made.Key {
 		t.Fatalf("for an existing key: %+v, %v", again, err)
@@ -350,7 +351,7 @@ func TestDenied(t *testing.T) {
 	ctx, nobody := t.Context(), f.as("nobody")
 	for name, call := range map[string]func() error{
 		"create": func() error {
-			_, err := f.CreateAuthority(ctx, nobody, &CreateAuthorityRequest{Name: "x", Subject: Subject{CommonName: "X"}})
+			_, err := f.CreateAuthority(ctx, nobody, &CreateAuthorityRequest{Name: "x", Subject: profile.Subject{CommonName: "X"}})
 			return err
 		},
 		"issue": func() error {
@@ -418,7 +419,7 @@ func TestLintRefuses(t *testing.T) {
 	f := newFixture(t, "")
 	f.authority(t, "root", alg.P256, "")
 	_, err := f.Issue(t.Context(), f.as("admin"), &IssueRequest{
-		Authority: "root", Profile: "tls-client", Subject: Subject{CommonName: "a &amp; b"},
+		Authority: "root", Profile: "tls-client", Subject: profile.Subject{CommonName: "a &amp; b"},
 		CSR: newCSR(t, alg.P256, &x509.CertificateRequest{}),
 	})
 	wantFault(t, err, fault.InvalidArgument, fault.LintFailed, "e_subj_contains_html_entities")

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -203,13 +202,4 @@ func readCertificate(row store.Row) (*Certificate, error) {
 		c.Key = &r.Key
 	}
 	return c, nil
-}
-
-// names returns the certificate's names as text, for listings and searches.
-func (n *Names) texts() []string {
-	list := slices.Clone(n.DNS)
-	for _, ip := range n.IPs {
-		list = append(list, ip.String())
-	}
-	return append(append(list, n.URIs...), n.Emails...)
 }

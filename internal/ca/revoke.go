@@ -7,6 +7,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
@@ -139,7 +140,7 @@ func (s *Service) commitRevocation(ctx context.Context, v *guard.Visit, c *Certi
 
 // authorityOf returns the authority that the certificate is of, or nil.
 func (s *Service) authorityOf(c *Certificate) *authority {
-	if c.Profile != AuthorityProfile {
+	if c.Profile != profile.Authority {
 		return nil
 	}
 	for _, a := range s.live.Load().byID {

@@ -17,6 +17,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/profile"
 )
 
 // listed returns the serials and reasons on the authority's current CRL.
@@ -269,7 +270,7 @@ func TestConcurrentRevocations(t *testing.T) {
 			for range each {
 				failures <- func() error {
 					c, err := f.Issue(t.Context(), f.as("admin"), &IssueRequest{
-						Authority: "root", Profile: "tls-server", NewKey: alg.P256, Names: Names{DNS: []string{"a.example.com"}},
+						Authority: "root", Profile: "tls-server", NewKey: alg.P256, Names: profile.Names{DNS: []string{"a.example.com"}},
 					})
 					if err != nil {
 						return err

@@ -26,7 +26,7 @@ const module = "github.com/holdfast-kms/holdfast"
 // design (see ARCHITECTURE.md). A change says why in docs/design.
 var layers = [][]string{
 	{"internal/fault", "internal/alg"},
-	{"internal/key"},
+	{"internal/key", "internal/profile"},
 	{"internal/policy", "internal/audit", "internal/engine", "internal/store"},
 	{"internal/seal", "internal/guard", "internal/wire/*"},
 	{"internal/identity", "internal/kms", "internal/engine/*", "internal/store/*"},
@@ -41,7 +41,7 @@ var layers = [][]string{
 // core names the packages that know no transport and no cloud's words.
 var core = []string{
 	"internal/fault", "internal/alg", "internal/key", "internal/policy", "internal/audit", "internal/engine",
-	"internal/store", "internal/seal", "internal/guard", "internal/identity", "internal/kms", "internal/ca", "internal/lifecycle",
+	"internal/store", "internal/seal", "internal/guard", "internal/identity", "internal/kms", "internal/profile", "internal/ca", "internal/lifecycle",
 }
 
 // A rule says that the packages in from import nothing under one of deny.

@@ -8,6 +8,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
@@ -20,7 +21,7 @@ func (f *Front) createAuthority(
 	ctx context.Context, r *request, req *wire.CreateAuthorityRequest,
 ) (*wire.Authority, error) {
 	ask := &ca.CreateAuthorityRequest{
-		Name: req.Name, Key: refOf(req.Key), Subject: ca.Subject(req.Subject), Parent: req.Parent, PathLen: req.PathLength,
+		Name: req.Name, Key: refOf(req.Key), Subject: profile.Subject(req.Subject), Parent: req.Parent, PathLen: req.PathLength,
 		Validity: time.Duration(req.ValidityDays) * 24 * time.Hour,
 	}
 	if err := required("key", req.Key); err != nil {
@@ -90,7 +91,7 @@ func crlEndpoint() endpoint {
 
 func (f *Front) listProfiles(context.Context, *request, *wire.None) (*wire.ProfileList, error) {
 	list := &wire.ProfileList{Profiles: []wire.Profile{}}
-	for _, p := range ca.Profiles() {
+	for _, p := range profile.Builtin() {
 		list.Profiles = append(list.Profiles, wire.Profile{Name: p.Name, Description: p.Description})
 	}
 	return list, nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/profile"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
 
@@ -33,8 +34,8 @@ func (f *Front) issue(ctx context.Context, r *request, req *wire.IssueRequest) (
 // the authority to say.
 func issueRequest(req *wire.IssueRequest) (*ca.IssueRequest, error) {
 	ask := &ca.IssueRequest{
-		Authority: req.Authority, Profile: req.Profile, KeyAlias: req.KeyAlias, Subject: ca.Subject(req.Subject),
-		Names:    ca.Names{DNS: req.Names.DNS, URIs: req.Names.URIs, Emails: req.Names.Emails},
+		Authority: req.Authority, Profile: req.Profile, KeyAlias: req.KeyAlias, Subject: profile.Subject(req.Subject),
+		Names:    profile.Names{DNS: req.Names.DNS, URIs: req.Names.URIs, Emails: req.Names.Emails},
 		Validity: time.Duration(req.ValidityHours) * time.Hour,
 	}
 	if err := required("authority", req.Authority); err != nil {

@@ -1,6 +1,7 @@
-package ca
+package profile
 
 import (
+	"crypto"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -32,15 +33,18 @@ const (
 	tagIP    = 0x80 | 7
 )
 
-// intake is what a certificate request asks for.
-type intake struct {
-	csr      *x509.CertificateRequest
-	subject  Subject
-	names    Names
-	extended []asn1.ObjectIdentifier
-	// ignored are the extensions that were asked for without insisting and
-	// are not honoured.
-	ignored []string
+// Request is what a certificate request asks for. ReadCSR makes it.
+type Request struct {
+	// Key is the public key, SPKI the same as the request has it, in DER.
+	Key  crypto.PublicKey
+	SPKI []byte
+	// Subject is the one that the caller gave, else the request's.
+	Subject Subject
+	Names   Names // not yet checked: see Names.Normal
+	// Ignored are the extensions that were asked for without insisting and
+	// are not honoured, as object identifiers in text.
+	Ignored  []string
+	extended []asn1.ObjectIdentifier // the extended key usages
 }
 
 // malformed returns the error for a request that cannot be taken.
@@ -48,10 +52,12 @@ func malformed(format string, args ...any) error {
 	return fault.Because(fault.InvalidArgument, fault.MalformedCSR, format, args...)
 }
 
-// readCSR reads a PKCS #10 request (RFC 2986) in DER: strictly, with its
+// ReadCSR reads a PKCS #10 request (RFC 2986) in DER: strictly, with its
 // signature checked, and with nothing in it that would have to be overlooked.
 // subject is the one that the caller gives instead of the request's, or empty.
-func readCSR(der []byte, subject Subject) (*intake, error) {
+// Its errors have the reason MalformedCSR or, for what only authorities may
+// have and for keys that no profile takes, ProfileViolation.
+func ReadCSR(der []byte, subject Subject) (*Request, error) {
 	if len(der) > MaxCSR {
 		return nil, fault.Because(fault.LimitExceeded, fault.MalformedCSR,
 			"a certificate request is at most %d bytes", MaxCSR)
@@ -70,23 +76,25 @@ func readCSR(der []byte, subject Subject) (*intake, error) {
 	if err := checkProof(csr); err != nil {
 		return nil, err
 	}
-	in := &intake{csr: csr, subject: subject}
+	r := &Request{Key: csr.PublicKey, SPKI: csr.RawSubjectPublicKeyInfo, Subject: subject}
 	if subject == (Subject{}) {
-		if in.subject, err = subjectOf(csr.Subject); err != nil {
+		if r.Subject, err = subjectOf(csr.Subject); err != nil {
 			return nil, err
 		}
 	}
-	if err := in.readExtensions(); err != nil {
+	if err := r.readExtensions(csr.Extensions); err != nil {
 		return nil, err
 	}
-	in.names, err = namesOf(csr)
-	return in, err
+	if r.Names, err = namesOf(csr); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // checkProof checks that whoever made the request has its private key.
 func checkProof(csr *x509.CertificateRequest) error {
-	if rules := Profiles()[0].Keys; rules.check(csr.PublicKey) != nil {
-		return rules.check(csr.PublicKey) // before a huge key costs a huge verification
+	if rules := Builtin()[0].Keys; rules.Check(csr.PublicKey) != nil {
+		return rules.Check(csr.PublicKey) // before a huge key costs a huge verification
 	}
 	switch csr.SignatureAlgorithm { //nolint:exhaustive // only the broken ones are of interest
 	case x509.SHA1WithRSA, x509.ECDSAWithSHA1, x509.MD5WithRSA, x509.MD2WithRSA:
@@ -101,22 +109,22 @@ func checkProof(csr *x509.CertificateRequest) error {
 // readExtensions goes through the extensions asked for. What only an
 // authority may have, and what is critical and unknown, is refused; key usage
 // is the profile's affair.
-func (in *intake) readExtensions() error {
+func (r *Request) readExtensions(list []pkix.Extension) error {
 	seen := map[string]bool{}
-	for _, e := range in.csr.Extensions {
+	for _, e := range list {
 		id := e.Id.String()
 		if seen[id] {
 			return malformed("the certificate request has the extension %s twice", id)
 		}
 		seen[id] = true
-		if err := in.readExtension(e); err != nil {
+		if err := r.readExtension(e); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (in *intake) readExtension(e pkix.Extension) error {
+func (r *Request) readExtension(e pkix.Extension) error {
 	switch {
 	case e.Id.Equal(oidSubjectAltName):
 		return checkNameKinds(e.Value)
@@ -140,14 +148,14 @@ func (in *intake) readExtension(e pkix.Extension) error {
 			return violation("the request asks for a key usage that only authorities have")
 		}
 	case e.Id.Equal(oidExtendedKeyUsage):
-		if rest, err := asn1.Unmarshal(e.Value, &in.extended); err != nil || len(rest) != 0 {
+		if rest, err := asn1.Unmarshal(e.Value, &r.extended); err != nil || len(rest) != 0 {
 			return malformed("the certificate request's extended key usage cannot be read")
 		}
 	case e.Id.Equal(oidSubjectKeyID): // computed here
 	case e.Critical:
 		return fault.Because(fault.Unsupported, fault.MalformedCSR, "the request insists on the extension %s, which is not supported", e.Id)
 	default:
-		in.ignored = append(in.ignored, e.Id.String())
+		r.Ignored = append(r.Ignored, e.Id.String())
 	}
 	return nil
 }
@@ -179,10 +187,11 @@ func checkNameKinds(der []byte) error {
 	return nil
 }
 
-// checkExtended refuses a request for an extended key usage that the profile
-// does not give: better than a certificate that its owner did not expect.
-func (in *intake) checkExtended(p *Profile) error {
-	for _, oid := range in.extended {
+// CheckRequest refuses a request for an extended key usage that the profile
+// does not give (ProfileViolation): better than a certificate that its owner
+// did not expect.
+func (p *Profile) CheckRequest(r *Request) error {
+	for _, oid := range r.extended {
 		if !slices.ContainsFunc(p.Extended, func(u x509.ExtKeyUsage) bool { return u.OID().EqualASN1OID(oid) }) {
 			return violation("the request asks for the extended key usage %s, which profile %s does not give", oid, p.Name)
 		}

@@ -1,15 +1,12 @@
-package ca
+package profile
 
 import (
-	"math/big"
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
+// TestNames is the table of names that a certificate may and may not have.
 func TestNames(t *testing.T) {
 	long := strings.Repeat("a", 63)
 	for _, c := range []struct {
@@ -76,54 +73,18 @@ func TestNames(t *testing.T) {
 		{Names{Emails: []string{strings.Repeat("a", 65) + "@example.com"}}, false},
 		{Names{Emails: []string{"a\x00@example.com"}}, false},
 	} {
-		normal, err := c.names.normal()
+		normal, err := c.names.Normal()
 		if (err == nil) != c.good {
-			t.Errorf("%q: %v, want good: %v", c.names.texts(), err, c.good)
+			t.Errorf("%q: %v, want good: %v", c.names.Texts(), err, c.good)
 		}
 		if err == nil {
-			if again, err := normal.normal(); err != nil || strings.Join(again.texts(), " ") != strings.Join(normal.texts(), " ") {
-				t.Errorf("%q: the normal form is not normal: %q, %v", c.names.texts(), again.texts(), err)
+			if again, err := normal.Normal(); err != nil || strings.Join(again.Texts(), " ") != strings.Join(normal.Texts(), " ") {
+				t.Errorf("%q: the normal form is not normal: %q, %v", c.names.Texts(), again.Texts(), err)
 			}
 		}
 	}
 	twice := Names{DNS: []string{"a.com", "A.com", "a.com"}}
-	if n, err := twice.normal(); err != nil || len(n.DNS) != 1 {
+	if n, err := twice.Normal(); err != nil || len(n.DNS) != 1 {
 		t.Errorf("repetitions stay: %v, %v", n, err)
-	}
-}
-
-func TestSerial(t *testing.T) {
-	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	random := strings.NewReader(strings.Repeat("\xff", 40))
-	s, err := newSerial(at, random)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := serialText(s), "01a20320a200ffffffffffffffffffff"; got != want {
-		t.Errorf("serial %s, want %s", got, want)
-	}
-	later, err := newSerial(at.Add(time.Millisecond), strings.NewReader(strings.Repeat("\x00", 10)))
-	if err != nil || later.Cmp(s) <= 0 {
-		t.Errorf("the later serial number is not greater: %x, %v", later, err)
-	}
-	end, err := newSerial(time.Date(6400, 1, 1, 0, 0, 0, 0, time.UTC), random)
-	if err != nil || end.Sign() <= 0 || end.Bytes()[0] >= 0x80 || len(end.Bytes()) != 16 {
-		t.Errorf("serial of the year 6400: %x, %v", end, err)
-	}
-	if _, err := newSerial(at, strings.NewReader("short")); err == nil {
-		t.Error("a serial number without randomness")
-	}
-	for text, want := range map[string]string{
-		serialText(s): serialText(s), strings.ToUpper(serialText(s)): serialText(s),
-		"01:9A:AB": serialText(big.NewInt(0x019aab)), "1": serialText(big.NewInt(1)), "": "", "xy": "", "a/b": "",
-		strings.Repeat("11", 21): "",
-	} {
-		got, err := parseSerial(text)
-		if got != want || (err == nil) != (want != "") {
-			t.Errorf("%q: %q, %v; want %q", text, got, err, want)
-		}
-		if err != nil && fault.KindOf(err) != fault.InvalidArgument {
-			t.Error(err)
-		}
 	}
 }

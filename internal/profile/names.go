@@ -1,4 +1,4 @@
-package ca
+package profile
 
 import (
 	"crypto/x509"
@@ -56,10 +56,10 @@ func attributes() []attribute {
 }
 
 // String returns the subject as RFC 4514 writes it.
-func (s Subject) String() string { return s.name().String() }
+func (s Subject) String() string { return s.Name().String() }
 
-// name returns the subject in the shape that crypto/x509 takes.
-func (s Subject) name() pkix.Name {
+// Name returns the subject in the shape that crypto/x509 takes.
+func (s Subject) Name() pkix.Name {
 	list := func(v string) []string {
 		if v == "" {
 			return nil
@@ -73,8 +73,9 @@ func (s Subject) name() pkix.Name {
 	}
 }
 
-// check refuses values that are too long or that no name should hold.
-func (s Subject) check() error {
+// Check refuses values that are too long or that no name should hold
+// (InvalidArgument).
+func (s Subject) Check() error {
 	for _, a := range attributes() {
 		v := *a.field(&s)
 		if utf8.RuneCountInString(v) > a.limit {
@@ -130,6 +131,15 @@ type Names struct {
 // Len returns the number of names.
 func (n *Names) Len() int { return len(n.DNS) + len(n.IPs) + len(n.URIs) + len(n.Emails) }
 
+// Texts returns the names as text, for listings and searches.
+func (n *Names) Texts() []string {
+	list := slices.Clone(n.DNS)
+	for _, ip := range n.IPs {
+		list = append(list, ip.String())
+	}
+	return append(append(list, n.URIs...), n.Emails...)
+}
+
 // namesOf returns the names that a CSR asks for. Kinds of names that Names
 // does not have were refused before.
 func namesOf(csr *x509.CertificateRequest) (Names, error) {
@@ -147,9 +157,10 @@ func namesOf(csr *x509.CertificateRequest) (Names, error) {
 	return n, nil
 }
 
-// normal returns the names checked, in their usual form (DNS names and mail
+// Normal returns the names checked, in their usual form (DNS names and mail
 // domains in lower case, IPv4 addresses as such) and without repetitions.
-func (n *Names) normal() (Names, error) {
+// Its errors are InvalidArgument, and LimitExceeded for more than MaxNames.
+func (n *Names) Normal() (Names, error) {
 	if n.Len() > MaxNames {
 		return Names{}, fault.New(fault.LimitExceeded, "a certificate has at most %d names", MaxNames)
 	}
@@ -196,14 +207,14 @@ func unique[T comparable](list []T) []T {
 	return out
 }
 
-// put writes the names into a template.
-func (n *Names) put(t *x509.Certificate) {
+// Put writes the names, which Normal returned, into a template.
+func (n *Names) Put(t *x509.Certificate) {
 	t.DNSNames, t.EmailAddresses = n.DNS, n.Emails
 	for _, ip := range n.IPs {
 		t.IPAddresses = append(t.IPAddresses, net.IP(ip.AsSlice()))
 	}
 	for _, raw := range n.URIs {
-		if u, err := url.Parse(raw); err == nil { // checked by normal
+		if u, err := url.Parse(raw); err == nil { // checked by Normal
 			t.URIs = append(t.URIs, u)
 		}
 	}

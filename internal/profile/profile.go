@@ -1,4 +1,15 @@
-package ca
+// Package profile says what a certificate may hold: the kinds of certificates
+// that there are, with their usages, names, keys and lives; what a subject
+// and a subject alternative name look like; and what a certificate request
+// (PKCS #10) may ask for. It is values and rules alone: it knows no
+// authority, no store and no door. Package ca puts them to use.
+//
+// Start with Profile and Builtin. names.go has the rules for names, csr.go
+// those for requests, life.go those for the time of validity.
+//
+// The package is internal and may change with any release. What the built-in
+// profiles give stays as it is within v1.
+package profile
 
 import (
 	"crypto"
@@ -68,15 +79,16 @@ type KeyRules struct {
 	P521, Ed25519  bool
 }
 
-// AuthorityProfile is the profile under which the certificates of authorities
-// themselves are listed. Only CreateAuthority issues under it.
-const AuthorityProfile = "authority"
+// Authority is the name of the profile under which the certificates of
+// authorities themselves are listed. It is none of the built-in ones: package
+// ca issues under it when it makes an authority, and at no other time.
+const Authority = "authority"
 
 // day is the unit of certificates' lives.
 const day = 24 * time.Hour
 
-// Profiles returns the built-in profiles, in the order of their documentation.
-func Profiles() []Profile {
+// Builtin returns the built-in profiles, in the order of their documentation.
+func Builtin() []Profile {
 	keys := KeyRules{RSAMin: 2048, RSAMax: 8192, P256: true, P384: true, P521: true, Ed25519: true}
 	base := Profile{
 		Usage: x509.KeyUsageDigitalSignature, Default: 90 * day, Maximum: 825 * day, Backdate: 5 * time.Minute, Keys: keys,
@@ -105,8 +117,9 @@ func violation(format string, args ...any) error {
 	return fault.Because(fault.InvalidArgument, fault.ProfileViolation, format, args...)
 }
 
-// checkNames refuses names and subjects that the profile does not have.
-func (p *Profile) checkNames(s Subject, n *Names) error {
+// CheckNames refuses names and subjects that the profile does not have
+// (ProfileViolation). The names are as Normal returns them.
+func (p *Profile) CheckNames(s Subject, n *Names) error {
 	var have NameKind
 	for kind, count := range map[NameKind]int{
 		DNSName: len(n.DNS), IPAddress: len(n.IPs), URIName: len(n.URIs), EmailAddress: len(n.Emails),
@@ -160,8 +173,9 @@ func (n *Names) covers(name string) bool {
 	return false
 }
 
-// check refuses public keys that are too weak, too large or of another kind.
-func (r *KeyRules) check(pub crypto.PublicKey) error {
+// Check refuses public keys that are too weak, too large or of another kind
+// (ProfileViolation, for another kind as Unsupported).
+func (r *KeyRules) Check(pub crypto.PublicKey) error {
 	allowed := false
 	switch k := pub.(type) {
 	case *rsa.PublicKey:
@@ -185,8 +199,8 @@ func (r *KeyRules) check(pub crypto.PublicKey) error {
 	return nil
 }
 
-// keyUsage returns the key usage of a certificate for the key.
-func (p *Profile) keyUsage(pub crypto.PublicKey) x509.KeyUsage {
+// KeyUsage returns the key usage of a certificate for the key.
+func (p *Profile) KeyUsage(pub crypto.PublicKey) x509.KeyUsage {
 	if _, ok := pub.(*rsa.PublicKey); ok {
 		return p.Usage | p.RSAUsage
 	}
