@@ -137,7 +137,7 @@ func seen(t *testing.T, f *fixture, keys []*key.Key) string {
 	for _, k := range keys {
 		now, err := f.DescribeKey(t.Context(), f.admin(), refTo(k))
 		must(t, err)
-		text.WriteString(fmt.Sprintf("%s: %s, %d versions, revision %d, %v; ", now.Name.ID, now.State, len(now.Versions), now.Revision, now.Tags))
+		fmt.Fprintf(&text, "%s: %s, %d versions, revision %d, %v; ", now.Name.ID, now.State, len(now.Versions), now.Revision, now.Tags)
 	}
 	for i := range 3 {
 		name := fmt.Sprint("alias/", i)

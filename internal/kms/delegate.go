@@ -35,11 +35,15 @@ func (s *Service) Delegate(ctx context.Context, call *key.Call, ref Ref, grantee
 		return s.alter(ctx, v, e.key.Name, &change{
 			ref: ref, action: key.CreateGrant, inUse: true,
 			edit: func(_ *guard.Visit, k *key.Key) error {
-				if !slices.ContainsFunc(k.Grants, func(g key.Grant) bool { return g.Grantee == to }) {
-					k.Grants = append(k.Grants, key.Grant{
-						ID: string(randomID()), Grantee: to, Actions: delegated, CreatedAt: s.now().UTC(),
-					})
+				if slices.ContainsFunc(k.Grants, func(g key.Grant) bool { return g.Grantee == to }) {
+					return nil
 				}
+				if len(k.Grants) >= MaxGrants {
+					return fault.New(fault.LimitExceeded, "a key has at most %d grants", MaxGrants)
+				}
+				k.Grants = append(k.Grants, key.Grant{
+					ID: string(randomID()), Grantee: to, Actions: delegated, CreatedAt: s.now().UTC(),
+				})
 				return nil
 			},
 		})

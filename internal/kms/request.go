@@ -153,6 +153,7 @@ const (
 	MaxCiphertext  = 6144 // bytes
 	MaxRandom      = 1024 // bytes of random or of a data key
 	MaxTags        = 50   // per key
+	MaxGrants      = 100  // per key
 	MaxDescription = 8192 // characters
 	MaxPolicy      = 32 << 10
 	MinDeletion    = 7  // days

@@ -91,24 +91,42 @@ func (s *Service) RotateOnDemand(ctx context.Context, call *key.Call, ref Ref) (
 // ListRotations returns a key and a page of the versions that rotations made,
 // oldest first. After is a version number in decimal.
 func (s *Service) ListRotations(ctx context.Context, call *key.Call, ref Ref, page Page) (*key.Key, []key.Version, string, error) {
-	k, err := s.read(ctx, call, ref, key.ListKeyRotations)
-	if err != nil {
-		return nil, nil, "", err
+	type result struct {
+		key     *key.Key
+		rotated []key.Version
+		next    string
 	}
-	if err := rotates(k); err != nil {
-		return nil, nil, "", err
-	}
+	r, err := guard.Do(ctx, s.guard, call, key.ListKeyRotations, func(v *guard.Visit) (r result, err error) {
+		e, err := s.own(v, key.ListKeyRotations, ref)
+		if err != nil {
+			return r, err
+		}
+		if err := v.Authorize(e.target(key.ListKeyRotations, &policy.Attributes{Alias: ref.Alias})); err != nil {
+			return r, err
+		}
+		if err := rotates(e.key); err != nil {
+			return r, err
+		}
+		r.key = e.key
+		r.rotated, r.next, err = rotations(e.key, page)
+		return r, err
+	})
+	return r.key, r.rotated, r.next, err
+}
+
+// rotations returns a page of the versions that rotations made.
+func rotations(k *key.Key, page Page) (rotated []key.Version, next string, err error) {
 	from := 1
 	if page.After != "" {
 		if from, err = strconv.Atoi(page.After); err != nil || from < 1 || from > len(k.Versions) {
-			return nil, nil, "", fault.Because(fault.InvalidArgument, fault.MalformedMarker, "not a marker of this listing")
+			return nil, "", fault.Because(fault.InvalidArgument, fault.MalformedMarker, "not a marker of this listing")
 		}
 	}
-	rotated := k.Versions[from:]
+	rotated = k.Versions[from:]
 	if len(rotated) <= page.Limit {
-		return k, rotated, "", nil
+		return rotated, "", nil
 	}
-	return k, rotated[:page.Limit], strconv.Itoa(from + page.Limit), nil
+	return rotated[:page.Limit], strconv.Itoa(from + page.Limit), nil
 }
 
 // rotates refuses keys that get no new material: only symmetric encryption

@@ -2,6 +2,7 @@ package kms_test
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -614,4 +615,34 @@ func TestLongContextIsRefusedBeforeThePolicy(t *testing.T) {
 	want(t, err, fault.LimitExceeded, fault.Unspecified)
 	many := make([]key.Tag, kms.MaxTags+1) // all the same: were they compared, that would be said
 	want(t, f.Tag(t.Context(), f.admin(), refTo(k), many), fault.LimitExceeded, fault.TooManyTags)
+}
+
+// A listing that is refused after the decision is on record as refused.
+func TestRefusedListingIsOnRecordAsSuch(t *testing.T) {
+	f := newFixture(t)
+	signing, k := f.create(alg.P256, alg.SignVerify), f.create(alg.AES256, alg.NoUsage)
+	_, _, _, err := f.ListRotations(t.Context(), f.admin(), refTo(signing), kms.Page{Limit: 10})
+	want(t, err, fault.Unsupported, fault.Unspecified)
+	if e := f.log.last(); e.Result != fault.Unsupported.String() || e.Decision != audit.Allowed {
+		t.Errorf("the entry says %q, %q", e.Decision, e.Result)
+	}
+	_, _, _, err = f.ListRotations(t.Context(), f.admin(), refTo(k), kms.Page{Limit: 10, After: "7"})
+	want(t, err, fault.InvalidArgument, fault.MalformedMarker)
+	if e := f.log.last(); e.Result != fault.InvalidArgument.String() {
+		t.Errorf("the entry says %q", e.Result)
+	}
+}
+
+// Attempts at authorities that fail leave grants on the key: not without end.
+func TestGrantsAreLimited(t *testing.T) {
+	f := newFixture(t)
+	k := f.create(alg.P256, alg.SignVerify)
+	for i := range kms.MaxGrants {
+		_, err := f.Delegate(t.Context(), f.admin(), refTo(k), "ca/"+strconv.Itoa(i))
+		must(t, err)
+	}
+	_, err := f.Delegate(t.Context(), f.admin(), refTo(k), "ca/more")
+	want(t, err, fault.LimitExceeded, fault.Unspecified)
+	_, err = f.Delegate(t.Context(), f.admin(), refTo(k), "ca/0") // is there
+	must(t, err)
 }
