@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,11 +16,24 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+
+	mu    sync.RWMutex      // guards known
+	known map[labels]series // as many as there are sets of labels
+}
+
+// labels are what tells the series of requests apart.
+type labels struct{ api, operation, code string }
+
+// series is what one request adds to. Finding it by its labels in a vector
+// takes longer than adding to it.
+type series struct {
+	requests prometheus.Counter
+	seconds  prometheus.Observer
 }
 
 func newMetrics(keys func() float64) *metrics {
 	m := &metrics{
-		registry: prometheus.NewRegistry(),
+		registry: prometheus.NewRegistry(), known: map[labels]series{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "holdfast_requests_total", Help: "Requests answered, by API, operation and result code (ok, or the API's error code).",
 		}, []string{"api", "operation", "code"}),
@@ -41,8 +55,23 @@ func newMetrics(keys func() float64) *metrics {
 
 // observe counts an answered request.
 func (m *metrics) observe(api, operation, code string, elapsed time.Duration) {
-	m.requests.WithLabelValues(api, operation, code).Inc()
-	m.seconds.WithLabelValues(api, operation).Observe(elapsed.Seconds())
+	found := m.series(labels{api, operation, code})
+	found.requests.Inc()
+	found.seconds.Observe(elapsed.Seconds())
+}
+
+func (m *metrics) series(l labels) series {
+	m.mu.RLock()
+	found, ok := m.known[l]
+	m.mu.RUnlock()
+	if ok {
+		return found
+	}
+	found = series{m.requests.WithLabelValues(l.api, l.operation, l.code), m.seconds.WithLabelValues(l.api, l.operation)}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known[l] = found
+	return found
 }
 
 func (m *metrics) handler() http.Handler {

@@ -1,0 +1,42 @@
+package server
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestObserve asserts that each request is counted once under its own labels,
+// also where its series is found again.
+func TestObserve(t *testing.T) {
+	m := newMetrics(func() float64 { return 3 })
+	for range 2 {
+		m.observe("aws.kms", "Encrypt", "ok", time.Millisecond)
+		m.observe("aws.kms", "Encrypt", "NotFoundException", time.Millisecond)
+	}
+	m.observe("native", "Encrypt", "ok", time.Millisecond)
+	page := httptest.NewRecorder()
+	m.handler().ServeHTTP(page, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	for _, want := range []string{
+		`holdfast_requests_total{api="aws.kms",code="ok",operation="Encrypt"} 2`,
+		`holdfast_requests_total{api="aws.kms",code="NotFoundException",operation="Encrypt"} 2`,
+		`holdfast_requests_total{api="native",code="ok",operation="Encrypt"} 1`,
+		`holdfast_request_duration_seconds_count{api="aws.kms",operation="Encrypt"} 4`,
+		`holdfast_keys 3`,
+	} {
+		if !strings.Contains(page.Body.String(), want+"\n") {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+}
+
+// BenchmarkObserve counts one request.
+func BenchmarkObserve(b *testing.B) {
+	m := newMetrics(func() float64 { return 0 })
+	b.ReportAllocs()
+	for b.Loop() {
+		m.observe("aws.kms", "GenerateDataKey", "ok", time.Millisecond)
+	}
+}
