@@ -9,31 +9,15 @@ import (
 
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/terminal"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
 // completionTimeout bounds what a press of the tab key waits for the server.
 const completionTimeout = 2 * time.Second
 
-// choices completes a flag or argument.
-type choices = func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective)
-
-// complete completes a flag with words.
-func complete(cmd *cobra.Command, flag string, words []string) {
-	completeBy(cmd, flag, func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return words, cobra.ShellCompDirectiveNoFileComp
-	})
-}
-
-// completeBy completes a flag with what a function finds.
-func completeBy(cmd *cobra.Command, flag string, find choices) {
-	if err := cmd.RegisterFlagCompletionFunc(flag, find); err != nil {
-		panic("completing a flag that is not there: " + err.Error()) // our own bug
-	}
-}
-
 // asked returns choices that the server knows. A server out of reach has none.
-func (a *app) asked(list func(context.Context, *client.Client) ([]string, error)) choices {
+func (a *app) asked(list func(context.Context, *client.Client) ([]string, error)) terminal.Choices {
 	return func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		none := cobra.ShellCompDirectiveNoFileComp
 		if len(args) > 0 && cmd.Args != nil && cmd.Args(cmd, append(args, "")) != nil {
@@ -54,7 +38,7 @@ func (a *app) asked(list func(context.Context, *client.Client) ([]string, error)
 }
 
 // keyNames completes keys by their aliases.
-func (a *app) keyNames() choices {
+func (a *app) keyNames() terminal.Choices {
 	return a.asked(func(ctx context.Context, c *client.Client) (names []string, err error) {
 		l, err := c.Aliases(ctx, "", client.Page{Limit: 1000})
 		if err != nil {
@@ -67,7 +51,7 @@ func (a *app) keyNames() choices {
 	})
 }
 
-func (a *app) authorityNames() choices {
+func (a *app) authorityNames() terminal.Choices {
 	return a.asked(func(ctx context.Context, c *client.Client) (names []string, err error) {
 		l, err := c.Authorities(ctx, client.Page{Limit: 1000})
 		if err != nil {
@@ -80,7 +64,7 @@ func (a *app) authorityNames() choices {
 	})
 }
 
-func (a *app) profileNames() choices {
+func (a *app) profileNames() terminal.Choices {
 	return a.asked(func(ctx context.Context, c *client.Client) (names []string, err error) {
 		l, err := c.Profiles(ctx)
 		for _, p := range l {
@@ -90,7 +74,7 @@ func (a *app) profileNames() choices {
 	})
 }
 
-func (a *app) userNames() choices {
+func (a *app) userNames() terminal.Choices {
 	return a.asked(func(ctx context.Context, c *client.Client) (names []string, err error) {
 		l, err := c.Users(ctx, client.Page{Limit: 1000})
 		if err != nil {
@@ -130,44 +114,4 @@ func usageNames() []string {
 		names = append(names, aws.UsageName(u))
 	}
 	return names
-}
-
-// closest returns the candidate that was probably meant, or "".
-func closest(word string, candidates []string) string {
-	best, least := "", 1+len(word)/3
-	for _, c := range candidates {
-		if d := distance(strings.ToLower(word), strings.ToLower(c)); d <= least {
-			best, least = c, d-1
-		}
-	}
-	if best == "" && len(word) > 1 {
-		for _, c := range candidates {
-			if strings.HasPrefix(strings.ToLower(c), strings.ToLower(word)) {
-				return c
-			}
-		}
-	}
-	return best
-}
-
-// distance returns how many letters must be put in, left out or replaced to
-// make b of a (Levenshtein).
-func distance(a, b string) int {
-	line := make([]int, len(b)+1)
-	for j := range line {
-		line[j] = j
-	}
-	for i := range len(a) {
-		diagonal := line[0]
-		line[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = line[j+1]
-			line[j+1] = min(cost, line[j]+1, line[j+1]+1)
-		}
-	}
-	return line[len(b)]
 }

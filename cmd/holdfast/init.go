@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/server"
+	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
 // newInitCommand is `holdfast init`.
@@ -35,7 +35,7 @@ read from HOLDFAST_PASSPHRASE or the terminal now, and at each start.`,
 			if err != nil {
 				return err
 			}
-			root, err := makeDirectory(&settings, seal.Method(method), a.in, a.err)
+			root, err := makeDirectory(&settings, seal.Method(method), &a.Terminal)
 			if err != nil {
 				return err
 			}
@@ -43,7 +43,7 @@ read from HOLDFAST_PASSPHRASE or the terminal now, and at each start.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.out, "export HOLDFAST_ACCESS_KEY_ID='%[1]s'\nexport HOLDFAST_SECRET_ACCESS_KEY='%[2]s'\n"+
+			_, err = fmt.Fprintf(a.Out, "export HOLDFAST_ACCESS_KEY_ID='%[1]s'\nexport HOLDFAST_SECRET_ACCESS_KEY='%[2]s'\n"+
 				"export AWS_ACCESS_KEY_ID='%[1]s'\nexport AWS_SECRET_ACCESS_KEY='%[2]s'\n"+
 				"export HOLDFAST_DIR='%[3]s'\nexport HOLDFAST_CACERT='%[4]s'\nexport AWS_CA_BUNDLE='%[4]s'\n",
 				k.ID, k.Secret, settings.Data, server.SelfMadeCA(&settings))
@@ -58,14 +58,14 @@ read from HOLDFAST_PASSPHRASE or the terminal now, and at each start.`,
 }
 
 // makeDirectory makes the data directory and its seal.
-func makeDirectory(c *config.Config, method seal.Method, stdin io.Reader, stderr io.Writer) (*seal.Root, error) {
+func makeDirectory(c *config.Config, method seal.Method, t *terminal.Terminal) (*seal.Root, error) {
 	if seal.Exists(c.Data) {
 		return nil, fault.New(fault.AlreadyExists, "%s is a data directory already", c.Data)
 	}
 	var phrase []byte
 	if method == seal.UnderPassphrase {
 		var err error
-		if phrase, err = passphrase(c, stdin, stderr); err != nil {
+		if phrase, err = passphrase(c, t); err != nil {
 			return nil, err
 		}
 	}
@@ -74,7 +74,7 @@ func makeDirectory(c *config.Config, method seal.Method, stdin io.Reader, stderr
 	}
 	root, err := seal.Create(c.Data, method, phrase)
 	if err == nil && method == seal.InFile {
-		_, err = fmt.Fprintf(stderr, "The root key is in %s, unprotected but by the file's mode: "+
+		_, err = fmt.Fprintf(t.Err, "The root key is in %s, unprotected but by the file's mode: "+
 			"\"--seal passphrase\" does better.\n", filepath.Join(c.Data, "root.key"))
 	}
 	return root, err
