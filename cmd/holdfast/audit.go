@@ -68,13 +68,14 @@ func (a *app) auditVerify() *cobra.Command {
 		Long: "Check the whole audit log: every entry's hash, the chain through all files, and the\n" +
 			"signatures of the checkpoints. The exit status is 1 when anything is wrong. The log may\n" +
 			"be in use, or be a copy. That its end was cut off shows only against a checkpoint that\n" +
-			"was kept elsewhere: keep what \"audit verify --json\" prints, and give it to --kept.",
+			"was kept elsewhere: keep what \"audit verify --json\" prints, or the checkpoints that the\n" +
+			"server writes to its log, and give them to --kept.",
 		Example: "  holdfast audit verify --dir /var/lib/holdfast\n" +
 			"  holdfast audit verify --dir /mnt/copy --public-key audit.pub --kept last-month.json",
 	}
 	s.flags(cmd, "it is needed")
 	cmd.Flags().StringVar(&publicKey, "public-key", "", "the PEM file that verifies the checkpoints; without it audit.pub of the data directory")
-	cmd.Flags().StringArrayVar(&kept, "kept", nil, "a file with an earlier report in JSON, whose checkpoint the log must hold (repeatable)")
+	cmd.Flags().StringArrayVar(&kept, "kept", nil, "a file with a checkpoint that the log must hold: an earlier report in JSON, or a checkpoint as the server's log has it (repeatable)")
 	cmd.RunE = func(*cobra.Command, []string) error {
 		if s.dir == "" {
 			return terminal.WrongUsage(terminal.Hint(errors.New("no directory is named"), "give the server's data directory with --dir, or set HOLDFAST_DIR"))
@@ -86,7 +87,7 @@ func (a *app) auditVerify() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		checkpoints, err := readReports(kept)
+		checkpoints, err := readKept(kept)
 		if err != nil {
 			return err
 		}
@@ -124,19 +125,28 @@ func readPublicKey(path string) (ed25519.PublicKey, error) {
 	return pub, nil
 }
 
-// readReports reads the checkpoints of earlier reports.
-func readReports(paths []string) ([]audit.Checkpoint, error) {
+// readKept reads checkpoints that were kept: those of earlier reports, and
+// bare ones.
+func readKept(paths []string) ([]audit.Checkpoint, error) {
 	var list []audit.Checkpoint
 	for _, path := range paths {
 		text, err := os.ReadFile(path) //nolint:gosec // the path is the user's own
 		if err != nil {
 			return nil, err
 		}
-		var r audit.Report
-		if err := json.Unmarshal(text, &r); err != nil || r.Checkpoint.Signature == nil {
-			return nil, fmt.Errorf("the file %s is no report of \"holdfast audit verify --json\" with a checkpoint", path)
+		var kept struct {
+			Report audit.Checkpoint `json:"checkpoint"`
+			audit.Checkpoint
 		}
-		list = append(list, r.Checkpoint)
+		err = json.Unmarshal(text, &kept)
+		c := kept.Checkpoint
+		if c.Signature == nil {
+			c = kept.Report
+		}
+		if err != nil || c.Signature == nil {
+			return nil, fmt.Errorf("the file %s has no checkpoint: it is neither a report of \"holdfast audit verify --json\" nor a checkpoint of the server's log", path)
+		}
+		list = append(list, c)
 	}
 	return list, nil
 }

@@ -35,7 +35,7 @@ read from HOLDFAST_PASSPHRASE or the terminal now, and at each start.`,
 			if err != nil {
 				return err
 			}
-			root, err := makeDirectory(&settings, seal.Method(method), &a.Terminal)
+			root, err := initRoot(&settings, seal.Method(method), &a.Terminal)
 			if err != nil {
 				return err
 			}
@@ -55,6 +55,19 @@ read from HOLDFAST_PASSPHRASE or the terminal now, and at each start.`,
 	f.StringVar(&method, "seal", string(seal.InFile), "how the root key is kept: file or passphrase")
 	f.StringVar(&admin, "admin", "admin", "name of the first administrator")
 	return c
+}
+
+// initRoot makes the data directory. One that has a seal and nobody who could
+// use it is the work of an init that was interrupted, and is gone on with; one
+// with an administrator server.Initialise refuses.
+func initRoot(c *config.Config, method seal.Method, t *terminal.Terminal) (*seal.Root, error) {
+	if seal.Exists(c.Data) {
+		if _, err := fmt.Fprintf(t.Err, "%s has a seal already, which stays as it is.\n", c.Data); err != nil {
+			return nil, err
+		}
+		return seal.Open(c.Data, func() ([]byte, error) { return passphrase(c, t) })
+	}
+	return makeDirectory(c, method, t)
 }
 
 // makeDirectory makes the data directory and its seal.

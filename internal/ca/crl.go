@@ -116,9 +116,15 @@ func (s *Service) Tick(ctx context.Context) (more bool, err error) {
 	return false, errors.Join(failed...)
 }
 
+// crlTimeout bounds the making of a CRL.
+const crlTimeout = 30 * time.Second
+
 // renew makes the authority's next CRL if it is still due when its turn
-// comes.
+// comes. It goes on when whoever asked has gone: the CRL is for everybody, and
+// strangers who hang up early must not be able to keep a revocation off it.
 func (s *Service) renew(ctx context.Context, id string, now time.Time) (*CRL, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), crlTimeout)
+	defer cancel()
 	defer s.rebuild.lock(id)()
 	a := s.live.Load().byID[id]
 	if !a.stale(now) {

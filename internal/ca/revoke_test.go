@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -47,6 +48,22 @@ func (f *fixture) revoke(t *testing.T, c *Issued, r Reason) {
 	t.Helper()
 	if _, err := f.Revoke(t.Context(), f.as("admin"), c.Authority, c.Serial, r); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A CRL is for everybody: whoever asks for it and hangs up at once does not
+// keep others from having one with the newest revocation.
+func TestHangingUpDoesNotHoldARevocationBack(t *testing.T) {
+	f := newFixture(t, "")
+	root := f.authority(t, "root", alg.P256, "")
+	f.listed(t, root.ID)
+	c := f.issue(t, root.ID, "a.example.com")
+	f.revoke(t, c, KeyCompromise)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _ = f.PublicCRL(gone, root.ID) // whatever it says to nobody
+	if _, got := f.listed(t, root.ID); got[c.Serial] != int(KeyCompromise) || len(got) != 1 {
+		t.Errorf("the CRL lists %v, want %s", got, c.Serial)
 	}
 }
 

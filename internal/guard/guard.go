@@ -65,7 +65,14 @@ func DoWithin[T any](ctx context.Context, g *Guard, call *key.Call, action key.A
 }
 
 func run[T any](ctx context.Context, v *Visit, act func(*Visit) (T, error)) (T, error) {
+	finished := false
+	defer func() {
+		if !finished { // act panics, which is our own bug: the call is on record all the same
+			_ = v.leave(ctx, &fault.Error{Kind: fault.Internal, Op: v.entry.Action.String()})
+		}
+	}()
 	result, err := act(v)
+	finished = true
 	if err = v.leave(ctx, err); err != nil {
 		var none T
 		return none, err

@@ -158,3 +158,21 @@ func TestInternalCausesStayInside(t *testing.T) {
 		t.Errorf("the entry is %+v", e)
 	}
 }
+
+func TestPanickingOperationIsRecorded(t *testing.T) {
+	l := &ledger{}
+	call := root()
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic was swallowed")
+			}
+		}()
+		_, _ = guard.Do(t.Context(), guard.New(l, nobody{}), call, key.ListKeys, func(*guard.Visit) (none struct{}, err error) {
+			panic("a bug of ours")
+		})
+	}()
+	if len(l.entries) != 1 || l.entries[0].Result != "internal" || !call.Recorded {
+		t.Errorf("the entries are %+v", l.entries)
+	}
+}

@@ -90,15 +90,16 @@ func (a *Admin) storeAccessKey(ctx context.Context, v *guard.Visit, realm key.Re
 	if err != nil {
 		return err
 	}
+	next := a.directory.current.Load().clone()
+	if err := next.setAccessKey(realm, k, secret); err != nil {
+		return err
+	}
 	return v.Commit(ctx, func() error {
 		err := a.directory.store.Update(ctx, func(tx store.Tx) error { return tx.Put(store.AccessKeys, row) })
-		if err != nil {
-			return err
+		if err == nil {
+			a.directory.current.Store(next)
 		}
-		next := a.directory.current.Load().clone()
-		next.setAccessKey(realm, k, secret)
-		a.directory.current.Store(next)
-		return nil
+		return err
 	})
 }
 

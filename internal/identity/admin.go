@@ -61,10 +61,12 @@ func (a *Admin) CallerIdentity(ctx context.Context, call *key.Call) (key.Caller,
 // in a session already. Its policies are those of its user, as they are then.
 func (a *Admin) CreateSession(ctx context.Context, call *key.Call, length time.Duration) (*NewSession, error) {
 	return guard.Do(ctx, a.guard, call, key.CreateSession, func(v *guard.Visit) (*NewSession, error) {
-		v.Permit(userResource(call.Caller.Principal.Realm, call.Caller.Principal.Name), "every caller about itself")
+		self := userResource(call.Caller.Principal.Realm, call.Caller.Principal.Name)
 		if !call.Caller.AuthenticatedAt.IsZero() {
+			v.About(self)
 			return nil, fault.New(fault.PermissionDenied, "a session cannot make another session")
 		}
+		v.Permit(self, "every caller about itself")
 		if length < MinSession || length > MaxSession {
 			return nil, fault.New(fault.InvalidArgument, "a session lasts from %s to %s", MinSession, MaxSession)
 		}
@@ -203,11 +205,13 @@ func (a *Admin) changeUser(
 	ctx context.Context, call *key.Call, action key.Action, name string, change func(*guard.Visit, *User) error,
 ) (*User, error) {
 	return guard.Do(ctx, a.guard, call, action, func(v *guard.Visit) (*User, error) {
+		// Judged under the lock, which every change of the caller's own policies
+		// takes as well: a right that was taken away is not used afterwards.
+		a.directory.mu.Lock()
+		defer a.directory.mu.Unlock()
 		if err := v.Authorize(target(call, action, name)); err != nil {
 			return nil, err
 		}
-		a.directory.mu.Lock()
-		defer a.directory.mu.Unlock()
 		u, err := a.find(call, name)
 		if err != nil {
 			return nil, err

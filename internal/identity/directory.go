@@ -161,7 +161,9 @@ func (d *Directory) loadAccessKeys(r store.Reader, s *state) error {
 		if err != nil {
 			return err
 		}
-		s.setAccessKey(realm, k, secret)
+		if err := s.setAccessKey(realm, k, secret); err != nil {
+			return fmt.Errorf("access key %s: %w", k.ID, err)
+		}
 	}
 	return nil
 }
@@ -181,17 +183,24 @@ func (s *state) setUser(u *User, compile func(key.Document) (*policy.Policy, err
 	return nil
 }
 
-// setAccessKey puts an access key into a state that is not shared yet.
-func (s *state) setAccessKey(realm key.RealmID, k AccessKey, secret Secret) {
+// setAccessKey puts an access key into a state that is not shared yet. One of
+// a user who is not there is refused: it must not pass for the root's, which
+// has no user.
+func (s *state) setAccessKey(realm key.RealmID, k AccessKey, secret Secret) error {
 	caller := key.Caller{Principal: key.Principal{Realm: realm, Kind: key.Root}, Credential: k.ID, UserID: string(realm)}
 	row := userRow(realm, k.User)
-	if u, ok := s.users[row]; ok {
+	u, ok := s.users[row]
+	switch {
+	case ok:
 		caller.Principal.Kind, caller.Principal.Name, caller.UserID = key.User, u.Name, u.ID
 		changed := *u
 		changed.AccessKeys = withAccessKey(u.AccessKeys, k)
 		s.users[row] = &changed
+	case k.User != "":
+		return fault.New(fault.Internal, "its user %s does not exist", k.User)
 	}
 	s.keys[k.ID] = &accessKey{&Credential{ID: k.ID, Secret: secret, Caller: caller}, k.Active}
+	return nil
 }
 
 // clone returns a copy of the state to change.

@@ -16,6 +16,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
@@ -60,12 +61,14 @@ func newFixture(t *testing.T) *fixture {
 func (f *fixture) open() {
 	f.t.Helper()
 	d, err := identity.Open(f.t.Context(), identity.Config{
-		Root: f.root, Store: f.store, Compile: func(d key.Document) (*policy.Policy, error) {
-			return policy.Compile([]byte(d.Text), policy.ForIdentity, aws.Vocabulary())
-		},
+		Root: f.root, Store: f.store, Compile: compile,
 	})
 	must(f.t, err)
 	f.directory, f.Admin = d, identity.NewAdmin(d, guard.New(f.log, d))
+}
+
+func compile(d key.Document) (*policy.Policy, error) {
+	return policy.Compile([]byte(d.Text), policy.ForIdentity, aws.Vocabulary())
 }
 
 func (f *fixture) call(p key.Principal) *key.Call {
@@ -277,5 +280,18 @@ func TestSecretsRedactThemselves(t *testing.T) {
 		if strings.Contains(fmt.Sprintf("%+v", e), f.first.Secret) {
 			t.Errorf("the secret is in the audit log: %+v", e)
 		}
+	}
+}
+
+// An access key whose user is not in the store must not pass for one of the
+// realm's root, whose access keys have no user.
+func TestAccessKeyWithoutItsUserIsRefused(t *testing.T) {
+	f := newFixture(t)
+	must(t, f.store.Update(t.Context(), func(tx store.Tx) error {
+		return tx.Delete(store.Users, string(key.DefaultRealm)+"/admin")
+	}))
+	_, err := identity.Open(t.Context(), identity.Config{Root: f.root, Store: f.store, Compile: compile})
+	if err == nil || !strings.Contains(err.Error(), f.first.ID) {
+		t.Errorf("the directory opens with an access key of nobody: %v", err)
 	}
 }

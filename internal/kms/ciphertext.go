@@ -74,10 +74,17 @@ func appendContext(b []byte, pairs []key.Tag) ([]byte, error) {
 		b = appendCounted(b, p.Key)
 		b = appendCounted(b, p.Value)
 		if len(b)-start > MaxContext {
-			return nil, fault.New(fault.LimitExceeded, "the encryption context is longer than %d bytes", MaxContext)
+			return nil, contextTooLong()
 		}
 	}
 	return b, nil
+}
+
+// contextSize is how many bytes appendContext writes for a pair.
+func contextSize(p key.Tag) int { return 4 + len(p.Key) + 4 + len(p.Value) }
+
+func contextTooLong() error {
+	return fault.New(fault.LimitExceeded, "the encryption context is longer than %d bytes", MaxContext)
 }
 
 func appendCounted(b []byte, s string) []byte {

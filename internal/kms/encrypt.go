@@ -15,7 +15,9 @@ import (
 // ciphertext that names the key, or to an RSA key's public half.
 func (s *Service) Encrypt(ctx context.Context, call *key.Call, req *EncryptRequest) (*EncryptResult, error) {
 	return guard.Do(ctx, s.guard, call, key.Encrypt, func(v *guard.Visit) (*EncryptResult, error) {
-		noteContext(v, req.Context)
+		if err := noteContext(v, req.Context); err != nil {
+			return nil, err
+		}
 		e, err := s.admit(v, &use{
 			ref: req.Key, action: key.Encrypt, usage: alg.EncryptDecrypt, algorithm: req.Algorithm,
 			attributes: policy.Attributes{Context: req.Context},
@@ -89,7 +91,9 @@ func (s *Service) Decrypt(ctx context.Context, call *key.Call, req *DecryptReque
 func (s *Service) decrypt(
 	ctx context.Context, v *guard.Visit, req *DecryptRequest, action key.Action, attributes policy.Attributes,
 ) (*DecryptResult, error) {
-	noteContext(v, req.Context)
+	if err := noteContext(v, req.Context); err != nil {
+		return nil, err
+	}
 	e, n, payload, err := s.source(v.Call, req)
 	if err != nil {
 		return nil, err
@@ -192,7 +196,9 @@ func (s *Service) ReEncrypt(ctx context.Context, call *key.Call, req *ReEncryptR
 			return nil, err
 		}
 		defer clear(source.Plaintext)
-		noteContext(v, req.Destination.Context)
+		if err := noteContext(v, req.Destination.Context); err != nil {
+			return nil, err
+		}
 		err = s.admitEntry(v, to, &use{
 			ref: req.Destination.Key, action: key.ReEncryptTo, usage: alg.EncryptDecrypt,
 			algorithm:  req.Destination.Algorithm,
@@ -222,7 +228,9 @@ func (s *Service) GenerateDataKey(ctx context.Context, call *key.Call, req *Data
 		action = key.GenerateDataKeyWithoutPlaintext
 	}
 	return guard.Do(ctx, s.guard, call, action, func(v *guard.Visit) (*DataKeyResult, error) {
-		noteContext(v, req.Context)
+		if err := noteContext(v, req.Context); err != nil {
+			return nil, err
+		}
 		e, err := s.admit(v, &use{
 			ref: req.Key, action: action, usage: alg.EncryptDecrypt, algorithm: alg.AESGCM,
 			attributes: policy.Attributes{Context: req.Context, DataKeyBits: req.Bytes * 8},

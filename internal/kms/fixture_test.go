@@ -72,7 +72,7 @@ func (p people) Policies(c *key.Caller) []*policy.Policy { return p[c.Principal.
 // fixture is a door over a real engine and a store in memory.
 type fixture struct {
 	*kms.Service
-	t      *testing.T
+	t      testing.TB
 	store  store.Store
 	log    *ledger
 	people people
@@ -80,7 +80,7 @@ type fixture struct {
 	clock  func() time.Time
 }
 
-func compile(t *testing.T, kind policy.Kind, text string) *policy.Policy {
+func compile(t testing.TB, kind policy.Kind, text string) *policy.Policy {
 	t.Helper()
 	p, err := policy.Compile([]byte(text), kind, aws.Vocabulary())
 	if err != nil {
@@ -89,7 +89,7 @@ func compile(t *testing.T, kind policy.Kind, text string) *policy.Policy {
 	return p
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	root, err := seal.Ephemeral()
 	if err != nil {

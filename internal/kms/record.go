@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -13,9 +14,11 @@ import (
 // recordVersion is the version of keyRecord's and aliasRecord's formats.
 const recordVersion = 1
 
-// keyRecord is the JSON body of a row of store.Keys. Names instead of numbers
-// stand for specs, usages and states, so that the order of the constants is
-// free to change. Wrapped material is in store.Materials.
+// keyRecord is the body of a row of store.Keys: one line of JSON with its line
+// feed, and behind it the policy's text as its author wrote it, which as a part
+// of the JSON would take as long to decode as all the rest. Names instead of
+// numbers stand for specs, usages and states, so that the order of the
+// constants is free to change. Wrapped material is in store.Materials.
 type keyRecord struct {
 	V           int             `json:"v"`
 	Realm       key.RealmID     `json:"realm"`
@@ -32,7 +35,6 @@ type keyRecord struct {
 	Versions    []versionRecord `json:"versions"`
 	Rotation    rotationRecord  `json:"rotation,omitzero"`
 	Dialect     string          `json:"dialect"`
-	Policy      string          `json:"policy"`
 	Tags        [][2]string     `json:"tags,omitempty"`
 	Grants      []grantRecord   `json:"grants,omitempty"`
 	Revision    uint64          `json:"revision"`
@@ -81,7 +83,7 @@ func keyRow(k *key.Key) (store.Row, error) {
 		V: recordVersion, Realm: k.Name.Realm, Region: k.Name.Region, Spec: k.Spec.String(), Usage: k.Usage.String(),
 		Origin: k.Origin, Protection: k.Protection, Engine: k.Engine, State: k.State.String(),
 		Description: k.Description, CreatedAt: k.CreatedAt, DeleteAt: k.DeleteAt, Rotation: rotationRecord(k.Rotation),
-		Dialect: k.Policy.Dialect, Policy: k.Policy.Text, Revision: k.Revision,
+		Dialect: k.Policy.Dialect, Revision: k.Revision,
 	}
 	for _, v := range k.Versions {
 		r.Versions = append(r.Versions, versionRecord(v))
@@ -96,13 +98,15 @@ func keyRow(k *key.Key) (store.Row, error) {
 	if err != nil {
 		return store.Row{}, fmt.Errorf("encoding key %s: %w", k.Name.ID, err)
 	}
+	body = append(append(body, '\n'), k.Policy.Text...)
 	return store.Row{ID: string(k.Name.ID), Columns: []string{scopeOf(k.Name.Realm, k.Name.Region), dueOf(k)}, Body: body}, nil
 }
 
 // keyOf reads what keyRow wrote.
 func keyOf(row store.Row) (*key.Key, error) {
 	var r keyRecord
-	if err := json.Unmarshal(row.Body, &r); err != nil {
+	line, text, _ := bytes.Cut(row.Body, []byte{'\n'})
+	if err := json.Unmarshal(line, &r); err != nil {
 		return nil, fmt.Errorf("reading key %s: %w", row.ID, err)
 	}
 	if r.V != recordVersion {
@@ -113,7 +117,7 @@ func keyOf(row store.Row) (*key.Key, error) {
 		Spec: alg.ParseSpec(r.Spec), Usage: alg.ParseUsage(r.Usage), Origin: r.Origin, Protection: r.Protection,
 		Engine: r.Engine, State: key.ParseState(r.State), Description: r.Description, CreatedAt: r.CreatedAt,
 		DeleteAt: r.DeleteAt, Rotation: key.Rotation(r.Rotation),
-		Policy: key.Document{Dialect: r.Dialect, Text: r.Policy}, Revision: r.Revision,
+		Policy: key.Document{Dialect: r.Dialect, Text: string(text)}, Revision: r.Revision,
 	}
 	if k.Spec == alg.NoSpec || k.Usage == alg.NoUsage || k.State == 0 || len(r.Versions) == 0 {
 		return nil, fmt.Errorf("reading key %s: spec %q, usage %q, state %q and %d versions make no key",
@@ -129,6 +133,27 @@ func keyOf(row store.Row) (*key.Key, error) {
 		k.Grants = append(k.Grants, key.Grant{ID: g.ID, Grantee: g.Grantee, Actions: parseActions(g.Actions), CreatedAt: g.CreatedAt})
 	}
 	return k, nil
+}
+
+// texts makes equal texts share their memory.
+type texts map[string]string
+
+func (t texts) shared(s string) string {
+	if had, ok := t[s]; ok {
+		return had
+	}
+	t[s] = s
+	return s
+}
+
+// share makes a key share what most keys have in common, its policy above all.
+func (t texts) share(k *key.Key) {
+	k.Name.Realm = key.RealmID(t.shared(string(k.Name.Realm)))
+	k.Name.Region = t.shared(k.Name.Region)
+	k.Origin = key.Origin(t.shared(string(k.Origin)))
+	k.Protection = key.Protection(t.shared(string(k.Protection)))
+	k.Engine = t.shared(k.Engine)
+	k.Policy = key.Document{Dialect: t.shared(k.Policy.Dialect), Text: t.shared(k.Policy.Text)}
 }
 
 func actionNames(actions []key.Action) []string {

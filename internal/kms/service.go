@@ -92,7 +92,7 @@ func (s *Service) load(ctx context.Context) error {
 
 // loadKeys loads every key. Equal policies are compiled once.
 func (s *Service) loadKeys(r store.Reader) error {
-	compiled := map[key.Document]*policy.Policy{}
+	compiled, common := map[key.Document]*policy.Policy{}, texts{}
 	for row, err := range r.Scan(store.Keys, store.Query{}) {
 		if err != nil {
 			return err
@@ -101,6 +101,7 @@ func (s *Service) loadKeys(r store.Reader) error {
 		if err != nil {
 			return err
 		}
+		common.share(k)
 		p, ok := compiled[k.Policy]
 		if !ok {
 			if p, err = s.compile(k.Policy); err != nil {

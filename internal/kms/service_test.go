@@ -598,3 +598,20 @@ func TestListKeysInPages(t *testing.T) {
 		t.Errorf("not listed: %v", made)
 	}
 }
+
+// What is too long is refused before any policy is asked about it.
+func TestLongContextIsRefusedBeforeThePolicy(t *testing.T) {
+	f := newFixture(t)
+	k := f.create(alg.AES256, alg.NoUsage)
+	long := []key.Tag{{Key: "a", Value: strings.Repeat("x", kms.MaxContext)}}
+	_, err := f.Encrypt(t.Context(), f.as("nobody"), &kms.EncryptRequest{
+		Key: refTo(k), Algorithm: alg.AESGCM, Plaintext: []byte("x"), Context: long,
+	})
+	want(t, err, fault.LimitExceeded, fault.Unspecified)
+	_, err = f.Decrypt(t.Context(), f.as("nobody"), &kms.DecryptRequest{
+		Algorithm: alg.AESGCM, Ciphertext: encryptX(t, f, k), Context: long,
+	})
+	want(t, err, fault.LimitExceeded, fault.Unspecified)
+	many := make([]key.Tag, kms.MaxTags+1) // all the same: were they compared, that would be said
+	want(t, f.Tag(t.Context(), f.admin(), refTo(k), many), fault.LimitExceeded, fault.TooManyTags)
+}

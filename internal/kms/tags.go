@@ -59,6 +59,9 @@ func (s *Service) ListTags(ctx context.Context, call *key.Call, ref Ref, page Pa
 
 // mergeTags returns the tags of a key after adding some, sorted by key.
 func mergeTags(have, add []key.Tag) ([]key.Tag, error) {
+	if len(add) > MaxTags { // before each is compared with each
+		return nil, tooManyTags()
+	}
 	merged := slices.Clone(have)
 	for i, t := range add {
 		if err := checkTag(t); err != nil {
@@ -75,10 +78,14 @@ func mergeTags(have, add []key.Tag) ([]key.Tag, error) {
 		}
 	}
 	if len(merged) > MaxTags {
-		return nil, fault.Because(fault.LimitExceeded, fault.TooManyTags, "a key has at most %d tags", MaxTags)
+		return nil, tooManyTags()
 	}
 	slices.SortFunc(merged, func(a, b key.Tag) int { return cmp.Compare(a.Key, b.Key) })
 	return merged, nil
+}
+
+func tooManyTags() error {
+	return fault.Because(fault.LimitExceeded, fault.TooManyTags, "a key has at most %d tags", MaxTags)
 }
 
 // checkTag refuses tags that no API takes: keys of 1 to 128 characters,

@@ -94,11 +94,18 @@ func noteUse(v *guard.Visit, e *entry, a alg.Algorithm, n key.VersionNumber) {
 }
 
 // noteContext records an encryption context, which is no secret: whoever
-// decrypts must know it.
-func noteContext(v *guard.Visit, pairs []key.Tag) {
+// decrypts must know it. One that is too long is refused here already, before
+// policies with wildcards are compared with it.
+func noteContext(v *guard.Visit, pairs []key.Tag) error {
+	size := 0
 	for _, p := range pairs {
 		v.Note("context:"+p.Key, p.Value)
+		size += contextSize(p)
 	}
+	if size > MaxContext {
+		return contextTooLong()
+	}
+	return nil
 }
 
 // checkLength refuses plaintexts and messages that no API lets through.

@@ -75,20 +75,24 @@ const MinPassphrase = 12
 const passphrasePurpose = "root key under a passphrase" //nolint:gosec // what it is for, not the passphrase
 
 // Create makes a new root key and seals it in dir, which must not have a seal
-// yet. The passphrase is used only with UnderPassphrase.
+// yet. The passphrase is used only with UnderPassphrase. A root key that is in
+// dir without a seal is taken, not replaced: a Create that was interrupted
+// left it, or the seal was lost and data still depends on it.
 func Create(dir string, method Method, phrase []byte) (*Root, error) {
 	if Exists(dir) {
 		return nil, fault.New(fault.AlreadyExists, "the data directory %s has a seal already", dir)
 	}
 	secret := random(keySize)
+	if method == InFile {
+		var err error
+		if secret, err = makeRoot(filepath.Join(dir, rootFile), secret); err != nil {
+			return nil, err
+		}
+	}
 	d := description{V: 1, Method: method, Installation: newInstallation(), CreatedAt: time.Now().UTC()}
 	d.Check = check(secret, d.Installation)
 	switch method {
 	case InFile:
-		text := hex.EncodeToString(secret) + "\n"
-		if err := writeNew(filepath.Join(dir, rootFile), []byte(text)); err != nil {
-			return nil, fmt.Errorf("writing the root key: %w", err)
-		}
 	case UnderPassphrase:
 		if len(phrase) < MinPassphrase {
 			return nil, fault.New(fault.InvalidArgument, "the passphrase must have at least %d characters", MinPassphrase)
@@ -174,6 +178,19 @@ func (d *description) secret(dir string, ask func() ([]byte, error)) ([]byte, er
 	}
 }
 
+// makeRoot writes the root key to a file, unless there is one: it returns the
+// key that the file has then.
+func makeRoot(path string, secret []byte) ([]byte, error) {
+	err := writeNew(path, []byte(hex.EncodeToString(secret)+"\n"))
+	if errors.Is(err, fs.ErrExist) {
+		return readRoot(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("writing the root key: %w", err)
+	}
+	return secret, nil
+}
+
 // readRoot reads a root key file, and refuses one that others can read.
 func readRoot(path string) ([]byte, error) {
 	info, err := os.Stat(path)
@@ -212,17 +229,23 @@ func check(secret []byte, installation string) string {
 	return hex.EncodeToString(m.Sum(nil))
 }
 
-// writeNew writes a file of mode 0600 that must not exist, durably.
-func writeNew(path string, content []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator's own data directory
+// writeNew writes a file of mode 0600 that must not exist, durably. The name
+// appears with all of the content or, when the process is killed, not at all:
+// a seal that is half written could be neither opened nor made again.
+func writeNew(path string, content []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new") // has mode 0600
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
 	_, err = f.Write(content)
 	if err == nil {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), path); err != nil { // unlike a rename, it replaces nothing
 		return err
 	}
 	d, err := os.Open(filepath.Dir(path))

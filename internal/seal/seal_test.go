@@ -116,6 +116,36 @@ func TestWrongSeals(t *testing.T) {
 	}
 }
 
+// A Create that was killed between the root key and the seal is done by the
+// next one, with the same root key: data may depend on it.
+func TestCreateGoesOnWhereItWasInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	first, err := Create(dir, InFile, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, describes)); err != nil {
+		t.Fatal(err)
+	}
+	second, err := Create(dir, InFile, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := second.Unseal("test", first.Seal("test", []byte("x"), nil), nil); err != nil || string(text) != "x" {
+		t.Errorf("the root key was replaced: %v", err)
+	}
+	if _, err := Open(dir, nil); err != nil {
+		t.Error(err)
+	}
+	if _, err := Create(dir, InFile, nil); fault.KindOf(err) != fault.AlreadyExists || err == nil {
+		t.Errorf("a seal was made over another: %v", err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*.new*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
 func copyFile(t *testing.T, from, to string) {
 	t.Helper()
 	text, err := os.ReadFile(from)

@@ -88,7 +88,7 @@ func (s *server) prepareDev(ctx context.Context, url string) error {
 	if err := s.devCredentials(ctx); err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, []byte(s.env()), 0o600); err != nil {
+	if err := replaceFile(path, []byte(s.env()), 0o600); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return nil
@@ -163,7 +163,7 @@ func (s *server) env() string {
 		{"AWS_SECRET_ACCESS_KEY", awsSecret},
 		{"SSL_CERT_FILE", ca},
 	} {
-		fmt.Fprintf(&b, "export %s='%s'\n", v[0], v[1])
+		fmt.Fprintf(&b, "export %s='%s'\n", v[0], strings.ReplaceAll(v[1], "'", `'\''`))
 	}
 	return b.String()
 }
@@ -190,6 +190,12 @@ func (s *server) reset(w http.ResponseWriter, r *http.Request) {
 	}
 	if !config.Loopback(r.RemoteAddr) {
 		answer(w, http.StatusForbidden, "only this machine may empty a development server")
+		return
+	}
+	// The pages that a browser on this machine shows are of strangers: they can
+	// send such a request to any server of this machine, but not without these.
+	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
+		answer(w, http.StatusForbidden, "no web page may empty a development server")
 		return
 	}
 	s.resetting.Lock()

@@ -174,7 +174,7 @@ func writeAuditKey(path string, public ed25519.PublicKey) error {
 	if have, err := os.ReadFile(path); err == nil && string(have) == string(text) { //nolint:gosec // the data directory's own file
 		return nil
 	}
-	return os.WriteFile(path, text, 0o644) //nolint:gosec // a public key, for auditors to read
+	return replaceFile(path, text, 0o644) // a public key, for auditors to read
 }
 
 // openServices opens the directory, the engine, the door and the authorities.
@@ -201,7 +201,11 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 		return err
 	}
 	i.ca, err = ca.New(ctx, ca.Config{Keys: i.keys, Guard: i.guard, Store: i.store, PublicURL: c.PublicURL})
-	return err
+	if err != nil {
+		return err
+	}
+	engine.Ready()
+	return nil
 }
 
 // compiler returns what compiles policies of every dialect that a front end

@@ -168,7 +168,7 @@ func (s *server) serve(ctx context.Context, endpoints []*endpoint, url string) e
 	s.Log.InfoContext(ctx, "serving", slog.String("url", url), slog.Int("keys", s.instance.Load().keys.Keys()),
 		slog.String("version", Version().Version))
 	if err := s.Ready(url); err != nil {
-		return err
+		return errors.Join(err, s.shutdown(ctx, endpoints))
 	}
 	for {
 		select {
@@ -177,7 +177,7 @@ func (s *server) serve(ctx context.Context, endpoints []*endpoint, url string) e
 				s.Log.ErrorContext(ctx, "the TLS certificate stays as it was", slog.Any("cause", err))
 			}
 		case err := <-failed:
-			return fmt.Errorf("serving: %w", err)
+			return errors.Join(fmt.Errorf("serving: %w", err), s.shutdown(ctx, endpoints))
 		case <-ctx.Done():
 			return s.shutdown(ctx, endpoints)
 		}
@@ -201,6 +201,7 @@ func (s *server) shutdown(ctx context.Context, endpoints []*endpoint) error {
 func (s *server) handler(withMetrics bool) http.Handler {
 	figures := s.metrics.handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer s.caught(r)
 		switch {
 		case r.URL.Path == "/healthz":
 			answer(w, http.StatusOK, "ok")
@@ -214,6 +215,18 @@ func (s *server) handler(withMetrics bool) http.Handler {
 			s.instance.Load().handler.ServeHTTP(w, r)
 		}
 	})
+}
+
+// caught logs the panic of a request, our own bug, and cuts its connection:
+// what is half sent cannot be taken back. net/http would log it among the
+// noise of connections, which nobody reads.
+func (s *server) caught(r *http.Request) {
+	if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+		s.Log.ErrorContext(r.Context(), "a request panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+		panic(http.ErrAbortHandler)
+	} else if p != nil {
+		panic(p)
+	}
 }
 
 // readyz says whether requests should be sent here.

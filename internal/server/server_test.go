@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -120,6 +121,24 @@ func (r *running) kms(target, body string) (int, string) {
 	return r.do(http.MethodPost, "/", admin.ID, admin.Secret, target, body)
 }
 
+// fromWebPage posts as a page of another site in a browser does.
+func (r *running) fromWebPage(path string) int {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.url+path, nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	req.Header.Set("Origin", "https://example.com")
+	resp, err := r.http.Do(req)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil {
+		r.t.Fatal(err)
+	}
+	return resp.StatusCode
+}
+
 func (r *running) keys() int {
 	r.t.Helper()
 	status, text := r.kms("ListKeys", "{}")
@@ -205,6 +224,9 @@ func TestReset(t *testing.T) {
 			r.kms("CreateKey", "{}")
 			if status, _ := r.do(http.MethodGet, "/dev/reset", "", "", "", ""); status != http.StatusMethodNotAllowed {
 				t.Errorf("GET: %d", status)
+			}
+			if status := r.fromWebPage("/dev/reset"); status != http.StatusForbidden {
+				t.Errorf("a web page: %d", status)
 			}
 			if n := r.keys(); n != 1 {
 				t.Fatalf("%d keys before the reset", n)
@@ -317,4 +339,62 @@ func TestSelfMadeCertificateIsMadeAnewForANewName(t *testing.T) {
 	if err := selfMade(dir, []string{"localhost", "kms.example.com"}); err != nil || read() == first {
 		t.Errorf("a certificate without the new name was kept (%v)", err)
 	}
+}
+
+// A start that was killed between writing the new key and its certificate is
+// followed by one that makes both anew.
+func TestSelfMadeCertificateOfAnotherKeyIsReplaced(t *testing.T) {
+	for name, file := range map[string]string{"the key": keyFile, "the CA": caCertFile} {
+		t.Run(name, func(t *testing.T) {
+			dir, other := t.TempDir(), t.TempDir()
+			for _, d := range []string{dir, other} {
+				if err := selfMade(d, []string{"localhost"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			files := []string{file}
+			if file == caCertFile {
+				files = append(files, caKeyFile)
+			}
+			for _, f := range files {
+				text, err := os.ReadFile(filepath.Join(other, f))
+				if err == nil {
+					err = os.WriteFile(filepath.Join(dir, f), text, 0o600)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := selfMade(dir, []string{"localhost"}); err != nil {
+				t.Fatal(err)
+			}
+			if !stillGood(dir, []string{"localhost"}) {
+				t.Error("the server's certificate, its key and its CA do not go together")
+			}
+		})
+	}
+}
+
+func TestFilesWithSecretsBecomePrivate(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, EnvFile)
+	if err := os.WriteFile(path, []byte("# mine"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	start(t, dir, &Dev{}, nil)
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%s has mode %v (%v)", EnvFile, info.Mode(), err)
+	}
+}
+
+func TestPanicIsLoggedAsAnError(t *testing.T) {
+	var log bytes.Buffer
+	s := &server{Options: Options{Log: slog.New(slog.NewTextHandler(&log, nil))}, metrics: newMetrics(func() float64 { return 0 })}
+	defer func() {
+		if p := recover(); p != http.ErrAbortHandler || !strings.Contains(log.String(), "a request panicked") { //nolint:errorlint // as net/http does
+			t.Errorf("the panic became %v, the log says %q", p, log.String())
+		}
+	}()
+	s.handler(false).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)) // without an instance
 }

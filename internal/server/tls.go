@@ -82,7 +82,7 @@ func selfMade(dir string, names []string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if stillGood(filepath.Join(dir, certFile), names) {
+	if stillGood(dir, names) {
 		return nil
 	}
 	ca, caKey, err := selfMadeCA(dir)
@@ -113,19 +113,20 @@ func selfMade(dir string, names []string) error {
 	return writePair(filepath.Join(dir, certFile), filepath.Join(dir, keyFile), der, private)
 }
 
-// stillGood reports whether a certificate names all of names and is not near
-// its end.
-func stillGood(path string, names []string) bool {
-	text, err := os.ReadFile(path) //nolint:gosec // the data directory's own file
+// stillGood reports whether the server's certificate in dir is of the key and
+// of the CA there (a start that was interrupted may have replaced one of
+// them), names all of names and is not near its end.
+func stillGood(dir string, names []string) bool {
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, certFile), filepath.Join(dir, keyFile))
 	if err != nil {
 		return false
 	}
-	block, _ := pem.Decode(text)
-	if block == nil {
+	ca, err := tls.LoadX509KeyPair(filepath.Join(dir, caCertFile), filepath.Join(dir, caKeyFile))
+	if err != nil {
 		return false
 	}
-	c, err := x509.ParseCertificate(block.Bytes)
-	if err != nil || time.Until(c.NotAfter) < selfRenewal {
+	c := pair.Leaf
+	if c.CheckSignatureFrom(ca.Leaf) != nil || time.Until(c.NotAfter) < selfRenewal {
 		return false
 	}
 	for _, name := range names {
@@ -182,8 +183,28 @@ func writePair(certPath, keyPath string, der []byte, private crypto.Signer) erro
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(keyPath, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600); err != nil {
+	if err := replaceFile(keyPath, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600); err != nil {
 		return err
 	}
-	return os.WriteFile(certPath, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644) //nolint:gosec // a certificate is public
+	return replaceFile(certPath, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
+}
+
+// replaceFile gives a file its content at once and durably, and its mode also
+// where a file with another one was there.
+func replaceFile(path string, content []byte, mode os.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = errors.Join(f.Chmod(mode), f.Sync())
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
 }

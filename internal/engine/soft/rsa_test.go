@@ -99,6 +99,15 @@ func TestLane(t *testing.T) {
 func TestStock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStock(map[alg.Spec]int{alg.RSA2048: 2, alg.RSA3072: 0})
+		time.Sleep(10 * stockDelay)
+		synctest.Wait()
+		select {
+		case s.turn <- struct{}{}: // nobody makes a key yet
+			<-s.turn
+		default:
+			t.Error("keys are made before begin")
+		}
+		s.begin()
 		time.Sleep(stockDelay)
 		synctest.Wait()
 		if got := len(s.ready[alg.RSA2048]); got != 1 { // and one in the goroutine's hand

@@ -47,7 +47,7 @@ type Options struct {
 	// in the scheduler for others to stand in.
 	RSALane int
 	// Pregenerate is how many RSA keys of a spec are kept made in advance, by
-	// one goroutine per spec, from a second after New on. Making one takes up
+	// one goroutine per spec, from a second after Ready on. Making one takes up
 	// to 0.3 s of a processor; one that waits takes about 3 KB. Empty means none.
 	Pregenerate map[alg.Spec]int
 	// Log gets the library's fate. Nil means slog.Default.
@@ -78,6 +78,10 @@ func New(w Wrapper, o Options) (*Engine, error) {
 	}
 	return &Engine{wrapper: w, rsa: newRSAUnit(o), stock: newStock(o.Pregenerate)}, nil
 }
+
+// Ready tells the engine that the server's start is over, so that what it does
+// in advance takes no time from that. It is called at most once.
+func (e *Engine) Ready() { e.stock.begin() }
 
 // Close stops what New started, and waits for it. Keys that are open stay
 // usable.

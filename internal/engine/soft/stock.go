@@ -10,20 +10,24 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 )
 
-// stockDelay keeps the making of keys in advance out of a server's start.
+// stockDelay keeps the making of keys in advance out of what a server does
+// first.
 const stockDelay = time.Second
 
 // stock makes RSA keys, one at a time, and has some made in advance.
 type stock struct {
 	ready map[alg.Spec]chan *rsa.PrivateKey // never changed
 	turn  chan struct{}                     // held by who makes a key
+	begun chan struct{}                     // closed by begin
 	stop  context.CancelFunc
 	done  sync.WaitGroup
 }
 
 func newStock(want map[alg.Spec]int) *stock {
 	ctx, stop := context.WithCancel(context.Background())
-	s := &stock{ready: map[alg.Spec]chan *rsa.PrivateKey{}, turn: make(chan struct{}, 1), stop: stop}
+	s := &stock{
+		ready: map[alg.Spec]chan *rsa.PrivateKey{}, turn: make(chan struct{}, 1), begun: make(chan struct{}), stop: stop,
+	}
 	for spec, n := range want {
 		if n > 0 {
 			s.ready[spec] = make(chan *rsa.PrivateKey, n-1) // the goroutine holds one more
@@ -33,14 +37,23 @@ func newStock(want map[alg.Spec]int) *stock {
 	return s
 }
 
+// begin starts the making in advance. It is called at most once.
+func (s *stock) begin() { close(s.begun) }
+
 // close stops the making in advance and waits until it has ended.
 func (s *stock) close() {
 	s.stop()
 	s.done.Wait()
 }
 
-// keep makes keys of a spec until ctx ends, as fast as they are taken.
+// keep makes keys of a spec from begin on until ctx ends, as fast as they are
+// taken.
 func (s *stock) keep(ctx context.Context, spec alg.Spec) {
+	select {
+	case <-s.begun:
+	case <-ctx.Done():
+		return
+	}
 	select {
 	case <-time.After(stockDelay):
 	case <-ctx.Done():

@@ -38,7 +38,14 @@ func Validation(message string) error { return wire.Invalid("ValidationException
 // violations are the complaints about a request, in AWS's words.
 type violations []string
 
+// maxViolations bounds the complaints about one request: a body of nothing
+// but empty tags would have an answer of megabytes.
+const maxViolations = 100
+
 func (v *violations) add(shown, path, constraint string) {
+	if len(*v) == maxViolations {
+		return
+	}
 	*v = append(*v, "Value "+shown+"at '"+path+"' failed to satisfy constraint: Member must "+constraint)
 }
 

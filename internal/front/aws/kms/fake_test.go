@@ -58,9 +58,9 @@ func newDoor() *door {
 
 func (d *door) note(call *key.Call, op string, args ...any) error {
 	var line strings.Builder
-	line.WriteString(fmt.Sprintf("%s %s", call.Operation, op))
+	line.WriteString(call.Operation + " " + op)
 	for _, a := range args {
-		line.WriteString(fmt.Sprintf(" %+v", a))
+		fmt.Fprintf(&line, " %+v", a)
 	}
 	if call.DryRun {
 		line.WriteString(" (dry run)")
