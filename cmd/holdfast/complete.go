@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,33 +12,9 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
-// completionTimeout bounds what a press of the tab key waits for the server.
-const completionTimeout = 2 * time.Second
-
-// asked returns choices that the server knows. A server out of reach has none.
-func (a *app) asked(list func(context.Context, *client.Client) ([]string, error)) terminal.Choices {
-	return func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		none := cobra.ShellCompDirectiveNoFileComp
-		if len(args) > 0 && cmd.Args != nil && cmd.Args(cmd, append(args, "")) != nil {
-			return nil, none
-		}
-		if cmd.Root().PersistentPreRunE(cmd, args) != nil {
-			return nil, none
-		}
-		c, err := a.connect()
-		if err != nil {
-			return nil, none
-		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
-		defer cancel()
-		words, _ := list(ctx, c) // what was found before an error is offered
-		return words, none
-	}
-}
-
 // keyNames completes keys by their aliases.
 func (a *app) keyNames() terminal.Choices {
-	return a.asked(func(ctx context.Context, c *client.Client) (names []string, err error) {
+	return terminal.Asked(a.connect, func(ctx context.Context, c *client.Client) (names []string, err error) {
 		l, err := c.Aliases(ctx, "", client.Page{Limit: 1000})
 		if err != nil {
 			return nil, err
@@ -52,7 +27,7 @@ func (a *app) keyNames() terminal.Choices {
 }
 
 func (a *app) authorityNames() terminal.Choices {
-	return a.asked(func(ctx context.Context, c *client.Client) (names []string, err error) {
+	return terminal.Asked(a.connect, func(ctx context.Context, c *client.Client) (names []string, err error) {
 		l, err := c.Authorities(ctx, client.Page{Limit: 1000})
 		if err != nil {
 			return nil, err
@@ -65,7 +40,7 @@ func (a *app) authorityNames() terminal.Choices {
 }
 
 func (a *app) profileNames() terminal.Choices {
-	return a.asked(func(ctx context.Context, c *client.Client) (names []string, err error) {
+	return terminal.Asked(a.connect, func(ctx context.Context, c *client.Client) (names []string, err error) {
 		l, err := c.Profiles(ctx)
 		for _, p := range l {
 			names = append(names, cobra.CompletionWithDesc(p.Name, p.Description))
@@ -75,7 +50,7 @@ func (a *app) profileNames() terminal.Choices {
 }
 
 func (a *app) userNames() terminal.Choices {
-	return a.asked(func(ctx context.Context, c *client.Client) (names []string, err error) {
+	return terminal.Asked(a.connect, func(ctx context.Context, c *client.Client) (names []string, err error) {
 		l, err := c.Users(ctx, client.Page{Limit: 1000})
 		if err != nil {
 			return nil, err

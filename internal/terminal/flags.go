@@ -15,30 +15,6 @@ func YesFlag(cmd *cobra.Command, yes *bool) {
 	cmd.Flags().BoolVarP(yes, "yes", "y", false, "do it without asking")
 }
 
-// Choices completes a flag or argument.
-type Choices = func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective)
-
-// Complete completes a flag with words.
-func Complete(cmd *cobra.Command, flag string, words []string) {
-	CompleteBy(cmd, flag, func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return words, cobra.ShellCompDirectiveNoFileComp
-	})
-}
-
-// CompleteBy completes a flag with what a function finds.
-func CompleteBy(cmd *cobra.Command, flag string, find Choices) {
-	if err := cmd.RegisterFlagCompletionFunc(flag, find); err != nil {
-		panic("completing a flag that is not there: " + err.Error()) // our own bug
-	}
-}
-
-// CompleteDirectory completes a flag with directories.
-func CompleteDirectory(cmd *cobra.Command, flag string) {
-	if err := cmd.MarkFlagDirname(flag); err != nil {
-		panic("completing a flag that is not there: " + err.Error()) // our own bug
-	}
-}
-
 // Variable returns the environment variable of a flag.
 func Variable(flag string) string {
 	return "HOLDFAST_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))

@@ -5,7 +5,7 @@
 //
 // Start with Terminal. table.go and output.go write results, failure.go tells
 // failures and closest.go what was probably meant; command.go has what every
-// command has, flags.go what flags do.
+// command has, flags.go what flags do, complete.go what the tab key offers.
 //
 // The package is internal and may change with any release. What it prints
 // with --json, and the exit statuses, stay as they are within v1.
