@@ -3,15 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-kms/holdfast/client"
+	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
 func (a *app) accessKeyCommand() *cobra.Command {
-	return a.group("access-key", "Manage users' credentials",
+	return terminal.Group("access-key", "Manage users' credentials",
 		a.accessKeyCreate(), a.accessKeySwitch("enable", "Let a disabled access key prove its user again", true),
 		a.accessKeySwitch("disable", "Have an access key prove nothing until it is enabled", false),
 		a.accessKeyDelete(), a.accessKeyRotate())
@@ -32,10 +32,10 @@ func (a *app) accessKeyCreate() *cobra.Command {
 
 // showAccessKey prints a new credential as lines to source.
 func (a *app) showAccessKey(k *client.NewAccessKey) error {
-	if err := a.done("The secret is shown only now: keep it safe."); err != nil {
+	if err := a.Done("The secret is shown only now: keep it safe."); err != nil {
 		return err
 	}
-	return a.show(k, func(w io.Writer) { exports(w, k.ID, k.SecretAccessKey) })
+	return a.Show(k, func(w *terminal.Table) { exports(w, k.ID, k.SecretAccessKey) })
 }
 
 // idFlag adds --id to a command about one access key.
@@ -53,7 +53,7 @@ func (a *app) accessKeySwitch(use, short string, active bool) *cobra.Command {
 		if err := c.SetAccessKeyActive(ctx, name, id, active); err != nil {
 			return err
 		}
-		return a.done("the access key %s is %s", id, activity(active))
+		return a.Done("the access key %s is %s", id, activity(active))
 	})
 	return cmd
 }
@@ -64,15 +64,15 @@ func (a *app) accessKeyDelete() *cobra.Command {
 	var yes bool
 	cmd := user.add(a, &cobra.Command{Use: "delete", Short: "Remove an access key"})
 	idFlag(cmd, &id)
-	yesFlag(cmd, &yes)
+	terminal.YesFlag(cmd, &yes)
 	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
-		if err := a.confirm(yes, "remove the access key %s of %s", id, name); err != nil {
+		if err := a.Confirm(yes, "remove the access key %s of %s", id, name); err != nil {
 			return err
 		}
 		if err := c.DeleteAccessKey(ctx, name, id); err != nil {
 			return err
 		}
-		return a.done("the access key %s is removed", id)
+		return a.Done("the access key %s is removed", id)
 	})
 	return cmd
 }
@@ -95,10 +95,10 @@ func (a *app) accessKeyRotate() *cobra.Command {
 			return err
 		}
 		if err := c.SetAccessKeyActive(ctx, name, id, false); err != nil {
-			return hint(fmt.Errorf("the access key %s was made, and %s is still active: %w", k.ID, id, err),
+			return terminal.Hint(fmt.Errorf("the access key %s was made, and %s is still active: %w", k.ID, id, err),
 				"\"holdfast identity access-key disable %s --id %s\"", name, id)
 		}
-		return a.done("the access key %s is disabled", id)
+		return a.Done("the access key %s is disabled", id)
 	})
 	return cmd
 }

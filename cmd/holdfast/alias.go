@@ -3,16 +3,16 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-kms/holdfast/client"
+	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
 // newAliasCommand is `holdfast alias`.
 func newAliasCommand(a *app) *cobra.Command {
-	return a.connection(a.group("alias", "Name keys",
+	return a.connection(terminal.Group("alias", "Name keys",
 		a.aliasPut("create", "Name a key", "names", (*client.Client).CreateAlias),
 		a.aliasPut("update", "Point an alias at another key", "now names", (*client.Client).UpdateAlias),
 		a.aliasDelete(), a.aliasList()))
@@ -26,7 +26,7 @@ func (n *aliasArgument) add(a *app, cmd *cobra.Command) *cobra.Command {
 	cmd.Args = cobra.MaximumNArgs(1)
 	cmd.Flags().StringVar(&n.flag, "name", "", "the alias, with or without \"alias/\"")
 	cmd.ValidArgsFunction = a.keyNames()
-	completeBy(cmd, "name", a.keyNames())
+	terminal.CompleteBy(cmd, "name", a.keyNames())
 	return cmd
 }
 
@@ -37,7 +37,7 @@ func (n *aliasArgument) name(args []string) (string, error) {
 	case n.flag != "":
 		return aliasName(n.flag), nil
 	}
-	return "", wrongUsage(hint(errors.New("no alias is named"), "give it with --name"))
+	return "", terminal.WrongUsage(terminal.Hint(errors.New("no alias is named"), "give it with --name"))
 }
 
 func (a *app) aliasPut(
@@ -47,7 +47,7 @@ func (a *app) aliasPut(
 	var key string
 	cmd := name.add(a, &cobra.Command{Use: use, Short: short})
 	cmd.Flags().StringVarP(&key, "key", "k", "", "the key: its id, alias (with or without \"alias/\") or ARN")
-	completeBy(cmd, "key", a.keyNames())
+	terminal.CompleteBy(cmd, "key", a.keyNames())
 	require(cmd, "key")
 	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, args []string) error {
 		alias, err := name.name(args)
@@ -57,7 +57,7 @@ func (a *app) aliasPut(
 		if err := put(c, ctx, alias, keyName(key)); err != nil {
 			return err
 		}
-		return a.done("%s %s %s", alias, done, keyName(key))
+		return a.Done("%s %s %s", alias, done, keyName(key))
 	})
 	return cmd
 }
@@ -66,19 +66,19 @@ func (a *app) aliasDelete() *cobra.Command {
 	var name aliasArgument
 	var yes bool
 	cmd := name.add(a, &cobra.Command{Use: "delete", Short: "Remove an alias; its key stays"})
-	yesFlag(cmd, &yes)
+	terminal.YesFlag(cmd, &yes)
 	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, args []string) error {
 		alias, err := name.name(args)
 		if err != nil {
 			return err
 		}
-		if err := a.confirm(yes, "remove %s", alias); err != nil {
+		if err := a.Confirm(yes, "remove %s", alias); err != nil {
 			return err
 		}
 		if err := c.DeleteAlias(ctx, alias); err != nil {
 			return err
 		}
-		return a.done("%s is removed", alias)
+		return a.Done("%s is removed", alias)
 	})
 	return cmd
 }
@@ -106,10 +106,10 @@ func (a *app) aliasList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.show(all, func(w io.Writer) {
-			row(w, "ALIAS", "KEY", "CREATED")
+		return a.Show(all, func(w *terminal.Table) {
+			w.Row("ALIAS", "KEY", "CREATED")
 			for _, alias := range all {
-				row(w, alias.Name, alias.KeyID, alias.CreatedAt)
+				w.Row(alias.Name, alias.KeyID, alias.CreatedAt)
 			}
 		})
 	})

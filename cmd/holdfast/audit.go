@@ -8,7 +8,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"os"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/terminal"
 	"github.com/holdfast-kms/holdfast/internal/wire/native"
 )
 
@@ -32,7 +32,7 @@ const (
 
 // newAuditCommand is `holdfast audit`.
 func newAuditCommand(a *app) *cobra.Command {
-	return a.connection(a.group("audit", "Verify and read the audit log", a.auditVerify(), a.auditTail(), a.auditSearch()))
+	return a.connection(terminal.Group("audit", "Verify and read the audit log", a.auditVerify(), a.auditTail(), a.auditSearch()))
 }
 
 // auditSource is where a command finds the log.
@@ -40,9 +40,7 @@ type auditSource struct{ dir string }
 
 func (s *auditSource) flags(cmd *cobra.Command, otherwise string) {
 	cmd.Flags().StringVar(&s.dir, "dir", "", "a server's data directory, or its audit log; "+otherwise)
-	if err := cmd.MarkFlagDirname("dir"); err != nil {
-		panic("completing a flag that is not there: " + err.Error()) // our own bug
-	}
+	terminal.CompleteDirectory(cmd, "dir")
 }
 
 // log returns the directory of the log itself.
@@ -57,7 +55,7 @@ func (s *auditSource) log() string {
 // local reports whether the log is to be read from a directory: one that the
 // command line names, or one of the environment's that has a log.
 func (s *auditSource) local() bool {
-	implied := s.dir == os.Getenv(variable("dir"))
+	implied := s.dir == os.Getenv(terminal.Variable("dir"))
 	return s.dir != "" && (!implied || s.log() != s.dir)
 }
 
@@ -80,7 +78,7 @@ func (a *app) auditVerify() *cobra.Command {
 	cmd.Flags().StringArrayVar(&kept, "kept", nil, "a file with a checkpoint that the log must hold: an earlier report in JSON, or a checkpoint as the server's log has it (repeatable)")
 	cmd.RunE = func(*cobra.Command, []string) error {
 		if s.dir == "" {
-			return wrongUsage(hint(errors.New("no directory is named"), "give the server's data directory with --dir, or set HOLDFAST_DIR"))
+			return terminal.WrongUsage(terminal.Hint(errors.New("no directory is named"), "give the server's data directory with --dir, or set HOLDFAST_DIR"))
 		}
 		if publicKey == "" {
 			publicKey = filepath.Join(filepath.Dir(s.log()), auditKey)
@@ -106,7 +104,7 @@ func (a *app) auditVerify() *cobra.Command {
 func readPublicKey(path string) (ed25519.PublicKey, error) {
 	text, err := os.ReadFile(path) //nolint:gosec // the path is the user's own
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, hint(fmt.Errorf("the public key %s does not exist", path),
+		return nil, terminal.Hint(fmt.Errorf("the public key %s does not exist", path),
 			"--dir is to be the server's data directory; else name the key's file with --public-key")
 	}
 	if err != nil {
@@ -155,16 +153,16 @@ func readKept(paths []string) ([]audit.Checkpoint, error) {
 
 // showReport tells what Verify found. Problems are a failure.
 func (a *app) showReport(r *audit.Report) error {
-	err := a.show(r, func(w io.Writer) {
+	err := a.Show(r, func(w *terminal.Table) {
 		for _, p := range r.Problems {
-			row(w, "PROBLEM: "+p.String())
+			w.Row("PROBLEM: " + p.String())
 		}
-		fact(w, "Log", r.Log)
-		fact(w, "Entries", fmt.Sprintf("%d (%d to %d) in %d files", r.Entries, r.First, r.Last, r.Segments))
-		fact(w, "From", r.FirstTime)
-		fact(w, "To", r.LastTime)
-		fact(w, "Checkpoints", r.Checkpoints)
-		fact(w, "Not signed yet", fmt.Sprintf("%d entries", r.Unsigned))
+		w.Fact("Log", r.Log)
+		w.Fact("Entries", fmt.Sprintf("%d (%d to %d) in %d files", r.Entries, r.First, r.Last, r.Segments))
+		w.Fact("From", r.FirstTime)
+		w.Fact("To", r.LastTime)
+		w.Fact("Checkpoints", r.Checkpoints)
+		w.Fact("Not signed yet", fmt.Sprintf("%d entries", r.Unsigned))
 	})
 	if err != nil || r.OK() {
 		return errors.Join(err, a.verified(r))
@@ -176,7 +174,7 @@ func (a *app) verified(r *audit.Report) error {
 	if !r.OK() {
 		return nil
 	}
-	return a.done("The audit log is intact.")
+	return a.Done("The audit log is intact.")
 }
 
 // search is the flags that choose entries.
@@ -194,29 +192,15 @@ func (f *search) flags(cmd *cobra.Command) {
 	flags.StringVar(&f.filter.RequestID, "request", "", "the request's id")
 	flags.StringVar(&f.since, "since", "", "the earliest time: RFC 3339, or a time ago such as 24h")
 	flags.StringVar(&f.until, "until", "", "the time before which: RFC 3339, or a time ago such as 1h")
-	complete(cmd, "action", actionNames())
+	terminal.Complete(cmd, "action", actionNames())
 }
 
 // read puts the times into the filter.
 func (f *search) read() (err error) {
-	if f.filter.Since, err = moment("since", f.since); err == nil {
-		f.filter.Until, err = moment("until", f.until)
+	if f.filter.Since, err = terminal.Moment("since", f.since); err == nil {
+		f.filter.Until, err = terminal.Moment("until", f.until)
 	}
 	return err
-}
-
-// moment reads a time, or how long ago it was.
-func moment(flag, text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
-		return t, nil
-	}
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
-		return time.Now().Add(-d), nil
-	}
-	return time.Time{}, usagef("--%s %q is neither a time such as 2026-01-31T12:00:00Z nor a time ago such as 24h", flag, text)
 }
 
 func (a *app) auditTail() *cobra.Command {
@@ -268,10 +252,10 @@ func (a *app) auditRead(
 			return err
 		}
 		if s.local() {
-			return a.showRecords(records(cmd.Context(), nil))
+			return terminal.Stream(&a.Terminal, records(cmd.Context(), nil), recordLine)
 		}
 		return a.remote(func(ctx context.Context, c *client.Client, _ []string) error {
-			return a.showRecords(records(ctx, c))
+			return terminal.Stream(&a.Terminal, records(ctx, c), recordLine)
 		})(cmd, args)
 	}
 }

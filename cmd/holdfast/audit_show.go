@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
 // auditPage is how many entries are asked of a server at a time.
@@ -95,42 +95,14 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// showRecords prints entries, one a line: with --json as JSON Lines, so that
-// a log of any length streams.
-func (a *app) showRecords(all iter.Seq2[client.AuditRecord, error]) error {
-	e := json.NewEncoder(a.out)
-	e.SetEscapeHTML(false)
-	for r, err := range all {
-		if err != nil {
-			return err
-		}
-		if a.json {
-			err = e.Encode(r)
-		} else {
-			_, err = fmt.Fprintln(a.out, recordLine(&r))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // recordLine writes an entry for people.
 func recordLine(r *client.AuditRecord) string {
-	words := []string{strconv.FormatUint(r.Position, 10), cell(r.Time), r.Result, r.Action, orDash(r.Principal), orDash(r.Resource)}
+	words := []string{strconv.FormatUint(r.Position, 10), terminal.Cell(r.Time), r.Result, r.Action, terminal.OrDash(r.Principal), terminal.OrDash(r.Resource)}
 	for _, d := range r.Details {
 		words = append(words, d.Name+"="+d.Value)
 	}
 	if r.Error != "" {
 		words = append(words, "("+r.Error+")")
 	}
-	return printable(strings.Join(words, "  "))
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
+	return terminal.Printable(strings.Join(words, "  "))
 }

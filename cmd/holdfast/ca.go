@@ -3,18 +3,17 @@ package main
 import (
 	"context"
 	"encoding/pem"
-	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
 // newCACommand is `holdfast ca`.
 func newCACommand(a *app) *cobra.Command {
-	return a.connection(a.group("ca", "Manage certificate authorities",
+	return a.connection(terminal.Group("ca", "Manage certificate authorities",
 		a.caCreate(), a.caList(), a.caShow(), a.caChain(), a.caCRL()))
 }
 
@@ -42,7 +41,7 @@ func (n *authorityArgument) add(a *app, cmd *cobra.Command) *cobra.Command {
 
 func (n *authorityArgument) flagOf(a *app, cmd *cobra.Command) {
 	cmd.Flags().StringVar(&n.flag, "ca", "", "the authority: its name or id")
-	completeBy(cmd, "ca", a.authorityNames())
+	terminal.CompleteBy(cmd, "ca", a.authorityNames())
 }
 
 // onAuthority returns the RunE of a command about one authority.
@@ -70,9 +69,9 @@ func (a *app) caCreate() *cobra.Command {
 	flags.IntVar(&days, "days", 0, "how long the certificate is valid; 0 for the default")
 	flags.IntVar(&pathLength, "path-length", -1, "how many authorities may follow below; -1 for the default")
 	subjectFlags(cmd, &req.Subject)
-	completeBy(cmd, "key", a.keyNames())
-	completeBy(cmd, "parent", a.authorityNames())
-	complete(cmd, "algorithm", algorithmNames(alg.SignVerify))
+	terminal.CompleteBy(cmd, "key", a.keyNames())
+	terminal.CompleteBy(cmd, "parent", a.authorityNames())
+	terminal.Complete(cmd, "algorithm", algorithmNames(alg.SignVerify))
 	require(cmd, "name", "key", "cn")
 	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ []string) error {
 		if req.Algorithm != "" {
@@ -94,21 +93,21 @@ func (a *app) caCreate() *cobra.Command {
 }
 
 func (a *app) showAuthority(x *client.Authority) error {
-	return a.show(x, func(w io.Writer) {
-		fact(w, "Authority", x.Name)
-		fact(w, "Id", x.ID)
-		fact(w, "Subject", x.Subject)
-		fact(w, "Serial", x.Serial)
-		fact(w, "State", x.State)
-		fact(w, "Parent", x.Parent)
-		fact(w, "Key", x.KeyID)
-		fact(w, "Algorithm", x.Algorithm)
-		fact(w, "Valid from", x.NotBefore)
-		fact(w, "Valid until", x.NotAfter)
+	return a.Show(x, func(w *terminal.Table) {
+		w.Fact("Authority", x.Name)
+		w.Fact("Id", x.ID)
+		w.Fact("Subject", x.Subject)
+		w.Fact("Serial", x.Serial)
+		w.Fact("State", x.State)
+		w.Fact("Parent", x.Parent)
+		w.Fact("Key", x.KeyID)
+		w.Fact("Algorithm", x.Algorithm)
+		w.Fact("Valid from", x.NotBefore)
+		w.Fact("Valid until", x.NotAfter)
 		if x.PathLength != nil {
-			fact(w, "Path length", *x.PathLength)
+			w.Fact("Path length", *x.PathLength)
 		}
-		fact(w, "CRL number", x.CRLNumber)
+		w.Fact("CRL number", x.CRLNumber)
 	})
 }
 
@@ -127,10 +126,10 @@ func (a *app) caList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.show(all, func(w io.Writer) {
-			row(w, "NAME", "ID", "SUBJECT", "STATE", "VALID UNTIL")
+		return a.Show(all, func(w *terminal.Table) {
+			w.Row("NAME", "ID", "SUBJECT", "STATE", "VALID UNTIL")
 			for _, x := range all {
-				row(w, x.Name, x.ID, x.Subject, x.State, x.NotAfter)
+				w.Row(x.Name, x.ID, x.Subject, x.State, x.NotAfter)
 			}
 		})
 	})
@@ -171,7 +170,7 @@ func (a *app) caChain() *cobra.Command {
 		if rootOnly {
 			chain = lastBlock(chain)
 		}
-		return a.writeBytes(output{out, "raw"}, chain, chainView{string(chain)})
+		return a.WriteBytes(terminal.Output{Path: out, Encoding: "raw"}, chain, chainView{string(chain)})
 	})
 	return cmd
 }
@@ -199,10 +198,10 @@ func (a *app) caCRL() *cobra.Command {
 	cmd := authority.add(a, &cobra.Command{Use: "crl", Short: "Print an authority's newest certificate revocation list"})
 	cmd.Flags().StringVar(&out, "out", "-", "the file to write; - is standard output")
 	cmd.Flags().StringVar(&format, "format", "pem", "pem or der")
-	complete(cmd, "format", []string{"pem", "der"})
+	terminal.Complete(cmd, "format", []string{"pem", "der"})
 	cmd.RunE = a.onAuthority(&authority, func(ctx context.Context, c *client.Client, name string) error {
 		if format != "pem" && format != "der" {
-			return usagef("the format %q is not known: it is pem or der", format)
+			return terminal.Usagef("the format %q is not known: it is pem or der", format)
 		}
 		der, err := c.CRL(ctx, name)
 		if err != nil {
@@ -212,15 +211,7 @@ func (a *app) caCRL() *cobra.Command {
 		if format == "pem" {
 			data = pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der})
 		}
-		return a.writeBytes(output{out, "raw"}, data, crlView{der})
+		return a.WriteBytes(terminal.Output{Path: out, Encoding: "raw"}, data, crlView{der})
 	})
 	return cmd
-}
-
-// hours returns a validity in whole hours.
-func hours(d time.Duration) (int, error) {
-	if d < 0 || d%time.Hour != 0 {
-		return 0, usagef("--validity must be whole hours, such as 2160h")
-	}
-	return int(d / time.Hour), nil
 }

@@ -2,18 +2,18 @@ package main
 
 import (
 	"context"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/ca"
+	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
 // newCertCommand is `holdfast cert`.
 func newCertCommand(a *app) *cobra.Command {
-	return a.connection(a.group("cert", "Issue and revoke certificates",
+	return a.connection(terminal.Group("cert", "Issue and revoke certificates",
 		a.certIssue(), a.certList(), a.certShow(), a.certRevoke()))
 }
 
@@ -54,10 +54,10 @@ func (a *app) certIssue() *cobra.Command {
 	flags.StringVar(&f.out, "out", "-", "the file to write; - is standard output")
 	flags.BoolVar(&f.leafOnly, "leaf-only", false, "print the certificate without its issuers")
 	subjectFlags(cmd, &f.req.Subject)
-	completeBy(cmd, "ca", a.authorityNames())
-	completeBy(cmd, "profile", a.profileNames())
-	completeBy(cmd, "key", a.keyNames())
-	complete(cmd, "new-key", specNames())
+	terminal.CompleteBy(cmd, "ca", a.authorityNames())
+	terminal.CompleteBy(cmd, "profile", a.profileNames())
+	terminal.CompleteBy(cmd, "key", a.keyNames())
+	terminal.Complete(cmd, "new-key", specNames())
 	require(cmd, "ca")
 	cmd.MarkFlagsMutuallyExclusive("csr", "key", "new-key")
 	cmd.MarkFlagsOneRequired("csr", "key", "new-key")
@@ -66,11 +66,11 @@ func (a *app) certIssue() *cobra.Command {
 }
 
 func (a *app) issue(ctx context.Context, c *client.Client, f *issue) (err error) {
-	if f.req.ValidityHours, err = hours(f.validity); err != nil {
+	if f.req.ValidityHours, err = terminal.Hours(f.validity); err != nil {
 		return err
 	}
 	if f.csr != "" {
-		text, err := a.read(f.csr, maxCSR)
+		text, err := a.Read(f.csr, maxCSR)
 		if err != nil {
 			return err
 		}
@@ -95,10 +95,10 @@ func (a *app) issue(ctx context.Context, c *client.Client, f *issue) (err error)
 	if !f.leafOnly {
 		text += issued.Chain
 	}
-	if err := a.writeBytes(output{f.out, "raw"}, []byte(text), issued); err != nil {
+	if err := a.WriteBytes(terminal.Output{Path: f.out, Encoding: "raw"}, []byte(text), issued); err != nil {
 		return err
 	}
-	return a.done("certificate %s of %s, valid until %s", issued.Serial, issued.Authority, cell(issued.NotAfter))
+	return a.Done("certificate %s of %s, valid until %s", issued.Serial, issued.Authority, terminal.Cell(issued.NotAfter))
 }
 
 func (a *app) certList() *cobra.Command {
@@ -110,7 +110,7 @@ func (a *app) certList() *cobra.Command {
 	cmd.Flags().StringVar(&filter.Text, "text", "", "only those with this in the subject or a name")
 	cmd.Flags().StringVar(&filter.State, "state", "", "only valid, expired or revoked ones")
 	cmd.Flags().DurationVar(&within, "expires-within", 0, "only those that end within this time, such as 720h")
-	complete(cmd, "state", []string{"valid", "expired", "revoked"})
+	terminal.Complete(cmd, "state", []string{"valid", "expired", "revoked"})
 	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ []string) error {
 		filter.Authority = authority.flag
 		if within > 0 {
@@ -128,10 +128,10 @@ func (a *app) certList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.show(all, func(w io.Writer) {
-			row(w, "SERIAL", "SUBJECT", "NAMES", "PROFILE", "STATE", "VALID UNTIL")
+		return a.Show(all, func(w *terminal.Table) {
+			w.Row("SERIAL", "SUBJECT", "NAMES", "PROFILE", "STATE", "VALID UNTIL")
 			for _, x := range all {
-				row(w, x.Serial, x.Subject, allNames(x.Names), x.Profile, x.State, x.NotAfter)
+				w.Row(x.Serial, x.Subject, allNames(x.Names), x.Profile, x.State, x.NotAfter)
 			}
 		})
 	})
@@ -172,7 +172,7 @@ func (a *app) onCertificate(
 			serial = args[0]
 		}
 		if serial == "" {
-			return usagef("no certificate is named: give its serial number with --serial")
+			return terminal.Usagef("no certificate is named: give its serial number with --serial")
 		}
 		return act(ctx, c, s.authority.flag, serial)
 	})
@@ -189,7 +189,7 @@ func (a *app) certShow() *cobra.Command {
 			return err
 		}
 		if out != "" {
-			if err := a.writeSecret(output{out, "raw"}, []byte(x.Certificate)); err != nil || out == "-" {
+			if err := a.WriteSecret(terminal.Output{Path: out, Encoding: "raw"}, []byte(x.Certificate)); err != nil || out == "-" {
 				return err
 			}
 		}
@@ -199,19 +199,19 @@ func (a *app) certShow() *cobra.Command {
 }
 
 func (a *app) showCertificate(x *client.Certificate) error {
-	return a.show(x, func(w io.Writer) {
-		fact(w, "Serial", x.Serial)
-		fact(w, "Authority", x.Authority)
-		fact(w, "Subject", x.Subject)
-		fact(w, "Names", allNames(x.Names))
-		fact(w, "Profile", x.Profile)
-		fact(w, "State", x.State)
-		fact(w, "Revoked", x.RevokedAt)
-		fact(w, "Reason", x.RevocationReason)
-		fact(w, "Key", x.KeyID)
-		fact(w, "Requester", x.Requester)
-		fact(w, "Valid from", x.NotBefore)
-		fact(w, "Valid until", x.NotAfter)
+	return a.Show(x, func(w *terminal.Table) {
+		w.Fact("Serial", x.Serial)
+		w.Fact("Authority", x.Authority)
+		w.Fact("Subject", x.Subject)
+		w.Fact("Names", allNames(x.Names))
+		w.Fact("Profile", x.Profile)
+		w.Fact("State", x.State)
+		w.Fact("Revoked", x.RevokedAt)
+		w.Fact("Reason", x.RevocationReason)
+		w.Fact("Key", x.KeyID)
+		w.Fact("Requester", x.Requester)
+		w.Fact("Valid from", x.NotBefore)
+		w.Fact("Valid until", x.NotAfter)
 	})
 }
 
@@ -230,13 +230,13 @@ func (a *app) certRevoke() *cobra.Command {
 	var yes bool
 	cmd := s.add(a, &cobra.Command{Use: "revoke", Short: "Revoke a certificate, for good"})
 	cmd.Flags().StringVar(&reason, "reason", "unspecified", "why, as RFC 5280 section 5.3.1 names it")
-	complete(cmd, "reason", reasonNames())
-	yesFlag(cmd, &yes)
+	terminal.Complete(cmd, "reason", reasonNames())
+	terminal.YesFlag(cmd, &yes)
 	cmd.RunE = a.onCertificate(&s, func(ctx context.Context, c *client.Client, authority, serial string) error {
-		if err := checkName("reason", reason, reasonNames(), func(string) bool { return false }); err != nil {
+		if err := terminal.CheckName("reason", reason, reasonNames(), func(string) bool { return false }); err != nil {
 			return err
 		}
-		if err := a.confirm(yes, "revoke the certificate %s of %s for good", serial, authority); err != nil {
+		if err := a.Confirm(yes, "revoke the certificate %s of %s for good", serial, authority); err != nil {
 			return err
 		}
 		x, err := c.Revoke(ctx, authority, serial, reason)

@@ -3,59 +3,18 @@ package main
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/terminal"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
-// completionTimeout bounds what a press of the tab key waits for the server.
-const completionTimeout = 2 * time.Second
-
-// choices completes a flag or argument.
-type choices = func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective)
-
-// complete completes a flag with words.
-func complete(cmd *cobra.Command, flag string, words []string) {
-	completeBy(cmd, flag, func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return words, cobra.ShellCompDirectiveNoFileComp
-	})
-}
-
-// completeBy completes a flag with what a function finds.
-func completeBy(cmd *cobra.Command, flag string, find choices) {
-	if err := cmd.RegisterFlagCompletionFunc(flag, find); err != nil {
-		panic("completing a flag that is not there: " + err.Error()) // our own bug
-	}
-}
-
-// asked returns choices that the server knows. A server out of reach has none.
-func (a *app) asked(list func(context.Context, *client.Client) ([]string, error)) choices {
-	return func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		none := cobra.ShellCompDirectiveNoFileComp
-		if len(args) > 0 && cmd.Args != nil && cmd.Args(cmd, append(args, "")) != nil {
-			return nil, none
-		}
-		if cmd.Root().PersistentPreRunE(cmd, args) != nil {
-			return nil, none
-		}
-		c, err := a.connect()
-		if err != nil {
-			return nil, none
-		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
-		defer cancel()
-		words, _ := list(ctx, c) // what was found before an error is offered
-		return words, none
-	}
-}
-
 // keyNames completes keys by their aliases.
-func (a *app) keyNames() choices {
-	return a.asked(func(ctx context.Context, c *client.Client) (names []string, err error) {
+func (a *app) keyNames() terminal.Choices {
+	return terminal.Asked(a.connect, func(ctx context.Context, c *client.Client) (names []string, err error) {
 		l, err := c.Aliases(ctx, "", client.Page{Limit: 1000})
 		if err != nil {
 			return nil, err
@@ -67,8 +26,8 @@ func (a *app) keyNames() choices {
 	})
 }
 
-func (a *app) authorityNames() choices {
-	return a.asked(func(ctx context.Context, c *client.Client) (names []string, err error) {
+func (a *app) authorityNames() terminal.Choices {
+	return terminal.Asked(a.connect, func(ctx context.Context, c *client.Client) (names []string, err error) {
 		l, err := c.Authorities(ctx, client.Page{Limit: 1000})
 		if err != nil {
 			return nil, err
@@ -80,8 +39,8 @@ func (a *app) authorityNames() choices {
 	})
 }
 
-func (a *app) profileNames() choices {
-	return a.asked(func(ctx context.Context, c *client.Client) (names []string, err error) {
+func (a *app) profileNames() terminal.Choices {
+	return terminal.Asked(a.connect, func(ctx context.Context, c *client.Client) (names []string, err error) {
 		l, err := c.Profiles(ctx)
 		for _, p := range l {
 			names = append(names, cobra.CompletionWithDesc(p.Name, p.Description))
@@ -90,8 +49,8 @@ func (a *app) profileNames() choices {
 	})
 }
 
-func (a *app) userNames() choices {
-	return a.asked(func(ctx context.Context, c *client.Client) (names []string, err error) {
+func (a *app) userNames() terminal.Choices {
+	return terminal.Asked(a.connect, func(ctx context.Context, c *client.Client) (names []string, err error) {
 		l, err := c.Users(ctx, client.Page{Limit: 1000})
 		if err != nil {
 			return nil, err
@@ -130,44 +89,4 @@ func usageNames() []string {
 		names = append(names, aws.UsageName(u))
 	}
 	return names
-}
-
-// closest returns the candidate that was probably meant, or "".
-func closest(word string, candidates []string) string {
-	best, least := "", 1+len(word)/3
-	for _, c := range candidates {
-		if d := distance(strings.ToLower(word), strings.ToLower(c)); d <= least {
-			best, least = c, d-1
-		}
-	}
-	if best == "" && len(word) > 1 {
-		for _, c := range candidates {
-			if strings.HasPrefix(strings.ToLower(c), strings.ToLower(word)) {
-				return c
-			}
-		}
-	}
-	return best
-}
-
-// distance returns how many letters must be put in, left out or replaced to
-// make b of a (Levenshtein).
-func distance(a, b string) int {
-	line := make([]int, len(b)+1)
-	for j := range line {
-		line[j] = j
-	}
-	for i := range len(a) {
-		diagonal := line[0]
-		line[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = line[j+1]
-			line[j+1] = min(cost, line[j]+1, line[j+1]+1)
-		}
-	}
-	return line[len(b)]
 }

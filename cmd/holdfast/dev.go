@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -11,6 +10,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/server"
+	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
 // newDevCommand is `holdfast dev`.
@@ -47,11 +47,11 @@ DIR/env, a file to source that points every client at the server. Prints
 				}
 				dev.Credentials = append(dev.Credentials, parsed)
 			}
-			root, err := devRoot(&settings, inMemory, a.in, a.err)
+			root, err := devRoot(&settings, inMemory, &a.Terminal)
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), server.Options{Config: settings, Root: root, Dev: dev, Pprof: pprof}, a.out, a.err)
+			return serve(cmd.Context(), server.Options{Config: settings, Root: root, Dev: dev, Pprof: pprof}, a.Out, a.Err)
 		},
 	}
 	f := c.Flags()
@@ -66,7 +66,7 @@ DIR/env, a file to source that points every client at the server. Prints
 }
 
 // devRoot opens the root key of a development server, and makes it at first.
-func devRoot(c *config.Config, inMemory bool, stdin io.Reader, stderr io.Writer) (*seal.Root, error) {
+func devRoot(c *config.Config, inMemory bool, t *terminal.Terminal) (*seal.Root, error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("making the data directory: %w", err)
 	}
@@ -74,7 +74,7 @@ func devRoot(c *config.Config, inMemory bool, stdin io.Reader, stderr io.Writer)
 		return seal.Ephemeral()
 	}
 	if !seal.Exists(c.Data) {
-		return makeDirectory(c, seal.InFile, stdin, stderr)
+		return makeDirectory(c, seal.InFile, t)
 	}
-	return seal.Open(c.Data, func() ([]byte, error) { return passphrase(c, stdin, stderr) })
+	return seal.Open(c.Data, func() ([]byte, error) { return passphrase(c, t) })
 }

@@ -3,18 +3,18 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-kms/holdfast/client"
+	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
 // newIdentityCommand is `holdfast identity`. access_key.go has the verbs about
 // credentials.
 func newIdentityCommand(a *app) *cobra.Command {
-	return a.connection(a.group(
+	return a.connection(terminal.Group(
 		"identity", "Manage users, their policies and credentials",
 		a.whoAmI(), a.userCommand(), a.accessKeyCommand(), a.sessionCommand(),
 	))
@@ -27,21 +27,21 @@ func (a *app) whoAmI() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.show(i, func(w io.Writer) {
-			fact(w, "Realm", i.Realm)
-			fact(w, "Kind", i.Kind)
-			fact(w, "Name", i.Name)
-			fact(w, "User id", i.UserID)
-			fact(w, "Credential", i.Credential)
+		return a.Show(i, func(w *terminal.Table) {
+			w.Fact("Realm", i.Realm)
+			w.Fact("Kind", i.Kind)
+			w.Fact("Name", i.Name)
+			w.Fact("User id", i.UserID)
+			w.Fact("Credential", i.Credential)
 		})
 	})
 	return cmd
 }
 
 func (a *app) userCommand() *cobra.Command {
-	return a.group("user", "Manage users",
+	return terminal.Group("user", "Manage users",
 		a.userCreate(), a.userList(), a.userShow(), a.userDelete(),
-		a.group("policy", "Manage what a user may do", a.userPolicyPut(), a.userPolicyDelete()))
+		terminal.Group("policy", "Manage what a user may do", a.userPolicyPut(), a.userPolicyDelete()))
 }
 
 // userArgument is a command's user: its first argument, or --user.
@@ -52,7 +52,7 @@ func (u *userArgument) add(a *app, cmd *cobra.Command) *cobra.Command {
 	cmd.Args = cobra.MaximumNArgs(1)
 	cmd.Flags().StringVarP(&u.flag, "user", "u", "", "the user's name")
 	cmd.ValidArgsFunction = a.userNames()
-	completeBy(cmd, "user", a.userNames())
+	terminal.CompleteBy(cmd, "user", a.userNames())
 	return cmd
 }
 
@@ -80,16 +80,16 @@ func (a *app) userCreate() *cobra.Command {
 }
 
 func (a *app) showUser(u *client.User) error {
-	return a.show(u, func(w io.Writer) {
-		fact(w, "User", u.Name)
-		fact(w, "Id", u.ID)
-		fact(w, "Realm", u.Realm)
-		fact(w, "Created", u.CreatedAt)
+	return a.Show(u, func(w *terminal.Table) {
+		w.Fact("User", u.Name)
+		w.Fact("Id", u.ID)
+		w.Fact("Realm", u.Realm)
+		w.Fact("Created", u.CreatedAt)
 		for _, k := range u.AccessKeys {
-			fact(w, "Access key", k.ID+" "+activity(k.Active)+", made "+cell(k.CreatedAt))
+			w.Fact("Access key", k.ID+" "+activity(k.Active)+", made "+terminal.Cell(k.CreatedAt))
 		}
 		for _, p := range u.Policies {
-			fact(w, "Policy", p.Name)
+			w.Fact("Policy", p.Name)
 		}
 	})
 }
@@ -116,10 +116,10 @@ func (a *app) userList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.show(all, func(w io.Writer) {
-			row(w, "USER", "ID", "ACCESS KEYS", "POLICIES", "CREATED")
+		return a.Show(all, func(w *terminal.Table) {
+			w.Row("USER", "ID", "ACCESS KEYS", "POLICIES", "CREATED")
 			for _, u := range all {
-				row(w, u.Name, u.ID, len(u.AccessKeys), len(u.Policies), u.CreatedAt)
+				w.Row(u.Name, u.ID, len(u.AccessKeys), len(u.Policies), u.CreatedAt)
 			}
 		})
 	})
@@ -143,15 +143,15 @@ func (a *app) userDelete() *cobra.Command {
 	var user userArgument
 	var yes bool
 	cmd := user.add(a, &cobra.Command{Use: "delete", Short: "Remove a user with its policies and access keys"})
-	yesFlag(cmd, &yes)
+	terminal.YesFlag(cmd, &yes)
 	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
-		if err := a.confirm(yes, "remove the user %s", name); err != nil {
+		if err := a.Confirm(yes, "remove the user %s", name); err != nil {
 			return err
 		}
 		if err := c.DeleteUser(ctx, name); err != nil {
 			return err
 		}
-		return a.done("the user %s is removed", name)
+		return a.Done("the user %s is removed", name)
 	})
 	return cmd
 }
@@ -164,14 +164,14 @@ func (a *app) userPolicyPut() *cobra.Command {
 	cmd.Flags().StringVar(&in, "in", "-", "the file with the policy; - is standard input")
 	require(cmd, "policy-name")
 	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
-		text, err := a.read(in, maxDocument)
+		text, err := a.Read(in, maxDocument)
 		if err != nil {
 			return err
 		}
 		if err := c.PutUserPolicy(ctx, name, policy, client.Policy{Document: string(text)}); err != nil {
 			return err
 		}
-		return a.done("%s has the policy %s", name, policy)
+		return a.Done("%s has the policy %s", name, policy)
 	})
 	return cmd
 }
@@ -183,15 +183,15 @@ func (a *app) userPolicyDelete() *cobra.Command {
 	cmd := user.add(a, &cobra.Command{Use: "delete", Short: "Remove a policy of a user"})
 	cmd.Flags().StringVar(&policy, "policy-name", "", "the policy's name")
 	require(cmd, "policy-name")
-	yesFlag(cmd, &yes)
+	terminal.YesFlag(cmd, &yes)
 	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
-		if err := a.confirm(yes, "remove the policy %s of %s", policy, name); err != nil {
+		if err := a.Confirm(yes, "remove the policy %s of %s", policy, name); err != nil {
 			return err
 		}
 		if err := c.DeleteUserPolicy(ctx, name, policy); err != nil {
 			return err
 		}
-		return a.done("%s has the policy %s no more", name, policy)
+		return a.Done("%s has the policy %s no more", name, policy)
 	})
 	return cmd
 }
@@ -208,23 +208,23 @@ func (a *app) sessionCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := a.done("These credentials are shown only now. They hold until %s.", cell(s.ExpiresAt)); err != nil {
+		if err := a.Done("These credentials are shown only now. They hold until %s.", terminal.Cell(s.ExpiresAt)); err != nil {
 			return err
 		}
-		return a.show(s, func(w io.Writer) {
+		return a.Show(s, func(w *terminal.Table) {
 			exports(w, s.AccessKeyID, s.SecretAccessKey)
-			row(w, "export HOLDFAST_SESSION_TOKEN="+s.SessionToken)
-			row(w, "export AWS_SESSION_TOKEN="+s.SessionToken)
+			w.Row("export HOLDFAST_SESSION_TOKEN=" + s.SessionToken)
+			w.Row("export AWS_SESSION_TOKEN=" + s.SessionToken)
 		})
 	})
-	return a.group("session", "Make temporary credentials", cmd)
+	return terminal.Group("session", "Make temporary credentials", cmd)
 }
 
 // exports writes a credential as lines to source. Ids, secrets and tokens are
 // of letters, digits and signs that a shell leaves alone.
-func exports(w io.Writer, id, secret string) {
+func exports(w *terminal.Table, id, secret string) {
 	for _, api := range []string{"HOLDFAST", "AWS"} {
-		row(w, fmt.Sprintf("export %s_ACCESS_KEY_ID=%s", api, id))
-		row(w, fmt.Sprintf("export %s_SECRET_ACCESS_KEY=%s", api, secret))
+		w.Row(fmt.Sprintf("export %s_ACCESS_KEY_ID=%s", api, id))
+		w.Row(fmt.Sprintf("export %s_SECRET_ACCESS_KEY=%s", api, secret))
 	}
 }

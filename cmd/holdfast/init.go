@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/server"
+	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
 // newInitCommand is `holdfast init`.
@@ -35,7 +35,7 @@ read from HOLDFAST_PASSPHRASE or the terminal now, and at each start.`,
 			if err != nil {
 				return err
 			}
-			root, err := initRoot(&settings, seal.Method(method), a.in, a.err)
+			root, err := initRoot(&settings, seal.Method(method), &a.Terminal)
 			if err != nil {
 				return err
 			}
@@ -43,7 +43,7 @@ read from HOLDFAST_PASSPHRASE or the terminal now, and at each start.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.out, "export HOLDFAST_ACCESS_KEY_ID='%[1]s'\nexport HOLDFAST_SECRET_ACCESS_KEY='%[2]s'\n"+
+			_, err = fmt.Fprintf(a.Out, "export HOLDFAST_ACCESS_KEY_ID='%[1]s'\nexport HOLDFAST_SECRET_ACCESS_KEY='%[2]s'\n"+
 				"export AWS_ACCESS_KEY_ID='%[1]s'\nexport AWS_SECRET_ACCESS_KEY='%[2]s'\n"+
 				"export HOLDFAST_DIR='%[3]s'\nexport HOLDFAST_CACERT='%[4]s'\nexport AWS_CA_BUNDLE='%[4]s'\n",
 				k.ID, k.Secret, settings.Data, server.SelfMadeCA(&settings))
@@ -60,25 +60,25 @@ read from HOLDFAST_PASSPHRASE or the terminal now, and at each start.`,
 // initRoot makes the data directory. One that has a seal and nobody who could
 // use it is the work of an init that was interrupted, and is gone on with; one
 // with an administrator server.Initialise refuses.
-func initRoot(c *config.Config, method seal.Method, stdin io.Reader, stderr io.Writer) (*seal.Root, error) {
+func initRoot(c *config.Config, method seal.Method, t *terminal.Terminal) (*seal.Root, error) {
 	if seal.Exists(c.Data) {
-		if _, err := fmt.Fprintf(stderr, "%s has a seal already, which stays as it is.\n", c.Data); err != nil {
+		if _, err := fmt.Fprintf(t.Err, "%s has a seal already, which stays as it is.\n", c.Data); err != nil {
 			return nil, err
 		}
-		return seal.Open(c.Data, func() ([]byte, error) { return passphrase(c, stdin, stderr) })
+		return seal.Open(c.Data, func() ([]byte, error) { return passphrase(c, t) })
 	}
-	return makeDirectory(c, method, stdin, stderr)
+	return makeDirectory(c, method, t)
 }
 
 // makeDirectory makes the data directory and its seal.
-func makeDirectory(c *config.Config, method seal.Method, stdin io.Reader, stderr io.Writer) (*seal.Root, error) {
+func makeDirectory(c *config.Config, method seal.Method, t *terminal.Terminal) (*seal.Root, error) {
 	if seal.Exists(c.Data) {
 		return nil, fault.New(fault.AlreadyExists, "%s is a data directory already", c.Data)
 	}
 	var phrase []byte
 	if method == seal.UnderPassphrase {
 		var err error
-		if phrase, err = passphrase(c, stdin, stderr); err != nil {
+		if phrase, err = passphrase(c, t); err != nil {
 			return nil, err
 		}
 	}
@@ -87,7 +87,7 @@ func makeDirectory(c *config.Config, method seal.Method, stdin io.Reader, stderr
 	}
 	root, err := seal.Create(c.Data, method, phrase)
 	if err == nil && method == seal.InFile {
-		_, err = fmt.Fprintf(stderr, "The root key is in %s, unprotected but by the file's mode: "+
+		_, err = fmt.Fprintf(t.Err, "The root key is in %s, unprotected but by the file's mode: "+
 			"\"--seal passphrase\" does better.\n", filepath.Join(c.Data, "root.key"))
 	}
 	return root, err

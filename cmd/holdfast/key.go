@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-kms/holdfast/client"
+	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
 // maxDocument is the longest policy that is read from a file, in bytes.
@@ -17,7 +17,7 @@ const maxDocument = 64 << 10
 // newKeyCommand is `holdfast key`. key_use.go has the verbs that use a key,
 // key_manage.go those that change one.
 func newKeyCommand(a *app) *cobra.Command {
-	return a.connection(a.group(
+	return a.connection(terminal.Group(
 		"key", "Make, manage and use keys",
 		a.keyCreate(), a.keyList(), a.keyShow(),
 		a.keyEnable(), a.keyDisable(), a.keyDelete(), a.keyUndelete(), a.keyRotate(), a.keyRotation(),
@@ -44,8 +44,8 @@ func (a *app) keyCreate() *cobra.Command {
 	flags.StringArrayVar(&tags, "tag", nil, "a tag, NAME=VALUE (repeatable)")
 	flags.StringVar(&policy, "policy", "", "a file with the key policy; - is standard input")
 	flags.BoolVar(&req.BypassLockout, "bypass-lockout", false, "take a policy that shuts the caller out")
-	complete(cmd, "spec", specNames())
-	complete(cmd, "usage", usageNames())
+	terminal.Complete(cmd, "spec", specNames())
+	terminal.Complete(cmd, "usage", usageNames())
 	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ []string) (err error) {
 		if err := checkSpec(req.Spec); err != nil {
 			return err
@@ -54,7 +54,7 @@ func (a *app) keyCreate() *cobra.Command {
 			return err
 		}
 		if policy != "" {
-			text, err := a.read(policy, maxDocument)
+			text, err := a.Read(policy, maxDocument)
 			if err != nil {
 				return err
 			}
@@ -76,7 +76,7 @@ func (a *app) createKey(ctx context.Context, c *client.Client, req *client.Creat
 	if alias != "" {
 		out.Aliases = []string{aliasName(alias)}
 		if err := c.CreateAlias(ctx, aliasName(alias), k.ID); err != nil {
-			return hint(fmt.Errorf("the key %s was made, and not its alias: %w", k.ID, err),
+			return terminal.Hint(fmt.Errorf("the key %s was made, and not its alias: %w", k.ID, err),
 				"\"holdfast alias create --name NAME --key %s\" names it, \"holdfast key delete %s\" takes it back", k.ID, k.ID)
 		}
 	}
@@ -90,21 +90,21 @@ type keyView struct {
 }
 
 func (a *app) showKey(k keyView) error {
-	return a.show(k, func(w io.Writer) {
-		fact(w, "Key", k.ID)
-		fact(w, "Aliases", k.Aliases)
-		fact(w, "Spec", k.Spec)
-		fact(w, "Usage", k.Usage)
-		fact(w, "Algorithms", k.Algorithms)
-		fact(w, "State", k.State)
-		fact(w, "Deleted at", k.DeleteAt)
-		fact(w, "Description", k.Description)
-		fact(w, "Version", k.Version)
-		fact(w, "Created", k.CreatedAt)
-		fact(w, "Origin", k.Origin+", protected by "+k.Protection)
-		fact(w, "Realm", k.Realm+", region "+k.Region)
+	return a.Show(k, func(w *terminal.Table) {
+		w.Fact("Key", k.ID)
+		w.Fact("Aliases", k.Aliases)
+		w.Fact("Spec", k.Spec)
+		w.Fact("Usage", k.Usage)
+		w.Fact("Algorithms", k.Algorithms)
+		w.Fact("State", k.State)
+		w.Fact("Deleted at", k.DeleteAt)
+		w.Fact("Description", k.Description)
+		w.Fact("Version", k.Version)
+		w.Fact("Created", k.CreatedAt)
+		w.Fact("Origin", k.Origin+", protected by "+k.Protection)
+		w.Fact("Realm", k.Realm+", region "+k.Region)
 		for _, t := range k.Tags {
-			fact(w, "Tag", t.Key+"="+t.Value)
+			w.Fact("Tag", t.Key+"="+t.Value)
 		}
 	})
 }
@@ -179,10 +179,10 @@ type keyLine struct {
 
 func (a *app) showKeys(all []keyView, long bool) error {
 	if long {
-		return a.show(all, func(w io.Writer) {
-			row(w, "KEY", "SPEC", "USAGE", "STATE", "CREATED", "ALIASES")
+		return a.Show(all, func(w *terminal.Table) {
+			w.Row("KEY", "SPEC", "USAGE", "STATE", "CREATED", "ALIASES")
 			for _, k := range all {
-				row(w, k.ID, k.Spec, k.Usage, k.State, k.CreatedAt, shortAliases(k.Aliases))
+				w.Row(k.ID, k.Spec, k.Usage, k.State, k.CreatedAt, shortAliases(k.Aliases))
 			}
 		})
 	}
@@ -190,10 +190,10 @@ func (a *app) showKeys(all []keyView, long bool) error {
 	for i, k := range all {
 		lines[i] = keyLine{k.ID, k.Aliases}
 	}
-	return a.show(lines, func(w io.Writer) {
-		row(w, "KEY", "ALIASES")
+	return a.Show(lines, func(w *terminal.Table) {
+		w.Row("KEY", "ALIASES")
 		for _, k := range lines {
-			row(w, k.ID, shortAliases(k.Aliases))
+			w.Row(k.ID, shortAliases(k.Aliases))
 		}
 	})
 }

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-kms/holdfast/client"
+	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
 // simpleKeyVerb is a verb that takes a key and answers nothing.
@@ -17,7 +17,7 @@ func (a *app) simpleKeyVerb(use, short, done string, act func(*client.Client, co
 		if err := act(c, ctx, name); err != nil {
 			return err
 		}
-		return a.done("%s %s", name, done)
+		return a.Done("%s %s", name, done)
 	})
 	return cmd
 }
@@ -40,9 +40,9 @@ func (a *app) keyDelete() *cobra.Command {
 			"good when the waiting period ends. Until then \"key undelete\" takes it back.",
 	})
 	cmd.Flags().IntVar(&days, "days", 30, "the waiting period, 7 to 30 days")
-	yesFlag(cmd, &yes)
+	terminal.YesFlag(cmd, &yes)
 	cmd.RunE = a.onKey(&key, func(ctx context.Context, c *client.Client, name string) error {
-		if err := a.confirm(yes, "destroy the key %s in %d days", name, days); err != nil {
+		if err := a.Confirm(yes, "destroy the key %s in %d days", name, days); err != nil {
 			return err
 		}
 		k, err := c.ScheduleDeletion(ctx, name, days)
@@ -92,7 +92,7 @@ func (a *app) keyRotation() *cobra.Command {
 		if err := c.EnableRotation(ctx, name, days); err != nil {
 			return err
 		}
-		return a.done("%s rotates every %d days", name, days)
+		return a.Done("%s rotates every %d days", name, days)
 	})
 	status := show.add(a, &cobra.Command{Use: "show", Short: "Show a key's rule"})
 	status.RunE = a.onKey(&show, func(ctx context.Context, c *client.Client, name string) error {
@@ -100,16 +100,16 @@ func (a *app) keyRotation() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.show(r, func(w io.Writer) {
-			fact(w, "Enabled", r.Enabled)
-			fact(w, "Period", cell(r.PeriodDays)+" days")
-			fact(w, "Next", r.NextAt)
-			fact(w, "On demand", cell(r.OnDemandCount)+" so far")
+		return a.Show(r, func(w *terminal.Table) {
+			w.Fact("Enabled", r.Enabled)
+			w.Fact("Period", terminal.Cell(r.PeriodDays)+" days")
+			w.Fact("Next", r.NextAt)
+			w.Fact("On demand", terminal.Cell(r.OnDemandCount)+" so far")
 		})
 	})
 	past := list.add(a, &cobra.Command{Use: "list", Short: "List a key's past rotations"})
 	past.RunE = a.onKey(&list, a.listRotations)
-	return a.group("rotation", "Manage rotation by the clock", on,
+	return terminal.Group("rotation", "Manage rotation by the clock", on,
 		a.simpleKeyVerb("disable", "Stop rotating a key by the clock", "does not rotate any more", (*client.Client).DisableRotation),
 		status, past)
 }
@@ -127,43 +127,43 @@ func (a *app) listRotations(ctx context.Context, c *client.Client, name string) 
 	if err != nil {
 		return err
 	}
-	return a.show(all, func(w io.Writer) {
-		row(w, "VERSION", "CREATED", "BY", "MATERIAL")
+	return a.Show(all, func(w *terminal.Table) {
+		w.Row("VERSION", "CREATED", "BY", "MATERIAL")
 		for _, v := range all {
-			row(w, v.Number, v.CreatedAt, v.RotatedBy, v.MaterialID)
+			w.Row(v.Number, v.CreatedAt, v.RotatedBy, v.MaterialID)
 		}
 	})
 }
 
 func (a *app) keyPolicy() *cobra.Command {
 	var get, put keyArgument
-	var out output
+	var out terminal.Output
 	var in string
 	var bypass bool
 	show := get.add(a, &cobra.Command{Use: "get", Short: "Print a key's policy"})
-	show.Flags().StringVar(&out.path, "out", "-", "the file to write; - is standard output")
+	show.Flags().StringVar(&out.Path, "out", "-", "the file to write; - is standard output")
 	show.RunE = a.onKey(&get, func(ctx context.Context, c *client.Client, name string) error {
 		p, err := c.Policy(ctx, name)
 		if err != nil {
 			return err
 		}
-		out.encoding = "raw"
-		return a.writeBytes(out, []byte(p.Document+"\n"), p)
+		out.Encoding = "raw"
+		return a.WriteBytes(out, []byte(p.Document+"\n"), p)
 	})
 	set := put.add(a, &cobra.Command{Use: "put", Short: "Replace a key's policy"})
 	set.Flags().StringVar(&in, "in", "-", "the file with the policy; - is standard input")
 	set.Flags().BoolVar(&bypass, "bypass-lockout", false, "take a policy that shuts the caller out")
 	set.RunE = a.onKey(&put, func(ctx context.Context, c *client.Client, name string) error {
-		text, err := a.read(in, maxDocument)
+		text, err := a.Read(in, maxDocument)
 		if err != nil {
 			return err
 		}
 		if err := c.PutPolicy(ctx, name, client.Policy{Document: string(text)}, bypass); err != nil {
 			return err
 		}
-		return a.done("%s has a new policy", name)
+		return a.Done("%s has a new policy", name)
 	})
-	return a.group("policy", "Manage who may do what with a key", show, set)
+	return terminal.Group("policy", "Manage who may do what with a key", show, set)
 }
 
 func (a *app) keyTag() *cobra.Command {
@@ -180,7 +180,7 @@ func (a *app) keyTag() *cobra.Command {
 		if err := c.Tag(ctx, name, list...); err != nil {
 			return err
 		}
-		return a.done("%s is tagged", name)
+		return a.Done("%s is tagged", name)
 	})
 	return cmd
 }
@@ -195,7 +195,7 @@ func (a *app) keyUntag() *cobra.Command {
 		if err := c.Untag(ctx, name, tags...); err != nil {
 			return err
 		}
-		return a.done("%s is untagged", name)
+		return a.Done("%s is untagged", name)
 	})
 	return cmd
 }
@@ -210,7 +210,7 @@ func (a *app) keyDescribe() *cobra.Command {
 		if err := c.DescribeKey(ctx, name, text); err != nil {
 			return err
 		}
-		return a.done("%s has a new description", name)
+		return a.Done("%s has a new description", name)
 	})
 	return cmd
 }

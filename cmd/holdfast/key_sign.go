@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/terminal"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
@@ -31,7 +32,7 @@ func (m *message) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&m.in, "in", "-", "the file with the message; - is standard input")
 	cmd.Flags().StringVar(&m.algorithm, "algorithm", "", "the algorithm; without it the only one that the key has")
 	cmd.Flags().BoolVar(&m.digest, "digest", false, "the input is the message's digest already")
-	complete(cmd, "algorithm", algorithmNames(alg.SignVerify))
+	terminal.Complete(cmd, "algorithm", algorithmNames(alg.SignVerify))
 }
 
 // request reads the message. One that is too long for the server is hashed
@@ -41,7 +42,7 @@ func (m *message) request(ctx context.Context, a *app, c *client.Client, key str
 	if err != nil {
 		return nil, err
 	}
-	f, err := a.open(m.in)
+	f, err := a.Open(m.in)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +71,7 @@ func digestOf(r io.Reader, a alg.Algorithm, already bool) (alg.Form, []byte, err
 	case a.Takes(alg.Raw) && !long:
 		return alg.Raw, head, nil
 	case !a.Takes(alg.Digest):
-		return 0, nil, hint(fmt.Errorf("it is longer than %d bytes, and %s signs the message itself", kms.MaxPlaintext, aws.AlgorithmName(a)),
+		return 0, nil, terminal.Hint(fmt.Errorf("it is longer than %d bytes, and %s signs the message itself", kms.MaxPlaintext, aws.AlgorithmName(a)),
 			"sign a digest of it, or use an algorithm that hashes")
 	}
 	h := a.Info().Hash.New()
@@ -83,7 +84,7 @@ func digestOf(r io.Reader, a alg.Algorithm, already bool) (alg.Form, []byte, err
 func (a *app) keySign() *cobra.Command {
 	var key keyArgument
 	var m message
-	var out output
+	var out terminal.Output
 	cmd := key.add(a, &cobra.Command{
 		Use: "sign", Short: "Sign a file of any size",
 		Example: "  holdfast key sign --key release --algorithm ECDSA_SHA_256 --in app.tar --out app.tar.sig\n" +
@@ -91,7 +92,7 @@ func (a *app) keySign() *cobra.Command {
 			"  openssl dgst -sha256 -verify release.pem -signature app.tar.sig app.tar",
 	})
 	m.flags(cmd)
-	out.flags(cmd)
+	out.Flags(cmd)
 	cmd.RunE = a.onKey(&key, func(ctx context.Context, c *client.Client, name string) error {
 		req, err := m.request(ctx, a, c, name)
 		if err != nil {
@@ -101,7 +102,7 @@ func (a *app) keySign() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.writeBytes(out, r.Signature, r)
+		return a.WriteBytes(out, r.Signature, r)
 	})
 	return cmd
 }
@@ -118,7 +119,7 @@ func (a *app) keyVerify() *cobra.Command {
 	cmd.Flags().StringVar(&signature, "signature", "", "the file with the signature, raw")
 	require(cmd, "signature")
 	cmd.RunE = a.onKey(&key, func(ctx context.Context, c *client.Client, name string) error {
-		given, err := a.read(signature, maxSignature)
+		given, err := a.Read(signature, maxSignature)
 		if err != nil {
 			return err
 		}
@@ -140,5 +141,5 @@ func (a *app) verdict(what string, r *client.Verified, err error) error {
 	if err != nil {
 		return err
 	}
-	return a.show(r, func(w io.Writer) { row(w, "The "+what+" is right.") })
+	return a.Show(r, func(w *terminal.Table) { w.Row("The " + what + " is right.") })
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/terminal"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
@@ -18,10 +19,10 @@ func (a *app) keyPublic() *cobra.Command {
 	cmd := key.add(a, &cobra.Command{Use: "public", Short: "Print a key's public half", Example: "  holdfast key public release --out release.pem"})
 	cmd.Flags().StringVar(&out, "out", "-", "the file to write; - is standard output")
 	cmd.Flags().StringVar(&format, "format", "pem", "pem or der")
-	complete(cmd, "format", []string{"pem", "der"})
+	terminal.Complete(cmd, "format", []string{"pem", "der"})
 	cmd.RunE = a.onKey(&key, func(ctx context.Context, c *client.Client, name string) error {
 		if format != "pem" && format != "der" {
-			return usagef("the format %q is not known: it is pem or der", format)
+			return terminal.Usagef("the format %q is not known: it is pem or der", format)
 		}
 		p, err := c.PublicKey(ctx, name)
 		if err != nil {
@@ -31,7 +32,7 @@ func (a *app) keyPublic() *cobra.Command {
 		if format == "pem" {
 			data = pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: p.SPKI})
 		}
-		return a.writeBytes(output{out, "raw"}, data, p)
+		return a.WriteBytes(terminal.Output{Path: out, Encoding: "raw"}, data, p)
 	})
 	return cmd
 }
@@ -40,15 +41,15 @@ func (a *app) keyPublic() *cobra.Command {
 type crypt struct {
 	in, algorithm string
 	context       []string
-	out           output
+	out           terminal.Output
 }
 
 func (f *crypt) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.in, "in", "-", "the file to read; - is standard input")
 	cmd.Flags().StringVar(&f.algorithm, "algorithm", "", "the algorithm; for symmetric keys it can be left out")
 	cmd.Flags().StringArrayVar(&f.context, "context", nil, "encryption context, NAME=VALUE (repeatable)")
-	complete(cmd, "algorithm", algorithmNames(alg.EncryptDecrypt))
-	f.out.flags(cmd)
+	terminal.Complete(cmd, "algorithm", algorithmNames(alg.EncryptDecrypt))
+	f.out.Flags(cmd)
 }
 
 // input reads what the flags say.
@@ -58,11 +59,11 @@ func (f *crypt) input(a *app, limit int64) ([]byte, map[string]string, error) {
 			return nil, nil, err
 		}
 	}
-	context, err := pairs("context", f.context)
+	context, err := terminal.Pairs("context", f.context)
 	if err != nil {
 		return nil, nil, err
 	}
-	data, err := a.read(f.in, limit)
+	data, err := a.Read(f.in, limit)
 	return data, context, err
 }
 
@@ -77,13 +78,13 @@ func (a *app) keyEncrypt() *cobra.Command {
 	cmd.RunE = a.onKey(&key, func(ctx context.Context, c *client.Client, name string) error {
 		data, pairs, err := f.input(a, kms.MaxPlaintext)
 		if err != nil {
-			return hint(err, "encrypt larger data under a data key: \"holdfast key datakey\"")
+			return terminal.Hint(err, "encrypt larger data under a data key: \"holdfast key datakey\"")
 		}
 		r, err := c.Encrypt(ctx, name, &client.EncryptRequest{Algorithm: f.algorithm, Plaintext: data, Context: pairs})
 		if err != nil {
 			return err
 		}
-		return a.writeBytes(f.out, r.Ciphertext, r)
+		return a.WriteBytes(f.out, r.Ciphertext, r)
 	})
 	return cmd
 }
@@ -111,7 +112,7 @@ func (a *app) keyDecrypt() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.writeBytes(f.out, r.Plaintext, r)
+		return a.WriteBytes(f.out, r.Plaintext, r)
 	})
 	return cmd
 }
@@ -130,7 +131,7 @@ func (a *app) keyReEncrypt() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fresh, err := pairs("new-context", newContext)
+		fresh, err := terminal.Pairs("new-context", newContext)
 		if err != nil {
 			return err
 		}
@@ -140,14 +141,14 @@ func (a *app) keyReEncrypt() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.writeBytes(f.out, r.Ciphertext, r)
+		return a.WriteBytes(f.out, r.Ciphertext, r)
 	})
 	return cmd
 }
 
 func (a *app) keyDataKey() *cobra.Command {
 	var key keyArgument
-	var out output
+	var out terminal.Output
 	var req client.DataKeyRequest
 	var context1 []string
 	var plaintext string
@@ -155,16 +156,16 @@ func (a *app) keyDataKey() *cobra.Command {
 		Use: "datakey", Short: "Make a random key with its ciphertext, to encrypt larger data with",
 		Example: "  holdfast key datakey backups --out dk.enc --plaintext-out dk.bin",
 	})
-	out.flags(cmd)
+	out.Flags(cmd)
 	cmd.Flags().StringVar(&plaintext, "plaintext-out", "", "the file for the key itself; without it the key is not asked for")
 	cmd.Flags().IntVar(&req.Bytes, "bytes", 32, "the key's length, 1 to 1024")
 	cmd.Flags().StringArrayVar(&context1, "context", nil, "encryption context, NAME=VALUE (repeatable)")
 	cmd.RunE = a.onKey(&key, func(ctx context.Context, c *client.Client, name string) (err error) {
-		if req.Context, err = pairs("context", context1); err != nil {
+		if req.Context, err = terminal.Pairs("context", context1); err != nil {
 			return err
 		}
-		if plaintext == "-" && out.path == "-" {
-			return usagef("--out and --plaintext-out cannot both be standard output")
+		if plaintext == "-" && out.Path == "-" {
+			return terminal.Usagef("--out and --plaintext-out cannot both be standard output")
 		}
 		req.WithoutPlaintext = plaintext == ""
 		r, err := c.GenerateDataKey(ctx, name, &req)
@@ -172,32 +173,25 @@ func (a *app) keyDataKey() *cobra.Command {
 			return err
 		}
 		if plaintext != "" {
-			if err := a.writeSecret(output{plaintext, out.encoding}, r.Plaintext); err != nil {
+			if err := a.WriteSecret(terminal.Output{Path: plaintext, Encoding: out.Encoding}, r.Plaintext); err != nil {
 				return err
 			}
 		}
 		r.Plaintext = nil // it is in its file
-		return a.writeBytes(out, r.Ciphertext, r)
+		return a.WriteBytes(out, r.Ciphertext, r)
 	})
 	return cmd
 }
 
-// writeSecret writes bytes that belong in no JSON.
-func (a *app) writeSecret(o output, data []byte) error {
-	quiet := *a
-	quiet.json = false
-	return quiet.writeBytes(o, data, nil)
-}
-
 func (a *app) keyMAC() *cobra.Command {
 	var key keyArgument
-	var out output
+	var out terminal.Output
 	var in, algorithm string
 	cmd := key.add(a, &cobra.Command{Use: "mac", Short: "Make a message authentication code of at most 4,096 bytes"})
 	cmd.Flags().StringVar(&in, "in", "-", "the file with the message; - is standard input")
 	cmd.Flags().StringVar(&algorithm, "algorithm", "", "the algorithm; without it the only one that the key has")
-	complete(cmd, "algorithm", algorithmNames(alg.GenerateVerifyMAC))
-	out.flags(cmd)
+	terminal.Complete(cmd, "algorithm", algorithmNames(alg.GenerateVerifyMAC))
+	out.Flags(cmd)
 	cmd.RunE = a.onKey(&key, func(ctx context.Context, c *client.Client, name string) error {
 		req, err := a.macRequest(ctx, c, name, in, algorithm)
 		if err != nil {
@@ -207,13 +201,13 @@ func (a *app) keyMAC() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.writeBytes(out, r.MAC, r)
+		return a.WriteBytes(out, r.MAC, r)
 	})
 	return cmd
 }
 
 func (a *app) macRequest(ctx context.Context, c *client.Client, name, in, algorithm string) (*client.MACRequest, error) {
-	message, err := a.read(in, kms.MaxPlaintext)
+	message, err := a.Read(in, kms.MaxPlaintext)
 	if err != nil {
 		return nil, err
 	}
@@ -231,10 +225,10 @@ func (a *app) keyMACVerify() *cobra.Command {
 	cmd.Flags().StringVar(&in, "in", "-", "the file with the message; - is standard input")
 	cmd.Flags().StringVar(&code, "mac", "", "the file with the code, raw")
 	cmd.Flags().StringVar(&algorithm, "algorithm", "", "the algorithm; without it the only one that the key has")
-	complete(cmd, "algorithm", algorithmNames(alg.GenerateVerifyMAC))
+	terminal.Complete(cmd, "algorithm", algorithmNames(alg.GenerateVerifyMAC))
 	require(cmd, "mac")
 	cmd.RunE = a.onKey(&key, func(ctx context.Context, c *client.Client, name string) error {
-		given, err := a.read(code, maxSignature)
+		given, err := a.Read(code, maxSignature)
 		if err != nil {
 			return err
 		}
@@ -249,17 +243,17 @@ func (a *app) keyMACVerify() *cobra.Command {
 }
 
 func (a *app) keyRandom() *cobra.Command {
-	var out output
+	var out terminal.Output
 	var n int
 	cmd := &cobra.Command{Use: "random", Short: "Print random bytes of the server", Args: cobra.NoArgs}
 	cmd.Flags().IntVar(&n, "bytes", 32, "how many, 1 to 1024")
-	out.flags(cmd)
+	out.Flags(cmd)
 	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ []string) error {
 		b, err := c.Random(ctx, n)
 		if err != nil {
 			return err
 		}
-		return a.writeBytes(out, b, struct {
+		return a.WriteBytes(out, b, struct {
 			Random []byte `json:"random"`
 		}{b})
 	})

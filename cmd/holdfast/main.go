@@ -8,18 +8,20 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
-	os.Exit(exitCode(err))
+	os.Exit(terminal.ExitCode(err))
 }
 
 // run runs one command line. A failure has been told on stderr when it returns.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
-	a := &app{in: stdin, out: stdout, err: stderr}
+	a := &app{Terminal: terminal.Terminal{In: stdin, Out: stdout, Err: stderr}}
 	root := newRoot(a)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -27,9 +29,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return nil
 	}
 	if !a.started {
-		err = wrongUsage(err)
+		err = terminal.WrongUsage(err)
 	}
-	a.report(err)
+	a.Report(err)
 	return err
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/terminal"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
@@ -41,7 +41,7 @@ func (k *keyArgument) add(a *app, cmd *cobra.Command) *cobra.Command {
 	cmd.Args = cobra.MaximumNArgs(1)
 	cmd.Flags().StringVarP(&k.flag, "key", "k", "", "the key: its id, alias (with or without \"alias/\") or ARN")
 	cmd.ValidArgsFunction = a.keyNames()
-	completeBy(cmd, "key", a.keyNames())
+	terminal.CompleteBy(cmd, "key", a.keyNames())
 	return cmd
 }
 
@@ -53,33 +53,17 @@ func (k *keyArgument) name(args []string) (string, error) {
 	case k.flag != "":
 		return keyName(k.flag), nil
 	}
-	return "", wrongUsage(hint(errors.New("no key is named"), "give its alias or id: --key KEY"))
-}
-
-// checkName refuses a name that is none of those known, and says which was
-// probably meant. Names are accepted as AWS spells them and as the field does.
-func checkName(what, name string, known []string, also func(string) bool) error {
-	if slices.Contains(known, name) {
-		return nil
-	}
-	if also(name) {
-		return nil
-	}
-	err := fmt.Errorf("the %s %q is not known", what, name)
-	if near := closest(name, known); near != "" {
-		return wrongUsage(hint(err, "did you mean %s?", near))
-	}
-	return wrongUsage(hint(err, "it is one of %s", strings.Join(known, ", ")))
+	return "", terminal.WrongUsage(terminal.Hint(errors.New("no key is named"), "give its alias or id: --key KEY"))
 }
 
 func checkSpec(name string) error {
-	return checkName("key spec", name, specNames(), func(s string) bool { return alg.ParseSpec(s) != alg.NoSpec })
+	return terminal.CheckName("key spec", name, specNames(), func(s string) bool { return alg.ParseSpec(s) != alg.NoSpec })
 }
 
 // parseAlgorithm returns the algorithm of a name.
 func parseAlgorithm(name string, usage alg.Usage) (alg.Algorithm, error) {
 	short := alg.ParseAlgorithm(name)
-	if err := checkName("algorithm", name, algorithmNames(usage), func(string) bool { return short.Info().Usage == usage && short != alg.NoAlgorithm }); err != nil {
+	if err := terminal.CheckName("algorithm", name, algorithmNames(usage), func(string) bool { return short.Info().Usage == usage && short != alg.NoAlgorithm }); err != nil {
 		return alg.NoAlgorithm, err
 	}
 	if short != alg.NoAlgorithm {
@@ -100,32 +84,19 @@ func algorithmFor(ctx context.Context, c *client.Client, key, flag string, usage
 		return alg.NoAlgorithm, err
 	}
 	if k.Usage != aws.UsageName(usage) {
-		return alg.NoAlgorithm, hint(fmt.Errorf("the key %s is for %s, not for %s", key, k.Usage, aws.UsageName(usage)),
+		return alg.NoAlgorithm, terminal.Hint(fmt.Errorf("the key %s is for %s, not for %s", key, k.Usage, aws.UsageName(usage)),
 			"a key has one usage for its life: make another one with \"holdfast key create --usage %s\"", aws.UsageName(usage))
 	}
 	if len(k.Algorithms) != 1 {
-		return alg.NoAlgorithm, usagef("the key %s has several algorithms: choose one with --algorithm: %s",
+		return alg.NoAlgorithm, terminal.Usagef("the key %s has several algorithms: choose one with --algorithm: %s",
 			key, strings.Join(k.Algorithms, ", "))
 	}
 	return parseAlgorithm(k.Algorithms[0], usage)
 }
 
-// pairs reads NAME=VALUE flags.
-func pairs(flag string, texts []string) (map[string]string, error) {
-	m := map[string]string{}
-	for _, text := range texts {
-		name, value, ok := strings.Cut(text, "=")
-		if _, twice := m[name]; !ok || name == "" || twice {
-			return nil, usagef("--%s %q is not NAME=VALUE, or comes twice", flag, text)
-		}
-		m[name] = value
-	}
-	return m, nil
-}
-
 // tagsOf reads NAME=VALUE flags as tags.
 func tagsOf(texts []string) ([]client.Tag, error) {
-	if _, err := pairs("tag", texts); err != nil {
+	if _, err := terminal.Pairs("tag", texts); err != nil {
 		return nil, err
 	}
 	tags := make([]client.Tag, len(texts))

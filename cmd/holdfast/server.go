@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,12 +12,12 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/server"
+	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
 // passphraseVariable holds the passphrase of a sealed data directory.
@@ -47,12 +46,12 @@ standard output says that the server serves; the log goes to standard error.`,
 			if pprof != "" && !config.Loopback(pprof) {
 				return fault.New(fault.InvalidArgument, "--pprof %s is not a loopback address", pprof)
 			}
-			ask := func() ([]byte, error) { return passphrase(&settings, a.in, a.err) }
+			ask := func() ([]byte, error) { return passphrase(&settings, &a.Terminal) }
 			root, err := seal.Open(settings.Data, ask)
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), server.Options{Config: settings, Root: root, Pprof: pprof}, a.out, a.err)
+			return serve(cmd.Context(), server.Options{Config: settings, Root: root, Pprof: pprof}, a.Out, a.Err)
 		},
 	}
 	f := c.Flags()
@@ -113,7 +112,7 @@ func logger(c config.Log, w io.Writer) *slog.Logger {
 
 // passphrase returns the passphrase of a data directory: from the file that
 // is configured, the environment, or the terminal.
-func passphrase(c *config.Config, stdin io.Reader, stderr io.Writer) ([]byte, error) {
+func passphrase(c *config.Config, t *terminal.Terminal) ([]byte, error) {
 	if c.Seal.PassphraseFile != "" {
 		text, err := os.ReadFile(c.Seal.PassphraseFile)
 		return []byte(strings.TrimRight(string(text), "\r\n")), err
@@ -121,14 +120,6 @@ func passphrase(c *config.Config, stdin io.Reader, stderr io.Writer) ([]byte, er
 	if text := os.Getenv(passphraseVariable); text != "" {
 		return []byte(text), nil
 	}
-	terminal, ok := stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(terminal.Fd())) {
-		return nil, errors.New("the root key needs a passphrase: set " + passphraseVariable + " or seal.passphrase_file, or start from a terminal")
-	}
-	if _, err := fmt.Fprint(stderr, "Passphrase of "+c.Data+": "); err != nil {
-		return nil, err
-	}
-	text, err := term.ReadPassword(int(terminal.Fd()))
-	_, _ = fmt.Fprintln(stderr) // only a line break
-	return text, err
+	return t.AskSecret("Passphrase of "+c.Data,
+		"the root key needs a passphrase: set "+passphraseVariable+" or seal.passphrase_file, or start from a terminal")
 }

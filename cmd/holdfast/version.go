@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/server"
+	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
 // versions is what `holdfast version` prints.
@@ -37,10 +37,10 @@ func newVersionCommand(a *app) *cobra.Command {
 }
 
 func (a *app) showVersions(v versions) error {
-	return a.show(v, func(w io.Writer) {
-		row(w, "holdfast", v.Client.Version, v.Client.Revision, v.Client.Go)
+	return a.Show(v, func(w *terminal.Table) {
+		w.Row("holdfast", v.Client.Version, v.Client.Revision, v.Client.Go)
 		if v.Server != nil {
-			row(w, "server", v.Server.Version, v.Server.Revision, v.Server.Go)
+			w.Row("server", v.Server.Version, v.Server.Revision, v.Server.Go)
 		}
 	})
 }

@@ -35,6 +35,7 @@ var layers = [][]string{
 	{"internal/front/aws"}, // the protocol that the services under it share
 	{"internal/front/*", "internal/config"},
 	{"internal/server", ".", "client"},
+	{"internal/terminal"}, // what the commands share
 	{"cmd/*", "bench", "bench/*", "test/compat", "test/compat/*"},
 }
 

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"context"
@@ -20,9 +20,11 @@ type usageError struct{ error }
 // Unwrap returns the failure.
 func (e usageError) Unwrap() error { return e.error }
 
-func wrongUsage(err error) error { return usageError{err} }
+// WrongUsage returns the failure as one of wrong usage, whose exit status is 2.
+func WrongUsage(err error) error { return usageError{err} }
 
-func usagef(format string, args ...any) error { return wrongUsage(fmt.Errorf(format, args...)) }
+// Usagef returns a failure of wrong usage.
+func Usagef(format string, args ...any) error { return WrongUsage(fmt.Errorf(format, args...)) }
 
 // hinted is a failure with what to try.
 type hinted struct {
@@ -33,12 +35,13 @@ type hinted struct {
 // Unwrap returns the failure.
 func (e hinted) Unwrap() error { return e.error }
 
-func hint(err error, format string, args ...any) error {
+// Hint returns the failure with what to try, which is told beside it.
+func Hint(err error, format string, args ...any) error {
 	return hinted{err, fmt.Sprintf(format, args...)}
 }
 
-// exitCode returns the status of a run: 0, 1, or 2 for wrong usage.
-func exitCode(err error) int {
+// ExitCode returns the status of a run: 0, 1, or 2 for wrong usage.
+func ExitCode(err error) int {
 	if err == nil {
 		return 0
 	}
@@ -57,8 +60,8 @@ type failure struct {
 	Hint      string `json:"hint,omitempty"`
 }
 
-// report tells a failure on stderr.
-func (a *app) report(err error) {
+// Report tells a failure on stderr.
+func (t *Terminal) Report(err error) {
 	f := failure{Error: err.Error()}
 	if e, ok := errors.AsType[*client.Error](err); ok {
 		f.Kind, f.Reason, f.RequestID = string(e.Kind), e.Reason, e.RequestID
@@ -66,8 +69,8 @@ func (a *app) report(err error) {
 	if h, ok := errors.AsType[hinted](err); ok {
 		f.Hint = h.hint
 	}
-	if a.json {
-		_ = json.NewEncoder(a.err).Encode(f) // there is nobody left to tell
+	if t.JSON {
+		_ = json.NewEncoder(t.Err).Encode(f) // there is nobody left to tell
 		return
 	}
 	var text strings.Builder
@@ -78,11 +81,12 @@ func (a *app) report(err error) {
 	if f.RequestID != "" {
 		fmt.Fprintf(&text, "  request %s\n", f.RequestID)
 	}
-	_, _ = a.err.Write([]byte(text.String())) // there is nobody left to tell
+	_, _ = t.Err.Write([]byte(text.String())) // there is nobody left to tell
 }
 
-// explain says of a failed request what to try.
-func explain(err error, address string) error {
+// Explain returns the failure of a request to the server at the address,
+// with what to try.
+func Explain(err error, address string) error {
 	if err == nil {
 		return nil
 	}
@@ -91,7 +95,7 @@ func explain(err error, address string) error {
 	}
 	if e, ok := errors.AsType[*client.Error](err); ok {
 		if text := advice(e); text != "" {
-			return hint(err, "%s", text)
+			return Hint(err, "%s", text)
 		}
 		return err
 	}
@@ -107,7 +111,7 @@ func explain(err error, address string) error {
 // unreachable says why a server gave no answer.
 func unreachable(err error, address string) error {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return hint(fmt.Errorf("the certificate of %s is signed by nobody trusted here", address),
+		return Hint(fmt.Errorf("the certificate of %s is signed by nobody trusted here", address),
 			"set HOLDFAST_CACERT to the server's CA certificate, or source DIR/env of a dev server")
 	}
 	if e, ok := errors.AsType[x509.HostnameError](err); ok {
@@ -115,10 +119,10 @@ func unreachable(err error, address string) error {
 	}
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return hint(fmt.Errorf("no server answers at %s: connection refused", address),
+		return Hint(fmt.Errorf("no server answers at %s: connection refused", address),
 			"start one with \"holdfast dev --dir DIR\" and source DIR/env, or set HOLDFAST_ADDR")
 	case errors.Is(err, context.DeadlineExceeded):
-		return hint(fmt.Errorf("the server at %s gave no answer in time", address),
+		return Hint(fmt.Errorf("the server at %s gave no answer in time", address),
 			"a longer --timeout may help; a request that changes something may have been carried out")
 	case errors.Is(err, context.Canceled):
 		return errors.New("interrupted")
