@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -65,10 +66,25 @@ DIR/env, a file to source that points every client at the server. Prints
 	return c
 }
 
+// devMarker is the file that tells a development server's directory from one
+// that "holdfast init" made: what a development server does to its own, such
+// as emptying it, must never happen to the other.
+const devMarker = "dev"
+
 // devRoot opens the root key of a development server, and makes it at first.
 func devRoot(c *config.Config, inMemory bool, t *terminal.Terminal) (*seal.Root, error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("making the data directory: %w", err)
+	}
+	marker := filepath.Join(c.Data, devMarker)
+	_, err := os.Stat(marker)
+	switch ours := err == nil; {
+	case !seal.Exists(c.Data):
+		if err := os.WriteFile(marker, nil, 0o600); err != nil {
+			return nil, fmt.Errorf("marking the data directory: %w", err)
+		}
+	case !ours:
+		return nil, fault.New(fault.WrongState, "%s was made by \"holdfast init\": serve it with \"holdfast server\"", c.Data)
 	}
 	if inMemory {
 		return seal.Ephemeral()

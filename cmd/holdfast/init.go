@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/identity"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/server"
 	"github.com/holdfast-kms/holdfast/internal/terminal"
@@ -17,6 +19,7 @@ import (
 // newInitCommand is `holdfast init`.
 func newInitCommand(a *app) *cobra.Command {
 	var data, method, admin string
+	var replace bool
 	c := &cobra.Command{
 		Use:   "init",
 		Short: "Make a data directory and its first administrator",
@@ -26,20 +29,21 @@ source; Holdfast keeps the secret only encrypted.
 
 --seal file (the default) keeps the root key in the directory: whoever can read
 the directory has every key. --seal passphrase encrypts it; the passphrase is
-read from HOLDFAST_PASSPHRASE or the terminal now, and at each start.`,
+read from HOLDFAST_PASSPHRASE or the terminal now, and at each start.
+
+--replace-admin takes every access key from the administrator of an existing
+data directory, which no server may be serving, and prints a new one: for
+whoever has the directory and lost the credential.`,
 		Example: `  holdfast init --data /var/lib/holdfast > admin.env
-  HOLDFAST_PASSPHRASE='correct horse battery' holdfast init --data /srv/keys --seal passphrase`,
+  HOLDFAST_PASSPHRASE='correct horse battery' holdfast init --data /srv/keys --seal passphrase
+  holdfast init --data /var/lib/holdfast --replace-admin > admin.env`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := settings("", data, "")
 			if err != nil {
 				return err
 			}
-			root, err := initRoot(&settings, seal.Method(method), &a.Terminal)
-			if err != nil {
-				return err
-			}
-			k, err := server.Initialise(cmd.Context(), settings, root, admin)
+			k, err := administrator(cmd.Context(), &settings, seal.Method(method), admin, replace, &a.Terminal)
 			if err != nil {
 				return err
 			}
@@ -54,7 +58,27 @@ read from HOLDFAST_PASSPHRASE or the terminal now, and at each start.`,
 	f.StringVar(&data, "data", "", "data directory to make (default /var/lib/holdfast)")
 	f.StringVar(&method, "seal", string(seal.InFile), "how the root key is kept: file or passphrase")
 	f.StringVar(&admin, "admin", "admin", "name of the first administrator")
+	f.BoolVar(&replace, "replace-admin", false, "make no directory, but a new access key for its administrator")
 	return c
+}
+
+// administrator returns the credential of a new data directory's
+// administrator, or a new one of an existing directory's.
+func administrator(
+	ctx context.Context, c *config.Config, method seal.Method, name string, replace bool, t *terminal.Terminal,
+) (*identity.NewAccessKey, error) {
+	if replace {
+		root, err := seal.Open(c.Data, func() ([]byte, error) { return passphrase(c, t) })
+		if err != nil {
+			return nil, err
+		}
+		return server.ReplaceAdministrator(ctx, *c, root, name)
+	}
+	root, err := initRoot(c, method, t)
+	if err != nil {
+		return nil, err
+	}
+	return server.Initialise(ctx, *c, root, name)
 }
 
 // initRoot makes the data directory. One that has a seal and nobody who could

@@ -12,6 +12,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -171,8 +172,8 @@ func (d *Directory) loadAccessKeys(r store.Reader, s *state) error {
 // setUser puts a user into a state that is not shared yet.
 func (s *state) setUser(u *User, compile func(key.Document) (*policy.Policy, error)) error {
 	var compiled []*policy.Policy
-	for name, doc := range u.Policies {
-		p, err := compile(doc)
+	for _, name := range slices.Sorted(maps.Keys(u.Policies)) { // in order, so that decisions name the same one always
+		p, err := compile(u.Policies[name])
 		if err != nil {
 			return fmt.Errorf("compiling policy %q of user %s: %w", name, u.Name, err)
 		}

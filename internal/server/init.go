@@ -14,16 +14,33 @@ import (
 
 // Initialise makes the store and the audit log of a new data directory and
 // its first administrator, whose credential it returns.
-func Initialise(ctx context.Context, c config.Config, root *seal.Root, admin string) (_ *identity.NewAccessKey, err error) {
+func Initialise(ctx context.Context, c config.Config, root *seal.Root, admin string) (*identity.NewAccessKey, error) {
 	if _, err := openTLS(&c); err != nil {
 		return nil, err
 	}
-	i, err := open(ctx, &c, root, false, newMetrics(func() float64 { return 0 }), slog.New(slog.DiscardHandler))
+	return offline(ctx, &c, root, func(i *instance) (*identity.NewAccessKey, error) {
+		return i.admin.Bootstrap(ctx, startCall(key.DefaultRealm, "Init"), admin, Administrator(), nil)
+	})
+}
+
+// ReplaceAdministrator takes every access key from a user of a data directory
+// that nobody serves, and returns a new one.
+func ReplaceAdministrator(ctx context.Context, c config.Config, root *seal.Root, admin string) (*identity.NewAccessKey, error) {
+	return offline(ctx, &c, root, func(i *instance) (*identity.NewAccessKey, error) {
+		return i.admin.Replace(ctx, startCall(key.DefaultRealm, "ReplaceAdmin"), admin)
+	})
+}
+
+// offline opens a data directory for one act.
+func offline(
+	ctx context.Context, c *config.Config, root *seal.Root, act func(*instance) (*identity.NewAccessKey, error),
+) (_ *identity.NewAccessKey, err error) {
+	i, err := open(ctx, c, root, false, newMetrics(func() float64 { return 0 }), slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, i.close()) }()
-	return i.admin.Bootstrap(ctx, startCall(key.DefaultRealm, "Init"), admin, Administrator(), nil)
+	return act(i)
 }
 
 // SelfMadeCA returns the path of the CA certificate under which a server's
