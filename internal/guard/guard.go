@@ -40,6 +40,8 @@ type Visit struct {
 	Call  *key.Call
 	guard *Guard
 	entry audit.Entry
+	// room is where the first details of the entry stand.
+	room [6]audit.Detail
 	// authorised is set by a decision to allow.
 	authorised bool
 	// within says that an outer visit waits for the log.
@@ -98,6 +100,7 @@ func (g *Guard) enter(call *key.Call, action key.Action) *Visit {
 		Credential: call.Caller.Credential, Method: call.Caller.Method, MFA: call.Caller.MFA,
 		UserAgent: call.UserAgent,
 	}}
+	v.entry.Details = v.room[:0]
 	if p != (key.Principal{}) {
 		v.entry.Principal = p.String()
 	}
@@ -226,7 +229,7 @@ func (v *Visit) record(ctx context.Context, err error) error {
 	}
 	position, failed := v.guard.log.Enqueue(&v.entry)
 	if failed == nil && !v.within {
-		failed = v.guard.log.Wait(context.WithoutCancel(ctx), position)
+		failed = v.guard.log.Wait(context.Background(), position)
 	}
 	if failed == nil {
 		return nil

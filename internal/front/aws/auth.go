@@ -161,14 +161,14 @@ func skewed(text string) error {
 	return &fault.Error{Kind: fault.Unauthenticated, Reason: fault.ClockSkew, Public: text}
 }
 
-// maxSigningKeys bounds the cache of derived keys: each is 32 bytes, and a
+// maxSigningKeys bounds the cache of derived keys: each is some hundred bytes, and a
 // client needs one per day, region and service.
 const maxSigningKeys = 8192
 
 // signingKeys keeps derived signing keys. The zero value is ready.
 type signingKeys struct {
 	mu   sync.RWMutex
-	keys map[signingKeyID]*[sha256.Size]byte // guarded by mu
+	keys map[signingKeyID]*wire.SigningKey // guarded by mu
 }
 
 // signingKeyID names a derived key. A credential that changes is another
@@ -180,27 +180,26 @@ type signingKeyID struct {
 
 // get returns the signing key of a credential in a scope, and whether it is
 // kept already.
-func (k *signingKeys) get(c *identity.Credential, s wire.Scope) (*[sha256.Size]byte, bool) {
+func (k *signingKeys) get(c *identity.Credential, s wire.Scope) (*wire.SigningKey, bool) {
 	k.mu.RLock()
 	found := k.keys[signingKeyID{c, s}]
 	k.mu.RUnlock()
 	if found != nil {
 		return found, true
 	}
-	derived := wire.SigningKey(c.Secret.Reveal(), s)
-	return &derived, false
+	return wire.NewSigningKey(c.Secret.Reveal(), s), false
 }
 
 // keep puts a signing key into the cache. The parts of the scope point into
 // a request's header and are copied.
-func (k *signingKeys) keep(c *identity.Credential, s wire.Scope, signingKey *[sha256.Size]byte) {
+func (k *signingKeys) keep(c *identity.Credential, s wire.Scope, signingKey *wire.SigningKey) {
 	s = wire.Scope{
 		Day: strings.Clone(s.Day), Region: strings.Clone(s.Region), Service: strings.Clone(s.Service),
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.keys == nil || len(k.keys) >= maxSigningKeys {
-		k.keys = make(map[signingKeyID]*[sha256.Size]byte) // yesterday's are of no more use
+		k.keys = make(map[signingKeyID]*wire.SigningKey) // yesterday's are of no more use
 	}
 	k.keys[signingKeyID{c, s}] = signingKey
 }

@@ -86,7 +86,7 @@ func (b *buffers) release() {
 	}
 	clear(b.body)
 	clear(b.blobs)
-	clear(b.out[:cap(b.out)]) // an answer that was begun may be longer than what was sent
+	clear(b.out)
 	b.body, b.blobs, b.out = b.body[:0], b.blobs[:0], b.out[:0]
 	b.decoder.Reset(nil)
 	b.members.reset()
@@ -187,6 +187,7 @@ func (x *Exchange) answer(w http.ResponseWriter, r *http.Request, err error) str
 			slog.ErrorContext(r.Context(), "request failed", slog.String("request", x.Call.RequestID),
 				slog.String("operation", x.Call.Operation), slog.Any("cause", err))
 		}
+		clear(x.buffers.out[:cap(x.buffers.out)]) // an answer that was begun may be longer than the error
 		body = f.encode(x, query)
 	} else {
 		body = x.result(query)

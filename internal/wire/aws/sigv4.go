@@ -4,8 +4,10 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"hash"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -182,12 +184,27 @@ func unsupported(text string) error {
 	return &fault.Error{Kind: fault.Unauthenticated, Reason: fault.UnsupportedProof, Public: text}
 }
 
-// SigningKey derives the key that signs in a scope.
-func SigningKey(secret string, s Scope) [sha256.Size]byte {
+// SigningKey is the key that signs in a scope, ready for use again and again
+// by many goroutines at once: keying HMAC costs as much as a short message.
+type SigningKey struct{ macs sync.Pool }
+
+// NewSigningKey derives the key of a secret in a scope.
+func NewSigningKey(secret string, s Scope) *SigningKey {
 	k := mac([]byte("AWS4"+secret), s.Day)
 	k = mac(k[:], s.Region)
 	k = mac(k[:], s.Service)
-	return mac(k[:], Terminator)
+	k = mac(k[:], Terminator)
+	return &SigningKey{sync.Pool{New: func() any { return hmac.New(sha256.New, k[:]) }}}
+}
+
+// sum returns the code of a message.
+func (k *SigningKey) sum(message []byte) (sum [sha256.Size]byte) {
+	h, _ := k.macs.Get().(hash.Hash)
+	h.Reset()
+	h.Write(message)
+	h.Sum(sum[:0])
+	k.macs.Put(h)
+	return sum
 }
 
 func mac(key []byte, message string) (sum [sha256.Size]byte) {
@@ -199,7 +216,7 @@ func mac(key []byte, message string) (sum [sha256.Size]byte) {
 
 // Signed returns the signature of a request under a signing key. scratch
 // is overwritten and returned for use again.
-func (a *Authorization) Signed(scratch []byte, key *[sha256.Size]byte, r *http.Request, payload *[sha256.Size]byte) ([sha256.Size]byte, []byte) {
+func (a *Authorization) Signed(scratch []byte, key *SigningKey, r *http.Request, payload *[sha256.Size]byte) ([sha256.Size]byte, []byte) {
 	scratch = AppendCanonicalRequest(scratch[:0], r, a.SignedHeaders, payload)
 	sum := sha256.Sum256(scratch)
 	scratch = append(scratch[:0], Algorithm...)
@@ -211,10 +228,7 @@ func (a *Authorization) Signed(scratch []byte, key *[sha256.Size]byte, r *http.R
 	}
 	scratch = append(scratch, '\n')
 	scratch = hex.AppendEncode(scratch, sum[:])
-	h := hmac.New(sha256.New, key[:])
-	h.Write(scratch)
-	h.Sum(sum[:0])
-	return sum, scratch
+	return key.sum(scratch), scratch
 }
 
 // Credentials are what a client signs with.
@@ -236,7 +250,7 @@ func Sign(r *http.Request, body []byte, c Credentials, region, service string, n
 		AccessKeyID: c.AccessKeyID, SignedHeaders: signedNames(r.Header),
 		Scope: Scope{now.Format(dayFormat), region, service},
 	}
-	key, payload := SigningKey(c.Secret, a.Scope), sha256.Sum256(body)
-	a.Signature, _ = a.Signed(nil, &key, r, &payload)
+	payload := sha256.Sum256(body)
+	a.Signature, _ = a.Signed(nil, NewSigningKey(c.Secret, a.Scope), r, &payload)
 	r.Header.Set("Authorization", a.String())
 }

@@ -67,8 +67,8 @@ func TestSuite(t *testing.T) {
 			a := Authorization{
 				AccessKeyID: "AKIDEXAMPLE", Scope: Scope{"20150830", "us-east-1", "service"}, SignedHeaders: signedNames(r.Header),
 			}
-			key, payload := SigningKey(suiteSecret, a.Scope), sha256.Sum256([]byte(test.body))
-			a.Signature, _ = a.Signed(nil, &key, r, &payload)
+			key, payload := NewSigningKey(suiteSecret, a.Scope), sha256.Sum256([]byte(test.body))
+			a.Signature, _ = a.Signed(nil, key, r, &payload)
 			if got := hex.EncodeToString(a.Signature[:]); got != test.signature {
 				t.Errorf("signature is %s, want %s; canonical request:\n%s", got, test.signature,
 					AppendCanonicalRequest(nil, r, a.SignedHeaders, &payload))
@@ -262,13 +262,13 @@ func BenchmarkSigned(b *testing.B) {
 	r.Header.Set(HeaderTarget, "TrentService.Encrypt")
 	Sign(r, nil, Credentials{"AKID", "secret", ""}, "us-east-1", "kms", time.Now())
 	payload := sha256.Sum256(nil)
-	key := SigningKey("secret", Scope{"20261122", "us-east-1", "kms"})
+	key := NewSigningKey("secret", Scope{"20261122", "us-east-1", "kms"})
 	var scratch []byte
 	for b.Loop() {
 		a, err := ParseAuthorization(r.Header.Get("Authorization"))
 		if err != nil || a.Unsigned(r) != "" {
 			b.Fatal(err)
 		}
-		_, scratch = a.Signed(scratch, &key, r, &payload)
+		_, scratch = a.Signed(scratch, key, r, &payload)
 	}
 }
