@@ -19,7 +19,6 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
-	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
@@ -118,10 +117,7 @@ func (s *Service) parent(call *key.Call, v *guard.Visit, req *CreateAuthorityReq
 	if err != nil {
 		return nil, err
 	}
-	err = v.Authorize(guard.Target{
-		Action: key.IssueCertificate, Resource: parent.resource(), Attributes: &policy.Attributes{Profile: profile.Authority},
-	})
-	if err != nil {
+	if err := admitIssue(v, parent, profile.Authority); err != nil {
 		return nil, err
 	}
 	v.Note("parent", parent.ID)

@@ -69,10 +69,7 @@ func (s *Service) Issue(ctx context.Context, call *key.Call, req *IssueRequest) 
 			v.About(resource(call.Caller.Principal.Realm, call.Region, key.KindAuthority, req.Authority))
 			return nil, err
 		}
-		err = v.Authorize(guard.Target{
-			Action: key.IssueCertificate, Resource: issuer.resource(), Attributes: &policy.Attributes{Profile: req.Profile},
-		})
-		if err != nil {
+		if err := admitIssue(v, issuer, req.Profile); err != nil {
 			return nil, err
 		}
 		v.Note("profile", req.Profile)
@@ -85,6 +82,14 @@ func (s *Service) Issue(ctx context.Context, call *key.Call, req *IssueRequest) 
 			return nil, err
 		}
 		return s.complete(ctx, call, v, o, now)
+	})
+}
+
+// admitIssue asks whether the call may have the issuer sign a certificate of
+// the profile.
+func admitIssue(v *guard.Visit, issuer *authority, profileName string) error {
+	return v.Authorize(guard.Target{
+		Action: key.IssueCertificate, Resource: issuer.resource(), Attributes: &policy.Attributes{Profile: profileName},
 	})
 }
 
