@@ -26,23 +26,26 @@ const module = "github.com/holdfast-kms/holdfast"
 // design (see ARCHITECTURE.md). A change says why in docs/design.
 var layers = [][]string{
 	{"internal/fault", "internal/alg"},
-	{"internal/key", "internal/profile"},
+	{"internal/key"},
 	{"internal/policy", "internal/audit", "internal/engine", "internal/store"},
-	{"internal/seal", "internal/guard", "internal/wire/*"},
-	{"internal/identity", "internal/kms", "internal/engine/*", "internal/store/*"},
+	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert"},
+	{"internal/identity", "internal/kms", "internal/engine/*", "internal/store/*", "internal/profile", "internal/lint", "internal/ocsp"},
 	{"internal/ca"},
+	{"internal/status", "internal/inventory", "internal/managed"}, // what is built on authorities
 	{"internal/lifecycle"},
 	{"internal/front/aws"}, // the protocol that the services under it share
-	{"internal/front/*", "internal/config"},
+	{"internal/front/*", "internal/config", "internal/bucket"},
 	{"internal/server", ".", "client"},
-	{"internal/terminal"}, // what the commands share
-	{"cmd/*", "bench", "bench/*", "test/compat", "test/compat/*"},
+	{"internal/terminal", "internal/ceremony"}, // what the commands share
+	{"cmd/holdfast/internal/*"},                // groups of commands, by their nouns
+	{"cmd/holdfast", "cmd/demo", "bench", "bench/*", "test/compat", "test/compat/*"},
 }
 
 // core names the packages that know no transport and no cloud's words.
 var core = []string{
 	"internal/fault", "internal/alg", "internal/key", "internal/policy", "internal/audit", "internal/engine",
-	"internal/store", "internal/seal", "internal/guard", "internal/identity", "internal/kms", "internal/profile", "internal/ca", "internal/lifecycle",
+	"internal/store", "internal/seal", "internal/guard", "internal/identity", "internal/kms", "internal/profile", "internal/cert", "internal/lint",
+	"internal/ocsp", "internal/ca", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle",
 }
 
 // A rule says that the packages in from import nothing under one of deny.
@@ -64,7 +67,7 @@ var rules = []rule{
 	},
 	{[]string{"internal/wire/*"}, []string{"database/sql", "os"}, "wire packages are pure codecs: no I/O"},
 	{
-		[]string{"internal/identity", "internal/kms", "internal/ca", "internal/lifecycle"},
+		[]string{"internal/identity", "internal/kms", "internal/ca", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle"},
 		[]string{module + "/internal/engine/", module + "/internal/store/"},
 		"kms and ca know the interfaces; server and cmd choose the implementations",
 	},

@@ -72,6 +72,11 @@ const (
 	KeyUnavailable
 	KeyCreating
 	KeyNotPendingDeletion
+	AuthorityPending // has no certificate yet
+	AuthorityDisabled
+	AuthorityExpired
+	AuthorityDeleted
+	AlreadyRevoked // for another reason than the one given now
 
 	// With InvalidArgument.
 
@@ -93,6 +98,10 @@ const (
 	LintFailed        // a certificate that a lint refuses
 	IncompatibleUsage // a usage that the spec cannot have
 	UsageRequired     // a spec with several usages and none given
+
+	MalformedCertificate // a certificate or chain that cannot be read or does not verify
+	CertificateMismatch  // a certificate that is not for this authority's request
+	WeakKey              // a public key that is known to be broken or too weak
 
 	DryRun       // the call would have succeeded, had it not been a dry run
 	ReservedTag  // a tag key kept for the provider

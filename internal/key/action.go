@@ -37,6 +37,8 @@ const (
 	RotateKeyOnDemand
 	ListKeyRotations
 	CreateGrant
+	ImportKey
+	ExportKey
 
 	// Using keys.
 
@@ -65,6 +67,46 @@ const (
 	ListCertificates
 	RevokeCertificate
 	GetCRL
+	GetAuthorityCSR
+	GetAuthorityCertificate
+	ImportAuthorityCertificate
+	RestoreAuthority
+	TagAuthority
+	UntagAuthority
+	ListAuthorityTags
+	PutAuthorityPolicy
+	GetAuthorityPolicy
+	DeleteAuthorityPolicy
+	CreatePermission
+	DeletePermission
+	ListPermissions
+	CreateAuditReport
+	DescribeAuditReport
+	RegisterCertificate
+	ForgetCertificate
+	PutProfile
+	GetProfile
+	ListProfiles
+	DeleteProfile
+
+	// Managed certificates: a key that Holdfast keeps, and the certificate
+	// that it has at the time.
+
+	RequestManaged
+	DescribeManaged
+	ListManaged
+	GetManaged
+	ExportManaged
+	ImportManaged
+	RenewManaged
+	RevokeManaged
+	DeleteManaged
+	TagManaged
+	UntagManaged
+	ListManagedTags
+	UpdateManaged
+	GetManagedSettings
+	PutManagedSettings
 
 	// Identities.
 
@@ -96,14 +138,27 @@ var actionNames = [lastAction]string{
 	ListKeyPolicies: "key:ListPolicies", TagResource: "key:Tag", UntagResource: "key:Untag", ListResourceTags: "key:ListTags",
 	EnableKeyRotation: "key:EnableRotation", DisableKeyRotation: "key:DisableRotation",
 	GetKeyRotationStatus: "key:GetRotation", RotateKeyOnDemand: "key:Rotate", ListKeyRotations: "key:ListRotations",
-	CreateGrant: "key:CreateGrant",
-	Encrypt:     "key:Encrypt", Decrypt: "key:Decrypt", ReEncryptFrom: "key:ReEncryptFrom", ReEncryptTo: "key:ReEncryptTo",
+	CreateGrant: "key:CreateGrant", ImportKey: "key:Import", ExportKey: "key:Export",
+	Encrypt: "key:Encrypt", Decrypt: "key:Decrypt", ReEncryptFrom: "key:ReEncryptFrom", ReEncryptTo: "key:ReEncryptTo",
 	GenerateDataKey: "key:GenerateDataKey", GenerateDataKeyWithoutPlaintext: "key:GenerateDataKeyWithoutPlaintext",
 	GenerateRandom: "random:Generate", Sign: "key:Sign", Verify: "key:Verify", GetPublicKey: "key:GetPublicKey",
 	GenerateMAC: "key:GenerateMAC", VerifyMAC: "key:VerifyMAC",
 	CreateAuthority: "ca:Create", DescribeAuthority: "ca:Describe", ListAuthorities: "ca:List", UpdateAuthority: "ca:Update",
 	DeleteAuthority: "ca:Delete", IssueCertificate: "ca:Issue", GetCertificate: "ca:GetCertificate",
 	ListCertificates: "ca:ListCertificates", RevokeCertificate: "ca:Revoke", GetCRL: "ca:GetCRL",
+	GetAuthorityCSR: "ca:GetCSR", GetAuthorityCertificate: "ca:GetAuthorityCertificate",
+	ImportAuthorityCertificate: "ca:ImportCertificate", RestoreAuthority: "ca:Restore",
+	TagAuthority: "ca:Tag", UntagAuthority: "ca:Untag", ListAuthorityTags: "ca:ListTags",
+	PutAuthorityPolicy: "ca:PutPolicy", GetAuthorityPolicy: "ca:GetPolicy", DeleteAuthorityPolicy: "ca:DeletePolicy",
+	CreatePermission: "ca:CreatePermission", DeletePermission: "ca:DeletePermission", ListPermissions: "ca:ListPermissions",
+	CreateAuditReport: "ca:CreateAuditReport", DescribeAuditReport: "ca:DescribeAuditReport",
+	RegisterCertificate: "inventory:Register", ForgetCertificate: "inventory:Forget",
+	PutProfile: "profile:Put", GetProfile: "profile:Get", ListProfiles: "profile:List", DeleteProfile: "profile:Delete",
+	RequestManaged: "managed:Request", DescribeManaged: "managed:Describe", ListManaged: "managed:List",
+	GetManaged: "managed:Get", ExportManaged: "managed:Export", ImportManaged: "managed:Import",
+	RenewManaged: "managed:Renew", RevokeManaged: "managed:Revoke", DeleteManaged: "managed:Delete",
+	TagManaged: "managed:Tag", UntagManaged: "managed:Untag", ListManagedTags: "managed:ListTags",
+	UpdateManaged: "managed:Update", GetManagedSettings: "managed:GetSettings", PutManagedSettings: "managed:PutSettings",
 	CreateUser: "identity:CreateUser", GetUser: "identity:GetUser", ListUsers: "identity:ListUsers",
 	DeleteUser: "identity:DeleteUser", PutUserPolicy: "identity:PutUserPolicy", DeleteUserPolicy: "identity:DeleteUserPolicy",
 	CreateAccessKey: "identity:CreateAccessKey", UpdateAccessKey: "identity:UpdateAccessKey",

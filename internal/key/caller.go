@@ -79,6 +79,8 @@ const (
 	KindAlias       ResourceKind = "alias"
 	KindAuthority   ResourceKind = "authority"
 	KindCertificate ResourceKind = "certificate"
+	KindManaged     ResourceKind = "managed"
+	KindProfile     ResourceKind = "profile"
 	KindUser        ResourceKind = "user"
 	KindServer      ResourceKind = "server"
 )

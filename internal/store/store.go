@@ -42,11 +42,35 @@ var (
 	// Certificates holds every certificate issued, by "authority id/serial
 	// in hex" (package ca). revoked is "" or "authority id/time of revocation".
 	Certificates = &Table{Name: "certificates", Columns: []string{"authority", "expires", "revoked"}}
+	// Revocations holds what CRLs are made of, by "authority id/shard/serial"
+	// (package ca). changed is "authority id/time of the last change".
+	Revocations = &Table{Name: "revocations", Columns: []string{"changed"}}
+	// Terms finds certificates by what they are about: an empty body by
+	// "realm/kind/value/certificate" (package ca).
+	Terms = &Table{Name: "terms"}
+	// Found holds certificates from elsewhere, by "realm/SHA-256 of the DER"
+	// (package inventory).
+	Found = &Table{Name: "found", Columns: []string{"expires"}}
+	// Profiles holds the profiles that users made, by "realm/name" (package ca).
+	Profiles = &Table{Name: "profiles"}
+	// Managed holds managed certificates by id (package managed). scope is
+	// "realm/region"; due is when the next renewal is to be tried, or "".
+	Managed = &Table{Name: "managed", Columns: []string{"scope", "due"}}
+	// Tokens remembers requests that must not be done twice, by
+	// "realm/operation/token"; expires is when it may forget (packages ca and
+	// managed).
+	Tokens = &Table{Name: "tokens", Columns: []string{"expires"}}
+	// Reports holds the audit reports of authorities, by "authority id/report
+	// id" (package inventory).
+	Reports = &Table{Name: "reports"}
 )
 
 // Tables returns every table.
 func Tables() []*Table {
-	return []*Table{Settings, Keys, Materials, Aliases, Users, AccessKeys, Authorities, Certificates}
+	return []*Table{
+		Settings, Keys, Materials, Aliases, Users, AccessKeys, Authorities, Certificates,
+		Revocations, Terms, Found, Profiles, Managed, Tokens, Reports,
+	}
 }
 
 // TimeFormat makes times sort as text. Use it with UTC times for columns.

@@ -48,6 +48,25 @@ CREATE TABLE "certificates" (id TEXT NOT NULL PRIMARY KEY, "authority" TEXT NOT 
 CREATE INDEX "certificates_authority" ON "certificates" ("authority", id);
 CREATE INDEX "certificates_expires" ON "certificates" ("expires", id);
 CREATE INDEX "certificates_revoked" ON "certificates" ("revoked", id);
+`, `
+CREATE TABLE "revocations" (id TEXT NOT NULL PRIMARY KEY, "changed" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "revocations_changed" ON "revocations" ("changed", id);
+
+CREATE TABLE "terms" (id TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL);
+
+CREATE TABLE "found" (id TEXT NOT NULL PRIMARY KEY, "expires" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "found_expires" ON "found" ("expires", id);
+
+CREATE TABLE "profiles" (id TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL);
+
+CREATE TABLE "managed" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, "due" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "managed_scope" ON "managed" ("scope", id);
+CREATE INDEX "managed_due" ON "managed" ("due", id);
+
+CREATE TABLE "tokens" (id TEXT NOT NULL PRIMARY KEY, "expires" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "tokens_expires" ON "tokens" ("expires", id);
+
+CREATE TABLE "reports" (id TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL);
 `}
 }
 
