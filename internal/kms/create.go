@@ -69,7 +69,7 @@ func (s *Service) newKey(call *key.Call, req *CreateKeyRequest) (*key.Key, error
 	if err := checkDescription(req.Description); err != nil {
 		return nil, err
 	}
-	tags, err := mergeTags(nil, req.Tags)
+	tags, err := key.MergeTags(nil, req.Tags)
 	if err != nil {
 		return nil, err
 	}
