@@ -12,6 +12,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/ciphertext"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -604,7 +605,7 @@ func TestListKeysInPages(t *testing.T) {
 func TestLongContextIsRefusedBeforeThePolicy(t *testing.T) {
 	f := newFixture(t)
 	k := f.create(alg.AES256, alg.NoUsage)
-	long := []key.Tag{{Key: "a", Value: strings.Repeat("x", kms.MaxContext)}}
+	long := []key.Tag{{Key: "a", Value: strings.Repeat("x", ciphertext.MaxContext)}}
 	_, err := f.Encrypt(t.Context(), f.as("nobody"), &kms.EncryptRequest{
 		Key: refTo(k), Algorithm: alg.AESGCM, Plaintext: []byte("x"), Context: long,
 	})
