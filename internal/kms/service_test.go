@@ -431,7 +431,7 @@ func TestTags(t *testing.T) {
 
 func TestPoliciesDecide(t *testing.T) {
 	f := newFixture(t)
-	f.people["signer"] = []*policy.Policy{compile(t, policy.ForIdentity,
+	f.people["signer"] = []*policy.Policy{compile(t,
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:Sign","Resource":"*"}}`)}
 	k := f.create(alg.P256, alg.SignVerify)
 	sign := func(user string) error {
