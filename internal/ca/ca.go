@@ -114,6 +114,7 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	for _, p := range profile.Builtin() {
 		s.profiles[p.Name] = &p
 	}
+	s.lints.Know(s.knowledge())
 	snap, err := load(ctx, c.Store)
 	if err != nil {
 		return nil, fmt.Errorf("loading authorities: %w", err)
