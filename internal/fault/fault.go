@@ -77,6 +77,8 @@ const (
 	AuthorityDisabled
 	AuthorityExpired
 	AuthorityDeleted
+	NotRenewable   // a managed certificate that nobody has or uses
+	InUse          // a thing that others use
 	NotExportable  // a key whose material must not leave
 	AlreadyRevoked // for another reason than the one given now
 
@@ -108,6 +110,7 @@ const (
 	DryRun       // the call would have succeeded, had it not been a dry run
 	ReservedTag  // a tag key kept for the provider
 	DuplicateTag // a tag key given twice
+	TokenReused  // an idempotency token of another request
 
 	// With PermissionDenied.
 
