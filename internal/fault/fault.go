@@ -110,7 +110,6 @@ const (
 	DryRun       // the call would have succeeded, had it not been a dry run
 	ReservedTag  // a tag key kept for the provider
 	DuplicateTag // a tag key given twice
-	TokenReused  // an idempotency token of another request
 
 	// With PermissionDenied.
 

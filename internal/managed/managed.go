@@ -27,6 +27,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/token"
 )
 
 // Keys is what managed certificates need of the door. *kms.Service is it.
@@ -70,6 +71,7 @@ type Service struct {
 	authorities Authorities
 	guard       *guard.Guard
 	store       store.Store
+	tokens      *token.Book
 	principal   string
 	now         func() time.Time
 	locks       locks
@@ -87,6 +89,7 @@ func New(c Config) *Service {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.tokens = token.New(c.Store, s.now)
 	return s
 }
 

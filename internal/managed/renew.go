@@ -140,9 +140,6 @@ func (s *Service) ownCall(c *Certificate, requestID string) *key.Call {
 // certificate that fails does not keep the others waiting: it is due again
 // later.
 func (s *Service) Tick(ctx context.Context) (more bool, err error) {
-	if err := s.forget(ctx); err != nil {
-		return false, fmt.Errorf("forgetting idempotency tokens: %w", err)
-	}
 	var due []*Certificate
 	now := s.now().UTC().Format(store.TimeFormat)
 	err = s.store.View(ctx, func(r store.Reader) error {

@@ -20,6 +20,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/token"
 )
 
 // Request asks for a certificate of an authority.
@@ -54,6 +55,9 @@ const (
 // ends before: 13 months, as AWS Certificate Manager has it.
 const Validity = 395 * 24 * time.Hour
 
+// tokenLife is how long an idempotency token is remembered.
+const tokenLife = time.Hour
+
 // profileName is the profile of managed certificates: servers and clients of
 // TLS alike.
 const profileName = "tls-mutual"
@@ -72,14 +76,13 @@ func (s *Service) Request(ctx context.Context, call *key.Call, req *Request) (*C
 		if err != nil {
 			return nil, err
 		}
-		again, err := s.once(ctx, call, req)
+		ticket, err := s.ticket(ctx, call, req)
 		if err != nil {
 			return nil, err
 		}
-		defer again.unlock()
-		if again.made != nil {
-			v.About(again.made.Resource())
-			return again.made, nil
+		defer ticket.Leave()
+		if made, err := s.made(ctx, call, ticket); made != nil || err != nil {
+			return made, err
 		}
 		if err := dry(call); err != nil {
 			return nil, err
@@ -88,8 +91,7 @@ func (s *Service) Request(ctx context.Context, call *key.Call, req *Request) (*C
 		if err := s.obtain(ctx, call, v, c); err != nil {
 			return nil, err
 		}
-		err = s.put(ctx, v, c, again.remember(s, c.ID))
-		return c, err
+		return c, s.put(ctx, v, c, func(tx store.Tx) error { return ticket.Put(tx, c.ID) })
 	})
 }
 
@@ -109,48 +111,25 @@ func (s *Service) admitCreation(v *guard.Visit, action key.Action, tags []key.Ta
 	return v.Authorize(t)
 }
 
-// earlier is what is known of a request's token.
-type earlier struct {
-	made   *Certificate // by the first request, nil for that one itself
-	unlock func()
-	id     string // of the token, "" without one
-	digest string
+// ticket takes the turn of a request's token.
+func (s *Service) ticket(ctx context.Context, call *key.Call, req *Request) (*token.Ticket, error) {
+	return s.tokens.Enter(ctx, token.Request{
+		Who: call.Caller.Principal, Operation: "RequestManaged", Scope: call.Region, Token: req.Token, Life: tokenLife, Of: req,
+	})
 }
 
-// once looks for what an earlier request with the same token made, and keeps
-// others with it waiting until unlock.
-func (s *Service) once(ctx context.Context, call *key.Call, req *Request) (*earlier, error) {
-	e := &earlier{unlock: func() {}}
-	if req.Token == "" {
-		return e, nil
+// made returns what the first request with a ticket's token made, nil for the
+// first one itself.
+func (s *Service) made(ctx context.Context, call *key.Call, t *token.Ticket) (*Certificate, error) {
+	id, done := t.Result()
+	if !done {
+		return nil, nil
 	}
-	digest, err := requestDigest(req)
-	if err != nil {
-		return nil, err
+	c, err := s.find(ctx, call, id)
+	if err != nil && fault.KindOf(err) == fault.NotFound {
+		return nil, fault.New(fault.Conflict, "the certificate that the idempotency token was used for is deleted")
 	}
-	e.id, e.digest = tokenID(call, "Request", req.Token), digest
-	unlock := s.locks.lock(e.id)
-	made, err := s.recall(ctx, e.id, e.digest)
-	if err == nil && made != "" {
-		e.made, err = s.find(ctx, call, made)
-		if err != nil && fault.KindOf(err) == fault.NotFound { // deleted meanwhile: the token is free
-			err = nil
-		}
-	}
-	if err != nil {
-		unlock()
-		return nil, err
-	}
-	e.unlock = unlock
-	return e, nil
-}
-
-// remember returns what stores the token, or nil.
-func (e *earlier) remember(s *Service, made string) func(store.Tx) error {
-	if e.id == "" {
-		return nil
-	}
-	return func(tx store.Tx) error { return s.remember(tx, e.id, e.digest, made) }
+	return c, err
 }
 
 // draft checks a request and returns the certificate that it asks for, without
