@@ -4,15 +4,14 @@
 // exists (package lint), recorded before it leaves, and stored.
 //
 // Start with Service. authority.go and create.go make authorities, issue.go
-// certificates; package profile says what kinds of certificates there are and
-// what a request may hold; revoke.go and crl.go are about the end of a
+// certificates, of the kinds that package profile describes and profiles.go
+// stores; revoke.go and crl.go are about the end of a
 // certificate. record.go has the formats of what is stored.
 package ca
 
 import (
 	"context"
 	"crypto"
-	"crypto/x509"
 	"fmt"
 	"maps"
 	"strings"
@@ -23,18 +22,17 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/lint"
-	"github.com/holdfast-kms/holdfast/internal/profile"
+	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
-// Keys is what authorities need of the door. *kms.Service is it. It has five
-// methods because issuing for a key that Holdfast makes is three of them.
+// Keys is what authorities need of the door. *kms.Service is it. It has four
+// methods because issuing for keys that Holdfast has is two of them.
 type Keys interface {
 	// Delegate lets the grantee ("ca/" and the authority's id) sign with the
 	// caller's key from now on.
@@ -42,16 +40,14 @@ type Keys interface {
 	// DelegatedSigner signs with that key, as the grantee, whoever calls. Each
 	// signature is authorised, checked against the key's state and recorded.
 	DelegatedSigner(ctx context.Context, call *key.Call, grantee string, id key.ID, a alg.Algorithm) (crypto.Signer, error)
-	// CreateKey makes a key as the caller.
+	// CreateKey makes a key as the caller, with its alias or not at all.
 	CreateKey(ctx context.Context, call *key.Call, req *kms.CreateKeyRequest) (*key.Key, error)
-	// CreateAlias names a key as the caller.
-	CreateAlias(ctx context.Context, call *key.Call, name string, target kms.Ref) error
 	// PublicKey returns a key's public half as the caller.
 	PublicKey(ctx context.Context, call *key.Call, ref kms.Ref) (*kms.PublicKeyResult, error)
 }
 
-// Config says what a Service works with. All fields but PublicURL and Now are
-// needed.
+// Config says what a Service works with. All fields but PublicURL, Compile
+// and Now are needed.
 type Config struct {
 	Keys  Keys
 	Guard *guard.Guard
@@ -60,6 +56,9 @@ type Config struct {
 	// "http://pki.example.com": certificates name their issuer's CRL and
 	// certificate under it. Empty leaves these names out.
 	PublicURL string
+	// Compile turns the policy of an authority into its canonical form, in
+	// whatever dialect it was written. Without it authorities have no policies.
+	Compile func(key.Document) (*policy.Policy, error)
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
 }
@@ -71,12 +70,14 @@ type Service struct {
 	guard     *guard.Guard
 	store     store.Store
 	publicURL string
+	compile   func(key.Document) (*policy.Policy, error)
 	now       func() time.Time
 	lints     *lint.Linter
-	profiles  map[string]*profile.Profile
 
-	mu       sync.Mutex // held while live is replaced
+	mu       sync.Mutex // held while live or profiles is replaced
 	live     atomic.Pointer[snapshot]
+	profiles atomic.Pointer[profiles]
+	chains   sync.Map   // of an authority's serial and id to its issuers' certificates, parsed
 	rebuild  keyedMutex // one CRL of an authority is made at a time
 	failures sync.Map   // of authority id to failure: the last attempt at a CRL
 }
@@ -84,15 +85,17 @@ type Service struct {
 // snapshot is all authorities at one time. It is never changed.
 type snapshot struct {
 	byID   map[string]*authority
-	byName map[string]*authority // by realm, "/" and name
+	byName map[string]*authority // by realm, "/" and name; those that have one
+	byKey  map[string]int        // how many authorities have a CA key, by its SubjectPublicKeyInfo
 }
 
 // authority is an Authority ready for use. It is never changed.
 type authority struct {
 	Authority
-	cert *x509.Certificate
-	// public is the public key of cert.
-	public *engine.PublicKey
+	// lost says that the CA key turned out to be gone.
+	lost bool
+	// before is the state that a deleted authority had.
+	before State
 	// due is when the next CRL is to be made: halfway through the current
 	// one's time, or the time of a revocation that it lacks.
 	due time.Time
@@ -106,44 +109,95 @@ type authority struct {
 func New(ctx context.Context, c Config) (*Service, error) {
 	s := &Service{
 		keys: c.Keys, guard: c.Guard, store: c.Store, publicURL: strings.TrimSuffix(c.PublicURL, "/"), now: c.Now,
-		lints: lint.New(), profiles: map[string]*profile.Profile{},
+		compile: c.Compile, lints: lint.New(),
 	}
 	if s.now == nil {
 		s.now = time.Now
 	}
-	for _, p := range profile.Builtin() {
-		s.profiles[p.Name] = &p
+	if s.compile == nil {
+		s.compile = func(key.Document) (*policy.Policy, error) {
+			return nil, fault.New(fault.Unsupported, "authorities have no policies here")
+		}
 	}
-	snap, err := load(ctx, c.Store)
-	if err != nil {
+	if err := s.load(ctx); err != nil {
 		return nil, fmt.Errorf("loading authorities: %w", err)
 	}
-	s.live.Store(snap)
+	known, err := loadProfiles(ctx, c.Store)
+	if err != nil {
+		return nil, fmt.Errorf("loading profiles: %w", err)
+	}
+	s.profiles.Store(known)
 	return s, nil
 }
 
-// publish makes an authority, or a new state of it, visible.
-func (s *Service) publish(a *authority) {
-	old := s.live.Load()
-	next := &snapshot{byID: maps.Clone(old.byID), byName: maps.Clone(old.byName)}
-	next.add(a)
+// publish makes authorities, or new states of them, visible. s.mu is held.
+func (s *Service) publish(list ...*authority) {
+	next := s.live.Load().clone()
+	for _, a := range list {
+		next.remove(a.ID)
+	}
+	for _, a := range list {
+		next.add(a)
+	}
 	s.live.Store(next)
+}
+
+// withdraw makes an authority invisible. s.mu is held.
+func (s *Service) withdraw(id string) {
+	next := s.live.Load().clone()
+	next.remove(id)
+	s.live.Store(next)
+}
+
+func (n *snapshot) clone() *snapshot {
+	return &snapshot{byID: maps.Clone(n.byID), byName: maps.Clone(n.byName), byKey: maps.Clone(n.byKey)}
 }
 
 func (n *snapshot) add(a *authority) {
 	n.byID[a.ID] = a
-	n.byName[nameKey(a.Realm, a.Name)] = a
+	n.count(a, 1)
+	if a.Name != "" {
+		n.byName[nameKey(a.Realm, a.Name)] = a
+	}
+}
+
+// remove takes an authority out, and its name if that is still its own.
+func (n *snapshot) remove(id string) {
+	a, ok := n.byID[id]
+	if !ok {
+		return
+	}
+	delete(n.byID, id)
+	n.count(a, -1)
+	if name := nameKey(a.Realm, a.Name); n.byName[name] == a {
+		delete(n.byName, name)
+	}
+}
+
+// count adds to the number of authorities with the authority's key.
+func (n *snapshot) count(a *authority, by int) {
+	if a.public == nil {
+		return // Creating: it has no key yet
+	}
+	if spki, err := a.spki(); err == nil {
+		if n.byKey[string(spki)] += by; n.byKey[string(spki)] == 0 {
+			delete(n.byKey, string(spki))
+		}
+	}
 }
 
 func nameKey(realm key.RealmID, name string) string { return string(realm) + "/" + name }
 
-// find returns the authority of the call's realm that has the id or name.
+// find returns the authority of the call's realm that has the id or name. One
+// of another realm is found by its id, and only if its policy knows the
+// caller: to all others it does not exist.
 func (s *Service) find(call *key.Call, idOrName string) (*authority, error) {
 	snap, realm := s.live.Load(), call.Caller.Principal.Realm
-	if a, ok := snap.byID[idOrName]; ok && a.Realm == realm {
+	a, ok := snap.byID[idOrName]
+	if ok && (a.Realm == realm || a.compiled != nil && a.compiled.Knows(call.Caller.Principal, a.Realm)) {
 		return a, nil
 	}
-	if a, ok := snap.byName[nameKey(realm, idOrName)]; ok {
+	if a, ok := snap.byName[nameKey(realm, idOrName)]; ok && idOrName != "" {
 		return a, nil
 	}
 	return nil, &fault.Error{
@@ -172,15 +226,10 @@ func resource(realm key.RealmID, region string, kind key.ResourceKind, id string
 	return key.Resource{Kind: kind, Realm: realm, Region: region, ID: id}
 }
 
-// resource returns the authority as the object of a decision.
-func (a *authority) resource() key.Resource {
-	return resource(a.Realm, a.Region, key.KindAuthority, a.ID)
-}
-
 // certificate returns one of the authority's certificates as the object of a
 // decision.
 func (a *authority) certificate(serial string) key.Resource {
-	return resource(a.Realm, a.Region, key.KindCertificate, certificateID(a.ID, serial))
+	return resource(a.Realm, a.Region, key.KindCertificate, CertificateID(a.ID, serial))
 }
 
 // grantee is the name of an authority as the holder of a grant.

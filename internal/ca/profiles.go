@@ -34,6 +34,7 @@ type StoredProfile struct {
 // profiles are all profiles at one time. It is never changed.
 type profiles struct {
 	builtin map[string]*StoredProfile
+	order   []string // the built-in ones' names
 	stored  map[string]*StoredProfile // by profileID
 }
 
@@ -60,6 +61,7 @@ func loadProfiles(ctx context.Context, s store.Store) (*profiles, error) {
 		if err != nil {
 			return nil, err
 		}
+		all.order = append(all.order, p.Name)
 		all.builtin[p.Name] = &StoredProfile{Profile: &p, Document: text, Builtin: true}
 	}
 	return all, s.View(ctx, func(r store.Reader) error {
@@ -104,7 +106,7 @@ func (all *profiles) find(realm key.RealmID, name string) (*StoredProfile, bool)
 
 // with returns the profiles with one stored, or, where p is nil, removed.
 func (all *profiles) with(id string, p *StoredProfile) *profiles {
-	next := &profiles{builtin: all.builtin, stored: maps.Clone(all.stored)}
+	next := &profiles{builtin: all.builtin, order: all.order, stored: maps.Clone(all.stored)}
 	if next.stored[id] = p; p == nil {
 		delete(next.stored, id)
 	}
@@ -221,15 +223,11 @@ func (s *Service) Profiles(ctx context.Context, call *key.Call, page kms.Page) (
 			return listing{}, err
 		}
 		all := s.profiles.Load()
-		var names []string
-		for _, p := range profile.Builtin() {
-			names = append(names, p.Name)
-		}
-		names = append(names, all.names(realm)...)
+		names := slices.Concat(all.order, all.names(realm))
 		from := 0
 		if page.After != "" {
 			if from = slices.Index(names, page.After) + 1; from == 0 { // it is gone since
-				builtin := len(all.builtin)
+				builtin := len(all.order)
 				at, _ := slices.BinarySearch(names[builtin:], page.After)
 				from = builtin + at
 			}

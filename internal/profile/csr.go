@@ -2,6 +2,7 @@ package profile
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -60,10 +61,10 @@ func ReadCSR(der []byte) (*Request, error) {
 		return nil, err
 	}
 	r := &Request{SPKI: csr.RawSubjectPublicKeyInfo}
-	if r.Key, err = cert.ParsePublic(r.SPKI); err != nil {
-		return nil, fault.Because(fault.KindOf(err), fault.MalformedCSR, "the request's key: %s", publicText(err))
+	if k, ok := csr.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() > maxRSA { // before it costs a huge verification
+		return nil, violation("an RSA key of %d bits: %d is the most", k.N.BitLen(), maxRSA)
 	}
-	if err := r.checkProof(csr); err != nil {
+	if r.Key, err = cert.CheckRequest(csr); err != nil {
 		return nil, err
 	}
 	if r.Subject, err = name.ParseSubject(csr.RawSubject); err != nil {
@@ -106,41 +107,6 @@ func places(der []byte) []string {
 		out = append(out, string(element))
 	}
 	return out
-}
-
-// checkProof checks that whoever made the request has its private key.
-func (r *Request) checkProof(csr *x509.CertificateRequest) error {
-	rules := AnyKey() // before a huge key costs a huge verification
-	if err := rules.Check(r.Key); err != nil {
-		return err
-	}
-	switch csr.SignatureAlgorithm { //nolint:exhaustive // only the broken ones are of interest
-	case x509.SHA1WithRSA, x509.ECDSAWithSHA1, x509.MD5WithRSA, x509.MD2WithRSA:
-		return malformed("the certificate request is signed by %s, which is broken", csr.SignatureAlgorithm)
-	case x509.UnknownSignatureAlgorithm:
-		return r.checkOtherProof(csr)
-	}
-	if err := csr.CheckSignature(); err != nil {
-		return malformed("the certificate request's own signature does not verify")
-	}
-	return nil
-}
-
-// checkOtherProof checks a signature that crypto/x509 does not know.
-func (r *Request) checkOtherProof(csr *x509.CertificateRequest) error {
-	input := cryptobyte.String(csr.Raw)
-	var body, identifier cryptobyte.String
-	if !input.ReadASN1(&body, cbasn1.SEQUENCE) || !body.SkipASN1(cbasn1.SEQUENCE) || !body.ReadASN1Element(&identifier, cbasn1.SEQUENCE) {
-		return malformed("the certificate request cannot be read")
-	}
-	a, err := cert.AlgorithmOf(identifier)
-	if err != nil {
-		return fault.Because(fault.Unsupported, fault.MalformedCSR, "the certificate request is signed by an algorithm that is not supported")
-	}
-	if err := cert.CheckSignature(r.Key, a, csr.RawTBSCertificateRequest, csr.Signature); err != nil {
-		return malformed("the certificate request's own signature does not verify")
-	}
-	return nil
 }
 
 // checkAttributes refuses a request (CertificationRequestInfo, RFC 2986

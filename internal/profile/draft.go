@@ -33,6 +33,8 @@ type Input struct {
 	// Above are those of the authorities above it.
 	Issuer *x509.Certificate
 	Above  []*x509.Certificate
+	// Short is Life.Short.
+	Short time.Duration
 }
 
 // Draft is a certificate to be.
@@ -72,7 +74,7 @@ func (p *Profile) Draft(ctx context.Context, in *Input) (*Draft, error) {
 	if err := p.settle(d, in, family); err != nil {
 		return nil, err
 	}
-	life, err := p.life(in.Validity)
+	life, err := p.life(in)
 	if err != nil {
 		return nil, err
 	}

@@ -164,18 +164,22 @@ type Life struct {
 	Backdate time.Duration
 	// Cut cuts also what was asked for to the issuer's end.
 	Cut bool
+	// Short is the longest that any certificate of the issuer may last, 0 for
+	// no such limit.
+	Short time.Duration
 }
 
 // life returns the life that the profile gives to who asks for a validity, the
 // zero one for the profile's default.
-func (p *Profile) life(asked Validity) (Life, error) {
+func (p *Profile) life(in *Input) (Life, error) {
+	asked := in.Validity
 	switch {
 	case p.FixedValidity && asked.ends() && asked.end(time.Time{}) != p.Default.end(time.Time{}):
 		return Life{}, violation("profile %s gives the validity %s and no other", p.Name, p.Default)
 	case !p.AskStart && !asked.NotBefore.IsZero():
 		return Life{}, violation("profile %s does not let a request say when its validity begins", p.Name)
 	}
-	return Life{Asked: asked, Standard: p.Default, Maximum: p.Maximum, Backdate: p.Backdate, Cut: p.CutAsked}, nil
+	return Life{Asked: asked, Standard: p.Default, Maximum: p.Maximum, Backdate: p.Backdate, Cut: p.CutAsked, Short: in.Short}, nil
 }
 
 // Put writes the validity of a certificate made now into the template. A
@@ -189,6 +193,12 @@ func (l Life) Put(t, issuer *x509.Certificate, now time.Time) error {
 	}
 	var longest time.Time
 	t.NotBefore, t.NotAfter, longest = l.span(now)
+	if short := t.NotBefore.Add(l.Short); l.Short != 0 && t.NotAfter.After(short) {
+		if l.Asked.ends() {
+			return violation("the authority's certificates last for %s at the most", Validity{For: l.Short})
+		}
+		t.NotAfter = short
+	}
 	if !longest.IsZero() && t.NotAfter.After(longest) {
 		return violation("the certificate would be valid until %s: the longest validity is %s", t.NotAfter.Format(time.RFC3339), l.Maximum)
 	}
