@@ -79,7 +79,7 @@ func checkPath(path []*x509.Certificate, now time.Time) error {
 			return malformed("the certificate of %s is not one of an authority", c.Subject)
 		case c.KeyUsage&x509.KeyUsageCertSign == 0:
 			return malformed("the certificate of %s has no key usage for signing certificates", c.Subject)
-		case now.Before(c.NotBefore) || now.After(c.NotAfter):
+		case now.Add(authorityBackdate).Before(c.NotBefore) || now.After(c.NotAfter): // clocks differ a little
 			return malformed("the certificate of %s is valid from %s to %s", c.Subject,
 				c.NotBefore.Format(time.RFC3339), c.NotAfter.Format(time.RFC3339))
 		case c.MaxPathLen >= 0 && c.MaxPathLen < between(path[:i]):

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -210,7 +211,7 @@ func (f *fixture) verified(t testing.TB, root []byte, chain [][]byte, leaf []byt
 
 func (f *fixture) verify(t testing.TB, root []byte, chain [][]byte, leaf []byte) (string, error) {
 	t.Helper()
-	args := []string{"verify", "-x509_strict", "-policy_check", "-CAfile", write(t, "root.pem", "CERTIFICATE", root)}
+	args := []string{"verify", "-x509_strict", "-policy_check", "-attime", strconv.FormatInt(f.clock.Unix()+1, 10), "-CAfile", write(t, "root.pem", "CERTIFICATE", root)}
 	if len(chain) > 0 {
 		args = append(args, "-untrusted", write(t, "chain.pem", "CERTIFICATE", chain...))
 	}
