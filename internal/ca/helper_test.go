@@ -192,7 +192,7 @@ func (f *fakeKeys) CreateKey(_ context.Context, _ *key.Call, req *kms.CreateKeyR
 	return f.create(req.Spec)
 }
 
-func (f *fakeKeys) Entrust(_ context.Context, call *key.Call, grantee string, req *kms.ImportKeyRequest) (*key.Key, error) {
+func (f *fakeKeys) Entrust(_ context.Context, _ *key.Call, grantee string, req *kms.ImportKeyRequest) (*key.Key, error) {
 	k, err := f.create(req.Spec)
 	if err != nil {
 		return nil, err

@@ -244,16 +244,9 @@ func (s *Service) load(ctx context.Context) error {
 				crls[id] = &CRL{DER: c.DER, Number: c.Number, ThisUpdate: c.ThisUpdate, NextUpdate: c.NextUpdate, seen: c.Seen}
 				continue
 			}
-			a, err := readAuthority(row)
+			a, err := s.loadAuthority(row, compiled)
 			if err != nil {
 				return err
-			}
-			policy := compilation{a.Realm, a.Policy}
-			if a.compiled = compiled[policy]; a.compiled == nil {
-				if a.compiled, err = s.compiled(a.Realm, a.Policy); err != nil {
-					return fmt.Errorf("compiling the policy of authority %s: %w", a.ID, err)
-				}
-				compiled[policy] = a.compiled
 			}
 			snap.add(a)
 		}
@@ -270,6 +263,23 @@ func (s *Service) load(ctx context.Context) error {
 	}
 	s.live.Store(snap)
 	return err
+}
+
+// loadAuthority returns the authority of a row with its policy, compiled now
+// or before.
+func (s *Service) loadAuthority(row store.Row, compiled map[compilation]*policy.Policy) (*authority, error) {
+	a, err := readAuthority(row)
+	if err != nil {
+		return nil, err
+	}
+	of := compilation{a.Realm, a.Policy}
+	if a.compiled = compiled[of]; a.compiled == nil {
+		if a.compiled, err = s.compiled(a.Realm, a.Policy); err != nil {
+			return nil, fmt.Errorf("compiling the policy of authority %s: %w", a.ID, err)
+		}
+		compiled[of] = a.compiled
+	}
+	return a, nil
 }
 
 // compilation is what the compiled form of a policy depends on.

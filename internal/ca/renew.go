@@ -191,8 +191,8 @@ func (s *Service) successor(v *guard.Visit, old *authority, req *RekeyRequest, n
 // bridge has an old root and its successor certify each other.
 func (s *Service) bridge(ctx context.Context, v *guard.Visit, f *founding) error {
 	old, fresh := f.predecessor, f.authority
-	if old.usable(f.now) != nil {
-		return nil // what it signs is good for nobody
+	if old.state(f.now) != Active { // what it signs is good for nobody
+		return nil
 	}
 	for _, pair := range []struct{ by, of *authority }{{old, fresh}, {fresh, old}} {
 		t := renewal(pair.of.cert)
