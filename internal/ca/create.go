@@ -73,7 +73,6 @@ func (s *Service) CreateAuthority(ctx context.Context, call *key.Call, req *Crea
 				Name: req.Name, Realm: realm, Region: call.Region, State: Active, Mode: GeneralPurpose, Type: Root,
 				Revocation: DefaultRevocation(), CreatedAt: s.now().UTC(),
 			},
-			due: s.now(),
 		}
 		if a.ID, err = newID(); err != nil {
 			return nil, err
@@ -184,16 +183,6 @@ func pathLenBelow(asked *int, parent *authority) (int, error) {
 	return *asked, nil
 }
 
-// pointTo names where the issuer's CRL and certificate are published (RFC
-// 5280 sections 4.2.1.13 and 4.2.2.1).
-func (s *Service) pointTo(t *x509.Certificate, issuer *authority) {
-	if s.publicURL == "" {
-		return
-	}
-	t.CRLDistributionPoints = []string{s.publicURL + "/pki/" + issuer.ID + ".crl"}
-	t.IssuingCertificateURL = []string{s.publicURL + "/pki/" + issuer.ID + ".cer"}
-}
-
 // signing is an authority on its way: itself, who issues it, and what it
 // shall be.
 type signing struct {
@@ -251,7 +240,7 @@ func (s *Service) signAuthority(ctx context.Context, call *key.Call, v *guard.Vi
 	}
 	return &Certificate{
 		Authority: a.Parent, Serial: a.Serial, DER: a.Certificate, Subject: a.Subject, Profile: profile.Authority,
-		Key: &a.Key, Requester: call.Caller.Principal.String(),
+		Key: &a.Key, Requester: call.Caller.Principal.String(), Shard: s.shard(a.parent, a.cert.SerialNumber),
 		IssuedAt: a.CreatedAt, NotBefore: a.NotBefore, NotAfter: a.NotAfter,
 	}, nil
 }
