@@ -73,18 +73,17 @@ func (c *cache) forget(keys ...[]byte) {
 	}
 }
 
-// clear drops all answers.
-func (c *cache) clear() {
+// add adds an answer.
+func (c *cache) add(key []byte, authority string, a *Answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.epoch++
-	c.young, c.old, c.flights = map[string]*kept{}, map[string]*kept{}, map[string]*flight{}
+	c.put(string(key), &kept{authority, a})
 }
 
 // fill has one caller make the answer that several may be waiting for, and
-// keeps it. build says whether it may be kept; one that was overtaken by forget
-// is not.
-func (c *cache) fill(key []byte, authority string, build func() (answer *Answer, keep bool)) *Answer {
+// keeps it. build returns the authority that it is of, "" for an answer that
+// is not to be kept; one that was overtaken by forget is not either.
+func (c *cache) fill(key []byte, build func() (answer *Answer, authority string)) *Answer {
 	c.mu.Lock()
 	if f, ok := c.flights[string(key)]; ok {
 		c.mu.Unlock()
@@ -95,18 +94,18 @@ func (c *cache) fill(key []byte, authority string, build func() (answer *Answer,
 	c.flights[string(key)] = f
 	epoch := c.epoch
 	c.mu.Unlock()
-	keep := false
+	authority := ""
 	defer func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.flights[string(key)] == f {
 			delete(c.flights, string(key))
 		}
-		if keep && epoch == c.epoch {
+		if authority != "" && epoch == c.epoch {
 			c.put(string(key), &kept{authority, f.answer})
 		}
 		close(f.done)
 	}()
-	f.answer, keep = build()
+	f.answer, authority = build()
 	return f.answer
 }
