@@ -116,6 +116,7 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	for _, p := range profile.Builtin() {
 		s.profiles[p.Name] = &p
 	}
+	s.lints.Know(s.knowledge())
 	if s.compile == nil {
 		s.compile = func(key.Document) (*policy.Policy, error) {
 			return nil, fault.New(fault.Unsupported, "authorities have no policies here")
