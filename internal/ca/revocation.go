@@ -1,84 +1,108 @@
 package ca
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
-	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
-// Limits of RevocationConfig.
-const (
-	MaxCRLDays   = 5000 // between a CRL and its nextUpdate
-	MaxCRLShards = 1000
-	// maxConfigText is the longest name, path or bucket in bytes.
-	maxConfigText = 253
-)
-
-// RevocationConfig says how an authority publishes which of its certificates
-// are revoked. Package status obeys it.
-type RevocationConfig struct {
-	CRL  CRLConfig  `json:"crl,omitzero"`
-	OCSP OCSPConfig `json:"ocsp,omitzero"`
+// Revocation is what a list of revoked certificates needs of one of them.
+type Revocation struct {
+	Authority, Shard, Serial string
+	// At is when it was revoked, in whole seconds, or released if the reason is
+	// RemoveFromCRL.
+	At     time.Time
+	Reason Reason
+	// Changed is when that was stored. No two changes of an authority have the
+	// same time, and later ones have later times.
+	Changed time.Time
+	// Expires is when the certificate expires: it leaves the lists after it.
+	Expires time.Time
 }
 
-// CRLConfig says what CRLs an authority makes, and where they go.
-type CRLConfig struct {
-	Enabled bool `json:"enabled,omitempty"`
-	// ValidityDays is the time between a CRL and its nextUpdate, 0 for the
-	// default of 7.
-	ValidityDays int `json:"days,omitempty"`
-	// Shards is how many CRLs share the certificates among them; 0 makes one
-	// complete CRL.
-	Shards int `json:"shards,omitempty"`
-	// Delta asks for delta CRLs between the complete ones (RFC 5280 section
-	// 5.2.4).
-	Delta bool `json:"delta,omitempty"`
-	// OmitDistributionPoint leaves the distribution point extension out of
-	// certificates.
-	OmitDistributionPoint bool `json:"omit_distribution_point,omitempty"`
-	// CustomName stands in certificates for the host of the distribution
-	// point, Path for the folder of the files.
-	CustomName string `json:"custom_name,omitempty"`
-	Path       string `json:"path,omitempty"`
-	// Bucket is where CRLs are put as files beside being served, PublicACL the
-	// access that a bucket that knows of such is told to give to them.
-	Bucket    string `json:"bucket,omitempty"`
-	PublicACL string `json:"public_acl,omitempty"`
+// The row of a Revocation in store.Revocations has the id "authority
+// id/shard/serial in hex", the column "authority id/time of the change" and the body
+// "1 AT REASON EXPIRES" in decimal digits, times in seconds since 1970. There
+// may be a million of them in one list: they are short and quickly read. The
+// store's migrations write this as well.
+
+// revocationVersion is the first word of a body.
+const revocationVersion = "1"
+
+// RevocationID returns the id of a revocation's row.
+func RevocationID(authority, shard, serial string) string {
+	return authority + "/" + shard + "/" + serial
 }
 
-// OCSPConfig says whether an authority answers OCSP requests.
-type OCSPConfig struct {
-	Enabled bool `json:"enabled,omitempty"`
-	// CustomName stands in certificates for the host of the responder.
-	CustomName string `json:"custom_name,omitempty"`
-}
-
-// DefaultRevocation is the configuration of an authority that was made
-// without one: one complete CRL, and OCSP.
-func DefaultRevocation() RevocationConfig {
-	return RevocationConfig{CRL: CRLConfig{Enabled: true}, OCSP: OCSPConfig{Enabled: true}}
-}
-
-// Check returns an InvalidArgument error for what cannot be a configuration.
-func (c *RevocationConfig) Check() error {
-	switch {
-	case c.CRL.ValidityDays < 0 || c.CRL.ValidityDays > MaxCRLDays:
-		return fault.New(fault.InvalidArgument, "a CRL is valid for 1 to %d days", MaxCRLDays)
-	case c.CRL.Shards < 0 || c.CRL.Shards > MaxCRLShards:
-		return fault.New(fault.InvalidArgument, "an authority has at most %d CRLs", MaxCRLShards)
+// Row returns the revocation's row.
+func (r *Revocation) Row() store.Row {
+	body := make([]byte, 0, 32)
+	body = append(body, revocationVersion...)
+	for _, n := range []int64{r.At.Unix(), int64(r.Reason), r.Expires.Unix()} {
+		body = strconv.AppendInt(append(body, ' '), n, 10)
 	}
-	for what, text := range map[string]string{
-		"the custom name of the CRL": c.CRL.CustomName, "the custom name of the OCSP responder": c.OCSP.CustomName,
-		"the path of the CRL": c.CRL.Path, "the bucket": c.CRL.Bucket, "the access to the CRL": c.CRL.PublicACL,
-	} {
-		if len(text) > maxConfigText || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return fault.New(fault.InvalidArgument, "%s has at most %d printable ASCII characters without spaces", what, maxConfigText)
+	return store.Row{
+		ID:      RevocationID(r.Authority, r.Shard, r.Serial),
+		Columns: []string{ChangedColumn(r.Authority, r.Changed)},
+		Body:    body,
+	}
+}
+
+// ChangedColumn returns the value of the column changed for a change of the
+// authority at a time.
+func ChangedColumn(authority string, at time.Time) string {
+	return authority + "/" + at.UTC().Format(store.TimeFormat)
+}
+
+// ReadRevocation returns the revocation of a row.
+func ReadRevocation(row store.Row) (*Revocation, error) {
+	damaged := func() (*Revocation, error) { return nil, fmt.Errorf("record %s is no revocation", row.ID) }
+	r := &Revocation{}
+	var ok bool
+	if r.Authority, r.Serial, ok = strings.Cut(row.ID, "/"); !ok {
+		return damaged()
+	}
+	if r.Shard, r.Serial, ok = strings.Cut(r.Serial, "/"); !ok {
+		return damaged()
+	}
+	rest, ok := strings.CutPrefix(string(row.Body), revocationVersion+" ")
+	if !ok {
+		return damaged()
+	}
+	var numbers [3]int64
+	for i := range numbers {
+		var word string
+		if word, rest, ok = strings.Cut(rest, " "); ok != (i < len(numbers)-1) {
+			return damaged()
 		}
-	}
-	for _, name := range []string{c.CRL.CustomName, c.OCSP.CustomName} {
-		if strings.Contains(name, "://") {
-			return fault.New(fault.InvalidArgument, "a custom name is a host, perhaps with a path, and has no scheme before it")
+		n, err := strconv.ParseInt(word, 10, 64)
+		if err != nil {
+			return damaged()
 		}
+		numbers[i] = n
 	}
-	return nil
+	_, changed, _ := strings.Cut(row.Columns[0], "/")
+	var err error
+	if r.Changed, err = time.Parse(store.TimeFormat, changed); err != nil {
+		return damaged()
+	}
+	r.At, r.Reason, r.Expires = time.Unix(numbers[0], 0).UTC(), Reason(numbers[1]), time.Unix(numbers[2], 0).UTC()
+	return r, nil
+}
+
+// revocation returns what the lists need of a certificate that was revoked,
+// or released from hold, at a time.
+func (c *Certificate) revocation(changed time.Time) *Revocation {
+	r := &Revocation{
+		Authority: c.Authority, Shard: c.Shard, Serial: c.Serial, Reason: c.Reason, Changed: changed, Expires: c.NotAfter,
+	}
+	if c.RevokedAt == nil {
+		r.At, r.Reason = changed.Truncate(time.Second), RemoveFromCRL
+	} else {
+		r.At = *c.RevokedAt
+	}
+	return r
 }

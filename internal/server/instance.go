@@ -42,7 +42,7 @@ import (
 const (
 	storeFile    = "holdfast.db"
 	auditDir     = "audit"
-	crlDir       = "crl" // revocation lists, which are made anew if they are lost
+	crlDir       = "crl"       // revocation lists, which are made anew if they are lost
 	auditKeyFile = "audit.pub" // verifies the audit log's checkpoints, PEM
 )
 
@@ -93,6 +93,7 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 	}
 	i.clock = lifecycle.Start(c.Lifecycle.Interval, log,
 		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
+		lifecycle.Task{Name: "authorities", Tick: i.ca.Tick},
 		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick})
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.handler = i.mount(c, m)
