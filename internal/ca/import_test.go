@@ -349,7 +349,6 @@ func TestImportBelowOurs(t *testing.T) {
 // request out, the certificate as openssl writes it in, a certificate below.
 func TestExternalRoot(t *testing.T) {
 	f := newFixture(t, "http://pki.example.com")
-	f.clock = time.Now().UTC()
 	dir := t.TempDir()
 	in := func(file string) string { return filepath.Join(dir, file) }
 	run := func(args ...string) {
@@ -413,6 +412,7 @@ subjectKeyIdentifier = hash
 		block, _ := pem.Decode(text)
 		return block.Bytes
 	}
+	f.clock = time.Now().UTC() // openssl's certificate begins when it was made
 	a, err := f.importCertificate(t, "sub", read("sub.pem"), read("root.pem"))
 	if err != nil {
 		t.Fatal(err)
@@ -421,6 +421,7 @@ subjectKeyIdentifier = hash
 	f.verified(t, read("root.pem"), leaf.Chain, leaf.DER)
 	put("ext", "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
 	run("x509", "-req", "-in", request, "-CA", in("root.pem"), "-CAkey", in("root.key"), "-CAcreateserial", "-days", "700", "-extfile", in("ext"), "-out", in("again.pem"))
+	f.clock = time.Now().UTC()
 	renewed, err := f.importCertificate(t, "sub", read("again.pem"), read("root.pem"))
 	if err != nil || len(renewed.Past) != 1 || renewed.ID != a.ID {
 		t.Fatalf("%+v, %v", renewed, err)
