@@ -31,6 +31,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/lint"
 	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/weakkey"
 )
 
 // Keys is what authorities need of the door. *kms.Service is it. It has five
@@ -50,8 +51,8 @@ type Keys interface {
 	PublicKey(ctx context.Context, call *key.Call, ref kms.Ref) (*kms.PublicKeyResult, error)
 }
 
-// Config says what a Service works with. All fields but PublicURL and Now are
-// needed.
+// Config says what a Service works with. All fields but PublicURL, WeakKeys and
+// Now are needed.
 type Config struct {
 	Keys  Keys
 	Guard *guard.Guard
@@ -60,6 +61,9 @@ type Config struct {
 	// "http://pki.example.com": certificates name their issuer's CRL and
 	// certificate under it. Empty leaves these names out.
 	PublicURL string
+	// WeakKeys are keys that nobody gets a certificate for, beside those that
+	// the lint finds weak by itself. It may be nil.
+	WeakKeys *weakkey.Blocklist
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
 }
@@ -114,7 +118,7 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	for _, p := range profile.Builtin() {
 		s.profiles[p.Name] = &p
 	}
-	s.lints.Know(s.knowledge())
+	s.lints.Know(s.knowledge(c.WeakKeys))
 	snap, err := load(ctx, c.Store)
 	if err != nil {
 		return nil, fmt.Errorf("loading authorities: %w", err)

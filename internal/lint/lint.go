@@ -28,6 +28,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/weakkey"
 )
 
 // Sources are the authorities whose rules concern a private PKI: the
@@ -73,6 +74,8 @@ type Knowledge struct {
 	Above func(issuer *x509.Certificate) []*x509.Certificate
 	// HasKey reports whether an authority has the public key, in DER.
 	HasKey func(spki []byte) bool
+	// Published are keys whose private halves are published.
+	Published *weakkey.Blocklist
 }
 
 // Know tells the Linter of the installation. It is called before the first
