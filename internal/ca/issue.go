@@ -221,12 +221,8 @@ func (s *Service) makeKey(ctx context.Context, call *key.Call, req *IssueRequest
 	if err != nil {
 		return nil, err
 	}
-	spki, err := engine.MarshalPublic(stand.Spec(), stand.Key())
-	if err != nil {
-		return nil, err
-	}
 	rehearsal := *o
-	rehearsal.pub, rehearsal.spki = stand, spki
+	rehearsal.pub, rehearsal.spki = stand, stand.SPKI()
 	if _, err := s.lint(&rehearsal); err != nil {
 		return nil, err
 	}

@@ -82,7 +82,7 @@ func wrongSignature(err error) error {
 // issuerKey the subject's key. A refusal is InvalidArgument with the reason
 // LintFailed, for the key's sake WeakKey.
 func (l *Linter) Certificate(t, issuer *x509.Certificate, issuerKey, subjectKey *engine.PublicKey, a alg.Algorithm) (*Token, error) {
-	spki := publicKey(subjectKey)
+	spki := subjectKey.SPKI()
 	if err := l.checkKey(t, subjectKey, spki); err != nil {
 		return nil, err
 	}
