@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -37,29 +38,34 @@ func namesViolateConstraints(s *subject) bool {
 	if !s.signedByOther() || s.selfIssued() && s.IsCA {
 		return false
 	}
-	var names []generalName
-	for _, issuer := range append([]*x509.Certificate{s.issuer}, s.above...) {
-		for _, e := range issuer.Extensions {
-			if !e.Id.Equal(oidNameConstraints()) {
-				continue
-			}
-			permitted, excluded, ok := readConstraints(e.Value)
-			if !ok {
-				return true
-			}
-			if names == nil {
-				if names, ok = namesOf(s); !ok {
-					return true
-				}
-			}
-			for _, n := range names {
-				if !n.satisfies(permitted, excluded) {
-					return true
-				}
-			}
+	constraints := constraintsAbove(s)
+	if len(constraints) == 0 {
+		return false
+	}
+	names, ok := namesOf(s)
+	if !ok {
+		return true
+	}
+	for _, der := range constraints {
+		permitted, excluded, ok := readConstraints(der)
+		if !ok || slices.ContainsFunc(names, func(n generalName) bool { return !n.satisfies(permitted, excluded) }) {
+			return true
 		}
 	}
 	return false
+}
+
+// constraintsAbove returns the name constraints of the authorities above.
+func constraintsAbove(s *subject) [][]byte {
+	var list [][]byte
+	for _, issuer := range append([]*x509.Certificate{s.issuer}, s.above...) {
+		for _, e := range issuer.Extensions {
+			if e.Id.Equal(oidNameConstraints()) {
+				list = append(list, e.Value)
+			}
+		}
+	}
+	return list
 }
 
 // readConstraints reads a NameConstraints extension.
@@ -157,7 +163,7 @@ const (
 // within compares a name with the base of a subtree of its kind. wide asks
 // for the wider of two readings.
 func (n generalName) within(base generalName, wide bool) answer {
-	switch n.tag {
+	switch n.tag { //nolint:exhaustive // a tag is any number
 	case nameDNS:
 		return truth(dnsWithin(fold(n.value), fold(base.value), wide))
 	case nameEmail:

@@ -56,7 +56,7 @@ func (l *Blocklist) readFile(dir fs.FS, name string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	return l.read(f)
 }
 
