@@ -115,7 +115,7 @@ func (s *Service) findKey(ctx context.Context, call *key.Call, v *guard.Visit, o
 		if o.pub, err = s.lints.StandIn(o.NewKey); err != nil {
 			return err
 		}
-		o.spki, err = engine.MarshalPublic(o.pub.Spec(), o.pub.Key())
+		o.spki = o.pub.SPKI()
 	}
 	return err
 }
@@ -228,5 +228,5 @@ func (a *authority) spki() ([]byte, error) {
 	if a.cert != nil {
 		return a.cert.RawSubjectPublicKeyInfo, nil
 	}
-	return engine.MarshalPublic(a.public.Spec(), a.public.Key())
+	return a.public.SPKI(), nil
 }
