@@ -291,7 +291,7 @@ func (s *Service) addAuthority(ctx context.Context, v *guard.Visit, a *authority
 	err = v.Commit(ctx, func() error {
 		return s.store.Update(ctx, func(tx store.Tx) error {
 			if issued != nil {
-				if err := insertCertificate(tx, issued); err != nil {
+				if err := s.insertCertificate(tx, issued); err != nil {
 					return err
 				}
 			}
