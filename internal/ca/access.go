@@ -1,11 +1,13 @@
 package ca
 
 import (
+	"context"
 	"maps"
 	"slices"
 
-	"github.com/holdfast-kms/holdfast/internal/guard"
+	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/lint"
 )
 
 // What the packages built on authorities (status, inventory, managed) need
@@ -43,12 +45,64 @@ func (s *Service) Find(call *key.Call, idOrName string) (*Authority, error) {
 	return a.at(s.now()), nil
 }
 
-// Resource returns the authority as the object of a decision.
-func (a *Authority) Resource() key.Resource {
-	return resource(a.Realm, a.Region, key.KindAuthority, a.ID)
+// Sign has the authority with the id sign what passed the lint, by the grant
+// that it holds on its key. Whoever calls has authorised it.
+func (s *Service) Sign(ctx context.Context, call *key.Call, id string, t *lint.Token) ([]byte, error) {
+	a, ok := s.live.Load().byID[id]
+	if !ok {
+		return nil, noAuthority()
+	}
+	return s.sign(ctx, call, a, t)
 }
 
-// Target returns what to authorise for an action on the authority.
-func (a *Authority) Target(action key.Action) guard.Target {
-	return guard.Target{Action: action, Resource: a.Resource()}
+// sign has the authority's key sign what passed the lint. The first time that
+// the key turns out to be gone, the authority is Failed from then on.
+func (s *Service) sign(ctx context.Context, call *key.Call, a *authority, t *lint.Token) ([]byte, error) {
+	signer, err := s.keys.DelegatedSigner(ctx, call, grantee(a.ID), a.Key, a.Algorithm)
+	if err != nil {
+		if fault.KindOf(err) == fault.NotFound {
+			s.lose(a.ID)
+			return nil, Failed.refuse()
+		}
+		return nil, err
+	}
+	return t.Sign(signer)
 }
+
+// lose notes that an authority's key does not exist any more. It is not
+// stored: the door knows it after a restart as well.
+func (s *Service) lose(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a, ok := s.live.Load().byID[id]; ok && !a.lost {
+		next := *a
+		next.lost, next.StateChangedAt = true, s.now().UTC()
+		s.publish(&next)
+	}
+}
+
+// OwnCall returns the envelope of what an authority does by itself.
+func (s *Service) OwnCall(a *Authority, operation string) *key.Call {
+	id, err := newID()
+	if err != nil {
+		id = a.ID // only a name in the log
+	}
+	return &key.Call{
+		Caller: key.Caller{Principal: a.principal(), Method: "internal"}, RequestID: id,
+		API: "holdfast", Operation: operation, Region: a.Region, Secure: true, Time: s.now(),
+	}
+}
+
+// principal is the authority as the one who acts.
+func (a *Authority) principal() key.Principal {
+	return key.Principal{Realm: a.Realm, Kind: key.Service, Name: grantee(a.ID)}
+}
+
+// OwnGrant returns the grant by which an authority acts on itself: it lets
+// OwnCall be authorised for UpdateAuthority, which is what making a CRL or an
+// OCSP answer is.
+func (a *Authority) OwnGrant() key.Grant {
+	return key.Grant{ID: a.ID, Grantee: a.principal(), Actions: []key.Action{key.UpdateAuthority}}
+}
+
+func noAuthority() error { return fault.New(fault.NotFound, "the authority does not exist") }

@@ -51,6 +51,11 @@ func AuthorityARN(realm key.RealmID, region, id string) string {
 	return "arn:" + Partition + ":acm-pca:" + region + ":" + string(realm) + ":certificate-authority/" + id
 }
 
+// CertificateARN returns the ARN of a certificate that an authority issued.
+func CertificateARN(realm key.RealmID, region, authority, serial string) string {
+	return AuthorityARN(realm, region, authority) + "/certificate/" + serial
+}
+
 // ResourceARN returns the name that policies and answers use for a resource:
 // its ARN, or "*" for the realm at large, which IAM has no ARN for.
 func ResourceARN(r key.Resource) string {
@@ -65,7 +70,11 @@ func ResourceARN(r key.Resource) string {
 		return AuthorityARN(r.Realm, r.Region, r.ID)
 	case key.KindCertificate:
 		authority, serial, _ := strings.Cut(r.ID, "/")
-		return AuthorityARN(r.Realm, r.Region, authority) + "/certificate/" + serial
+		return CertificateARN(r.Realm, r.Region, authority, serial)
+	case key.KindManaged:
+		return "arn:" + Partition + ":acm:" + r.Region + ":" + string(r.Realm) + ":certificate/" + r.ID
+	case key.KindProfile:
+		return "arn:" + Partition + ":holdfast:" + r.Region + ":" + string(r.Realm) + ":profile/" + r.ID
 	case key.KindUser:
 		return "arn:" + Partition + ":iam::" + string(r.Realm) + ":user/" + r.ID
 	case key.KindServer:
@@ -75,7 +84,7 @@ func ResourceARN(r key.Resource) string {
 }
 
 // ParseResource reads the ARN of a key, an alias, an authority, a certificate
-// or a user. The resource's Key is not set.
+// (of an authority or managed) or a user. The resource's Key is not set.
 func ParseResource(s string) (key.Resource, bool) {
 	a, ok := ParseARN(s)
 	r := key.Resource{Realm: key.RealmID(a.Account), Region: a.Region}
@@ -94,6 +103,8 @@ func ParseResource(s string) (key.Resource, bool) {
 		r.Kind, r.ID = key.KindAlias, a.Resource
 	case "iam user":
 		r.Kind = key.KindUser
+	case "acm certificate":
+		r.Kind = key.KindManaged
 	case "acm-pca certificate-authority":
 		return parseAuthority(r)
 	default:
