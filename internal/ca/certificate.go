@@ -59,7 +59,7 @@ func (c *Certificate) Status(now time.Time) Status {
 // insertCertificate stores a new certificate. The store refuses a serial
 // number that the authority has used.
 func (s *Service) insertCertificate(tx store.Tx, c *Certificate) error {
-	if err := tx.Insert(store.Certificates, c.row()); err != nil {
+	if err := tx.Insert(store.Certificates, c.Row()); err != nil {
 		return err
 	}
 	if f := s.issued.Load(); f != nil {
