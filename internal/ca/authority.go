@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -50,7 +51,7 @@ type Authority struct {
 
 // describe fills the fields that the certificate tells.
 func (a *authority) describe() {
-	a.Subject, a.Serial = a.cert.Subject.String(), serialText(a.cert.SerialNumber)
+	a.Subject, a.Serial = a.cert.Subject.String(), cert.SerialText(a.cert.SerialNumber)
 	a.NotBefore, a.NotAfter, a.PathLen = a.cert.NotBefore, a.cert.NotAfter, a.cert.MaxPathLen
 }
 

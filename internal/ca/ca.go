@@ -1,7 +1,7 @@
 // Package ca is the certificate authority: authorities whose keys are
 // ordinary keys behind the door (package kms), issuing, revoking and
 // revocation lists. Every certificate is linted before its signature
-// exists (sign.go), recorded before it leaves, and stored.
+// exists (package lint), recorded before it leaves, and stored.
 //
 // Start with Service. authority.go and create.go make authorities, issue.go
 // certificates; package profile says what kinds of certificates there are and
@@ -23,10 +23,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/lint"
 	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
@@ -65,14 +67,13 @@ type Config struct {
 // Service is the certificate authority. All methods may be called at the same
 // time.
 type Service struct {
-	keys       Keys
-	guard      *guard.Guard
-	store      store.Store
-	publicURL  string
-	now        func() time.Time
-	lints      *linter
-	throwAways *throwAways
-	profiles   map[string]*profile.Profile
+	keys      Keys
+	guard     *guard.Guard
+	store     store.Store
+	publicURL string
+	now       func() time.Time
+	lints     *lint.Linter
+	profiles  map[string]*profile.Profile
 
 	mu       sync.Mutex // held while live is replaced
 	live     atomic.Pointer[snapshot]
@@ -90,6 +91,8 @@ type snapshot struct {
 type authority struct {
 	Authority
 	cert *x509.Certificate
+	// public is the public key of cert.
+	public *engine.PublicKey
 	// due is when the next CRL is to be made: halfway through the current
 	// one's time, or the time of a revocation that it lacks.
 	due time.Time
@@ -103,7 +106,7 @@ type authority struct {
 func New(ctx context.Context, c Config) (*Service, error) {
 	s := &Service{
 		keys: c.Keys, guard: c.Guard, store: c.Store, publicURL: strings.TrimSuffix(c.PublicURL, "/"), now: c.Now,
-		lints: newLinter(), throwAways: newThrowAways(), profiles: map[string]*profile.Profile{},
+		lints: lint.New(), profiles: map[string]*profile.Profile{},
 	}
 	if s.now == nil {
 		s.now = time.Now

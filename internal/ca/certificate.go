@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -88,7 +89,7 @@ func (s *Service) visitCertificate(call *key.Call, v *guard.Visit, action key.Ac
 		v.About(resource(call.Caller.Principal.Realm, call.Region, key.KindAuthority, authority))
 		return nil, "", err
 	}
-	if serial, err = parseSerial(serial); err != nil {
+	if serial, err = cert.ParseSerial(serial); err != nil {
 		v.About(a.resource())
 		return nil, "", err
 	}

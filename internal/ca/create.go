@@ -3,22 +3,21 @@ package ca
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/asn1"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/cert"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/lint"
 	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
@@ -143,7 +142,7 @@ func (s *Service) authorityTemplate(req *CreateAuthorityRequest, parent *authori
 	if err != nil {
 		return nil, err
 	}
-	serial, err := newSerial(now, rand.Reader)
+	serial, err := cert.NewSerial(now, rand.Reader)
 	if err != nil {
 		return nil, err
 	}
@@ -216,22 +215,21 @@ func (s *Service) signAuthority(ctx context.Context, call *key.Call, v *guard.Vi
 		return nil, err
 	}
 	v.Note("algorithm", a.Algorithm.String())
-	pub, err := x509.ParsePKIXPublicKey(k.Current().Public)
+	pub, err := engine.ParsePublic(k.Spec, k.Current().Public)
 	if err != nil {
 		return nil, fmt.Errorf("reading the public key of %s: %w", k.Name, err)
 	}
-	if a.template.SubjectKeyId, err = subjectKeyID(k.Current().Public); err != nil {
+	if a.template.SubjectKeyId, err = cert.SubjectKeyID(k.Current().Public); err != nil {
 		return nil, err
 	}
+	a.public = pub
 	signer, issuer := a.authority, a.template
 	if a.parent != nil {
 		signer, issuer = a.parent, a.parent.cert
 		a.Parent = signer.ID
 		a.Chain = append([][]byte{signer.Certificate}, signer.Chain...)
-	} else {
-		issuer.PublicKey = pub
 	}
-	token, err := s.prepareCertificate(a.template, issuer, pub, signer.Algorithm)
+	token, err := s.lints.Certificate(a.template, issuer, signer.public, pub, signer.Algorithm)
 	if err != nil {
 		return nil, err
 	}
@@ -257,18 +255,18 @@ func (s *Service) signAuthority(ctx context.Context, call *key.Call, v *guard.Vi
 }
 
 // sign has the authority's key sign what passed the lint.
-func (s *Service) sign(ctx context.Context, call *key.Call, a *authority, token *linted) ([]byte, error) {
+func (s *Service) sign(ctx context.Context, call *key.Call, a *authority, token *lint.Token) ([]byte, error) {
 	signer, err := s.keys.DelegatedSigner(ctx, call, grantee(a.ID), a.Key, a.Algorithm)
 	if err != nil {
 		return nil, err
 	}
-	return token.issue(signer)
+	return token.Sign(signer)
 }
 
 // caAlgorithm returns the algorithm with which a key signs certificates.
 func caAlgorithm(k *key.Key, asked alg.Algorithm) (alg.Algorithm, error) {
-	if !slices.Contains(specs(), k.Spec) {
-		return 0, unsupportedSpec(k.Spec)
+	if err := cert.CheckSpec(k.Spec); err != nil {
+		return 0, err
 	}
 	if k.Usage != alg.SignVerify {
 		return 0, fault.Because(fault.InvalidArgument, fault.WrongUsage, "an authority's key is a signing key")
@@ -276,26 +274,7 @@ func caAlgorithm(k *key.Key, asked alg.Algorithm) (alg.Algorithm, error) {
 	if asked == alg.NoAlgorithm {
 		asked = k.Spec.For(alg.SignVerify)[0]
 	}
-	if !k.Spec.Has(asked) || signatureAlgorithm(asked) == x509.UnknownSignatureAlgorithm {
-		return 0, fault.Because(fault.InvalidArgument, fault.WrongAlgorithm,
-			"a %s key does not sign certificates with %s", k.Spec, asked)
-	}
-	return asked, nil
-}
-
-// subjectKeyID returns the subject key identifier of a public key: the first
-// 160 bits of the SHA-256 of its bits (RFC 7093 section 2, method 1; it is
-// what crypto/x509 has for authorities as well).
-func subjectKeyID(spki []byte) ([]byte, error) {
-	var info struct {
-		Algorithm pkix.AlgorithmIdentifier
-		Key       asn1.BitString
-	}
-	if _, err := asn1.Unmarshal(spki, &info); err != nil {
-		return nil, fmt.Errorf("reading a public key: %w", err)
-	}
-	sum := sha256.Sum256(info.Key.Bytes)
-	return sum[:20], nil
+	return asked, cert.CheckAlgorithm(k.Spec, asked)
 }
 
 // addAuthority records the creation and stores and publishes the authority.

@@ -199,10 +199,10 @@ func (s *Service) makeCRL(ctx context.Context, call *key.Call, v *guard.Visit, a
 	crl.NextUpdate = crl.ThisUpdate.Add(CRLValidity)
 	v.NoteInt("crl entries", len(entries))
 	v.Note("crl number", fmt.Sprint(crl.Number))
-	token, err := s.prepareCRL(&x509.RevocationList{
+	token, err := s.lints.List(&x509.RevocationList{
 		Number: new(big.Int).SetUint64(crl.Number), ThisUpdate: crl.ThisUpdate, NextUpdate: crl.NextUpdate,
 		RevokedCertificateEntries: entries,
-	}, a.cert, a.Algorithm)
+	}, a.cert, a.public, a.Algorithm)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -401,4 +405,21 @@ func wantFault(t testing.TB, err error, kind fault.Kind, reason fault.Reason, te
 	case !strings.Contains(err.Error(), text):
 		t.Errorf("error %q, want it to say %q", err, text)
 	}
+}
+
+// makeKey makes a key of a spec.
+func makeKey(spec alg.Spec) (crypto.Signer, error) {
+	info := spec.Info()
+	switch {
+	case info.Family == alg.RSA:
+		return rsa.GenerateKey(rand.Reader, info.Bits)
+	case spec == alg.P256:
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case spec == alg.P384:
+		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case spec == alg.P521:
+		return ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	}
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	return private, err
 }

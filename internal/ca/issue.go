@@ -1,20 +1,22 @@
 package ca
 
 import (
+	"bytes"
 	"context"
-	"crypto"
 	"crypto/rand"
 	"crypto/x509"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/cert"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/lint"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
@@ -54,7 +56,7 @@ type order struct {
 	profile  *profile.Profile
 	template *x509.Certificate
 	names    profile.Names
-	pub      crypto.PublicKey // nil until there is a key
+	pub      *engine.PublicKey // nil until there is a key
 	spki     []byte
 	key      *key.ID // the managed key
 }
@@ -118,7 +120,10 @@ func (s *Service) take(v *guard.Visit, req *IssueRequest, issuer *authority, now
 		if err := kind.CheckRequest(in); err != nil {
 			return nil, err
 		}
-		subject, o.pub, o.spki = in.Subject, in.Key, in.SPKI
+		if o.pub, err = cert.ParsePublic(in.SPKI); err != nil {
+			return nil, err
+		}
+		subject, o.spki = in.Subject, in.SPKI
 		if o.names.Len() == 0 {
 			o.names = in.Names
 		}
@@ -139,8 +144,8 @@ func (r *IssueRequest) checkSource() error {
 		return fault.New(fault.InvalidArgument, "a certificate is for the key of a CSR, for a new key or for an existing key: give one of the three")
 	case r.KeyAlias != "" && r.NewKey == alg.NoSpec:
 		return fault.New(fault.InvalidArgument, "an alias is given to a new key only")
-	case r.NewKey != alg.NoSpec && !slices.Contains(specs(), r.NewKey):
-		return unsupportedSpec(r.NewKey)
+	case r.NewKey != alg.NoSpec:
+		return cert.CheckSpec(r.NewKey)
 	}
 	return nil
 }
@@ -158,7 +163,7 @@ func (s *Service) draft(v *guard.Visit, o *order, subject profile.Subject, life 
 	if err := o.profile.CheckNames(subject, &names); err != nil {
 		return err
 	}
-	serial, err := newSerial(now, rand.Reader)
+	serial, err := cert.NewSerial(now, rand.Reader)
 	if err != nil {
 		return err
 	}
@@ -168,7 +173,7 @@ func (s *Service) draft(v *guard.Visit, o *order, subject profile.Subject, life 
 	}
 	names.Put(o.template)
 	s.pointTo(o.template, o.issuer)
-	v.Note("serial", serialText(serial))
+	v.Note("serial", cert.SerialText(serial))
 	v.Note("subject", o.template.Subject.String())
 	v.Note("names", strings.Join(names.Texts(), ", "))
 	return life.Put(o.template, o.issuer.cert, now)
@@ -197,12 +202,12 @@ func (s *Service) obtainKey(ctx context.Context, call *key.Call, v *guard.Visit,
 	default:
 		return nil
 	}
-	if !slices.Contains(specs(), k.Spec) {
-		return unsupportedSpec(k.Spec)
+	if err := cert.CheckSpec(k.Spec); err != nil {
+		return err
 	}
 	o.key, o.spki = &k.Name.ID, k.Current().Public
 	v.Note("key", k.Name.String())
-	pub, err := x509.ParsePKIXPublicKey(o.spki)
+	pub, err := engine.ParsePublic(k.Spec, o.spki)
 	if err != nil {
 		return fmt.Errorf("reading the public key of %s: %w", k.Name, err)
 	}
@@ -212,13 +217,13 @@ func (s *Service) obtainKey(ctx context.Context, call *key.Call, v *guard.Visit,
 
 // makeKey rehearses the order and makes its key.
 func (s *Service) makeKey(ctx context.Context, call *key.Call, req *IssueRequest, o *order) (*key.Key, error) {
-	stand, err := s.throwAways.public(req.NewKey)
+	stand, err := s.lints.StandIn(req.NewKey)
 	if err != nil {
 		return nil, err
 	}
-	spki, err := x509.MarshalPKIXPublicKey(stand)
+	spki, err := engine.MarshalPublic(stand.Spec(), stand.Key())
 	if err != nil {
-		return nil, fmt.Errorf("encoding a public key: %w", err)
+		return nil, err
 	}
 	rehearsal := *o
 	rehearsal.pub, rehearsal.spki = stand, spki
@@ -235,19 +240,19 @@ func (s *Service) makeKey(ctx context.Context, call *key.Call, req *IssueRequest
 }
 
 // lint has the order's certificate encoded and linted.
-func (s *Service) lint(o *order) (*linted, error) {
-	if err := o.profile.Keys.Check(o.pub); err != nil {
+func (s *Service) lint(o *order) (*lint.Token, error) {
+	if err := o.profile.Keys.Check(o.pub.Key()); err != nil {
 		return nil, err
 	}
-	if same, ok := o.pub.(interface{ Equal(crypto.PublicKey) bool }); ok && same.Equal(o.issuer.cert.PublicKey) {
+	if bytes.Equal(o.spki, o.issuer.cert.RawSubjectPublicKeyInfo) {
 		return nil, fault.Because(fault.InvalidArgument, fault.ProfileViolation, "the key is the authority's own")
 	}
-	id, err := subjectKeyID(o.spki)
+	id, err := cert.SubjectKeyID(o.spki)
 	if err != nil {
 		return nil, err
 	}
-	o.template.SubjectKeyId, o.template.KeyUsage = id, o.profile.KeyUsage(o.pub)
-	return s.prepareCertificate(o.template, o.issuer.cert, o.pub, o.issuer.Algorithm)
+	o.template.SubjectKeyId, o.template.KeyUsage = id, o.profile.KeyUsage(o.pub.Key())
+	return s.lints.Certificate(o.template, o.issuer.cert, o.issuer.public, o.pub, o.issuer.Algorithm)
 }
 
 // complete lints, signs, records and stores the certificate.
@@ -256,8 +261,8 @@ func (s *Service) complete(ctx context.Context, call *key.Call, v *guard.Visit, 
 	if err != nil {
 		return nil, err
 	}
-	if len(token.warnings) > 0 {
-		v.Note("lint warnings", strings.Join(token.warnings, ", "))
+	if len(token.Warnings()) > 0 {
+		v.Note("lint warnings", strings.Join(token.Warnings(), ", "))
 	}
 	if call.DryRun {
 		return nil, dryRun()
@@ -267,7 +272,7 @@ func (s *Service) complete(ctx context.Context, call *key.Call, v *guard.Visit, 
 		return nil, err
 	}
 	c := &Certificate{
-		Authority: o.issuer.ID, Serial: serialText(o.template.SerialNumber), DER: der,
+		Authority: o.issuer.ID, Serial: cert.SerialText(o.template.SerialNumber), DER: der,
 		Subject: o.template.Subject.String(), Names: o.names.Texts(), Profile: o.profile.Name, Key: o.key,
 		Requester: call.Caller.Principal.String(),
 		IssuedAt:  now, NotBefore: o.template.NotBefore, NotAfter: o.template.NotAfter,

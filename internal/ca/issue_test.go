@@ -10,7 +10,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"fmt"
-	"math/big"
 	"net"
 	"net/netip"
 	"net/url"
@@ -22,8 +21,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	zx509 "github.com/zmap/zcrypto/x509"
-	"github.com/zmap/zlint/v3/lint"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
@@ -423,82 +420,4 @@ func TestLintRefuses(t *testing.T) {
 		CSR: newCSR(t, alg.P256, &x509.CertificateRequest{}),
 	})
 	wantFault(t, err, fault.InvalidArgument, fault.LintFailed, "e_subj_contains_html_entities")
-}
-
-// TestLintedBytesAreSigned: the token holds the TBS, is good for one
-// signature, and what comes out holds the same bytes.
-func TestLintedBytesAreSigned(t *testing.T) {
-	f := newFixture(t, "")
-	a := f.authority(t, "root", alg.P256, "")
-	issuer := f.live.Load().byID[a.ID]
-	signer, err := makeKey(alg.P256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := func() *x509.Certificate {
-		return &x509.Certificate{
-			SerialNumber: big.NewInt(1 << 40), Subject: name("x"), NotBefore: f.clock, NotAfter: f.clock.Add(day),
-			SubjectKeyId: []byte{1, 2, 3}, KeyUsage: x509.KeyUsageDigitalSignature,
-		}
-	}
-	token, err := f.prepareCertificate(template(), issuer.cert, signer.Public(), alg.ECDSASHA256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tbs := bytes.Clone(token.tbs)
-	caKey := f.keys.keys[a.Key].signer
-	der, err := token.issue(caKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := parse(t, der); !bytes.Equal(got.RawTBSCertificate, tbs) {
-		t.Error("other bytes were signed than were linted")
-	} else if err := got.CheckSignatureFrom(issuer.cert); err != nil {
-		t.Error(err)
-	}
-	if _, err := token.issue(caKey); err == nil {
-		t.Error("the token was good for two signatures")
-	}
-	bad := template()
-	bad.KeyUsage = x509.KeyUsageCertSign
-	_, err = f.prepareCertificate(bad, issuer.cert, signer.Public(), alg.ECDSASHA256)
-	wantFault(t, err, fault.InvalidArgument, fault.LintFailed, "e_ext_key_usage_cert_sign_without_ca")
-	for _, size := range []int{0, 21} {
-		bad := template()
-		if bad.SerialNumber = new(big.Int).Lsh(big.NewInt(1), uint(8*size)); size == 0 {
-			bad.SerialNumber.SetInt64(-5)
-		}
-		if _, err = f.prepareCertificate(bad, issuer.cert, signer.Public(), alg.ECDSASHA256); err == nil {
-			t.Errorf("a serial number of %d bytes passed", size)
-		}
-	}
-}
-
-// TestLintRegistry: the lists are not empty, every exception names a lint
-// that exists, and every certificate of the tests' kinds has no finding under
-// all lints that zlint has of our sources.
-func TestLintRegistry(t *testing.T) {
-	l := newLinter()
-	if len(l.certificates) < 100 || len(l.lists) < 5 {
-		t.Fatalf("%d lints for certificates, %d for CRLs: the registry is not what it was", len(l.certificates), len(l.lists))
-	}
-	for exception, why := range lintExceptions() {
-		if why == "" || lint.GlobalRegistry().CertificateLints().ByName(exception) == nil {
-			t.Errorf("the exception %s has no reason, or names no lint", exception)
-		}
-	}
-	f := newFixture(t, "http://pki.example.com")
-	root := f.authority(t, "root", alg.RSA2048, "")
-	sub := f.authority(t, "sub", alg.Ed25519, "root")
-	for _, der := range [][]byte{root.Certificate, sub.Certificate, f.issue(t, "sub", "a.example.com").DER} {
-		c, err := zx509.ParseCertificate(der)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, check := range l.certificates {
-			if r := check.Execute(c, lint.NewEmptyConfig()); r.Status > lint.Notice {
-				t.Errorf("%s: %s says %s %s", c.Subject.String(), check.Name, r.Status, r.Details)
-			}
-		}
-	}
 }

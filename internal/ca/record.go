@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
@@ -101,7 +102,11 @@ func readAuthority(row store.Row) (*authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	cert, err := x509.ParseCertificate(r.Certificate)
+	own, err := x509.ParseCertificate(r.Certificate)
+	if err != nil {
+		return nil, fmt.Errorf("certificate of authority %s: %w", row.ID, err)
+	}
+	public, err := cert.PublicOf(own)
 	if err != nil {
 		return nil, fmt.Errorf("certificate of authority %s: %w", row.ID, err)
 	}
@@ -111,7 +116,7 @@ func readAuthority(row store.Row) (*authority, error) {
 			Algorithm: alg.ParseAlgorithm(r.Algorithm), Parent: r.Parent, State: r.State, Certificate: r.Certificate,
 			Chain: r.Chain, CreatedAt: r.CreatedAt, CRLNumber: r.CRLNumber,
 		},
-		cert: cert, due: r.CRLDue, revocations: r.Revocations,
+		cert: own, public: public, due: r.CRLDue, revocations: r.Revocations,
 	}
 	a.describe()
 	return a, nil

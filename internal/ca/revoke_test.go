@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
@@ -39,7 +40,7 @@ func (f *fixture) listed(t *testing.T, id string) (*CRL, map[string]int) {
 	}
 	serials := map[string]int{}
 	for _, e := range list.RevokedCertificateEntries {
-		serials[serialText(e.SerialNumber)] = e.ReasonCode
+		serials[cert.SerialText(e.SerialNumber)] = e.ReasonCode
 	}
 	return crl, serials
 }
@@ -287,7 +288,7 @@ func TestConcurrentRevocations(t *testing.T) {
 						return err
 					}
 					if !slices.ContainsFunc(list.RevokedCertificateEntries, func(e x509.RevocationListEntry) bool {
-						return serialText(e.SerialNumber) == c.Serial
+						return cert.SerialText(e.SerialNumber) == c.Serial
 					}) {
 						return errors.New("a revoked certificate is not on the CRL")
 					}

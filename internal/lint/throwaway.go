@@ -1,4 +1,4 @@
-package ca
+package lint
 
 import (
 	"crypto"
@@ -11,15 +11,9 @@ import (
 	"sync"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/cert"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 )
-
-// specs returns the specs of keys that certificates are for and that
-// authorities sign with. ML-DSA and secp256k1 are not among them: crypto/x509
-// does not encode them.
-func specs() []alg.Spec {
-	return []alg.Spec{alg.RSA2048, alg.RSA3072, alg.RSA4096, alg.P256, alg.P384, alg.P521, alg.Ed25519}
-}
 
 // throwAways makes, once for each kind and only when it is needed, a key that
 // nothing depends on, and one signature by it. The maps are fixed at the
@@ -38,7 +32,7 @@ type kind struct {
 
 func newThrowAways() *throwAways {
 	t := &throwAways{keys: map[alg.Spec]func() (crypto.Signer, error){}, signatures: map[kind]func() ([]byte, error){}}
-	for _, spec := range specs() {
+	for _, spec := range cert.Specs() {
 		key := sync.OnceValues(func() (crypto.Signer, error) { return makeKey(spec) })
 		t.keys[spec] = key
 		for _, a := range spec.For(alg.SignVerify) {
@@ -47,7 +41,7 @@ func newThrowAways() *throwAways {
 				if err != nil {
 					return nil, err
 				}
-				return signMessage(signer, a, []byte("throw-away"))
+				return cert.SignMessage(signer, a, []byte("throw-away"))
 			})
 		}
 	}
@@ -56,31 +50,38 @@ func newThrowAways() *throwAways {
 
 // complete joins the bytes to be signed with the throw-away signature of the
 // issuer's kind.
-func (t *throwAways) complete(tbs []byte, issuer crypto.PublicKey, a alg.Algorithm) ([]byte, error) {
-	spec := specOf(issuer)
+func (t *throwAways) complete(tbs []byte, spec alg.Spec, a alg.Algorithm) ([]byte, error) {
 	once, ok := t.signatures[kind{spec, a}]
 	if !ok {
-		return nil, unsupportedSpec(spec)
+		return nil, cert.CheckAlgorithm(spec, a)
 	}
 	signature, err := once()
 	if err != nil {
 		return nil, fmt.Errorf("making a throw-away signature: %w", err)
 	}
-	return assemble(tbs, signature)
+	identifier, err := cert.Identifier(spec, a)
+	if err != nil {
+		return nil, err
+	}
+	return cert.Assemble(tbs, identifier, signature)
 }
 
-// public returns the public key of a throw-away key, to rehearse a
-// certificate for a key that is not made yet.
-func (t *throwAways) public(spec alg.Spec) (crypto.PublicKey, error) {
-	once, ok := t.keys[spec]
+// StandIn returns the public key of a throw-away key of the spec, to rehearse
+// a certificate for a key that is not made yet.
+func (l *Linter) StandIn(spec alg.Spec) (*engine.PublicKey, error) {
+	once, ok := l.throwAways.keys[spec]
 	if !ok {
-		return nil, unsupportedSpec(spec)
+		return nil, cert.CheckSpec(spec)
 	}
 	signer, err := once()
 	if err != nil {
 		return nil, fmt.Errorf("making a throw-away key: %w", err)
 	}
-	return signer.Public(), nil
+	spki, err := engine.MarshalPublic(spec, signer.Public())
+	if err != nil {
+		return nil, err
+	}
+	return engine.ParsePublic(spec, spki)
 }
 
 // makeKey makes a key of one of the specs.
@@ -99,29 +100,5 @@ func makeKey(spec alg.Spec) (crypto.Signer, error) {
 		_, private, err := ed25519.GenerateKey(rand.Reader)
 		return private, err
 	}
-	return nil, unsupportedSpec(spec)
-}
-
-// unsupportedSpec returns the error for keys that X.509 does not serve here.
-func unsupportedSpec(spec alg.Spec) error {
-	return fault.New(fault.Unsupported, "certificates with keys of the spec %s are not supported yet", spec)
-}
-
-// specOf returns the spec of a public key, or NoSpec.
-func specOf(pub crypto.PublicKey) alg.Spec {
-	switch k := pub.(type) {
-	case *rsa.PublicKey:
-		for _, spec := range []alg.Spec{alg.RSA2048, alg.RSA3072, alg.RSA4096} {
-			if k.N.BitLen() == spec.Info().Bits {
-				return spec
-			}
-		}
-	case *ecdsa.PublicKey:
-		return map[elliptic.Curve]alg.Spec{
-			elliptic.P256(): alg.P256, elliptic.P384(): alg.P384, elliptic.P521(): alg.P521,
-		}[k.Curve]
-	case ed25519.PublicKey:
-		return alg.Ed25519
-	}
-	return alg.NoSpec
+	return nil, cert.CheckSpec(spec)
 }

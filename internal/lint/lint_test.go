@@ -1,0 +1,215 @@
+package lint
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
+	"testing"
+	"time"
+
+	zx509 "github.com/zmap/zcrypto/x509"
+	"github.com/zmap/zlint/v3/lint"
+
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/cert"
+	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+)
+
+const day = 24 * time.Hour
+
+// party is a key and its certificate.
+type party struct {
+	signer crypto.Signer
+	public *engine.PublicKey
+	spki   []byte
+	cert   *x509.Certificate
+}
+
+// newParty makes a key.
+func newParty(t testing.TB, spec alg.Spec) *party {
+	t.Helper()
+	signer, err := makeKey(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &party{signer: signer}
+	if p.spki, err = engine.MarshalPublic(spec, signer.Public()); err != nil {
+		t.Fatal(err)
+	}
+	if p.public, err = engine.ParsePublic(spec, p.spki); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// keyID returns the subject key identifier of the party's key.
+func (p *party) keyID(t testing.TB) []byte {
+	t.Helper()
+	id, err := cert.SubjectKeyID(p.spki)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// serial returns a new serial number.
+func serial(t testing.TB) *big.Int {
+	t.Helper()
+	s, err := cert.NewSerial(time.Now(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// authority makes a self-signed authority.
+func authority(t testing.TB, l *Linter, spec alg.Spec, a alg.Algorithm) *party {
+	t.Helper()
+	p := newParty(t, spec)
+	template := &x509.Certificate{
+		SerialNumber: serial(t), Subject: pkix.Name{CommonName: "Root"}, NotBefore: time.Now().Add(-day), NotAfter: time.Now().Add(1000 * day),
+		BasicConstraintsValid: true, IsCA: true, MaxPathLen: -1, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		SubjectKeyId: p.keyID(t),
+	}
+	token, err := l.Certificate(template, template, p.public, p.public, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := token.Sign(p.signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cert = parse(t, der)
+	return p
+}
+
+func parse(t testing.TB, der []byte) *x509.Certificate {
+	t.Helper()
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// server returns the template of a server's certificate.
+func server(t testing.TB, p *party) *x509.Certificate {
+	t.Helper()
+	return &x509.Certificate{
+		SerialNumber: serial(t), Subject: pkix.Name{CommonName: "a.example.com"}, DNSNames: []string{"a.example.com"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(day),
+		BasicConstraintsValid: true, SubjectKeyId: p.keyID(t),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+}
+
+// wantRefused checks that an error is a lint's refusal and names the lint.
+func wantRefused(t testing.TB, err error, name string) {
+	t.Helper()
+	if fault.KindOf(err) != fault.InvalidArgument || fault.ReasonOf(err) != fault.LintFailed || !bytes.Contains([]byte(err.Error()), []byte(name)) {
+		t.Errorf("error %v, want a refusal by %s", err, name)
+	}
+}
+
+// TestLintedBytesAreSigned: the token holds the TBS, is good for one
+// signature, and what comes out holds the same bytes.
+func TestLintedBytesAreSigned(t *testing.T) {
+	l := New()
+	ca, p := authority(t, l, alg.P256, alg.ECDSASHA256), newParty(t, alg.P256)
+	token, err := l.Certificate(server(t, p), ca.cert, ca.public, p.public, alg.ECDSASHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tbs := bytes.Clone(token.tbs)
+	der, err := token.Sign(ca.signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := parse(t, der); !bytes.Equal(got.RawTBSCertificate, tbs) {
+		t.Error("other bytes were signed than were linted")
+	} else if err := got.CheckSignatureFrom(ca.cert); err != nil {
+		t.Error(err)
+	}
+	if _, err := token.Sign(ca.signer); err == nil {
+		t.Error("the token was good for two signatures")
+	}
+	bad := server(t, p)
+	bad.KeyUsage = x509.KeyUsageCertSign
+	_, err = l.Certificate(bad, ca.cert, ca.public, p.public, alg.ECDSASHA256)
+	wantRefused(t, err, "e_ext_key_usage_cert_sign_without_ca")
+	for _, size := range []int{0, 21} {
+		bad := server(t, p)
+		if bad.SerialNumber = new(big.Int).Lsh(big.NewInt(1), uint(8*size)); size == 0 {
+			bad.SerialNumber.SetInt64(-5)
+		}
+		if _, err = l.Certificate(bad, ca.cert, ca.public, p.public, alg.ECDSASHA256); err == nil {
+			t.Errorf("a serial number of %d bytes passed", size)
+		}
+	}
+}
+
+// TestForeignSignature: a signer whose signature does not verify under the
+// issuer's key gets no certificate out of a token.
+func TestForeignSignature(t *testing.T) {
+	l := New()
+	ca, p := authority(t, l, alg.P256, alg.ECDSASHA256), newParty(t, alg.P256)
+	token, err := l.Certificate(server(t, p), ca.cert, ca.public, p.public, alg.ECDSASHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if der, err := token.Sign(p.signer); err == nil || der != nil || fault.KindOf(err) != fault.Internal {
+		t.Errorf("another key's signature: %v", err)
+	}
+}
+
+// TestRegistry: the lists are not empty, every exception names a lint that
+// exists, and good certificates have no finding.
+func TestRegistry(t *testing.T) {
+	l := New()
+	if len(l.certificates) < 100 || len(l.lists) < 5 {
+		t.Fatalf("%d lints for certificates, %d for CRLs: the registry is not what it was", len(l.certificates), len(l.lists))
+	}
+	for exception, why := range Exceptions() {
+		if why == "" || lint.GlobalRegistry().CertificateLints().ByName(exception) == nil {
+			t.Errorf("the exception %s has no reason, or names no lint", exception)
+		}
+	}
+	for spec, a := range map[alg.Spec]alg.Algorithm{alg.RSA2048: alg.PSSSHA256, alg.Ed25519: alg.Ed25519Pure} {
+		ca, p := authority(t, l, spec, a), newParty(t, alg.P256)
+		token, err := l.Certificate(server(t, p), ca.cert, ca.public, p.public, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		der, err := token.Sign(ca.signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, der := range [][]byte{ca.cert.Raw, der} {
+			c, err := zx509.ParseCertificate(der)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, check := range l.certificates {
+				if r := check.Execute(c, lint.NewEmptyConfig()); r.Status > lint.Notice {
+					t.Errorf("%s: %s says %s %s", c.Subject.String(), check.Name, r.Status, r.Details)
+				}
+			}
+		}
+	}
+}
+
+// BenchmarkCertificate encodes and lints a server's certificate.
+func BenchmarkCertificate(b *testing.B) {
+	l := New()
+	ca, p := authority(b, l, alg.P256, alg.ECDSASHA256), newParty(b, alg.P256)
+	template := server(b, p)
+	for b.Loop() {
+		if _, err := l.Certificate(template, ca.cert, ca.public, p.public, alg.ECDSASHA256); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
