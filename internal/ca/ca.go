@@ -180,7 +180,7 @@ func (a *authority) resource() key.Resource {
 // certificate returns one of the authority's certificates as the object of a
 // decision.
 func (a *authority) certificate(serial string) key.Resource {
-	return resource(a.Realm, a.Region, key.KindCertificate, certificateID(a.ID, serial))
+	return resource(a.Realm, a.Region, key.KindCertificate, CertificateID(a.ID, serial))
 }
 
 // grantee is the name of an authority as the holder of a grant.

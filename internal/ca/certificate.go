@@ -28,6 +28,10 @@ type Certificate struct {
 	// Requester is key.Principal.String of who asked for it.
 	Requester                     string
 	IssuedAt, NotBefore, NotAfter time.Time
+	// Shard is the part of the authority's revocations that the certificate
+	// belongs to, "" when they are not divided. Its CRL distribution point
+	// names it, so that it never changes.
+	Shard string
 	// RevokedAt is nil for a certificate that is not revoked.
 	RevokedAt *time.Time
 	Reason    Reason
@@ -58,11 +62,7 @@ func (c *Certificate) Status(now time.Time) Status {
 // insertCertificate stores a new certificate. The store refuses a serial
 // number that the authority has used.
 func insertCertificate(tx store.Tx, c *Certificate) error {
-	row, err := c.row()
-	if err != nil {
-		return err
-	}
-	return tx.Insert(store.Certificates, row)
+	return tx.Insert(store.Certificates, c.row())
 }
 
 // Certificate returns one certificate of an authority.
@@ -98,7 +98,7 @@ func (s *Service) visitCertificate(call *key.Call, v *guard.Visit, action key.Ac
 
 // stored reads one of the authority's certificates.
 func (a *authority) stored(r store.Reader, serial string) (*Certificate, error) {
-	row, err := r.Get(store.Certificates, certificateID(a.ID, serial))
+	row, err := r.Get(store.Certificates, CertificateID(a.ID, serial))
 	if fault.KindOf(err) == fault.NotFound && err != nil {
 		return nil, &fault.Error{
 			Kind: fault.NotFound, Resource: a.certificate(serial).String(), Public: "the certificate does not exist", Err: err,
@@ -107,7 +107,7 @@ func (a *authority) stored(r store.Reader, serial string) (*Certificate, error) 
 	if err != nil {
 		return nil, err
 	}
-	return readCertificate(row)
+	return ReadCertificate(row)
 }
 
 // Filter chooses certificates of a listing. A zero field asks for nothing.
@@ -206,11 +206,11 @@ func (l *lister) run(r store.Reader, from []*authority) error {
 
 // look takes a row into the page if the filter wants it.
 func (l *lister) look(row store.Row) error {
-	expires := row.Columns[1]
-	if !l.filter.ExpiresBefore.IsZero() && expires >= l.filter.ExpiresBefore.UTC().Format(store.TimeFormat) {
+	expires := row.Columns[0]
+	if !l.filter.ExpiresBefore.IsZero() && expires >= ExpiresColumn(row.ID[:strings.IndexByte(row.ID, '/')], l.filter.ExpiresBefore) {
 		return nil
 	}
-	c, err := readCertificate(row)
+	c, err := ReadCertificate(row)
 	if err != nil {
 		return err
 	}

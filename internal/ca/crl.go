@@ -232,23 +232,23 @@ func (s *Service) revoked(ctx context.Context, a *authority, crl *CRL) ([]x509.R
 			return err
 		}
 		crl.seen = now.revocations
-		for row, err := range r.Scan(store.Certificates, store.Query{Column: "revoked", From: a.ID + "/", To: a.ID + "0"}) {
+		for row, err := range r.Scan(store.Revocations, store.Query{From: a.ID + "/", To: a.ID + "0"}) {
 			if err != nil {
 				return err
 			}
-			c, err := readCertificate(row)
+			c, err := ReadRevocation(row)
 			if err != nil {
 				return err
 			}
-			if c.NotAfter.Before(last) && c.RevokedAt.Before(last) {
+			if c.Expires.Before(last) && c.At.Before(last) {
 				continue
 			}
-			if c.RevokedAt.After(crl.ThisUpdate) { // revoked while this CRL waited for its turn
-				crl.ThisUpdate = *c.RevokedAt
+			if c.At.After(crl.ThisUpdate) { // revoked while this CRL waited for its turn
+				crl.ThisUpdate = c.At
 			}
 			serial, _ := new(big.Int).SetString(c.Serial, 16)
 			entries = append(entries, x509.RevocationListEntry{
-				SerialNumber: serial, RevocationTime: *c.RevokedAt, ReasonCode: int(c.Reason),
+				SerialNumber: serial, RevocationTime: c.At, ReasonCode: int(c.Reason),
 			})
 		}
 		return nil

@@ -53,25 +53,6 @@ type crlRecord struct {
 	Seen       uint64    `json:"revocations"`
 }
 
-// certificateRecord is the body of a row in store.Certificates, whose id is
-// "authority id/serial in hex". Its columns are the authority's id, the time
-// of expiry, and, once it is revoked, "authority id/time of revocation":
-// the prefix makes one authority's revocations one range of the index.
-type certificateRecord struct {
-	V         int        `json:"v"`
-	DER       []byte     `json:"der"`
-	Subject   string     `json:"subject"`
-	Names     []string   `json:"names,omitempty"`
-	Profile   string     `json:"profile"`
-	Key       key.ID     `json:"key,omitempty"`
-	Requester string     `json:"requester"`
-	IssuedAt  time.Time  `json:"issued_at"`
-	NotBefore time.Time  `json:"not_before"`
-	NotAfter  time.Time  `json:"not_after"`
-	RevokedAt *time.Time `json:"revoked_at,omitempty"`
-	Reason    Reason     `json:"reason,omitempty"`
-}
-
 // decode reads a record's body.
 func decode[T any](row store.Row, version func(*T) int) (*T, error) {
 	var r T
@@ -161,50 +142,4 @@ func load(ctx context.Context, s store.Store) (*snapshot, error) {
 		}
 	}
 	return snap, err
-}
-
-// certificateID returns the id of a certificate's row.
-func certificateID(authority, serial string) string { return authority + "/" + serial }
-
-// row returns the certificate's row.
-func (c *Certificate) row() (store.Row, error) {
-	r := certificateRecord{
-		V: recordVersion, DER: c.DER, Subject: c.Subject, Names: c.Names, Profile: c.Profile, Requester: c.Requester,
-		IssuedAt: c.IssuedAt, NotBefore: c.NotBefore, NotAfter: c.NotAfter, RevokedAt: c.RevokedAt, Reason: c.Reason,
-	}
-	if c.Key != nil {
-		r.Key = *c.Key
-	}
-	revoked := ""
-	if c.RevokedAt != nil {
-		revoked = revokedColumn(c.Authority, *c.RevokedAt)
-	}
-	body, err := json.Marshal(r)
-	return store.Row{
-		ID:      certificateID(c.Authority, c.Serial),
-		Columns: []string{c.Authority, c.NotAfter.UTC().Format(store.TimeFormat), revoked},
-		Body:    body,
-	}, err
-}
-
-func revokedColumn(authority string, at time.Time) string {
-	return authority + "/" + at.UTC().Format(store.TimeFormat)
-}
-
-// readCertificate returns the certificate of a row.
-func readCertificate(row store.Row) (*Certificate, error) {
-	r, err := decode(row, func(r *certificateRecord) int { return r.V })
-	if err != nil {
-		return nil, err
-	}
-	authority, serial, _ := strings.Cut(row.ID, "/")
-	c := &Certificate{
-		Authority: authority, Serial: serial, DER: r.DER, Subject: r.Subject, Names: r.Names, Profile: r.Profile,
-		Requester: r.Requester, IssuedAt: r.IssuedAt, NotBefore: r.NotBefore, NotAfter: r.NotAfter,
-		RevokedAt: r.RevokedAt, Reason: r.Reason,
-	}
-	if r.Key != "" {
-		c.Key = &r.Key
-	}
-	return c, nil
 }

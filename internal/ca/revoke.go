@@ -119,11 +119,10 @@ func (s *Service) commitRevocation(ctx context.Context, v *guard.Visit, c *Certi
 	}
 	err := v.Commit(ctx, func() error {
 		return s.store.Update(ctx, func(tx store.Tx) error {
-			row, err := c.row()
-			if err != nil {
+			if err := tx.Put(store.Certificates, c.row()); err != nil {
 				return err
 			}
-			if err := tx.Put(store.Certificates, row); err != nil {
+			if err := tx.Put(store.Revocations, c.revocation().Row()); err != nil {
 				return err
 			}
 			return putAuthorities(tx, changed...)

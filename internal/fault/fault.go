@@ -76,6 +76,7 @@ const (
 	AuthorityDisabled
 	AuthorityExpired
 	AuthorityDeleted
+	NotExportable  // a key whose material must not leave
 	AlreadyRevoked // for another reason than the one given now
 
 	// With InvalidArgument.

@@ -29,6 +29,16 @@ type CreateKeyRequest struct {
 	// BypassLockout turns off the check that the caller can change the policy
 	// again.
 	BypassLockout bool
+	// Exportable lets ExportKey give the material away. It cannot be set later.
+	Exportable bool
+}
+
+// ImportKeyRequest asks for a key whose material is made already.
+type ImportKeyRequest struct {
+	CreateKeyRequest
+	// Material is the key in plain form (package engine, Importer): PKCS #8 in
+	// DER, or the bytes of a symmetric key. The caller overwrites it afterwards.
+	Material []byte
 }
 
 // EncryptRequest asks for a ciphertext of at most MaxPlaintext bytes.
@@ -133,6 +143,13 @@ type MACResult struct {
 type VerifyMACRequest struct {
 	MACRequest
 	MAC []byte
+}
+
+// ExportedKey is the material of a key's current version.
+type ExportedKey struct {
+	Key      *key.Key
+	Version  key.Version
+	Material Secret
 }
 
 // PublicKeyResult is a key's current public half.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/ciphertext"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -430,7 +431,7 @@ func TestTags(t *testing.T) {
 
 func TestPoliciesDecide(t *testing.T) {
 	f := newFixture(t)
-	f.people["signer"] = []*policy.Policy{compile(t, policy.ForIdentity,
+	f.people["signer"] = []*policy.Policy{compile(t,
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:Sign","Resource":"*"}}`)}
 	k := f.create(alg.P256, alg.SignVerify)
 	sign := func(user string) error {
@@ -604,7 +605,7 @@ func TestListKeysInPages(t *testing.T) {
 func TestLongContextIsRefusedBeforeThePolicy(t *testing.T) {
 	f := newFixture(t)
 	k := f.create(alg.AES256, alg.NoUsage)
-	long := []key.Tag{{Key: "a", Value: strings.Repeat("x", kms.MaxContext)}}
+	long := []key.Tag{{Key: "a", Value: strings.Repeat("x", ciphertext.MaxContext)}}
 	_, err := f.Encrypt(t.Context(), f.as("nobody"), &kms.EncryptRequest{
 		Key: refTo(k), Algorithm: alg.AESGCM, Plaintext: []byte("x"), Context: long,
 	})

@@ -40,13 +40,13 @@ var (
 	// "id/crl" (package ca). due is the time when the next CRL is to be made.
 	Authorities = &Table{Name: "authorities", Columns: []string{"realm", "due"}}
 	// Certificates holds every certificate issued, by "authority id/serial
-	// in hex" (package ca). revoked is "" or "authority id/time of revocation".
-	Certificates = &Table{Name: "certificates", Columns: []string{"authority", "expires", "revoked"}}
+	// in hex" (package ca). expires is "authority id/time of expiry".
+	Certificates = &Table{Name: "certificates", Columns: []string{"expires"}}
 	// Revocations holds what CRLs are made of, by "authority id/shard/serial"
 	// (package ca). changed is "authority id/time of the last change".
 	Revocations = &Table{Name: "revocations", Columns: []string{"changed"}}
 	// Terms finds certificates by what they are about: an empty body by
-	// "realm/kind/value/certificate" (package ca).
+	// "realm/kind/value/certificate" (package inventory).
 	Terms = &Table{Name: "terms"}
 	// Found holds certificates from elsewhere, by "realm/SHA-256 of the DER"
 	// (package inventory).

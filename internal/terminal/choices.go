@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"context"
@@ -8,13 +8,12 @@ import (
 
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/terminal"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
-// keyNames completes keys by their aliases.
-func (a *app) keyNames() terminal.Choices {
-	return terminal.Asked(a.connect, func(ctx context.Context, c *client.Client) (names []string, err error) {
+// KeyNames completes keys by their aliases.
+func (a *App) KeyNames() Choices {
+	return Asked(a.Connect, func(ctx context.Context, c *client.Client) (names []string, err error) {
 		l, err := c.Aliases(ctx, "", client.Page{Limit: 1000})
 		if err != nil {
 			return nil, err
@@ -26,8 +25,9 @@ func (a *app) keyNames() terminal.Choices {
 	})
 }
 
-func (a *app) authorityNames() terminal.Choices {
-	return terminal.Asked(a.connect, func(ctx context.Context, c *client.Client) (names []string, err error) {
+// AuthorityNames completes authorities by their names.
+func (a *App) AuthorityNames() Choices {
+	return Asked(a.Connect, func(ctx context.Context, c *client.Client) (names []string, err error) {
 		l, err := c.Authorities(ctx, client.Page{Limit: 1000})
 		if err != nil {
 			return nil, err
@@ -39,8 +39,9 @@ func (a *app) authorityNames() terminal.Choices {
 	})
 }
 
-func (a *app) profileNames() terminal.Choices {
-	return terminal.Asked(a.connect, func(ctx context.Context, c *client.Client) (names []string, err error) {
+// ProfileNames completes profiles.
+func (a *App) ProfileNames() Choices {
+	return Asked(a.Connect, func(ctx context.Context, c *client.Client) (names []string, err error) {
 		l, err := c.Profiles(ctx)
 		for _, p := range l {
 			names = append(names, cobra.CompletionWithDesc(p.Name, p.Description))
@@ -49,8 +50,9 @@ func (a *app) profileNames() terminal.Choices {
 	})
 }
 
-func (a *app) userNames() terminal.Choices {
-	return terminal.Asked(a.connect, func(ctx context.Context, c *client.Client) (names []string, err error) {
+// UserNames completes users by their names.
+func (a *App) UserNames() Choices {
+	return Asked(a.Connect, func(ctx context.Context, c *client.Client) (names []string, err error) {
 		l, err := c.Users(ctx, client.Page{Limit: 1000})
 		if err != nil {
 			return nil, err
@@ -62,8 +64,8 @@ func (a *app) userNames() terminal.Choices {
 	})
 }
 
-// specNames are the specs in AWS's spelling.
-func specNames() []string {
+// SpecNames are the specs in AWS's spelling.
+func SpecNames() []string {
 	var names []string
 	for _, s := range alg.Specs() {
 		names = append(names, aws.SpecName(s))
@@ -71,8 +73,8 @@ func specNames() []string {
 	return names
 }
 
-// algorithmNames are the algorithms for a usage in AWS's spelling.
-func algorithmNames(u alg.Usage) []string {
+// AlgorithmNames are the algorithms for a usage in AWS's spelling.
+func AlgorithmNames(u alg.Usage) []string {
 	var names []string
 	for _, algorithm := range alg.Algorithms() {
 		if algorithm.Info().Usage == u {
@@ -82,8 +84,8 @@ func algorithmNames(u alg.Usage) []string {
 	return names
 }
 
-// usageNames are the usages in AWS's spelling.
-func usageNames() []string {
+// UsageNames are the usages in AWS's spelling.
+func UsageNames() []string {
 	var names []string
 	for _, u := range alg.Usages() {
 		names = append(names, aws.UsageName(u))

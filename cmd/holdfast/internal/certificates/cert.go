@@ -1,4 +1,7 @@
-package main
+// Package certificates has the commands of the noun cert.
+//
+// Start with New. The package is internal and may change with any release.
+package certificates
 
 import (
 	"context"
@@ -11,9 +14,13 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
-// newCertCommand is `holdfast cert`.
-func newCertCommand(a *app) *cobra.Command {
-	return a.connection(terminal.Group("cert", "Issue and revoke certificates",
+// app is what the package's commands share.
+type app struct{ *terminal.App }
+
+// New returns `holdfast cert`.
+func New(t *terminal.App) *cobra.Command {
+	a := &app{t}
+	return a.Connection(terminal.Group("cert", "Issue and revoke certificates",
 		a.certIssue(), a.certList(), a.certShow(), a.certRevoke()))
 }
 
@@ -53,15 +60,15 @@ func (a *app) certIssue() *cobra.Command {
 	flags.DurationVar(&f.validity, "validity", 0, "how long it is valid, such as 2160h; 0 for the profile's default")
 	flags.StringVar(&f.out, "out", "-", "the file to write; - is standard output")
 	flags.BoolVar(&f.leafOnly, "leaf-only", false, "print the certificate without its issuers")
-	subjectFlags(cmd, &f.req.Subject)
-	terminal.CompleteBy(cmd, "ca", a.authorityNames())
-	terminal.CompleteBy(cmd, "profile", a.profileNames())
-	terminal.CompleteBy(cmd, "key", a.keyNames())
-	terminal.Complete(cmd, "new-key", specNames())
-	require(cmd, "ca")
+	terminal.SubjectFlags(cmd, &f.req.Subject)
+	terminal.CompleteBy(cmd, "ca", a.AuthorityNames())
+	terminal.CompleteBy(cmd, "profile", a.ProfileNames())
+	terminal.CompleteBy(cmd, "key", a.KeyNames())
+	terminal.Complete(cmd, "new-key", terminal.SpecNames())
+	terminal.Require(cmd, "ca")
 	cmd.MarkFlagsMutuallyExclusive("csr", "key", "new-key")
 	cmd.MarkFlagsOneRequired("csr", "key", "new-key")
-	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ []string) error { return a.issue(ctx, c, &f) })
+	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error { return a.issue(ctx, c, &f) })
 	return cmd
 }
 
@@ -77,15 +84,15 @@ func (a *app) issue(ctx context.Context, c *client.Client, f *issue) (err error)
 		f.req.CSR = string(text)
 	}
 	if f.req.Key != "" {
-		f.req.Key = keyName(f.req.Key)
+		f.req.Key = terminal.KeyName(f.req.Key)
 	}
 	if f.req.NewKey != "" {
-		if err := checkSpec(f.req.NewKey); err != nil {
+		if err := terminal.CheckSpec(f.req.NewKey); err != nil {
 			return err
 		}
 	}
 	if f.req.KeyAlias != "" {
-		f.req.KeyAlias = aliasName(f.req.KeyAlias)
+		f.req.KeyAlias = terminal.AliasName(f.req.KeyAlias)
 	}
 	issued, err := c.Issue(ctx, &f.req)
 	if err != nil {
@@ -102,22 +109,22 @@ func (a *app) issue(ctx context.Context, c *client.Client, f *issue) (err error)
 }
 
 func (a *app) certList() *cobra.Command {
-	var authority authorityArgument
+	var authority terminal.AuthorityArgument
 	var filter client.CertificateFilter
 	var within time.Duration
 	cmd := &cobra.Command{Use: "list", Short: "List certificates", Args: cobra.NoArgs}
-	authority.flagOf(a, cmd)
+	authority.FlagOf(a.App, cmd)
 	cmd.Flags().StringVar(&filter.Text, "text", "", "only those with this in the subject or a name")
 	cmd.Flags().StringVar(&filter.State, "state", "", "only valid, expired or revoked ones")
 	cmd.Flags().DurationVar(&within, "expires-within", 0, "only those that end within this time, such as 720h")
 	terminal.Complete(cmd, "state", []string{"valid", "expired", "revoked"})
-	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ []string) error {
-		filter.Authority = authority.flag
+	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
+		filter.Authority = authority.Flag
 		if within > 0 {
 			filter.ExpiresBefore = time.Now().Add(within)
 		}
 		all := []client.Certificate{}
-		err := pages(func(p client.Page) (string, error) {
+		err := terminal.Pages(func(p client.Page) (string, error) {
 			l, err := c.Certificates(ctx, filter, p)
 			if err != nil {
 				return "", err
@@ -149,16 +156,16 @@ func allNames(n client.Names) []string {
 
 // serialArgument is a command's certificate: --ca and a serial number.
 type serialArgument struct {
-	authority authorityArgument
+	authority terminal.AuthorityArgument
 	serial    string
 }
 
 func (s *serialArgument) add(a *app, cmd *cobra.Command) *cobra.Command {
 	cmd.Use += " [SERIAL]"
 	cmd.Args = cobra.MaximumNArgs(1)
-	s.authority.flagOf(a, cmd)
+	s.authority.FlagOf(a.App, cmd)
 	cmd.Flags().StringVar(&s.serial, "serial", "", "the certificate's serial number in hex")
-	require(cmd, "ca")
+	terminal.Require(cmd, "ca")
 	return cmd
 }
 
@@ -166,7 +173,7 @@ func (s *serialArgument) add(a *app, cmd *cobra.Command) *cobra.Command {
 func (a *app) onCertificate(
 	s *serialArgument, act func(ctx context.Context, c *client.Client, authority, serial string) error,
 ) func(*cobra.Command, []string) error {
-	return a.remote(func(ctx context.Context, c *client.Client, args []string) error {
+	return a.Remote(func(ctx context.Context, c *client.Client, args []string) error {
 		serial := s.serial
 		if len(args) > 0 {
 			serial = args[0]
@@ -174,7 +181,7 @@ func (a *app) onCertificate(
 		if serial == "" {
 			return terminal.Usagef("no certificate is named: give its serial number with --serial")
 		}
-		return act(ctx, c, s.authority.flag, serial)
+		return act(ctx, c, s.authority.Flag, serial)
 	})
 }
 

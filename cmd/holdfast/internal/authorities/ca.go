@@ -1,4 +1,7 @@
-package main
+// Package authorities has the commands of the noun ca.
+//
+// Start with New. The package is internal and may change with any release.
+package authorities
 
 import (
 	"context"
@@ -11,42 +14,14 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
-// newCACommand is `holdfast ca`.
-func newCACommand(a *app) *cobra.Command {
-	return a.connection(terminal.Group("ca", "Manage certificate authorities",
+// app is what the package's commands share.
+type app struct{ *terminal.App }
+
+// New returns `holdfast ca`.
+func New(t *terminal.App) *cobra.Command {
+	a := &app{t}
+	return a.Connection(terminal.Group("ca", "Manage certificate authorities",
 		a.caCreate(), a.caList(), a.caShow(), a.caChain(), a.caCRL()))
-}
-
-// subjectFlags adds the flags of a distinguished name.
-func subjectFlags(cmd *cobra.Command, s *client.Subject) {
-	flags := cmd.Flags()
-	flags.StringVar(&s.CommonName, "cn", "", "the subject's common name")
-	flags.StringVar(&s.Organization, "org", "", "the subject's organization")
-	flags.StringVar(&s.OrganizationalUnit, "unit", "", "the subject's organizational unit")
-	flags.StringVar(&s.Country, "country", "", "the subject's country, two letters")
-	flags.StringVar(&s.Province, "province", "", "the subject's state or province")
-	flags.StringVar(&s.Locality, "locality", "", "the subject's locality")
-}
-
-// authorityArgument is a command's authority: its first argument, or --ca.
-type authorityArgument struct{ flag string }
-
-func (n *authorityArgument) add(a *app, cmd *cobra.Command) *cobra.Command {
-	cmd.Use += " [CA]"
-	cmd.Args = cobra.MaximumNArgs(1)
-	cmd.ValidArgsFunction = a.authorityNames()
-	n.flagOf(a, cmd)
-	return cmd
-}
-
-func (n *authorityArgument) flagOf(a *app, cmd *cobra.Command) {
-	cmd.Flags().StringVar(&n.flag, "ca", "", "the authority: its name or id")
-	terminal.CompleteBy(cmd, "ca", a.authorityNames())
-}
-
-// onAuthority returns the RunE of a command about one authority.
-func (a *app) onAuthority(n *authorityArgument, act func(ctx context.Context, c *client.Client, name string) error) func(*cobra.Command, []string) error {
-	return a.onNamed(&n.flag, "no authority is named: give its name with --ca", act)
 }
 
 func (a *app) caCreate() *cobra.Command {
@@ -68,18 +43,18 @@ func (a *app) caCreate() *cobra.Command {
 	flags.StringVar(&req.Parent, "parent", "", "the issuing authority's name or id; without it a root is made")
 	flags.IntVar(&days, "days", 0, "how long the certificate is valid; 0 for the default")
 	flags.IntVar(&pathLength, "path-length", -1, "how many authorities may follow below; -1 for the default")
-	subjectFlags(cmd, &req.Subject)
-	terminal.CompleteBy(cmd, "key", a.keyNames())
-	terminal.CompleteBy(cmd, "parent", a.authorityNames())
-	terminal.Complete(cmd, "algorithm", algorithmNames(alg.SignVerify))
-	require(cmd, "name", "key", "cn")
-	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ []string) error {
+	terminal.SubjectFlags(cmd, &req.Subject)
+	terminal.CompleteBy(cmd, "key", a.KeyNames())
+	terminal.CompleteBy(cmd, "parent", a.AuthorityNames())
+	terminal.Complete(cmd, "algorithm", terminal.AlgorithmNames(alg.SignVerify))
+	terminal.Require(cmd, "name", "key", "cn")
+	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
 		if req.Algorithm != "" {
-			if _, err := parseAlgorithm(req.Algorithm, alg.SignVerify); err != nil {
+			if _, err := terminal.ParseAlgorithm(req.Algorithm, alg.SignVerify); err != nil {
 				return err
 			}
 		}
-		req.Key, req.ValidityDays = keyName(req.Key), days
+		req.Key, req.ValidityDays = terminal.KeyName(req.Key), days
 		if pathLength >= 0 {
 			req.PathLength = &pathLength
 		}
@@ -113,9 +88,9 @@ func (a *app) showAuthority(x *client.Authority) error {
 
 func (a *app) caList() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List authorities", Args: cobra.NoArgs}
-	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ []string) error {
+	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
 		all := []client.Authority{}
-		err := pages(func(p client.Page) (string, error) {
+		err := terminal.Pages(func(p client.Page) (string, error) {
 			l, err := c.Authorities(ctx, p)
 			if err != nil {
 				return "", err
@@ -137,9 +112,9 @@ func (a *app) caList() *cobra.Command {
 }
 
 func (a *app) caShow() *cobra.Command {
-	var authority authorityArgument
-	cmd := authority.add(a, &cobra.Command{Use: "show", Short: "Show an authority"})
-	cmd.RunE = a.onAuthority(&authority, func(ctx context.Context, c *client.Client, name string) error {
+	var authority terminal.AuthorityArgument
+	cmd := authority.Add(a.App, &cobra.Command{Use: "show", Short: "Show an authority"})
+	cmd.RunE = a.OnAuthority(&authority, func(ctx context.Context, c *client.Client, name string) error {
 		x, err := c.Authority(ctx, name)
 		if err != nil {
 			return err
@@ -156,13 +131,13 @@ type chainView struct {
 }
 
 func (a *app) caChain() *cobra.Command {
-	var authority authorityArgument
+	var authority terminal.AuthorityArgument
 	var out string
 	var rootOnly bool
-	cmd := authority.add(a, &cobra.Command{Use: "chain", Short: "Print an authority's certificate and its issuers in PEM"})
+	cmd := authority.Add(a.App, &cobra.Command{Use: "chain", Short: "Print an authority's certificate and its issuers in PEM"})
 	cmd.Flags().StringVar(&out, "out", "-", "the file to write; - is standard output")
 	cmd.Flags().BoolVar(&rootOnly, "root", false, "print only the root, which clients are to trust")
-	cmd.RunE = a.onAuthority(&authority, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.OnAuthority(&authority, func(ctx context.Context, c *client.Client, name string) error {
 		chain, err := c.Chain(ctx, name)
 		if err != nil {
 			return err
@@ -193,13 +168,13 @@ type crlView struct {
 }
 
 func (a *app) caCRL() *cobra.Command {
-	var authority authorityArgument
+	var authority terminal.AuthorityArgument
 	var out, format string
-	cmd := authority.add(a, &cobra.Command{Use: "crl", Short: "Print an authority's newest certificate revocation list"})
+	cmd := authority.Add(a.App, &cobra.Command{Use: "crl", Short: "Print an authority's newest certificate revocation list"})
 	cmd.Flags().StringVar(&out, "out", "-", "the file to write; - is standard output")
 	cmd.Flags().StringVar(&format, "format", "pem", "pem or der")
 	terminal.Complete(cmd, "format", []string{"pem", "der"})
-	cmd.RunE = a.onAuthority(&authority, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.OnAuthority(&authority, func(ctx context.Context, c *client.Client, name string) error {
 		if format != "pem" && format != "der" {
 			return terminal.Usagef("the format %q is not known: it is pem or der", format)
 		}

@@ -1,4 +1,4 @@
-package main
+package keys
 
 import (
 	"bytes"
@@ -32,7 +32,7 @@ func (m *message) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&m.in, "in", "-", "the file with the message; - is standard input")
 	cmd.Flags().StringVar(&m.algorithm, "algorithm", "", "the algorithm; without it the only one that the key has")
 	cmd.Flags().BoolVar(&m.digest, "digest", false, "the input is the message's digest already")
-	terminal.Complete(cmd, "algorithm", algorithmNames(alg.SignVerify))
+	terminal.Complete(cmd, "algorithm", terminal.AlgorithmNames(alg.SignVerify))
 }
 
 // request reads the message. One that is too long for the server is hashed
@@ -117,7 +117,7 @@ func (a *app) keyVerify() *cobra.Command {
 	})
 	m.flags(cmd)
 	cmd.Flags().StringVar(&signature, "signature", "", "the file with the signature, raw")
-	require(cmd, "signature")
+	terminal.Require(cmd, "signature")
 	cmd.RunE = a.onKey(&key, func(ctx context.Context, c *client.Client, name string) error {
 		given, err := a.Read(signature, maxSignature)
 		if err != nil {

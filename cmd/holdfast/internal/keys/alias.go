@@ -1,4 +1,4 @@
-package main
+package keys
 
 import (
 	"context"
@@ -10,9 +10,10 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
-// newAliasCommand is `holdfast alias`.
-func newAliasCommand(a *app) *cobra.Command {
-	return a.connection(terminal.Group("alias", "Name keys",
+// NewAlias returns `holdfast alias`.
+func NewAlias(t *terminal.App) *cobra.Command {
+	a := &app{t}
+	return a.Connection(terminal.Group("alias", "Name keys",
 		a.aliasPut("create", "Name a key", "names", (*client.Client).CreateAlias),
 		a.aliasPut("update", "Point an alias at another key", "now names", (*client.Client).UpdateAlias),
 		a.aliasDelete(), a.aliasList()))
@@ -25,17 +26,17 @@ func (n *aliasArgument) add(a *app, cmd *cobra.Command) *cobra.Command {
 	cmd.Use += " [ALIAS]"
 	cmd.Args = cobra.MaximumNArgs(1)
 	cmd.Flags().StringVar(&n.flag, "name", "", "the alias, with or without \"alias/\"")
-	cmd.ValidArgsFunction = a.keyNames()
-	terminal.CompleteBy(cmd, "name", a.keyNames())
+	cmd.ValidArgsFunction = a.KeyNames()
+	terminal.CompleteBy(cmd, "name", a.KeyNames())
 	return cmd
 }
 
 func (n *aliasArgument) name(args []string) (string, error) {
 	switch {
 	case len(args) > 0:
-		return aliasName(args[0]), nil
+		return terminal.AliasName(args[0]), nil
 	case n.flag != "":
-		return aliasName(n.flag), nil
+		return terminal.AliasName(n.flag), nil
 	}
 	return "", terminal.WrongUsage(terminal.Hint(errors.New("no alias is named"), "give it with --name"))
 }
@@ -47,17 +48,17 @@ func (a *app) aliasPut(
 	var key string
 	cmd := name.add(a, &cobra.Command{Use: use, Short: short})
 	cmd.Flags().StringVarP(&key, "key", "k", "", "the key: its id, alias (with or without \"alias/\") or ARN")
-	terminal.CompleteBy(cmd, "key", a.keyNames())
-	require(cmd, "key")
-	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, args []string) error {
+	terminal.CompleteBy(cmd, "key", a.KeyNames())
+	terminal.Require(cmd, "key")
+	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, args []string) error {
 		alias, err := name.name(args)
 		if err != nil {
 			return err
 		}
-		if err := put(c, ctx, alias, keyName(key)); err != nil {
+		if err := put(c, ctx, alias, terminal.KeyName(key)); err != nil {
 			return err
 		}
-		return a.Done("%s %s %s", alias, done, keyName(key))
+		return a.Done("%s %s %s", alias, done, terminal.KeyName(key))
 	})
 	return cmd
 }
@@ -67,7 +68,7 @@ func (a *app) aliasDelete() *cobra.Command {
 	var yes bool
 	cmd := name.add(a, &cobra.Command{Use: "delete", Short: "Remove an alias; its key stays"})
 	terminal.YesFlag(cmd, &yes)
-	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, args []string) error {
+	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, args []string) error {
 		alias, err := name.name(args)
 		if err != nil {
 			return err
@@ -86,7 +87,7 @@ func (a *app) aliasDelete() *cobra.Command {
 func (a *app) aliasList() *cobra.Command {
 	var key keyArgument
 	cmd := key.add(a, &cobra.Command{Use: "list", Short: "List aliases, of one key or of all"})
-	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, args []string) error {
+	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, args []string) error {
 		var of string
 		var err error
 		if len(args) > 0 || key.flag != "" {
@@ -95,7 +96,7 @@ func (a *app) aliasList() *cobra.Command {
 			}
 		}
 		all := []client.Alias{}
-		err = pages(func(p client.Page) (string, error) {
+		err = terminal.Pages(func(p client.Page) (string, error) {
 			l, err := c.Aliases(ctx, of, p)
 			if err != nil {
 				return "", err

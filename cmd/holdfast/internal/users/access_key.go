@@ -1,4 +1,4 @@
-package main
+package users
 
 import (
 	"context"
@@ -41,7 +41,7 @@ func (a *app) showAccessKey(k *client.NewAccessKey) error {
 // idFlag adds --id to a command about one access key.
 func idFlag(cmd *cobra.Command, id *string) {
 	cmd.Flags().StringVar(id, "id", "", "the access key's id")
-	require(cmd, "id")
+	terminal.Require(cmd, "id")
 }
 
 func (a *app) accessKeySwitch(use, short string, active bool) *cobra.Command {

@@ -1,4 +1,8 @@
-package main
+// Package auditlog has the commands of the noun audit: they verify a log in a
+// directory, and read it there or from a server.
+//
+// Start with New. The package is internal and may change with any release.
+package auditlog
 
 import (
 	"context"
@@ -30,9 +34,13 @@ const (
 	followInterval = time.Second
 )
 
-// newAuditCommand is `holdfast audit`.
-func newAuditCommand(a *app) *cobra.Command {
-	return a.connection(terminal.Group("audit", "Verify and read the audit log", a.auditVerify(), a.auditTail(), a.auditSearch()))
+// app is what the package's commands share.
+type app struct{ *terminal.App }
+
+// New returns `holdfast audit`.
+func New(t *terminal.App) *cobra.Command {
+	a := &app{t}
+	return a.Connection(terminal.Group("audit", "Verify and read the audit log", a.auditVerify(), a.auditTail(), a.auditSearch()))
 }
 
 // auditSource is where a command finds the log.
@@ -254,7 +262,7 @@ func (a *app) auditRead(
 		if s.local() {
 			return terminal.Stream(&a.Terminal, records(cmd.Context(), nil), recordLine)
 		}
-		return a.remote(func(ctx context.Context, c *client.Client, _ []string) error {
+		return a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
 			return terminal.Stream(&a.Terminal, records(ctx, c), recordLine)
 		})(cmd, args)
 	}

@@ -1,4 +1,8 @@
-package main
+// Package keys has the commands of the nouns key and alias: key.go makes and
+// shows keys, manage.go changes them, sign.go and use.go work with them.
+//
+// Start with New. The package is internal and may change with any release.
+package keys
 
 import (
 	"context"
@@ -11,13 +15,14 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
-// maxDocument is the longest policy that is read from a file, in bytes.
-const maxDocument = 64 << 10
+// app is what the package's commands share.
+type app struct{ *terminal.App }
 
-// newKeyCommand is `holdfast key`. key_use.go has the verbs that use a key,
+// New returns `holdfast key`. key_use.go has the verbs that use a key,
 // key_manage.go those that change one.
-func newKeyCommand(a *app) *cobra.Command {
-	return a.connection(terminal.Group(
+func New(t *terminal.App) *cobra.Command {
+	a := &app{t}
+	return a.Connection(terminal.Group(
 		"key", "Make, manage and use keys",
 		a.keyCreate(), a.keyList(), a.keyShow(),
 		a.keyEnable(), a.keyDisable(), a.keyDelete(), a.keyUndelete(), a.keyRotate(), a.keyRotation(),
@@ -44,17 +49,17 @@ func (a *app) keyCreate() *cobra.Command {
 	flags.StringArrayVar(&tags, "tag", nil, "a tag, NAME=VALUE (repeatable)")
 	flags.StringVar(&policy, "policy", "", "a file with the key policy; - is standard input")
 	flags.BoolVar(&req.BypassLockout, "bypass-lockout", false, "take a policy that shuts the caller out")
-	terminal.Complete(cmd, "spec", specNames())
-	terminal.Complete(cmd, "usage", usageNames())
-	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ []string) (err error) {
-		if err := checkSpec(req.Spec); err != nil {
+	terminal.Complete(cmd, "spec", terminal.SpecNames())
+	terminal.Complete(cmd, "usage", terminal.UsageNames())
+	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) (err error) {
+		if err := terminal.CheckSpec(req.Spec); err != nil {
 			return err
 		}
 		if req.Tags, err = tagsOf(tags); err != nil {
 			return err
 		}
 		if policy != "" {
-			text, err := a.Read(policy, maxDocument)
+			text, err := a.Read(policy, terminal.MaxDocument)
 			if err != nil {
 				return err
 			}
@@ -74,8 +79,8 @@ func (a *app) createKey(ctx context.Context, c *client.Client, req *client.Creat
 	}
 	out := keyView{Key: k}
 	if alias != "" {
-		out.Aliases = []string{aliasName(alias)}
-		if err := c.CreateAlias(ctx, aliasName(alias), k.ID); err != nil {
+		out.Aliases = []string{terminal.AliasName(alias)}
+		if err := c.CreateAlias(ctx, terminal.AliasName(alias), k.ID); err != nil {
 			return terminal.Hint(fmt.Errorf("the key %s was made, and not its alias: %w", k.ID, err),
 				"\"holdfast alias create --name NAME --key %s\" names it, \"holdfast key delete %s\" takes it back", k.ID, k.ID)
 		}
@@ -112,7 +117,7 @@ func (a *app) showKey(k keyView) error {
 // aliasesOf returns the names of every alias by the id of its key.
 func aliasesOf(ctx context.Context, c *client.Client) (map[string][]string, error) {
 	names := map[string][]string{}
-	err := pages(func(p client.Page) (string, error) {
+	err := terminal.Pages(func(p client.Page) (string, error) {
 		l, err := c.Aliases(ctx, "", p)
 		if err != nil {
 			return "", err
@@ -125,29 +130,17 @@ func aliasesOf(ctx context.Context, c *client.Client) (map[string][]string, erro
 	return names, err
 }
 
-// pages walks through a listing: list returns where the next page begins.
-func pages(list func(client.Page) (next string, err error)) error {
-	page := client.Page{Limit: 1000}
-	for {
-		next, err := list(page)
-		if err != nil || next == "" {
-			return err
-		}
-		page.After = next
-	}
-}
-
 func (a *app) keyList() *cobra.Command {
 	var long bool
 	cmd := &cobra.Command{Use: "list", Short: "List the keys with their aliases", Args: cobra.NoArgs}
 	cmd.Flags().BoolVarP(&long, "long", "l", false, "show what each key is, with one request more for each")
-	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ []string) error {
+	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
 		names, err := aliasesOf(ctx, c)
 		if err != nil {
 			return err
 		}
 		all := []keyView{}
-		err = pages(func(p client.Page) (string, error) {
+		err = terminal.Pages(func(p client.Page) (string, error) {
 			l, err := c.Keys(ctx, p)
 			if err != nil {
 				return "", err
@@ -232,7 +225,7 @@ func (a *app) keyShow() *cobra.Command {
 
 // onKey returns the RunE of a command about one key.
 func (a *app) onKey(key *keyArgument, act func(ctx context.Context, c *client.Client, name string) error) func(*cobra.Command, []string) error {
-	return a.remote(func(ctx context.Context, c *client.Client, args []string) error {
+	return a.Remote(func(ctx context.Context, c *client.Client, args []string) error {
 		name, err := key.name(args)
 		if err != nil {
 			return err

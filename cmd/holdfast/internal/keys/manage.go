@@ -1,4 +1,4 @@
-package main
+package keys
 
 import (
 	"context"
@@ -116,7 +116,7 @@ func (a *app) keyRotation() *cobra.Command {
 
 func (a *app) listRotations(ctx context.Context, c *client.Client, name string) error {
 	all := []client.Version{}
-	err := pages(func(p client.Page) (string, error) {
+	err := terminal.Pages(func(p client.Page) (string, error) {
 		l, err := c.Rotations(ctx, name, p)
 		if err != nil {
 			return "", err
@@ -154,7 +154,7 @@ func (a *app) keyPolicy() *cobra.Command {
 	set.Flags().StringVar(&in, "in", "-", "the file with the policy; - is standard input")
 	set.Flags().BoolVar(&bypass, "bypass-lockout", false, "take a policy that shuts the caller out")
 	set.RunE = a.onKey(&put, func(ctx context.Context, c *client.Client, name string) error {
-		text, err := a.Read(in, maxDocument)
+		text, err := a.Read(in, terminal.MaxDocument)
 		if err != nil {
 			return err
 		}
@@ -171,7 +171,7 @@ func (a *app) keyTag() *cobra.Command {
 	var tags []string
 	cmd := key.add(a, &cobra.Command{Use: "tag", Short: "Set tags of a key", Example: "  holdfast key tag release --tag team=web"})
 	cmd.Flags().StringArrayVar(&tags, "tag", nil, "a tag, NAME=VALUE (repeatable)")
-	require(cmd, "tag")
+	terminal.Require(cmd, "tag")
 	cmd.RunE = a.onKey(&key, func(ctx context.Context, c *client.Client, name string) error {
 		list, err := tagsOf(tags)
 		if err != nil {
@@ -190,7 +190,7 @@ func (a *app) keyUntag() *cobra.Command {
 	var tags []string
 	cmd := key.add(a, &cobra.Command{Use: "untag", Short: "Remove tags of a key", Example: "  holdfast key untag release --tag team"})
 	cmd.Flags().StringArrayVar(&tags, "tag", nil, "a tag's name (repeatable)")
-	require(cmd, "tag")
+	terminal.Require(cmd, "tag")
 	cmd.RunE = a.onKey(&key, func(ctx context.Context, c *client.Client, name string) error {
 		if err := c.Untag(ctx, name, tags...); err != nil {
 			return err
@@ -205,7 +205,7 @@ func (a *app) keyDescribe() *cobra.Command {
 	var text string
 	cmd := key.add(a, &cobra.Command{Use: "describe", Short: "Give a key a description"})
 	cmd.Flags().StringVar(&text, "description", "", "a text for people")
-	require(cmd, "description")
+	terminal.Require(cmd, "description")
 	cmd.RunE = a.onKey(&key, func(ctx context.Context, c *client.Client, name string) error {
 		if err := c.DescribeKey(ctx, name, text); err != nil {
 			return err
@@ -213,13 +213,4 @@ func (a *app) keyDescribe() *cobra.Command {
 		return a.Done("%s has a new description", name)
 	})
 	return cmd
-}
-
-// require has a command refuse to run without a flag.
-func require(cmd *cobra.Command, flags ...string) {
-	for _, f := range flags {
-		if err := cmd.MarkFlagRequired(f); err != nil {
-			panic("requiring a flag that is not there: " + err.Error()) // our own bug
-		}
-	}
 }

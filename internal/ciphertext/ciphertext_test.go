@@ -1,4 +1,4 @@
-package kms
+package ciphertext
 
 import (
 	"bytes"
@@ -12,25 +12,25 @@ import (
 // FuzzHeader: what parses marshals back to the same bytes, and what does not
 // is a BadCiphertext.
 func FuzzHeader(f *testing.F) {
-	whole, err := header{id: "01234567-89ab-4def-8123-456789abcdef", version: 7}.append(nil)
+	whole, err := Header{Key: "01234567-89ab-4def-8123-456789abcdef", Version: 7}.Append(nil)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(whole)
 	f.Add(append(slices.Clone(whole), "what the engine made"...))
-	f.Add(whole[:headerSize-1])
+	f.Add(whole[:HeaderSize-1])
 	f.Add([]byte("HFK\x02" + string(whole[4:])))
-	f.Add(bytes.Repeat([]byte{0xff}, headerSize))
+	f.Add(bytes.Repeat([]byte{0xff}, HeaderSize))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, ciphertext []byte) {
-		h, payload, err := parseHeader(ciphertext)
+		h, payload, err := Parse(ciphertext)
 		if err != nil {
 			if fault.KindOf(err) != fault.BadCiphertext {
 				t.Errorf("%x is refused with %v", ciphertext, err)
 			}
 			return
 		}
-		again, err := h.append(nil)
+		again, err := h.Append(nil)
 		if err != nil {
 			t.Fatalf("%+v was parsed and cannot be written: %v", h, err)
 		}
@@ -52,8 +52,8 @@ func FuzzContext(f *testing.F) {
 	f.Fuzz(func(t *testing.T, x, y []byte) {
 		one, two := pairsOf(x), pairsOf(y)
 		same := slices.Equal(sorted(one), sorted(two))
-		a, errA := appendContext([]byte("head"), one)
-		b, errB := appendContext([]byte("head"), two)
+		a, errA := AppendContext([]byte("head"), one)
+		b, errB := AppendContext([]byte("head"), two)
 		if errA != nil || errB != nil {
 			if same && (errA == nil) != (errB == nil) {
 				t.Errorf("the order decides: %v, %v", errA, errB)
@@ -93,7 +93,7 @@ func TestContextsThatCannotBe(t *testing.T) {
 		"a name twice": {[]key.Tag{{Key: "a", Value: "1"}, {Key: "b"}, {Key: "a", Value: "2"}}, fault.InvalidArgument},
 		"too long":     {[]key.Tag{{Key: "a", Value: string(make([]byte, MaxContext))}}, fault.LimitExceeded},
 	} {
-		if _, err := appendContext(nil, test.pairs); err == nil || fault.KindOf(err) != test.kind {
+		if _, err := AppendContext(nil, test.pairs); err == nil || fault.KindOf(err) != test.kind {
 			t.Errorf("%s: %v, want %s", name, err, test.kind)
 		}
 	}

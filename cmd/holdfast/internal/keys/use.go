@@ -1,4 +1,4 @@
-package main
+package keys
 
 import (
 	"context"
@@ -48,14 +48,14 @@ func (f *crypt) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.in, "in", "-", "the file to read; - is standard input")
 	cmd.Flags().StringVar(&f.algorithm, "algorithm", "", "the algorithm; for symmetric keys it can be left out")
 	cmd.Flags().StringArrayVar(&f.context, "context", nil, "encryption context, NAME=VALUE (repeatable)")
-	terminal.Complete(cmd, "algorithm", algorithmNames(alg.EncryptDecrypt))
+	terminal.Complete(cmd, "algorithm", terminal.AlgorithmNames(alg.EncryptDecrypt))
 	f.out.Flags(cmd)
 }
 
 // input reads what the flags say.
 func (f *crypt) input(a *app, limit int64) ([]byte, map[string]string, error) {
 	if f.algorithm != "" {
-		if _, err := parseAlgorithm(f.algorithm, alg.EncryptDecrypt); err != nil {
+		if _, err := terminal.ParseAlgorithm(f.algorithm, alg.EncryptDecrypt); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -97,7 +97,7 @@ func (a *app) keyDecrypt() *cobra.Command {
 		Example: "  holdfast key decrypt --in secret.enc --context app=web",
 	})
 	f.flags(cmd)
-	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, args []string) error {
+	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, args []string) error {
 		data, pairs, err := f.input(a, kms.MaxCiphertext)
 		if err != nil {
 			return err
@@ -190,7 +190,7 @@ func (a *app) keyMAC() *cobra.Command {
 	cmd := key.add(a, &cobra.Command{Use: "mac", Short: "Make a message authentication code of at most 4,096 bytes"})
 	cmd.Flags().StringVar(&in, "in", "-", "the file with the message; - is standard input")
 	cmd.Flags().StringVar(&algorithm, "algorithm", "", "the algorithm; without it the only one that the key has")
-	terminal.Complete(cmd, "algorithm", algorithmNames(alg.GenerateVerifyMAC))
+	terminal.Complete(cmd, "algorithm", terminal.AlgorithmNames(alg.GenerateVerifyMAC))
 	out.Flags(cmd)
 	cmd.RunE = a.onKey(&key, func(ctx context.Context, c *client.Client, name string) error {
 		req, err := a.macRequest(ctx, c, name, in, algorithm)
@@ -225,8 +225,8 @@ func (a *app) keyMACVerify() *cobra.Command {
 	cmd.Flags().StringVar(&in, "in", "-", "the file with the message; - is standard input")
 	cmd.Flags().StringVar(&code, "mac", "", "the file with the code, raw")
 	cmd.Flags().StringVar(&algorithm, "algorithm", "", "the algorithm; without it the only one that the key has")
-	terminal.Complete(cmd, "algorithm", algorithmNames(alg.GenerateVerifyMAC))
-	require(cmd, "mac")
+	terminal.Complete(cmd, "algorithm", terminal.AlgorithmNames(alg.GenerateVerifyMAC))
+	terminal.Require(cmd, "mac")
 	cmd.RunE = a.onKey(&key, func(ctx context.Context, c *client.Client, name string) error {
 		given, err := a.Read(code, maxSignature)
 		if err != nil {
@@ -248,7 +248,7 @@ func (a *app) keyRandom() *cobra.Command {
 	cmd := &cobra.Command{Use: "random", Short: "Print random bytes of the server", Args: cobra.NoArgs}
 	cmd.Flags().IntVar(&n, "bytes", 32, "how many, 1 to 1024")
 	out.Flags(cmd)
-	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ []string) error {
+	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
 		b, err := c.Random(ctx, n)
 		if err != nil {
 			return err

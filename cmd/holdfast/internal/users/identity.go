@@ -1,4 +1,8 @@
-package main
+// Package users has the commands of the noun identity: users, their policies,
+// access keys and sessions.
+//
+// Start with New. The package is internal and may change with any release.
+package users
 
 import (
 	"context"
@@ -11,10 +15,14 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
-// newIdentityCommand is `holdfast identity`. access_key.go has the verbs about
+// app is what the package's commands share.
+type app struct{ *terminal.App }
+
+// New returns `holdfast identity`. access_key.go has the verbs about
 // credentials.
-func newIdentityCommand(a *app) *cobra.Command {
-	return a.connection(terminal.Group(
+func New(t *terminal.App) *cobra.Command {
+	a := &app{t}
+	return a.Connection(terminal.Group(
 		"identity", "Manage users, their policies and credentials",
 		a.whoAmI(), a.userCommand(), a.accessKeyCommand(), a.sessionCommand(),
 	))
@@ -22,7 +30,7 @@ func newIdentityCommand(a *app) *cobra.Command {
 
 func (a *app) whoAmI() *cobra.Command {
 	cmd := &cobra.Command{Use: "whoami", Short: "Show who the server takes you for", Args: cobra.NoArgs}
-	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ []string) error {
+	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
 		i, err := c.WhoAmI(ctx)
 		if err != nil {
 			return err
@@ -51,14 +59,14 @@ func (u *userArgument) add(a *app, cmd *cobra.Command) *cobra.Command {
 	cmd.Use += " [USER]"
 	cmd.Args = cobra.MaximumNArgs(1)
 	cmd.Flags().StringVarP(&u.flag, "user", "u", "", "the user's name")
-	cmd.ValidArgsFunction = a.userNames()
-	terminal.CompleteBy(cmd, "user", a.userNames())
+	cmd.ValidArgsFunction = a.UserNames()
+	terminal.CompleteBy(cmd, "user", a.UserNames())
 	return cmd
 }
 
 // onUser returns the RunE of a command about one user.
 func (a *app) onUser(u *userArgument, act func(ctx context.Context, c *client.Client, name string) error) func(*cobra.Command, []string) error {
-	return a.onNamed(&u.flag, "no user is named: give the name with --user", act)
+	return a.OnNamed(&u.flag, "no user is named: give the name with --user", act)
 }
 
 func (a *app) userCreate() *cobra.Command {
@@ -103,9 +111,9 @@ func activity(active bool) string {
 
 func (a *app) userList() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List users", Args: cobra.NoArgs}
-	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ []string) error {
+	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
 		all := []client.User{}
-		err := pages(func(p client.Page) (string, error) {
+		err := terminal.Pages(func(p client.Page) (string, error) {
 			l, err := c.Users(ctx, p)
 			if err != nil {
 				return "", err
@@ -162,9 +170,9 @@ func (a *app) userPolicyPut() *cobra.Command {
 	cmd := user.add(a, &cobra.Command{Use: "put", Short: "Add or replace a policy of a user"})
 	cmd.Flags().StringVar(&policy, "policy-name", "", "the policy's name")
 	cmd.Flags().StringVar(&in, "in", "-", "the file with the policy; - is standard input")
-	require(cmd, "policy-name")
+	terminal.Require(cmd, "policy-name")
 	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
-		text, err := a.Read(in, maxDocument)
+		text, err := a.Read(in, terminal.MaxDocument)
 		if err != nil {
 			return err
 		}
@@ -182,7 +190,7 @@ func (a *app) userPolicyDelete() *cobra.Command {
 	var yes bool
 	cmd := user.add(a, &cobra.Command{Use: "delete", Short: "Remove a policy of a user"})
 	cmd.Flags().StringVar(&policy, "policy-name", "", "the policy's name")
-	require(cmd, "policy-name")
+	terminal.Require(cmd, "policy-name")
 	terminal.YesFlag(cmd, &yes)
 	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
 		if err := a.Confirm(yes, "remove the policy %s of %s", policy, name); err != nil {
@@ -203,7 +211,7 @@ func (a *app) sessionCommand() *cobra.Command {
 		Example: "  eval \"$(holdfast identity session create --duration 15m)\"",
 	}
 	cmd.Flags().DurationVar(&length, "duration", time.Hour, "how long they hold")
-	cmd.RunE = a.remote(func(ctx context.Context, c *client.Client, _ []string) error {
+	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
 		s, err := c.CreateSession(ctx, length)
 		if err != nil {
 			return err
