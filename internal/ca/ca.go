@@ -12,7 +12,6 @@ package ca
 import (
 	"context"
 	"crypto"
-	"crypto/x509"
 	"fmt"
 	"maps"
 	"strings"
@@ -23,12 +22,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/lint"
+	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
@@ -50,8 +49,8 @@ type Keys interface {
 	PublicKey(ctx context.Context, call *key.Call, ref kms.Ref) (*kms.PublicKeyResult, error)
 }
 
-// Config says what a Service works with. All fields but PublicURL and Now are
-// needed.
+// Config says what a Service works with. All fields but PublicURL, Compile
+// and Now are needed.
 type Config struct {
 	Keys  Keys
 	Guard *guard.Guard
@@ -60,6 +59,9 @@ type Config struct {
 	// "http://pki.example.com": certificates name their issuer's CRL and
 	// certificate under it. Empty leaves these names out.
 	PublicURL string
+	// Compile turns the policy of an authority into its canonical form, in
+	// whatever dialect it was written. Without it authorities have no policies.
+	Compile func(key.Document) (*policy.Policy, error)
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
 }
@@ -71,6 +73,7 @@ type Service struct {
 	guard     *guard.Guard
 	store     store.Store
 	publicURL string
+	compile   func(key.Document) (*policy.Policy, error)
 	now       func() time.Time
 	lints     *lint.Linter
 	profiles  map[string]*profile.Profile
@@ -84,15 +87,16 @@ type Service struct {
 // snapshot is all authorities at one time. It is never changed.
 type snapshot struct {
 	byID   map[string]*authority
-	byName map[string]*authority // by realm, "/" and name
+	byName map[string]*authority // by realm, "/" and name; those that have one
 }
 
 // authority is an Authority ready for use. It is never changed.
 type authority struct {
 	Authority
-	cert *x509.Certificate
-	// public is the public key of cert.
-	public *engine.PublicKey
+	// lost says that the CA key turned out to be gone.
+	lost bool
+	// before is the state that a deleted authority had.
+	before State
 	// due is when the next CRL is to be made: halfway through the current
 	// one's time, or the time of a revocation that it lacks.
 	due time.Time
@@ -106,7 +110,7 @@ type authority struct {
 func New(ctx context.Context, c Config) (*Service, error) {
 	s := &Service{
 		keys: c.Keys, guard: c.Guard, store: c.Store, publicURL: strings.TrimSuffix(c.PublicURL, "/"), now: c.Now,
-		lints: lint.New(), profiles: map[string]*profile.Profile{},
+		compile: c.Compile, lints: lint.New(), profiles: map[string]*profile.Profile{},
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -114,36 +118,71 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	for _, p := range profile.Builtin() {
 		s.profiles[p.Name] = &p
 	}
-	snap, err := load(ctx, c.Store)
-	if err != nil {
+	if s.compile == nil {
+		s.compile = func(key.Document) (*policy.Policy, error) {
+			return nil, fault.New(fault.Unsupported, "authorities have no policies here")
+		}
+	}
+	if err := s.load(ctx); err != nil {
 		return nil, fmt.Errorf("loading authorities: %w", err)
 	}
-	s.live.Store(snap)
 	return s, nil
 }
 
-// publish makes an authority, or a new state of it, visible.
-func (s *Service) publish(a *authority) {
-	old := s.live.Load()
-	next := &snapshot{byID: maps.Clone(old.byID), byName: maps.Clone(old.byName)}
-	next.add(a)
+// publish makes authorities, or new states of them, visible. s.mu is held.
+func (s *Service) publish(list ...*authority) {
+	next := s.live.Load().clone()
+	for _, a := range list {
+		next.remove(a.ID)
+	}
+	for _, a := range list {
+		next.add(a)
+	}
 	s.live.Store(next)
+}
+
+// withdraw makes an authority invisible. s.mu is held.
+func (s *Service) withdraw(id string) {
+	next := s.live.Load().clone()
+	next.remove(id)
+	s.live.Store(next)
+}
+
+func (n *snapshot) clone() *snapshot {
+	return &snapshot{byID: maps.Clone(n.byID), byName: maps.Clone(n.byName)}
 }
 
 func (n *snapshot) add(a *authority) {
 	n.byID[a.ID] = a
-	n.byName[nameKey(a.Realm, a.Name)] = a
+	if a.Name != "" {
+		n.byName[nameKey(a.Realm, a.Name)] = a
+	}
+}
+
+// remove takes an authority out, and its name if that is still its own.
+func (n *snapshot) remove(id string) {
+	a, ok := n.byID[id]
+	if !ok {
+		return
+	}
+	delete(n.byID, id)
+	if name := nameKey(a.Realm, a.Name); n.byName[name] == a {
+		delete(n.byName, name)
+	}
 }
 
 func nameKey(realm key.RealmID, name string) string { return string(realm) + "/" + name }
 
-// find returns the authority of the call's realm that has the id or name.
+// find returns the authority of the call's realm that has the id or name. One
+// of another realm is found by its id, and only if its policy knows the
+// caller: to all others it does not exist.
 func (s *Service) find(call *key.Call, idOrName string) (*authority, error) {
 	snap, realm := s.live.Load(), call.Caller.Principal.Realm
-	if a, ok := snap.byID[idOrName]; ok && a.Realm == realm {
+	a, ok := snap.byID[idOrName]
+	if ok && (a.Realm == realm || a.compiled != nil && a.compiled.Knows(call.Caller.Principal, a.Realm)) {
 		return a, nil
 	}
-	if a, ok := snap.byName[nameKey(realm, idOrName)]; ok {
+	if a, ok := snap.byName[nameKey(realm, idOrName)]; ok && idOrName != "" {
 		return a, nil
 	}
 	return nil, &fault.Error{
@@ -170,11 +209,6 @@ func (s *Service) usable(a *authority, now time.Time) error {
 
 func resource(realm key.RealmID, region string, kind key.ResourceKind, id string) key.Resource {
 	return key.Resource{Kind: kind, Realm: realm, Region: region, ID: id}
-}
-
-// resource returns the authority as the object of a decision.
-func (a *authority) resource() key.Resource {
-	return resource(a.Realm, a.Region, key.KindAuthority, a.ID)
 }
 
 // certificate returns one of the authority's certificates as the object of a

@@ -90,10 +90,12 @@ func (s *Service) visitCertificate(call *key.Call, v *guard.Visit, action key.Ac
 		return nil, "", err
 	}
 	if serial, err = cert.ParseSerial(serial); err != nil {
-		v.About(a.resource())
+		v.About(a.Resource())
 		return nil, "", err
 	}
-	return a, serial, v.Authorize(guard.Target{Action: action, Resource: a.certificate(serial)})
+	t := a.Target(action)
+	t.Resource = a.certificate(serial)
+	return a, serial, s.authorize(v, t)
 }
 
 // stored reads one of the authority's certificates.

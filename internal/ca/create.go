@@ -17,7 +17,6 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
-	"github.com/holdfast-kms/holdfast/internal/lint"
 	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
@@ -70,13 +69,16 @@ func (s *Service) CreateAuthority(ctx context.Context, call *key.Call, req *Crea
 			return nil, err
 		}
 		a := &authority{
-			Authority: Authority{Name: req.Name, Realm: realm, Region: call.Region, State: Active, CreatedAt: s.now().UTC()},
-			due:       s.now(),
+			Authority: Authority{
+				Name: req.Name, Realm: realm, Region: call.Region, State: Active, Mode: GeneralPurpose, Type: Root,
+				Revocation: DefaultRevocation(), CreatedAt: s.now().UTC(),
+			},
+			due: s.now(),
 		}
 		if a.ID, err = newID(); err != nil {
 			return nil, err
 		}
-		v.About(a.resource())
+		v.About(a.Resource())
 		v.Note("name", req.Name)
 		v.Note("subject", req.Subject.String())
 		template, err := s.authorityTemplate(req, parent, a.CreatedAt)
@@ -116,7 +118,7 @@ func (s *Service) parent(call *key.Call, v *guard.Visit, req *CreateAuthorityReq
 	if err != nil {
 		return nil, err
 	}
-	if err := admitIssue(v, parent, profile.Authority); err != nil {
+	if err := s.admitIssue(v, parent, profile.Authority); err != nil {
 		return nil, err
 	}
 	v.Note("parent", parent.ID)
@@ -226,7 +228,7 @@ func (s *Service) signAuthority(ctx context.Context, call *key.Call, v *guard.Vi
 	signer, issuer := a.authority, a.template
 	if a.parent != nil {
 		signer, issuer = a.parent, a.parent.cert
-		a.Parent = signer.ID
+		a.Parent, a.Type = signer.ID, Subordinate
 		a.Chain = append([][]byte{signer.Certificate}, signer.Chain...)
 	}
 	token, err := s.lints.Certificate(a.template, issuer, signer.public, pub, signer.Algorithm)
@@ -252,15 +254,6 @@ func (s *Service) signAuthority(ctx context.Context, call *key.Call, v *guard.Vi
 		Key: &a.Key, Requester: call.Caller.Principal.String(),
 		IssuedAt: a.CreatedAt, NotBefore: a.NotBefore, NotAfter: a.NotAfter,
 	}, nil
-}
-
-// sign has the authority's key sign what passed the lint.
-func (s *Service) sign(ctx context.Context, call *key.Call, a *authority, token *lint.Token) ([]byte, error) {
-	signer, err := s.keys.DelegatedSigner(ctx, call, grantee(a.ID), a.Key, a.Algorithm)
-	if err != nil {
-		return nil, err
-	}
-	return token.Sign(signer)
 }
 
 // caAlgorithm returns the algorithm with which a key signs certificates.

@@ -64,22 +64,20 @@ func (s *Service) PublicCRL(ctx context.Context, id string) (*CRL, error) {
 // id, to everybody.
 func (s *Service) PublicCertificate(_ context.Context, id string) ([]byte, error) {
 	a, ok := s.live.Load().byID[id]
-	if !ok {
+	if !ok || a.cert == nil {
 		return nil, noAuthority()
 	}
 	return a.Certificate, nil
 }
 
-func noAuthority() error { return fault.New(fault.NotFound, "the authority does not exist") }
-
 // current returns the authority's CRL, a new one when it is due. While a new
 // one cannot be made, the old one serves until its nextUpdate.
 func (s *Service) current(ctx context.Context, id string) (*CRL, error) {
 	a, ok := s.live.Load().byID[id]
-	if !ok {
+	now := s.now()
+	if !ok || !a.at(now).Publishes() {
 		return nil, noAuthority()
 	}
-	now := s.now()
 	if !a.stale(now) {
 		return a.crl, nil
 	}
@@ -103,7 +101,7 @@ func (s *Service) Tick(ctx context.Context) (more bool, err error) {
 	now, made := s.now(), 0
 	var failed []error
 	for id, a := range s.live.Load().byID {
-		if !a.stale(now) || s.failed(id, now) != nil {
+		if !a.at(now).Publishes() || !a.stale(now) || s.failed(id, now) != nil {
 			continue
 		}
 		if made++; made > tickBatch {
@@ -133,7 +131,7 @@ func (s *Service) renew(ctx context.Context, id string, now time.Time) (*CRL, er
 	if err := s.failed(id, now); err != nil {
 		return nil, err
 	}
-	call := s.ownCall(a, "MakeCRL", now)
+	call := s.OwnCall(&a.Authority, "MakeCRL")
 	crl, err := guard.Do(ctx, s.guard, call, key.UpdateAuthority, func(v *guard.Visit) (*CRL, error) {
 		return s.makeCRL(ctx, call, v, a)
 	})
@@ -164,29 +162,11 @@ func (s *Service) failed(id string, now time.Time) error {
 	return nil
 }
 
-// ownCall is the envelope of what an authority does by itself.
-func (s *Service) ownCall(a *authority, operation string, now time.Time) *key.Call {
-	id, err := newID()
-	if err != nil {
-		id = a.ID // only a name in the log
-	}
-	return &key.Call{
-		Caller: key.Caller{Principal: a.principal(), Method: "internal"}, RequestID: id,
-		API: "holdfast", Operation: operation, Region: a.Region, Secure: true, Time: now,
-	}
-}
-
-// principal is the authority as the one who acts.
-func (a *authority) principal() key.Principal {
-	return key.Principal{Realm: a.Realm, Kind: key.Service, Name: grantee(a.ID)}
-}
-
 // makeCRL signs, records, stores and publishes the authority's next CRL. The
 // authority may do so by a grant that it has on itself.
 func (s *Service) makeCRL(ctx context.Context, call *key.Call, v *guard.Visit, a *authority) (*CRL, error) {
 	err := v.Authorize(guard.Target{
-		Action: key.UpdateAuthority, Resource: a.resource(),
-		Grants: []key.Grant{{ID: a.ID, Grantee: a.principal(), Actions: []key.Action{key.UpdateAuthority}}},
+		Action: key.UpdateAuthority, Resource: a.Resource(), Grants: []key.Grant{a.OwnGrant()},
 	})
 	if err != nil {
 		return nil, err

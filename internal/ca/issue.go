@@ -71,7 +71,7 @@ func (s *Service) Issue(ctx context.Context, call *key.Call, req *IssueRequest) 
 			v.About(resource(call.Caller.Principal.Realm, call.Region, key.KindAuthority, req.Authority))
 			return nil, err
 		}
-		if err := admitIssue(v, issuer, req.Profile); err != nil {
+		if err := s.admitIssue(v, issuer, req.Profile); err != nil {
 			return nil, err
 		}
 		v.Note("profile", req.Profile)
@@ -89,10 +89,10 @@ func (s *Service) Issue(ctx context.Context, call *key.Call, req *IssueRequest) 
 
 // admitIssue asks whether the call may have the issuer sign a certificate of
 // the profile.
-func admitIssue(v *guard.Visit, issuer *authority, profileName string) error {
-	return v.Authorize(guard.Target{
-		Action: key.IssueCertificate, Resource: issuer.resource(), Attributes: &policy.Attributes{Profile: profileName},
-	})
+func (s *Service) admitIssue(v *guard.Visit, issuer *authority, profileName string) error {
+	t := issuer.Target(key.IssueCertificate)
+	t.Attributes = &policy.Attributes{Profile: profileName}
+	return s.authorize(v, t)
 }
 
 // take reads the request and returns it as an order.
@@ -283,14 +283,5 @@ func (s *Service) complete(ctx context.Context, call *key.Call, v *guard.Visit, 
 	if err != nil {
 		return nil, err
 	}
-	return &Issued{Certificate: c, Chain: o.issuer.presented()}, nil
-}
-
-// presented returns the certificates that a server presents beside one of the
-// authority's: the authority's and its issuers', without the root's.
-func (a *authority) presented() [][]byte {
-	if a.Parent == "" {
-		return nil
-	}
-	return append([][]byte{a.Certificate}, a.Chain[:len(a.Chain)-1]...)
+	return &Issued{Certificate: c, Chain: o.issuer.Presented()}, nil
 }

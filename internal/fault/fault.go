@@ -72,7 +72,8 @@ const (
 	KeyUnavailable
 	KeyCreating
 	KeyNotPendingDeletion
-	AuthorityPending // has no certificate yet
+	AuthorityCreating // the call that makes it has not ended
+	AuthorityPending  // has no certificate yet
 	AuthorityDisabled
 	AuthorityExpired
 	AuthorityDeleted

@@ -83,7 +83,7 @@ func (s *Service) newKey(v *guard.Visit, req *creation) (*key.Key, error) {
 	if err := checkDescription(req.Description); err != nil {
 		return nil, err
 	}
-	tags, err := mergeTags(nil, req.Tags)
+	tags, err := key.MergeTags(nil, req.Tags)
 	if err != nil {
 		return nil, err
 	}

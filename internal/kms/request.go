@@ -169,7 +169,7 @@ const (
 	MaxPlaintext   = 4096 // bytes of a plaintext, and of a message to sign
 	MaxCiphertext  = 6144 // bytes
 	MaxRandom      = 1024 // bytes of random or of a data key
-	MaxTags        = 50   // per key
+	MaxTags        = key.MaxTags
 	MaxGrants      = 100  // per key
 	MaxDescription = 8192 // characters
 	MaxPolicy      = 32 << 10

@@ -200,7 +200,9 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
-	i.ca, err = ca.New(ctx, ca.Config{Keys: i.keys, Guard: i.guard, Store: i.store, PublicURL: c.PublicURL})
+	i.ca, err = ca.New(ctx, ca.Config{
+		Keys: i.keys, Guard: i.guard, Store: i.store, PublicURL: c.PublicURL, Compile: compiler(policy.ForResource),
+	})
 	if err != nil {
 		return err
 	}
