@@ -45,36 +45,3 @@ func parseSigning(name string, spec alg.Spec) (alg.Algorithm, error) {
 	}
 	return a, nil
 }
-
-// csrExtensions are the extensions that an authority asks for in its request.
-type csrExtensions struct {
-	keyUsage *keyUsage
-	access   []accessDescription
-}
-
-// Members declares the structure.
-func (e *csrExtensions) Members(m *aws.Members) {
-	aws.Struct(m, "KeyUsage", &e.keyUsage)
-	aws.Structs(m, "SubjectInformationAccess", &e.access, maxExtensions)
-}
-
-// accessDescription is a row of a subject information access (RFC 5280
-// section 4.2.2.2).
-type accessDescription struct {
-	method   *accessMethod
-	location *generalName
-}
-
-// Members declares the structure.
-func (d *accessDescription) Members(m *aws.Members) {
-	aws.Struct(m, "AccessMethod", &d.method).Required()
-	aws.Struct(m, "AccessLocation", &d.location).Required()
-}
-
-type accessMethod struct{ oid, kind string }
-
-// Members declares the structure.
-func (a *accessMethod) Members(m *aws.Members) {
-	m.Text("CustomObjectIdentifier", &a.oid, 0, maxOID).Matching(oidPattern)
-	m.Enum("AccessMethodType", &a.kind, accessMethods)
-}

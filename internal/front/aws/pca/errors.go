@@ -38,7 +38,7 @@ func explain(x *aws.Exchange, err error) aws.Failure {
 	case fault.InvalidArgument, fault.Unsupported, fault.BadCiphertext, fault.BadSignature:
 		return bad(unfit(x.Operation()), sentence(e.Public))
 	case fault.NotFound:
-		return bad("ResourceNotFoundException", missing(e))
+		return bad("ResourceNotFoundException", missing(x, e))
 	case fault.AlreadyExists:
 		return bad(taken(x.Operation()), sentence(e.Public))
 	case fault.WrongState:
@@ -108,11 +108,12 @@ func taken(operation string) string {
 }
 
 // missing is the text for what does not exist. AWS's own was not to be had.
-func missing(e *fault.Error) string {
-	if e.Resource == "" {
+func missing(x *aws.Exchange, e *fault.Error) string {
+	switch {
+	case x.Operation() == "DeletePermission", x.Words.Resource == "":
 		return sentence(e.Public)
 	}
-	return "Resource " + aws.ARNOf(e.Resource) + " not found."
+	return "Resource " + x.Words.Resource + " not found."
 }
 
 // wrongState explains what an authority's state forbids. The texts of the
@@ -122,10 +123,7 @@ func wrongState(x *aws.Exchange, e *fault.Error) aws.Failure {
 	if e.Reason == fault.Unspecified { // more than one of the states: a certificate above that is revoked, say
 		return bad(invalidState, sentence(e.Public))
 	}
-	authority := "The certificate authority"
-	if e.Resource != "" {
-		authority += " " + aws.ARNOf(e.Resource)
-	}
+	authority := "The certificate authority " + x.Words.Resource
 	switch x.Operation() {
 	case "UpdateCertificateAuthority":
 		return bad(invalidState, "The certificate authority must be in the ACTIVE or DISABLED state to be updated")

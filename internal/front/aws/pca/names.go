@@ -3,7 +3,6 @@ package pca
 import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/aws"
-	"github.com/holdfast-kms/holdfast/internal/key"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
@@ -95,16 +94,16 @@ func (r *authorityRequest) named(m *aws.Members, name string) {
 	m.Text(name, &r.arn, minARN, maxARN).Matching(arnPattern).Required()
 }
 
-// id returns the authority's id.
-func (r *authorityRequest) id(x *aws.Exchange) (string, error) {
-	found, ok := wire.ParseResource(r.arn)
-	switch {
-	case !ok || found.Kind != key.KindAuthority:
-		return "", invalidARN()
-	case found.Realm != x.Call.Caller.Principal.Realm || found.Region != x.Call.Region:
-		return "", notFound(r.arn)
-	}
-	return found.ID, nil
+// authorityPageRequest asks for a page of something that an authority has.
+type authorityPageRequest struct {
+	authorityRequest
+	pageRequest
+}
+
+// Members declares the request of ListPermissions and ListTags.
+func (r *authorityPageRequest) Members(m *aws.Members) {
+	r.authorityRequest.Members(m)
+	r.page(m)
 }
 
 // invalidARN returns the fault for an ARN that is none of what the operation

@@ -39,6 +39,22 @@ func (r *pageRequest) from(x *aws.Exchange) (kms.Page, error) {
 	return page, nil
 }
 
+// cut returns the page of a listing that is there as a whole, sorted by the
+// names of its entries, and the name after which the next one begins, "" at
+// the end.
+func cut[T any](page kms.Page, list []T, name func(T) string) (part []T, next string) {
+	for _, entry := range list {
+		if name(entry) <= page.After {
+			continue
+		}
+		if len(part) == page.Limit {
+			return part, name(part[len(part)-1])
+		}
+		part = append(part, entry)
+	}
+	return part, ""
+}
+
 // writeNext adds where a listing goes on.
 func writeNext(x *aws.Exchange, next string) {
 	if next != "" {

@@ -2,6 +2,7 @@ package pca
 
 import (
 	"context"
+	"slices"
 
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/front/aws"
@@ -43,7 +44,7 @@ func (f *front) createPermission(ctx context.Context, x *aws.Exchange, in *creat
 		action, _ := wire.ParseAction("acm-pca:" + name) // one of the enumeration
 		p.Actions = append(p.Actions, action)
 	}
-	_, err = f.door.CreatePermission(ctx, &x.Call, id, p)
+	_, err = f.authorities.CreatePermission(ctx, &x.Call, id, p)
 	return err
 }
 
@@ -52,7 +53,7 @@ func (f *front) deletePermission(ctx context.Context, x *aws.Exchange, in *permi
 	if err != nil {
 		return err
 	}
-	_, err = f.door.DeletePermission(ctx, &x.Call, id, in.principal, key.RealmID(in.account))
+	_, err = f.authorities.DeletePermission(ctx, &x.Call, id, in.principal, key.RealmID(in.account))
 	return err
 }
 
@@ -61,16 +62,17 @@ func (f *front) listPermissions(ctx context.Context, x *aws.Exchange, in *author
 	if err != nil {
 		return err
 	}
-	a, err := f.door.ListPermissions(ctx, &x.Call, id)
+	page, err := in.from(x)
 	if err != nil {
 		return err
 	}
-	page, next, err := cut(x, &in.pageRequest, a.Permissions, func(p ca.Permission) string { return p.Principal + " " + string(p.Realm) })
+	a, err := f.authorities.ListPermissions(ctx, &x.Call, id)
 	if err != nil {
 		return err
 	}
+	list, next := cut(page, a.Permissions, func(p ca.Permission) string { return p.Principal + " " + string(p.Realm) })
 	x.Out.Array("Permissions", func() {
-		for _, p := range page {
+		for _, p := range list {
 			x.Out.Object("", func() { writePermission(&x.Out, in.arn, &p) })
 		}
 	})
@@ -85,7 +87,7 @@ func writePermission(out *wire.Encoder, arn string, p *ca.Permission) {
 	out.Text("SourceAccount", string(p.Realm))
 	out.Array("Actions", func() {
 		for _, name := range grantActions {
-			if action, ok := wire.ParseAction("acm-pca:" + name); ok && p.Allows(action) {
+			if action, ok := wire.ParseAction("acm-pca:" + name); ok && slices.Contains(p.Actions, action) {
 				out.Text("", name)
 			}
 		}

@@ -5,9 +5,14 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 )
 
-// New returns the AWS Private CA API over a door.
-func New(d Door) aws.Service {
-	f := &front{d}
+// New returns the AWS Private CA API over the authorities and their audit
+// reports.
+func New(authorities Authorities, reports Reports) aws.Service {
+	all, err := templates()
+	if err != nil {
+		panic("a certificate template makes no sense: " + err.Error()) // our own bug: nothing in them comes from outside
+	}
+	f := &front{authorities, reports, all}
 	return aws.Service{
 		API: "aws.acm-pca", Scope: "acm-pca", Target: "ACMPrivateCA",
 		Operations: f.table(), Explain: explain,

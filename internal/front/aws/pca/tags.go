@@ -2,6 +2,7 @@ package pca
 
 import (
 	"context"
+	"slices"
 
 	"github.com/holdfast-kms/holdfast/internal/front/aws"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -47,36 +48,37 @@ func (r *tagRequest) Members(m *aws.Members) {
 }
 
 func (f *front) tagAuthority(ctx context.Context, x *aws.Exchange, in *tagRequest) error {
-	id, err := in.id(x)
+	id, err := f.id(x, &in.authorityRequest)
 	if err != nil {
 		return err
 	}
-	return f.authorities.Tag(ctx, &x.Call, id, keyTags(in.tags))
+	_, err = f.authorities.Tag(ctx, &x.Call, id, keyTags(in.tags))
+	return err
 }
 
-// untagAuthority removes tags. A tag that is given with a value goes only if
+// untagAuthority removes tags. One that is given with a value goes only if
 // that is its value, as AWS has it.
 func (f *front) untagAuthority(ctx context.Context, x *aws.Exchange, in *tagRequest) error {
-	id, err := in.id(x)
+	id, err := f.id(x, &in.authorityRequest)
 	if err != nil {
 		return err
 	}
-	return f.authorities.Untag(ctx, &x.Call, id, keyTags(in.tags))
+	var have []key.Tag
+	if a, ok := f.authorities.ByID(id); ok {
+		have = a.Tags
+	}
+	var keys []string
+	for _, t := range in.tags {
+		if t.value == "" || slices.Contains(have, key.Tag{Key: t.key, Value: t.value}) {
+			keys = append(keys, t.key)
+		}
+	}
+	_, err = f.authorities.Untag(ctx, &x.Call, id, keys)
+	return err
 }
 
-type listTagsRequest struct {
-	authorityRequest
-	pageRequest
-}
-
-// Members declares ListTags' request.
-func (r *listTagsRequest) Members(m *aws.Members) {
-	r.authorityRequest.Members(m)
-	r.page(m)
-}
-
-func (f *front) listTags(ctx context.Context, x *aws.Exchange, in *listTagsRequest) error {
-	id, err := in.id(x)
+func (f *front) listTags(ctx context.Context, x *aws.Exchange, in *authorityPageRequest) error {
+	id, err := f.id(x, &in.authorityRequest)
 	if err != nil {
 		return err
 	}
@@ -84,12 +86,13 @@ func (f *front) listTags(ctx context.Context, x *aws.Exchange, in *listTagsReque
 	if err != nil {
 		return err
 	}
-	tags, next, err := f.authorities.ListTags(ctx, &x.Call, id, page)
+	a, err := f.authorities.ListTags(ctx, &x.Call, id)
 	if err != nil {
 		return err
 	}
+	list, next := cut(page, a.Tags, func(t key.Tag) string { return t.Key })
 	x.Out.Array("Tags", func() {
-		for _, t := range tags {
+		for _, t := range list {
 			x.Out.Object("", func() {
 				x.Out.Text("Key", t.Key)
 				x.Out.Text("Value", t.Value)
