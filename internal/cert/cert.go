@@ -17,18 +17,23 @@ import (
 )
 
 // Specs returns the specs of keys that certificates are for and that
-// authorities sign with. secp256k1 is not among them: no profile of X.509
-// that anybody verifies has it.
+// authorities sign with: RSA (with PKCS #1 v1.5 and PSS), the NIST curves,
+// Ed25519 and ML-DSA (RFC 9881). secp256k1 and SM2 are not among them.
 func Specs() []alg.Spec {
-	return []alg.Spec{alg.RSA2048, alg.RSA3072, alg.RSA4096, alg.P256, alg.P384, alg.P521, alg.Ed25519}
+	return []alg.Spec{
+		alg.RSA2048, alg.RSA3072, alg.RSA4096, alg.P256, alg.P384, alg.P521, alg.Ed25519,
+		alg.MLDSA44, alg.MLDSA65, alg.MLDSA87,
+	}
 }
 
-// CheckSpec refuses (Unsupported) the specs that certificates are not for.
+// CheckSpec refuses (Unsupported) the specs that certificates are not for:
+// secp256k1, which no profile of X.509 has, and those of symmetric keys. (SM2
+// is no spec at all: its keys are refused by ParsePublic.)
 func CheckSpec(spec alg.Spec) error {
 	if slices.Contains(Specs(), spec) {
 		return nil
 	}
-	return fault.New(fault.Unsupported, "certificates with keys of the spec %s are not supported yet", spec)
+	return fault.New(fault.Unsupported, "there are no certificates for keys of the spec %s", spec)
 }
 
 // Algorithm returns crypto/x509's name of an algorithm, and
@@ -66,7 +71,7 @@ func CheckAlgorithm(spec alg.Spec, a alg.Algorithm) error {
 	if err := CheckSpec(spec); err != nil {
 		return err
 	}
-	if !spec.Has(a) || Algorithm(a) == x509.UnknownSignatureAlgorithm {
+	if !spec.Has(a) || Algorithm(a) == x509.UnknownSignatureAlgorithm && a != alg.MLDSAPure {
 		return fault.Because(fault.InvalidArgument, fault.WrongAlgorithm,
 			"a %s key does not sign certificates with %s", spec, a)
 	}

@@ -2,49 +2,142 @@ package cert
 
 import (
 	"crypto"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
-	"encoding/asn1"
 	"errors"
 	"fmt"
 	"io"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 )
 
+// Where what depends on a key stands among the elements of what is signed.
+const (
+	certificateIdentifier = 2 // after the version and the serial number
+	certificateSPKI       = 6 // after the issuer, the validity and the subject
+	listIdentifier        = 1 // after the version
+	requestSPKI           = 2 // after the version and the subject
+)
+
 // Encode returns the TBSCertificate (RFC 5280 section 4.1) of the template
 // for the subject's key, to be signed by the issuer's key with the algorithm.
-// For a self-signed one, issuer is the template itself. Neither template nor
-// issuer is changed.
+// For a self-signed one, issuer is the template itself. In others the
+// authority key identifier is the issuer's subject key identifier. Neither
+// template nor issuer is changed.
 func Encode(t, issuer *x509.Certificate, issuerKey, subject *engine.PublicKey, a alg.Algorithm) ([]byte, error) {
+	identifier, err := Identifier(issuerKey.Spec(), a)
+	if err != nil {
+		return nil, err
+	}
+	spki, err := engine.MarshalForeign(subject)
+	if err != nil {
+		return nil, err
+	}
 	template := *t
 	template.SignatureAlgorithm = Algorithm(a)
-	return capture(issuerKey.Key(), func(c *capturer) error {
-		_, err := x509.CreateCertificate(rand.Reader, &template, nameAndKeyID(issuer), subject.Key(), c)
+	if issuer != t {
+		template.AuthorityKeyId = issuer.SubjectKeyId
+	}
+	if template.IsCA && len(template.SubjectKeyId) == 0 { // else crypto/x509 takes the stand-in's
+		if template.SubjectKeyId, err = SubjectKeyID(spki); err != nil {
+			return nil, err
+		}
+	}
+	tbs, err := capture(standIn(issuerKey), func(c *capturer) error {
+		_, err := x509.CreateCertificate(rand.Reader, &template, nameAndKeyID(issuer), standIn(subject), c)
 		return err
 	})
+	if err != nil {
+		return nil, err
+	}
+	if issuerKey.Spec().Info().Family == alg.MLDSA {
+		tbs, err = replaceElement(tbs, certificateIdentifier, identifier)
+	}
+	if err == nil && subject.Spec().Info().Family == alg.MLDSA {
+		tbs, err = replaceElement(tbs, certificateSPKI, spki)
+	}
+	return tbs, err
 }
 
 // EncodeList returns the TBSCertList (RFC 5280 section 5.1) of the template.
 func EncodeList(t *x509.RevocationList, issuer *x509.Certificate, issuerKey *engine.PublicKey, a alg.Algorithm) ([]byte, error) {
+	identifier, err := Identifier(issuerKey.Spec(), a)
+	if err != nil {
+		return nil, err
+	}
 	template := *t
 	template.SignatureAlgorithm = Algorithm(a)
-	return capture(issuerKey.Key(), func(c *capturer) error {
+	tbs, err := capture(standIn(issuerKey), func(c *capturer) error {
 		_, err := x509.CreateRevocationList(rand.Reader, &template, issuer, c)
 		return err
 	})
+	if err != nil || issuerKey.Spec().Info().Family != alg.MLDSA {
+		return tbs, err
+	}
+	return replaceElement(tbs, listIdentifier, identifier)
 }
 
 // EncodeRequest returns the CertificationRequestInfo (RFC 2986 section 4.1)
 // of the template for the key, which will sign it with the algorithm.
 func EncodeRequest(t *x509.CertificateRequest, k *engine.PublicKey, a alg.Algorithm) ([]byte, error) {
+	if err := CheckAlgorithm(k.Spec(), a); err != nil {
+		return nil, err
+	}
+	spki, err := engine.MarshalForeign(k)
+	if err != nil {
+		return nil, err
+	}
 	template := *t
 	template.SignatureAlgorithm = Algorithm(a)
-	return capture(k.Key(), func(c *capturer) error {
+	info, err := capture(standIn(k), func(c *capturer) error {
 		_, err := x509.CreateCertificateRequest(rand.Reader, &template, c)
 		return err
 	})
+	if err != nil || k.Spec().Info().Family != alg.MLDSA {
+		return info, err
+	}
+	return replaceElement(info, requestSPKI, spki)
+}
+
+// standIn returns a key that crypto/x509 can encode: the key itself, or in
+// the place of an ML-DSA one a shape of Ed25519 that is replaced afterwards.
+// Go 1.27's crypto/x509 knows ML-DSA; this goes when Go 1.26 does.
+func standIn(k *engine.PublicKey) crypto.PublicKey {
+	if k.Spec().Info().Family == alg.MLDSA {
+		return ed25519.PublicKey(make([]byte, ed25519.PublicKeySize))
+	}
+	return k.Key()
+}
+
+// replaceElement returns the DER SEQUENCE with its n-th element, from 0 on,
+// replaced.
+func replaceElement(der []byte, n int, element []byte) ([]byte, error) {
+	in := cryptobyte.String(der)
+	var body cryptobyte.String
+	if !in.ReadASN1(&body, cbasn1.SEQUENCE) || !in.Empty() {
+		return nil, errors.New("what crypto/x509 encoded is no SEQUENCE")
+	}
+	b := cryptobyte.NewBuilder(make([]byte, 0, len(der)+len(element)+16))
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		for i := 0; !body.Empty(); i++ {
+			var old cryptobyte.String
+			var tag cbasn1.Tag
+			if !body.ReadAnyASN1Element(&old, &tag) {
+				b.SetError(errors.New("what crypto/x509 encoded cannot be read"))
+				return
+			}
+			if i == n {
+				old = element
+			}
+			b.AddBytes(old)
+		}
+	})
+	return b.Bytes()
 }
 
 // nameAndKeyID returns what crypto/x509 takes from an issuer. A root that is
@@ -55,16 +148,18 @@ func nameAndKeyID(issuer *x509.Certificate) *x509.Certificate {
 
 // Assemble joins signed bytes, the AlgorithmIdentifier of their signature and
 // the signature: the SEQUENCE of three that certificates, CRLs and requests
-// all are (RFC 5280 sections 4.1.1 and 5.1.1, RFC 2986 section 4.2).
-func Assemble(tbs, identifier, signature []byte) ([]byte, error) {
-	return asn1.Marshal(struct {
-		TBS, Algorithm asn1.RawValue
-		Signature      asn1.BitString
-	}{
-		asn1.RawValue{FullBytes: tbs},
-		asn1.RawValue{FullBytes: identifier},
-		asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)},
+// all are (RFC 5280 sections 4.1.1 and 5.1.1, RFC 2986 section 4.2). An OCSP
+// response has one more element, its signer's certificates, in DER (RFC 6960
+// section 4.2.1).
+func Assemble(tbs, identifier, signature []byte, more ...byte) ([]byte, error) {
+	b := cryptobyte.NewBuilder(make([]byte, 0, len(tbs)+len(identifier)+len(signature)+len(more)+16))
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddBytes(tbs)
+		b.AddBytes(identifier)
+		b.AddASN1BitString(signature)
+		b.AddBytes(more)
 	})
+	return b.Bytes()
 }
 
 // errCaptured ends an encoding when its bytes are there.

@@ -26,7 +26,7 @@ const module = "github.com/holdfast-kms/holdfast"
 // design (see ARCHITECTURE.md). A change says why in docs/design.
 var layers = [][]string{
 	{"internal/fault", "internal/alg"},
-	{"internal/key"},
+	{"internal/key", "internal/name"},
 	{"internal/policy", "internal/audit", "internal/engine", "internal/store"},
 	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/ciphertext"},
 	{"internal/identity", "internal/kms", "internal/engine/*", "internal/store/*", "internal/profile", "internal/lint", "internal/ocsp"},
@@ -43,7 +43,7 @@ var layers = [][]string{
 
 // core names the packages that know no transport and no cloud's words.
 var core = []string{
-	"internal/fault", "internal/alg", "internal/key", "internal/policy", "internal/audit", "internal/engine",
+	"internal/fault", "internal/alg", "internal/key", "internal/name", "internal/policy", "internal/audit", "internal/engine",
 	"internal/store", "internal/seal", "internal/guard", "internal/ciphertext", "internal/identity", "internal/kms", "internal/profile", "internal/cert", "internal/lint",
 	"internal/ocsp", "internal/ca", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle",
 }

@@ -104,6 +104,16 @@ func MarshalPublic(spec alg.Spec, pub crypto.PublicKey) ([]byte, error) {
 	return spki, nil
 }
 
+// MarshalForeign returns the SubjectPublicKeyInfo of a key that ParseForeign
+// or ParsePublic read, as it was.
+func MarshalForeign(k *PublicKey) ([]byte, error) {
+	spki, err := marshalPublic(k.spec, k.key)
+	if err != nil {
+		return nil, &fault.Error{Kind: fault.Internal, Op: "engine.MarshalForeign", Err: err}
+	}
+	return spki, nil
+}
+
 func marshalPublic(spec alg.Spec, pub crypto.PublicKey) ([]byte, error) {
 	switch spec.Info().Family {
 	case alg.K256:

@@ -164,13 +164,10 @@ type delegatedSigner struct {
 // Public returns the public half of the key's current version.
 func (d *delegatedSigner) Public() crypto.PublicKey { return d.public }
 
-// Sign signs a digest, or the message itself where opts names no hash. The
-// algorithm is the signer's own.
+// Sign signs a digest, an external mu, or the message itself where opts names
+// no hash. The algorithm is the signer's own.
 func (d *delegatedSigner) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	m := engine.Message{Form: alg.Digest, Bytes: digest}
-	if opts.HashFunc() == 0 {
-		m.Form = alg.Raw
-	}
+	m := engine.Message{Form: engine.FormOf(opts), Bytes: digest}
 	return guard.DoWithin(d.ctx, d.service.guard, d.call, key.Sign, func(v *guard.Visit) ([]byte, error) {
 		e, err := d.service.find(d.name)
 		if err != nil {

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	zx509 "github.com/zmap/zcrypto/x509"
 	"github.com/zmap/zlint/v3/lint"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
@@ -178,8 +177,10 @@ func TestRegistry(t *testing.T) {
 			t.Errorf("the exception %s has no reason, or names no lint", exception)
 		}
 	}
-	for spec, a := range map[alg.Spec]alg.Algorithm{alg.RSA2048: alg.PSSSHA256, alg.Ed25519: alg.Ed25519Pure} {
-		ca, p := authority(t, l, spec, a), newParty(t, alg.P256)
+	for spec, a := range map[alg.Spec]alg.Algorithm{
+		alg.RSA2048: alg.PSSSHA256, alg.Ed25519: alg.Ed25519Pure, alg.MLDSA44: alg.MLDSAPure, alg.MLDSA65: alg.MLDSAPure, alg.MLDSA87: alg.MLDSAPure,
+	} {
+		ca, p := authority(t, l, spec, a), newParty(t, spec)
 		token, err := l.Certificate(server(t, p), ca.cert, ca.public, p.public, a)
 		if err != nil {
 			t.Fatal(err)
@@ -189,16 +190,13 @@ func TestRegistry(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, der := range [][]byte{ca.cert.Raw, der} {
-			c, err := zx509.ParseCertificate(der)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, check := range l.certificates {
-				if r := check.Execute(c, lint.NewEmptyConfig()); r.Status > lint.Notice {
-					t.Errorf("%s: %s says %s %s", c.Subject.String(), check.Name, r.Status, r.Details)
-				}
+			if found, err := l.Judge(der); err != nil || len(found.Errors)+len(found.Warnings) > 0 {
+				t.Errorf("a good certificate of %s: %v (%v)", spec, found, err)
 			}
 		}
+	}
+	if _, err := l.Judge([]byte{0x30, 0}); fault.ReasonOf(err) != fault.MalformedCertificate {
+		t.Errorf("no certificate: %v", err)
 	}
 }
 

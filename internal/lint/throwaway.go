@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"sync"
 
+	"filippo.io/mldsa"
+
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -99,6 +101,9 @@ func makeKey(spec alg.Spec) (crypto.Signer, error) {
 	case spec == alg.Ed25519:
 		_, private, err := ed25519.GenerateKey(rand.Reader)
 		return private, err
+	}
+	if params, ok := engine.MLDSAParameters(spec); ok {
+		return mldsa.GenerateKey(params)
 	}
 	return nil, cert.CheckSpec(spec)
 }

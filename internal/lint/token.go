@@ -18,6 +18,7 @@ type Token struct {
 	algorithm alg.Algorithm
 	issuer    *engine.PublicKey // checks the signature
 	warnings  []string
+	trailer   []byte // DER elements after the signature
 	used      atomic.Bool
 }
 
@@ -47,7 +48,7 @@ func (t *Token) Sign(s crypto.Signer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cert.Assemble(t.tbs, identifier, signature)
+	return cert.Assemble(t.tbs, identifier, signature, t.trailer...)
 }
 
 // Certificate encodes and lints a certificate of the template t for the
