@@ -12,6 +12,7 @@ package ca
 import (
 	"context"
 	"crypto"
+	"crypto/x509"
 	"fmt"
 	"maps"
 	"strings"
@@ -30,10 +31,12 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/token"
 )
 
-// Keys is what authorities need of the door. *kms.Service is it. It has five
-// methods because issuing for a key that Holdfast makes is three of them.
+// Keys is what authorities need of the door. *kms.Service is it. It has seven
+// methods because issuing for a key that Holdfast makes is three of them, and
+// an authority's own key two.
 type Keys interface {
 	// Delegate lets the grantee ("ca/" and the authority's id) sign with the
 	// caller's key from now on.
@@ -47,6 +50,10 @@ type Keys interface {
 	CreateAlias(ctx context.Context, call *key.Call, name string, target kms.Ref) error
 	// PublicKey returns a key's public half as the caller.
 	PublicKey(ctx context.Context, call *key.Call, ref kms.Ref) (*kms.PublicKeyResult, error)
+	// Entrust makes a key that is the grantee's own.
+	Entrust(ctx context.Context, call *key.Call, grantee string, req *kms.ImportKeyRequest) (*key.Key, error)
+	// EndEntrusted schedules the deletion of such a key.
+	EndEntrusted(ctx context.Context, call *key.Call, grantee string, id key.ID) error
 }
 
 // Config says what a Service works with. All fields but PublicURL, Compile
@@ -77,6 +84,7 @@ type Service struct {
 	now       func() time.Time
 	lints     *lint.Linter
 	profiles  map[string]*profile.Profile
+	tokens    *token.Book
 
 	mu       sync.Mutex // held while live is replaced
 	live     atomic.Pointer[snapshot]
@@ -93,6 +101,8 @@ type snapshot struct {
 // authority is an Authority ready for use. It is never changed.
 type authority struct {
 	Authority
+	// path is the certificate and its chain, parsed.
+	path []*x509.Certificate
 	// lost says that the CA key turned out to be gone.
 	lost bool
 	// before is the state that a deleted authority had.
@@ -115,6 +125,7 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.tokens = token.New(c.Store, s.now)
 	for _, p := range profile.Builtin() {
 		s.profiles[p.Name] = &p
 	}

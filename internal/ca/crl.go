@@ -94,10 +94,10 @@ func (s *Service) current(ctx context.Context, id string) (*CRL, error) {
 // tickBatch is how many CRLs one Tick makes at most, so that a tick is short.
 const tickBatch = 16
 
-// Tick makes CRLs that are due, at most tickBatch of them; more says that
+// TickLists makes CRLs that are due, at most tickBatch of them; more says that
 // there are more. The clock (package lifecycle) calls it every few seconds.
 // It returns all failures, joined; what failed is left alone for a minute.
-func (s *Service) Tick(ctx context.Context) (more bool, err error) {
+func (s *Service) TickLists(ctx context.Context) (more bool, err error) {
 	now, made := s.now(), 0
 	var failed []error
 	for id, a := range s.live.Load().byID {

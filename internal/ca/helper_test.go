@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -54,6 +55,8 @@ type fakeKeys struct {
 	aliases map[string]key.ID
 	// made counts the keys that CreateKey made.
 	made int
+	// ended are the keys that their owners scheduled the deletion of.
+	ended []key.ID
 	// corrupt breaks every signature that a delegate makes.
 	corrupt bool
 	// pool, when set, is where RSA keys come from: making them is slow.
@@ -187,6 +190,30 @@ func (f *fakeKeys) CreateKey(_ context.Context, _ *key.Call, req *kms.CreateKeyR
 	return f.create(req.Spec)
 }
 
+func (f *fakeKeys) Entrust(_ context.Context, call *key.Call, grantee string, req *kms.ImportKeyRequest) (*key.Key, error) {
+	k, err := f.create(req.Spec)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.made++
+	f.keys[k.Name.ID].grantees = []string{grantee}
+	return k, nil
+}
+
+func (f *fakeKeys) EndEntrusted(_ context.Context, _ *key.Call, grantee string, id key.ID) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	k := f.keys[id]
+	if k == nil || !slices.Contains(k.grantees, grantee) {
+		return fault.New(fault.PermissionDenied, "%s does not own the key", grantee)
+	}
+	k.disabled = true
+	f.ended = append(f.ended, id)
+	return nil
+}
+
 func (f *fakeKeys) CreateAlias(_ context.Context, _ *key.Call, name string, target kms.Ref) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -278,13 +305,18 @@ func newFixture(t testing.TB, publicURL string) *fixture {
 func (f *fixture) open(t testing.TB, publicURL string) *Service {
 	t.Helper()
 	s, err := New(t.Context(), Config{
-		Keys: f.keys, Guard: guard.New(f.log, f.ids), Store: f.store, PublicURL: publicURL,
+		Keys: f.keys, Guard: guard.New(f.log, f.ids), Store: f.store, PublicURL: publicURL, Compile: compilePolicy,
 		Now: func() time.Time { return f.clock },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// compilePolicy compiles the policy of a resource.
+func compilePolicy(d key.Document) (*policy.Policy, error) {
+	return policy.Compile([]byte(d.Text), policy.ForResource, aws.Vocabulary())
 }
 
 // grant gives a user an identity policy.

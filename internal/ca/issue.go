@@ -176,6 +176,10 @@ func (s *Service) draft(v *guard.Visit, o *order, subject profile.Subject, life 
 	v.Note("serial", cert.SerialText(serial))
 	v.Note("subject", o.template.Subject.String())
 	v.Note("names", strings.Join(names.Texts(), ", "))
+	o.issuer.limit(&life)
+	if err := constrained(o.issuer.path, o.template); err != nil {
+		return err
+	}
 	return life.Put(o.template, o.issuer.cert, now)
 }
 

@@ -190,8 +190,8 @@ func (a *authority) complete() {
 	a.UpdatedAt, a.StateChangedAt = a.CreatedAt, a.CreatedAt
 }
 
-// open parses the authority's certificate or, before there is one, its
-// request and its public key.
+// open parses the authority's certificate and chain or, before there is one,
+// its request and its public key.
 func (a *authority) open(spki []byte) (err error) {
 	if a.Certificate == nil {
 		csr, err := x509.ParseCertificateRequest(a.CSR)
@@ -206,6 +206,14 @@ func (a *authority) open(spki []byte) (err error) {
 		return fmt.Errorf("its certificate: %w", err)
 	}
 	a.describe()
+	a.path = []*x509.Certificate{a.cert}
+	for _, der := range a.Chain {
+		up, err := x509.ParseCertificate(der)
+		if err != nil {
+			return fmt.Errorf("its chain: %w", err)
+		}
+		a.path = append(a.path, up)
+	}
 	a.public, err = cert.PublicOf(a.cert)
 	return err
 }

@@ -133,7 +133,7 @@ func TestCRLInTime(t *testing.T) {
 	f.revoke(t, c, KeyCompromise)
 	refresh := func() uint64 {
 		t.Helper()
-		if more, err := f.Tick(t.Context()); err != nil || more {
+		if more, err := f.TickLists(t.Context()); err != nil || more {
 			t.Fatal(more, err)
 		}
 		return f.live.Load().byID[root.ID].crl.Number
@@ -205,11 +205,11 @@ func TestCRLWithoutKey(t *testing.T) {
 	f.clock = f.clock.Add(CRLValidity)
 	_, err := f.PublicCRL(t.Context(), root.ID)
 	wantFault(t, err, fault.Unavailable, 0, "CRL")
-	if _, err := f.Tick(t.Context()); err != nil {
+	if _, err := f.TickLists(t.Context()); err != nil {
 		t.Errorf("Tick tries again at once: %v", err)
 	}
 	f.clock = f.clock.Add(time.Hour)
-	if _, err := f.Tick(t.Context()); fault.ReasonOf(err) != fault.KeyDisabled {
+	if _, err := f.TickLists(t.Context()); fault.ReasonOf(err) != fault.KeyDisabled {
 		t.Errorf("Tick: %v", err)
 	}
 	f.keys.keys[root.Key].disabled = false
@@ -232,7 +232,7 @@ func TestTickInBatches(t *testing.T) {
 		f.authority(t, fmt.Sprintf("ca%d", i), alg.P256, "")
 	}
 	for _, want := range []bool{true, false} {
-		if more, err := f.Tick(t.Context()); more != want || err != nil {
+		if more, err := f.TickLists(t.Context()); more != want || err != nil {
 			t.Errorf("more %v, %v", more, err)
 		}
 	}

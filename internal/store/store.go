@@ -57,8 +57,8 @@ var (
 	// "realm/region"; due is when the next renewal is to be tried, or "".
 	Managed = &Table{Name: "managed", Columns: []string{"scope", "due"}}
 	// Tokens remembers requests that must not be done twice, by
-	// "realm/operation/token"; expires is when it may forget (packages ca and
-	// managed).
+	// "realm/operation/hash of who asks and the token"; expires is when it may
+	// forget (package token).
 	Tokens = &Table{Name: "tokens", Columns: []string{"expires"}}
 	// Reports holds the audit reports of authorities, by "authority id/report
 	// id" (package inventory).

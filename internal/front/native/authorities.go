@@ -24,8 +24,10 @@ func (f *Front) createAuthority(
 		Name: req.Name, Key: refOf(req.Key), Subject: profile.Subject(req.Subject), Parent: req.Parent, PathLen: req.PathLength,
 		Validity: time.Duration(req.ValidityDays) * 24 * time.Hour,
 	}
-	if err := required("key", req.Key); err != nil {
-		return nil, err
+	for name, value := range map[string]string{"name": req.Name, "key": req.Key} {
+		if err := required(name, value); err != nil {
+			return nil, err
+		}
 	}
 	if req.ValidityDays < 0 || req.ValidityDays > maxDays {
 		return nil, fault.New(fault.InvalidArgument, "the member %q must be 0 to %d", "validity_days", maxDays)
