@@ -18,11 +18,11 @@ func (f *front) getAuthorityCSR(ctx context.Context, x *aws.Exchange, in *author
 	if err != nil {
 		return err
 	}
-	a, err := f.authorities.AuthorityCSR(ctx, &x.Call, id)
+	csr, err := f.authorities.AuthorityCSR(ctx, &x.Call, id)
 	if err != nil {
 		return err
 	}
-	x.Out.Text("Csr", encodePEM("CERTIFICATE REQUEST", a.CSR))
+	x.Out.Text("Csr", encodePEM("CERTIFICATE REQUEST", csr))
 	return nil
 }
 

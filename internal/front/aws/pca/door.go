@@ -36,7 +36,7 @@ type Lives interface {
 // Certificates gives authorities their certificates, and has them issue and
 // revoke others.
 type Certificates interface {
-	AuthorityCSR(ctx context.Context, call *key.Call, id string) (*ca.Authority, error)
+	AuthorityCSR(ctx context.Context, call *key.Call, id string) ([]byte, error)
 	AuthorityCertificate(ctx context.Context, call *key.Call, id string) (*ca.Authority, error)
 	ImportAuthorityCertificate(ctx context.Context, call *key.Call, id string, certificate []byte, chain [][]byte) (*ca.Authority, error)
 	Issue(ctx context.Context, call *key.Call, req *ca.IssueRequest) (*ca.Issued, error)

@@ -44,7 +44,7 @@ func explain(x *aws.Exchange, err error) aws.Failure {
 	case fault.WrongState:
 		return wrongState(x, e)
 	case fault.Conflict:
-		return bad("ConcurrentModificationException", sentence(e.Public))
+		return bad(busy(x.Operation()), sentence(e.Public))
 	case fault.LimitExceeded:
 		return bad(limitExceeded, sentence(e.Public))
 	case fault.Unavailable:
@@ -107,10 +107,17 @@ func taken(operation string) string {
 	return unfit(operation)
 }
 
+// busy returns the exception for what another call is at.
+func busy(operation string) string {
+	if operation == "CreateCertificateAuthorityAuditReport" {
+		return inProgress
+	}
+	return "ConcurrentModificationException"
+}
+
 // missing is the text for what does not exist. AWS's own was not to be had.
 func missing(x *aws.Exchange, e *fault.Error) string {
-	switch {
-	case x.Operation() == "DeletePermission", x.Words.Resource == "":
+	if e.Resource == "" || x.Words.Resource == "" { // of the authority, something else is missing
 		return sentence(e.Public)
 	}
 	return "Resource " + x.Words.Resource + " not found."

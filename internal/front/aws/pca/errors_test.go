@@ -65,6 +65,8 @@ func TestReasons(t *testing.T) {
 		invalid, state, denied = fault.InvalidArgument, fault.WrongState, fault.PermissionDenied
 		tag                    = `{"CertificateAuthorityArn":"` + caARN + `","Tags":[{"Key":"a","Value":"b"}]}`
 		put                    = `{"ResourceArn":"` + caARN + `","Policy":"x"}`
+		policy                 = `{"ResourceArn":"` + caARN + `"}`
+		report                 = `{"CertificateAuthorityArn":"` + caARN + `","S3BucketName":"bucket","AuditReportResponseFormat":"CSV"}`
 		imported               = `{"CertificateAuthorityArn":"` + caARN + `","Certificate":"` + cert64 + `"}`
 		permit                 = `{"CertificateAuthorityArn":"` + caARN + `","Principal":"acm.amazonaws.com","Actions":["GetCertificate"]}`
 		unpermit               = `{"CertificateAuthorityArn":"` + caARN + `","Principal":"acm.amazonaws.com"}`
@@ -101,6 +103,8 @@ func TestReasons(t *testing.T) {
 		{"ImportCertificateAuthorityCertificate", imported, because(invalid, fault.CertificateMismatch), "CertificateMismatchException The public text."},
 		{"ImportCertificateAuthorityCertificate", imported, because(invalid, fault.Unspecified), "InvalidRequestException The public text."},
 		{"ImportCertificateAuthorityCertificate", imported, because(fault.Conflict, fault.Unspecified), "ConcurrentModificationException The public text."},
+		{"CreateCertificateAuthorityAuditReport", report, because(fault.Conflict, fault.Unspecified), "RequestInProgressException The public text."},
+		{"GetPolicy", policy, &fault.Error{Kind: fault.NotFound, Public: "no policy"}, "ResourceNotFoundException No policy."},
 		{"PutPolicy", put, because(invalid, fault.MalformedPolicy), "InvalidPolicyException The public text."},
 		{"PutPolicy", put, because(fault.LimitExceeded, fault.PolicyTooLong), "InvalidPolicyException The public text."},
 		{"PutPolicy", put, because(invalid, fault.PolicyLockout), "LockoutPreventedException The public text."},

@@ -30,7 +30,6 @@ var (
 	validityTypes      = []string{"END_DATE", "ABSOLUTE", "DAYS", "MONTHS", "YEARS"}
 	policyQualifiers   = []string{"CPS"}
 	grantActions       = []string{"IssueCertificate", "GetCertificate", "ListPermissions"}
-	reportFormats      = []string{"JSON", "CSV"}
 	extendedKeyUsages  = []string{
 		"SERVER_AUTH", "CLIENT_AUTH", "CODE_SIGNING", "EMAIL_PROTECTION", "TIME_STAMPING", "OCSP_SIGNING",
 		"SMART_CARD_LOGIN", "DOCUMENT_SIGNING", "CERTIFICATE_TRANSPARENCY",
