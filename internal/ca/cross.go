@@ -12,7 +12,6 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
-	"github.com/holdfast-kms/holdfast/internal/profile"
 )
 
 // maxCross is how many cross certificates an authority's record keeps.
@@ -116,15 +115,11 @@ func (s *Service) crossed(call *key.Call, v *guard.Visit, req *CrossSignRequest)
 
 // crossedRequest reads the request of an authority elsewhere.
 func crossedRequest(der []byte) (*x509.Certificate, *engine.PublicKey, error) {
-	in, err := profile.ReadCSR(der, profile.Subject{})
-	if err != nil {
-		return nil, nil, err
-	}
 	csr, err := x509.ParseCertificateRequest(der)
-	if err != nil {
-		return nil, nil, fault.Because(fault.InvalidArgument, fault.MalformedCSR, "the certificate request cannot be read")
+	if err != nil || len(der) > maxCertificate {
+		return nil, nil, fault.Because(fault.InvalidArgument, fault.MalformedCSR, "the certificate request cannot be read, or is longer than %d bytes", maxCertificate)
 	}
-	public, err := cert.ParsePublic(in.SPKI)
+	public, err := cert.CheckRequest(csr)
 	return &x509.Certificate{
 		RawSubject: csr.RawSubject, Subject: csr.Subject, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 		BasicConstraintsValid: true, IsCA: true, MaxPathLen: -1,
