@@ -88,8 +88,9 @@ type Service struct {
 
 	mu       sync.Mutex // held while live is replaced
 	live     atomic.Pointer[snapshot]
-	rebuild  keyedMutex // one CRL of an authority is made at a time
-	failures sync.Map   // of authority id to failure: the last attempt at a CRL
+	issued   atomic.Pointer[func(*Certificate)] // see OnIssued
+	rebuild  keyedMutex                         // one CRL of an authority is made at a time
+	failures sync.Map                           // of authority id to failure: the last attempt at a CRL
 }
 
 // snapshot is all authorities at one time. It is never changed.

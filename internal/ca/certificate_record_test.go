@@ -30,6 +30,28 @@ func sampleCertificates() []*Certificate {
 	return []*Certificate{&base, &managed, &sharded, &old}
 }
 
+// stored returns every certificate in the fixture's store.
+func (f *fixture) stored(t testing.TB) (list []*Certificate) {
+	t.Helper()
+	err := f.store.View(t.Context(), func(r store.Reader) error {
+		for row, err := range r.Scan(store.Certificates, store.Query{}) {
+			if err != nil {
+				return err
+			}
+			c, err := ReadCertificate(row)
+			if err != nil {
+				return err
+			}
+			list = append(list, c)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
 func TestCertificateRecord(t *testing.T) {
 	for _, c := range sampleCertificates() {
 		row := c.row()
