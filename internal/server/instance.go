@@ -29,6 +29,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/lifecycle"
+	"github.com/holdfast-kms/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/store"
@@ -61,6 +62,7 @@ type instance struct {
 	admin     *identity.Admin
 	keys      *kms.Service
 	ca        *ca.Service
+	managed   *managed.Service
 	clock     *lifecycle.Runner
 	handler   http.Handler
 
@@ -207,6 +209,9 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
+	i.managed = managed.New(managed.Config{
+		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService,
+	})
 	engine.Ready()
 	return nil
 }
