@@ -93,7 +93,8 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 	i.clock = lifecycle.Start(c.Lifecycle.Interval, log,
 		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
 		lifecycle.Task{Name: "authorities", Tick: i.ca.Tick},
-		lifecycle.Task{Name: "revocation lists", Tick: i.ca.TickLists})
+		lifecycle.Task{Name: "revocation lists", Tick: i.ca.TickLists},
+		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick})
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.handler = i.mount(c, m)
 	return i, nil

@@ -55,6 +55,7 @@ func writeDetail(out *wire.Encoder, c *managed.Certificate, now time.Time) {
 	}
 	out.Text("Type", nameOf(kinds, c.Kind))
 	if c.Kind == managed.Private {
+		writeValidation(out, c)
 		out.Text("CertificateAuthorityArn", wire.AuthorityARN(c.Realm, c.Region, c.Authority))
 	}
 	out.Text("RenewalEligibility", eligibility(c, now))
@@ -71,6 +72,23 @@ func writeDetail(out *wire.Encoder, c *managed.Certificate, now time.Time) {
 	out.Object("Options", func() {
 		out.Text("CertificateTransparencyLoggingPreference", onOff(c.Logged))
 		out.Text("Export", onOff(c.Exportable))
+	})
+}
+
+// writeValidation adds that the names are validated: the authority's rules did
+// that. Clients wait for it before they use a certificate.
+func writeValidation(out *wire.Encoder, c *managed.Certificate) {
+	status := "SUCCESS"
+	if c.Failure != managed.NoFailure {
+		status = "FAILED"
+	}
+	out.Array("DomainValidationOptions", func() {
+		for _, name := range c.Names {
+			out.Object("", func() {
+				out.Text("DomainName", name)
+				out.Text("ValidationStatus", status)
+			})
+		}
 	})
 }
 
