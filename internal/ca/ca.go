@@ -134,6 +134,7 @@ func New(ctx context.Context, c Config) (*Service, error) {
 			return nil, fault.New(fault.Unsupported, "authorities have no policies here")
 		}
 	}
+	s.lints.Know(s.knowledge())
 	if err := s.load(ctx); err != nil {
 		return nil, fmt.Errorf("loading authorities: %w", err)
 	}
