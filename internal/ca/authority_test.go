@@ -99,11 +99,7 @@ func (f *fixture) judgeByTools(t *testing.T, root, issuer *Authority, server, bo
 	t.Helper()
 	var crls [][]byte
 	for _, id := range []string{root.ID, issuer.ID} {
-		crl, err := f.PublicCRL(t.Context(), id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		crls = append(crls, crl.DER)
+		crls = append(crls, f.crl(t, id))
 	}
 	anchor := write(t, "root.pem", "CERTIFICATE", root.Certificate)
 	list := write(t, "crls.pem", "X509 CRL", crls...)

@@ -84,12 +84,11 @@ type Service struct {
 	now       func() time.Time
 	lints     *lint.Linter
 	profiles  map[string]*profile.Profile
+	onRevoked []func(*Certificate, time.Time)
 	tokens    *token.Book
 
-	mu       sync.Mutex // held while live is replaced
-	live     atomic.Pointer[snapshot]
-	rebuild  keyedMutex // one CRL of an authority is made at a time
-	failures sync.Map   // of authority id to failure: the last attempt at a CRL
+	mu   sync.Mutex // held while live is replaced
+	live atomic.Pointer[snapshot]
 }
 
 // snapshot is all authorities at one time. It is never changed.
@@ -107,13 +106,12 @@ type authority struct {
 	lost bool
 	// before is the state that a deleted authority had.
 	before State
-	// due is when the next CRL is to be made: halfway through the current
-	// one's time, or the time of a revocation that it lacks.
-	due time.Time
-	// revocations counts the authority's revocations, so that a CRL under way
-	// knows whether another one happened meanwhile.
-	revocations uint64
-	crl         *CRL // nil before the first one
+	// held is the state before its certificate was revoked, perhaps not for
+	// good.
+	held State
+	// changed is when the authority revoked or released last. It never stands
+	// still, so that it tells which changes a list has seen.
+	changed time.Time
 }
 
 // New loads the authorities and returns the Service.
@@ -239,26 +237,4 @@ func newID() (string, error) {
 		return "", fmt.Errorf("making an id: %w", err)
 	}
 	return id.String(), nil
-}
-
-// keyedMutex is a mutex for each of many names.
-type keyedMutex struct {
-	mu    sync.Mutex // guards locks
-	locks map[string]*sync.Mutex
-}
-
-// lock locks a name and returns how to unlock it.
-func (k *keyedMutex) lock(name string) (unlock func()) {
-	k.mu.Lock()
-	if k.locks == nil {
-		k.locks = map[string]*sync.Mutex{}
-	}
-	l, ok := k.locks[name]
-	if !ok {
-		l = &sync.Mutex{}
-		k.locks[name] = l
-	}
-	k.mu.Unlock()
-	l.Lock()
-	return l.Unlock
 }

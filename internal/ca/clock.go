@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/store"
@@ -50,12 +49,7 @@ func (s *Service) destroy(ctx context.Context, id string) error {
 		}
 		return none, v.Commit(ctx, func() error {
 			return s.store.Update(ctx, func(tx store.Tx) error {
-				for _, row := range []string{a.ID, a.ID + crlSuffix} {
-					if err := tx.Delete(store.Authorities, row); err != nil && fault.KindOf(err) != fault.NotFound {
-						return err
-					}
-				}
-				return nil
+				return tx.Delete(store.Authorities, a.ID) // package status sees to the rows beside it
 			})
 		})
 	})

@@ -158,7 +158,6 @@ func (s *Service) plan(v *guard.Visit, req *CreateAuthorityRequest) (*founding, 
 				Name: req.Name, Realm: call.Caller.Principal.Realm, Region: call.Region, Type: req.kind(), Mode: req.Mode,
 				State: Creating, Revocation: DefaultRevocation(), PathLen: -1, CreatedAt: now, UpdatedAt: now, StateChangedAt: now,
 			},
-			due: now,
 		},
 		key: keyChoice{existing: req.Key, made: req.NewKey, algorithm: req.Algorithm}, now: now,
 	}
@@ -336,14 +335,4 @@ func pathLenBelow(asked *int, parent *authority) (int, error) {
 		return 0, fault.New(fault.InvalidArgument, "the path length %d is not below the parent's, which is %d", *asked, limit)
 	}
 	return *asked, nil
-}
-
-// pointTo names where the issuer's CRL and certificate are published (RFC
-// 5280 sections 4.2.1.13 and 4.2.2.1).
-func (s *Service) pointTo(t *x509.Certificate, issuer *authority) {
-	if s.publicURL == "" {
-		return
-	}
-	t.CRLDistributionPoints = []string{s.publicURL + "/pki/" + issuer.ID + ".crl"}
-	t.IssuingCertificateURL = []string{s.publicURL + "/pki/" + issuer.ID + ".cer"}
 }

@@ -69,7 +69,7 @@ func (s *Service) CrossSign(ctx context.Context, call *key.Call, req *CrossSignR
 			return nil, err
 		}
 		v.Note("serial", cert.SerialText(c.SerialNumber))
-		issued := certificateOf(v, by, c, nil, now)
+		issued := s.certificateOf(v, by, c, nil, now)
 		return &Issued{Certificate: issued, Chain: by.Presented()}, s.takeCross(ctx, v, of, issued, now)
 	})
 }

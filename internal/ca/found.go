@@ -210,7 +210,7 @@ func (s *Service) certify(ctx context.Context, v *guard.Visit, f *founding) erro
 	f.enter(Active, f.now)
 	v.Note("serial", f.Serial)
 	if f.parent != nil { // a root is in nobody's inventory
-		f.certificates = append(f.certificates, certificateOf(v, by, f.cert, &f.Key, f.now))
+		f.certificates = append(f.certificates, s.certificateOf(v, by, f.cert, &f.Key, f.now))
 	}
 	if f.predecessor != nil && f.parent == nil {
 		return s.bridge(ctx, v, f)
@@ -220,9 +220,10 @@ func (s *Service) certify(ctx context.Context, v *guard.Visit, f *founding) erro
 
 // certificateOf returns the record of an authority's certificate in its
 // issuer's inventory. id is that of the key when Holdfast has it, else nil.
-func certificateOf(v *guard.Visit, by *authority, c *x509.Certificate, id *key.ID, now time.Time) *Certificate {
+func (s *Service) certificateOf(v *guard.Visit, by *authority, c *x509.Certificate, id *key.ID, now time.Time) *Certificate {
 	return &Certificate{
 		Authority: by.ID, Serial: cert.SerialText(c.SerialNumber), DER: c.Raw, Subject: c.Subject.String(), Profile: profile.Authority,
 		Key: id, Requester: v.Call.Caller.Principal.String(), IssuedAt: now, NotBefore: c.NotBefore, NotAfter: c.NotAfter,
+		Shard: s.shard(by, c.SerialNumber),
 	}
 }

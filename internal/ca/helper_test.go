@@ -24,10 +24,12 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/mldsa"
 	"github.com/google/uuid"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -115,7 +117,7 @@ func (f *fakeKeys) create(spec alg.Spec) (*key.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	spki, err := x509.MarshalPKIXPublicKey(signer.Public())
+	spki, err := engine.MarshalPublic(spec, signer.Public())
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +192,7 @@ func (f *fakeKeys) CreateKey(_ context.Context, _ *key.Call, req *kms.CreateKeyR
 	return f.create(req.Spec)
 }
 
-func (f *fakeKeys) Entrust(_ context.Context, call *key.Call, grantee string, req *kms.ImportKeyRequest) (*key.Key, error) {
+func (f *fakeKeys) Entrust(_ context.Context, _ *key.Call, grantee string, req *kms.ImportKeyRequest) (*key.Key, error) {
 	k, err := f.create(req.Spec)
 	if err != nil {
 		return nil, err
@@ -451,6 +453,9 @@ func makeKey(spec alg.Spec) (crypto.Signer, error) {
 		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	case spec == alg.P521:
 		return ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	}
+	if params, ok := engine.MLDSAParameters(spec); ok {
+		return mldsa.GenerateKey(params)
 	}
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	return private, err

@@ -193,7 +193,6 @@ func (s *Service) renewed(a *authority, path []*x509.Certificate, issuer *author
 	}
 	if a.State == Pending {
 		next.enter(Active, now)
-		next.due = now
 	}
 	if before := s.succeed(&next, now); before != nil {
 		return &next, []*authority{before}, nil

@@ -177,9 +177,6 @@ func (s *Service) draft(v *guard.Visit, o *order, subject profile.Subject, life 
 	v.Note("subject", o.template.Subject.String())
 	v.Note("names", strings.Join(names.Texts(), ", "))
 	o.issuer.limit(&life)
-	if err := constrained(o.issuer.path, o.template); err != nil {
-		return err
-	}
 	return life.Put(o.template, o.issuer.cert, now)
 }
 
@@ -278,8 +275,8 @@ func (s *Service) complete(ctx context.Context, call *key.Call, v *guard.Visit, 
 	c := &Certificate{
 		Authority: o.issuer.ID, Serial: cert.SerialText(o.template.SerialNumber), DER: der,
 		Subject: o.template.Subject.String(), Names: o.names.Texts(), Profile: o.profile.Name, Key: o.key,
-		Requester: call.Caller.Principal.String(),
-		IssuedAt:  now, NotBefore: o.template.NotBefore, NotAfter: o.template.NotAfter,
+		Requester: call.Caller.Principal.String(), Shard: s.shard(o.issuer, o.template.SerialNumber),
+		IssuedAt: now, NotBefore: o.template.NotBefore, NotAfter: o.template.NotAfter,
 	}
 	err = v.Commit(ctx, func() error {
 		return s.store.Update(ctx, func(tx store.Tx) error { return insertCertificate(tx, c) })

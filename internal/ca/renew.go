@@ -85,7 +85,7 @@ func (s *Service) takeRenewed(ctx context.Context, v *guard.Visit, seen, parent 
 	path, issued := []*x509.Certificate{c}, []*Certificate(nil)
 	if parent != nil {
 		path = append(path, parent.path...)
-		issued = append(issued, certificateOf(v, parent, c, &a.Key, now))
+		issued = append(issued, s.certificateOf(v, parent, c, &a.Key, now))
 	}
 	next, others, err := s.renewed(a, path, parent, now)
 	if err != nil {
@@ -166,7 +166,6 @@ func (s *Service) successor(v *guard.Visit, old *authority, req *RekeyRequest, n
 				Revocation: old.Revocation, Tags: old.Tags, Policy: old.Policy, compiled: old.compiled, Permissions: old.Permissions,
 				Predecessor: old.ID, CreatedAt: now, UpdatedAt: now, StateChangedAt: now,
 			},
-			due: now,
 		},
 		key: keyChoice{req.Key, req.NewKey, req.Algorithm}, now: now, predecessor: old,
 	}
@@ -191,8 +190,8 @@ func (s *Service) successor(v *guard.Visit, old *authority, req *RekeyRequest, n
 // bridge has an old root and its successor certify each other.
 func (s *Service) bridge(ctx context.Context, v *guard.Visit, f *founding) error {
 	old, fresh := f.predecessor, f.authority
-	if old.usable(f.now) != nil {
-		return nil // what it signs is good for nobody
+	if old.state(f.now) != Active { // what it signs is good for nobody
+		return nil
 	}
 	for _, pair := range []struct{ by, of *authority }{{old, fresh}, {fresh, old}} {
 		t := renewal(pair.of.cert)
@@ -210,7 +209,7 @@ func (s *Service) bridge(ctx context.Context, v *guard.Visit, f *founding) error
 		if err != nil {
 			return err
 		}
-		f.certificates = append(f.certificates, certificateOf(v, pair.by, c, &pair.of.Key, f.now))
+		f.certificates = append(f.certificates, s.certificateOf(v, pair.by, c, &pair.of.Key, f.now))
 		if pair.of == fresh {
 			fresh.Cross = append(fresh.Cross, der)
 		} else {

@@ -1,7 +1,6 @@
 package ca
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/asn1"
@@ -29,12 +28,6 @@ func (s *Service) lintAuthority(t *x509.Certificate, parent *authority, subject 
 	}
 	if parent == nil {
 		return s.lints.Certificate(t, t, subject, subject, a)
-	}
-	// crypto/x509 leaves the authority key identifier out where issuer and
-	// subject have one name. Between two keys of the same name it is all that
-	// tells them apart.
-	if bytes.Equal(t.RawSubject, parent.cert.RawSubject) {
-		t.AuthorityKeyId = parent.cert.SubjectKeyId
 	}
 	return s.lints.Certificate(t, parent.cert, parent.public, subject, parent.Algorithm)
 }
@@ -76,13 +69,13 @@ func renewal(c *x509.Certificate) *x509.Certificate {
 // its issuer makes anew, and the proof that a log knows it.
 func ownExtensions() []asn1.ObjectIdentifier {
 	return []asn1.ObjectIdentifier{
-		{2, 5, 29, 14},                      // subject key identifier
-		{2, 5, 29, 15},                      // key usage
-		{2, 5, 29, 19},                      // basic constraints
-		{2, 5, 29, 31},                      // CRL distribution points
-		{2, 5, 29, 35},                      // authority key identifier
-		{2, 5, 29, 46},                      // freshest CRL
-		{1, 3, 6, 1, 5, 5, 7, 1, 1},         // authority information access
-		{1, 3, 6, 1, 4, 1, 11129, 2, 4, 2},  // signed certificate timestamps (RFC 6962)
+		{2, 5, 29, 14},                     // subject key identifier
+		{2, 5, 29, 15},                     // key usage
+		{2, 5, 29, 19},                     // basic constraints
+		{2, 5, 29, 31},                     // CRL distribution points
+		{2, 5, 29, 35},                     // authority key identifier
+		{2, 5, 29, 46},                     // freshest CRL
+		{1, 3, 6, 1, 5, 5, 7, 1, 1},        // authority information access
+		{1, 3, 6, 1, 4, 1, 11129, 2, 4, 2}, // signed certificate timestamps (RFC 6962)
 	}
 }

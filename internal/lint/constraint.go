@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 
+	zx509 "github.com/zmap/zcrypto/x509"
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -60,6 +61,16 @@ func namesViolateConstraints(s *subject) bool {
 		}
 	}
 	return false
+}
+
+// Permitted reports whether the name constraints of the authorities above a
+// certificate, its issuer's first, leave it its names.
+func Permitted(c *x509.Certificate, above []*x509.Certificate) bool {
+	if len(above) == 0 {
+		return true
+	}
+	parsed, err := zx509.ParseCertificate(c.Raw)
+	return err == nil && !namesViolateConstraints(&subject{Certificate: parsed, issuer: above[0], above: above[1:]})
 }
 
 // readConstraints reads a NameConstraints extension.
