@@ -45,6 +45,7 @@ type List struct {
 	cost time.Duration
 	made time.Time // when it was ready
 	lost bool      // its file is not there
+	long bool      // treated as one of many entries; for tests, which have few
 }
 
 // Open returns the list in DER, to be closed.

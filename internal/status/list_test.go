@@ -284,7 +284,7 @@ func TestDelta(t *testing.T) {
 	}
 	// A long list is not made again for each change: then the delta tells.
 	slow := *base
-	slow.cost = time.Hour
+	slow.cost, slow.long = time.Hour, true
 	f.slot(scope{authority: root.ID}).current.Store(&slow)
 	f.release(t, held)
 	f.revoke(t, other, ca.Superseded)
@@ -345,7 +345,7 @@ func TestTools(t *testing.T) {
 			for _, shard := range []string{"", "1", "2"} {
 				slot := f.slot(scope{authority: root.ID, shard: shard})
 				slow := *slot.current.Load()
-				slow.cost = time.Hour
+				slow.cost, slow.long = time.Hour, true
 				slot.current.Store(&slow)
 			}
 			f.revoke(t, later, ca.Superseded)

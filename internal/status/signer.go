@@ -295,16 +295,18 @@ func signerKind(a *ca.Authority) (alg.Spec, alg.Algorithm) {
 // sign has the signer sign ResponseData that passed the lint and returns the
 // BasicOCSPResponse.
 func (s *Service) sign(ctx context.Context, call *key.Call, a *ca.Authority, by *signer, data []byte) ([]byte, error) {
+	// GnuTLS looks for who signed among the certificates in the answer alone,
+	// so the authority's is there, too.
+	own := by.certificate
 	if !by.delegate() {
-		token, err := s.lints.Response(data, by.public, by.algorithm)
-		if err != nil {
-			return nil, err
-		}
-		return s.Authorities.Sign(ctx, call, a.ID, token)
+		own = a.Certificate
 	}
-	token, err := s.lints.Response(data, by.public, by.algorithm, by.certificate)
+	token, err := s.lints.Response(data, by.public, by.algorithm, own)
 	if err != nil {
 		return nil, err
+	}
+	if !by.delegate() {
+		return s.Authorities.Sign(ctx, call, a.ID, token)
 	}
 	var key crypto.Signer
 	if key, err = s.Keys.DelegatedSigner(ctx, call, grantee(a.ID), by.key, by.algorithm); err != nil {
