@@ -141,6 +141,10 @@ type slot struct {
 	making  sync.Mutex // held while the next list is made
 	current atomic.Pointer[List]
 	failure atomic.Pointer[failure]
+	// put is the number of the list that is in the bucket, as far as this
+	// process knows, and putFailure an attempt to put one there.
+	put        atomic.Uint64
+	putFailure atomic.Pointer[failure]
 	// previous is the file of the list before, kept a while for those who are
 	// about to open it. Held with making.
 	previous string
@@ -158,8 +162,11 @@ const retry = time.Minute
 
 // failed returns how the last attempt failed, if that is too short ago to try
 // again.
-func (s *slot) failed(now time.Time) error {
-	if f := s.failure.Load(); f != nil && now.Sub(f.at).Abs() < retry {
+func (s *slot) failed(now time.Time) error { return s.failure.Load().recent(now) }
+
+// recent returns the error of a failure that is too short ago to try again.
+func (f *failure) recent(now time.Time) error {
+	if f != nil && now.Sub(f.at).Abs() < retry {
 		return f.err
 	}
 	return nil
