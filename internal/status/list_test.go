@@ -375,10 +375,14 @@ func TestTools(t *testing.T) {
 				deltas  bool
 				revoked bool
 			}{
-				{"good", good, false, false}, {"good, with deltas", good, true, false},
-				{"revoked", revoked, false, true}, {"revoked, with deltas", revoked, true, true},
-				{"revoked later", later, false, false}, {"revoked later, with deltas", later, true, true},
-				{"on hold", held, false, true}, {"released, with deltas", held, true, false},
+				{"good", good, false, false},
+				{"good, with deltas", good, true, false},
+				{"revoked", revoked, false, true},
+				{"revoked, with deltas", revoked, true, true},
+				{"revoked later", later, false, false},
+				{"revoked later, with deltas", later, true, true},
+				{"on hold", held, false, true},
+				{"released, with deltas", held, true, false},
 			} {
 				for shard, which := range map[string]string{check.c.Shard: "-crl_check", "": "-crl_check_all"} {
 					out, err := verify(check.c, shard, which, check.deltas)

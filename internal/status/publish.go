@@ -78,22 +78,7 @@ func (s *Service) buryOne(ctx context.Context, id string) error {
 			return fmt.Errorf("ending the OCSP signer of the destroyed authority %s: %w", id, err)
 		}
 	}
-	err := s.Store.Update(ctx, func(tx store.Tx) error {
-		var rows []string
-		for row, err := range tx.Scan(store.Authorities, store.Query{From: id + "/", To: id + "0"}) {
-			if err != nil {
-				return err
-			}
-			rows = append(rows, row.ID)
-		}
-		for _, row := range rows {
-			if err := tx.Delete(store.Authorities, row); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := s.Store.Update(ctx, func(tx store.Tx) error { return deleteRows(tx, id) }); err != nil {
 		return err
 	}
 	s.signers.drop(id)
@@ -108,6 +93,23 @@ func (s *Service) buryOne(ctx context.Context, id string) error {
 			if slot.previous != "" {
 				s.folder.remove(slot.previous)
 			}
+		}
+	}
+	return nil
+}
+
+// deleteRows deletes what is stored beside an authority.
+func deleteRows(tx store.Tx, id string) error {
+	var rows []string
+	for row, err := range tx.Scan(store.Authorities, store.Query{From: id + "/", To: id + "0"}) {
+		if err != nil {
+			return err
+		}
+		rows = append(rows, row.ID)
+	}
+	for _, row := range rows {
+		if err := tx.Delete(store.Authorities, row); err != nil {
+			return err
 		}
 	}
 	return nil

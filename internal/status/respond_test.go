@@ -23,7 +23,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
 )
 
-// question returns a request about serial numbers of an authority.
+// request returns a request about serial numbers of an authority.
 func request(t testing.TB, a *ca.Authority, h crypto.Hash, nonce []byte, serials ...string) []byte {
 	t.Helper()
 	bits, err := ocsp.KeyBits(a.X509().RawSubjectPublicKeyInfo)
@@ -349,8 +349,13 @@ func TestEveryAlgorithm(t *testing.T) {
 		spec      alg.Spec
 		algorithm alg.Algorithm
 	}{
-		{alg.RSA2048, alg.PKCS1SHA256}, {alg.RSA2048, alg.PSSSHA384}, {alg.P384, 0}, {alg.Ed25519, 0},
-		{alg.MLDSA44, 0}, {alg.MLDSA65, 0}, {alg.MLDSA87, 0},
+		{alg.RSA2048, alg.PKCS1SHA256},
+		{alg.RSA2048, alg.PSSSHA384},
+		{alg.P384, 0},
+		{alg.Ed25519, 0},
+		{alg.MLDSA44, 0},
+		{alg.MLDSA65, 0},
+		{alg.MLDSA87, 0},
 	} {
 		t.Run(c.spec.String()+" "+c.algorithm.String(), func(t *testing.T) {
 			f := newFixture(t)
@@ -391,8 +396,11 @@ func TestSignerKind(t *testing.T) {
 		algorithm alg.Algorithm
 		want      alg.Spec
 	}{
-		{alg.RSA2048, alg.PKCS1SHA512, alg.RSA2048}, {alg.RSA3072, alg.PSSSHA256, alg.RSA3072}, {alg.RSA4096, alg.PSSSHA512, alg.RSA3072},
-		{alg.P256, alg.ECDSASHA256, alg.P256}, {alg.MLDSA87, alg.MLDSAPure, alg.MLDSA87},
+		{alg.RSA2048, alg.PKCS1SHA512, alg.RSA2048},
+		{alg.RSA3072, alg.PSSSHA256, alg.RSA3072},
+		{alg.RSA4096, alg.PSSSHA512, alg.RSA3072},
+		{alg.P256, alg.ECDSASHA256, alg.P256},
+		{alg.MLDSA87, alg.MLDSAPure, alg.MLDSA87},
 	} {
 		spec, a := signerKind(&ca.Authority{Spec: c.spec, Algorithm: c.algorithm})
 		if d := cmp.Diff([]string{c.want.String(), c.algorithm.String()}, []string{spec.String(), a.String()}); d != "" {
@@ -422,7 +430,7 @@ func TestOCSPTools(t *testing.T) {
 				ask, answer := filepath.Join(dir, "request"), filepath.Join(dir, "answer")
 				_, err := tool(t, "openssl", "ocsp", "-issuer", anchor, "-cert", leaf, nonce, "-reqout", ask)
 				must(t, err)
-				der, err := os.ReadFile(ask) //nolint:gosec // the test's own file
+				der, err := os.ReadFile(ask)
 				must(t, err)
 				must(t, os.WriteFile(answer, f.Respond(t.Context(), root.ID, der).DER, 0o600))
 				out, err := tool(t, "openssl", "ocsp", "-issuer", anchor, "-CAfile", anchor, "-reqin", ask, "-respin", answer, "-cert", leaf, "-no_nonce")
