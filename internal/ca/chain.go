@@ -3,11 +3,13 @@ package ca
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/asn1"
 	"slices"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/lint"
 )
 
 // Limits of chains from elsewhere.
@@ -31,8 +33,10 @@ func parseCertificate(der []byte) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, malformed("a certificate cannot be read: %v", err)
 	}
-	if len(c.UnhandledCriticalExtensions) > 0 {
-		return nil, malformed("the certificate of %s has the critical extension %s, which is not known here", c.Subject, c.UnhandledCriticalExtensions[0])
+	for _, id := range c.UnhandledCriticalExtensions {
+		if !id.Equal(asn1.ObjectIdentifier{2, 5, 29, 30}) { // name constraints: package lint knows kinds that crypto/x509 does not
+			return nil, malformed("the certificate of %s has the critical extension %s, which is not known here", c.Subject, id)
+		}
 	}
 	return c, nil
 }
@@ -79,14 +83,14 @@ func checkPath(path []*x509.Certificate, now time.Time) error {
 			return malformed("the certificate of %s is not one of an authority", c.Subject)
 		case c.KeyUsage&x509.KeyUsageCertSign == 0:
 			return malformed("the certificate of %s has no key usage for signing certificates", c.Subject)
-		case now.Before(c.NotBefore) || now.After(c.NotAfter):
+		case now.Add(authorityBackdate).Before(c.NotBefore) || now.After(c.NotAfter): // clocks differ a little
 			return malformed("the certificate of %s is valid from %s to %s", c.Subject,
 				c.NotBefore.Format(time.RFC3339), c.NotAfter.Format(time.RFC3339))
 		case c.MaxPathLen >= 0 && c.MaxPathLen < between(path[:i]):
 			return malformed("the path length of %s, %d, does not allow %d authorities below it", c.Subject, c.MaxPathLen, between(path[:i]))
 		}
-		if err := constrained(path[i+1:], c); err != nil {
-			return err
+		if !lint.Permitted(c, path[i+1:]) {
+			return malformed("the certificate of %s has a name that the name constraints above it do not allow", c.Subject)
 		}
 	}
 	return nil

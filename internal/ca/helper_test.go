@@ -24,10 +24,12 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/mldsa"
 	"github.com/google/uuid"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -115,7 +117,7 @@ func (f *fakeKeys) create(spec alg.Spec) (*key.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	spki, err := x509.MarshalPKIXPublicKey(signer.Public())
+	spki, err := engine.MarshalPublic(spec, signer.Public())
 	if err != nil {
 		return nil, err
 	}
@@ -185,12 +187,26 @@ func (s *fakeSigner) Sign(r io.Reader, digest []byte, opts crypto.SignerOpts) ([
 
 func (f *fakeKeys) CreateKey(_ context.Context, _ *key.Call, req *kms.CreateKeyRequest) (*key.Key, error) {
 	f.mu.Lock()
-	f.made++
+	_, taken := f.aliases[req.Alias]
 	f.mu.Unlock()
-	return f.create(req.Spec)
+	if taken {
+		return nil, fault.New(fault.AlreadyExists, "the alias exists")
+	}
+	k, err := f.create(req.Spec)
+	if err != nil {
+		return nil, err
+	}
+	k.Exportable = req.Exportable
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.made++
+	if req.Alias != "" {
+		f.aliases[req.Alias] = k.Name.ID
+	}
+	return k, nil
 }
 
-func (f *fakeKeys) Entrust(_ context.Context, call *key.Call, grantee string, req *kms.ImportKeyRequest) (*key.Key, error) {
+func (f *fakeKeys) Entrust(_ context.Context, _ *key.Call, grantee string, req *kms.ImportKeyRequest) (*key.Key, error) {
 	k, err := f.create(req.Spec)
 	if err != nil {
 		return nil, err
@@ -211,16 +227,6 @@ func (f *fakeKeys) EndEntrusted(_ context.Context, _ *key.Call, grantee string, 
 	}
 	k.disabled = true
 	f.ended = append(f.ended, id)
-	return nil
-}
-
-func (f *fakeKeys) CreateAlias(_ context.Context, _ *key.Call, name string, target kms.Ref) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if _, taken := f.aliases[name]; taken {
-		return fault.New(fault.AlreadyExists, "the alias exists")
-	}
-	f.aliases[name] = target.ID
 	return nil
 }
 
@@ -451,6 +457,9 @@ func makeKey(spec alg.Spec) (crypto.Signer, error) {
 		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	case spec == alg.P521:
 		return ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	}
+	if params, ok := engine.MLDSAParameters(spec); ok {
+		return mldsa.GenerateKey(params)
 	}
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	return private, err

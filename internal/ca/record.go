@@ -191,7 +191,7 @@ func (a *authority) open(spki []byte) (err error) {
 // load reads all authorities and their CRLs, and finds out which keys are
 // gone. Equal policies are compiled once.
 func (s *Service) load(ctx context.Context) error {
-	snap := &snapshot{byID: map[string]*authority{}, byName: map[string]*authority{}}
+	snap := &snapshot{byID: map[string]*authority{}, byName: map[string]*authority{}, byKey: map[string]int{}}
 	compiled := map[compilation]*policy.Policy{}
 	err := s.store.View(ctx, func(r store.Reader) error {
 		for row, err := range r.Scan(store.Authorities, store.Query{}) {
@@ -201,16 +201,9 @@ func (s *Service) load(ctx context.Context) error {
 			if strings.Contains(row.ID, "/") {
 				continue // what package status keeps beside an authority
 			}
-			a, err := readAuthority(row)
+			a, err := s.loadAuthority(row, compiled)
 			if err != nil {
 				return err
-			}
-			policy := compilation{a.Realm, a.Policy}
-			if a.compiled = compiled[policy]; a.compiled == nil {
-				if a.compiled, err = s.compiled(a.Realm, a.Policy); err != nil {
-					return fmt.Errorf("compiling the policy of authority %s: %w", a.ID, err)
-				}
-				compiled[policy] = a.compiled
 			}
 			snap.add(a)
 		}
@@ -222,6 +215,23 @@ func (s *Service) load(ctx context.Context) error {
 	}
 	s.live.Store(snap)
 	return err
+}
+
+// loadAuthority returns the authority of a row with its policy, compiled now
+// or before.
+func (s *Service) loadAuthority(row store.Row, compiled map[compilation]*policy.Policy) (*authority, error) {
+	a, err := readAuthority(row)
+	if err != nil {
+		return nil, err
+	}
+	of := compilation{a.Realm, a.Policy}
+	if a.compiled = compiled[of]; a.compiled == nil {
+		if a.compiled, err = s.compiled(a.Realm, a.Policy); err != nil {
+			return nil, fmt.Errorf("compiling the policy of authority %s: %w", a.ID, err)
+		}
+		compiled[of] = a.compiled
+	}
+	return a, nil
 }
 
 // compilation is what the compiled form of a policy depends on.

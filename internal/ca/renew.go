@@ -92,7 +92,7 @@ func (s *Service) takeRenewed(ctx context.Context, v *guard.Visit, seen, parent 
 		return nil, err
 	}
 	v.Note("serial", next.Serial)
-	return next.at(now), s.commit(ctx, v, now, insertAll(issued...), append([]*authority{next}, others...)...)
+	return next.at(now), s.commit(ctx, v, now, s.insertAll(issued...), append([]*authority{next}, others...)...)
 }
 
 // unchanged returns an authority as it is now, if it has the certificate that
@@ -190,8 +190,8 @@ func (s *Service) successor(v *guard.Visit, old *authority, req *RekeyRequest, n
 // bridge has an old root and its successor certify each other.
 func (s *Service) bridge(ctx context.Context, v *guard.Visit, f *founding) error {
 	old, fresh := f.predecessor, f.authority
-	if old.usable(f.now) != nil {
-		return nil // what it signs is good for nobody
+	if old.state(f.now) != Active { // what it signs is good for nobody
+		return nil
 	}
 	for _, pair := range []struct{ by, of *authority }{{old, fresh}, {fresh, old}} {
 		t := renewal(pair.of.cert)

@@ -1,7 +1,6 @@
 package ca
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/asn1"
@@ -29,12 +28,6 @@ func (s *Service) lintAuthority(t *x509.Certificate, parent *authority, subject 
 	}
 	if parent == nil {
 		return s.lints.Certificate(t, t, subject, subject, a)
-	}
-	// crypto/x509 leaves the authority key identifier out where issuer and
-	// subject have one name. Between two keys of the same name it is all that
-	// tells them apart.
-	if bytes.Equal(t.RawSubject, parent.cert.RawSubject) {
-		t.AuthorityKeyId = parent.cert.SubjectKeyId
 	}
 	return s.lints.Certificate(t, parent.cert, parent.public, subject, parent.Algorithm)
 }

@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -108,7 +109,7 @@ func (b *Book) Enter(ctx context.Context, r Request) (*Ticket, error) {
 func digest(texts ...string) string {
 	h := sha256.New()
 	for _, s := range texts {
-		fmt.Fprintf(h, "%d:%s", len(s), s)
+		h.Write([]byte(strconv.Itoa(len(s)) + ":" + s))
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
