@@ -215,6 +215,25 @@ func (s *Service) load(ctx context.Context) error {
 	return s.folder.clean(keep)
 }
 
+// earlierSuffix, after an authority's id, is the id of the row in which earlier
+// versions kept its one list whole.
+const earlierSuffix = "/crl"
+
+// loadEarlier takes the number over from the list of an earlier version: the
+// next one has to have a larger one (RFC 5280 section 5.2.3).
+func (s *Service) loadEarlier(id string, row store.Row) error {
+	var r struct {
+		Number uint64 `json:"number"`
+	}
+	if err := json.Unmarshal(row.Body, &r); err != nil {
+		return fmt.Errorf("record %s: %w", row.ID, err)
+	}
+	slot := &slot{}
+	slot.current.Store(&List{Authority: id, Number: r.Number, folder: s.folder, lost: true})
+	s.slots[scope{authority: id}] = slot
+	return nil
+}
+
 // loadChanges notes the changes that some list has not seen yet.
 func (s *Service) loadChanges(r store.Reader) error {
 	oldest := map[string]time.Time{}

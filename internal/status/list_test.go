@@ -434,6 +434,23 @@ func TestCrash(t *testing.T) {
 	}
 }
 
+// TestEarlierVersion: the number goes on where an earlier version left it.
+func TestEarlierVersion(t *testing.T) {
+	f := newFixture(t)
+	root := f.authority(t, "root", alg.P256, 0)
+	must(t, f.store.Update(t.Context(), func(tx store.Tx) error {
+		return tx.Put(store.Authorities, store.Row{ID: root.ID + "/crl", Columns: []string{"", ""}, Body: []byte(`{"v":1,"der":"MAA=","number":41,"revocations":3}`)})
+	}))
+	f.open(t)
+	if l, _ := f.list(t, root.ID, "", false); l.Number != 42 {
+		t.Errorf("list %d, want 42", l.Number)
+	}
+	f.open(t)
+	if l, _ := f.list(t, root.ID, "", false); l.Number != 42 {
+		t.Errorf("list %d after a restart, want 42", l.Number)
+	}
+}
+
 // TestConcurrentRevocations: whoever asks after a revocation gets a list with
 // it, and an OCSP answer, whatever else happens at the time.
 func TestConcurrentRevocations(t *testing.T) {

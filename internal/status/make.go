@@ -96,6 +96,9 @@ func (s *Service) make(ctx context.Context, call *key.Call, v *guard.Visit, a *c
 			if err := tx.Put(store.Authorities, row); err != nil {
 				return err
 			}
+			if err := tx.Delete(store.Authorities, a.ID+earlierSuffix); err != nil && fault.KindOf(err) != fault.NotFound {
+				return err
+			}
 			return p.tidy(tx)
 		})
 	})

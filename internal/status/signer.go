@@ -85,9 +85,12 @@ const ocspSuffix = "/ocsp"
 
 // loadOther reads a row beside the authorities' that is no list's.
 func (s *Service) loadOther(row store.Row) error {
+	if id, ok := strings.CutSuffix(row.ID, earlierSuffix); ok {
+		return s.loadEarlier(id, row)
+	}
 	id, ok := strings.CutSuffix(row.ID, ocspSuffix)
 	if !ok {
-		return nil // an authority, or what an earlier version kept
+		return nil // an authority
 	}
 	var r signerRecord
 	if err := json.Unmarshal(row.Body, &r); err != nil || r.V != signerVersion {
