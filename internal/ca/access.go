@@ -62,7 +62,7 @@ func (s *Service) Sign(ctx context.Context, call *key.Call, id string, t *lint.T
 // sign has the authority's key sign what passed the lint. The first time that
 // the key turns out to be gone, the authority is Failed from then on.
 func (s *Service) sign(ctx context.Context, call *key.Call, a *authority, t *lint.Token) ([]byte, error) {
-	signer, err := s.keys.DelegatedSigner(ctx, call, grantee(a.ID), a.Key, a.Algorithm)
+	signer, err := s.keys.DelegatedSigner(ctx, call, grantee(a.ID), a.Key, t.Algorithm())
 	if err != nil {
 		if fault.KindOf(err) == fault.NotFound {
 			s.lose(a.ID)

@@ -4,8 +4,8 @@
 // exists (package lint), recorded before it leaves, and stored.
 //
 // Start with Service. authority.go and create.go make authorities, issue.go
-// certificates; package profile says what kinds of certificates there are and
-// what a request may hold; revoke.go and crl.go are about the end of a
+// certificates, of the kinds that package profile describes and profiles.go
+// stores; revoke.go and crl.go are about the end of a
 // certificate. record.go has the formats of what is stored.
 package ca
 
@@ -29,14 +29,13 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/lint"
 	"github.com/holdfast-kms/holdfast/internal/policy"
-	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/token"
 )
 
-// Keys is what authorities need of the door. *kms.Service is it. It has seven
-// methods because issuing for a key that Holdfast makes is three of them, and
-// an authority's own key two.
+// Keys is what authorities need of the door. *kms.Service is it. It has six
+// methods because issuing for keys that Holdfast has is two of them, and an
+// authority's own key two more.
 type Keys interface {
 	// Delegate lets the grantee ("ca/" and the authority's id) sign with the
 	// caller's key from now on.
@@ -44,10 +43,8 @@ type Keys interface {
 	// DelegatedSigner signs with that key, as the grantee, whoever calls. Each
 	// signature is authorised, checked against the key's state and recorded.
 	DelegatedSigner(ctx context.Context, call *key.Call, grantee string, id key.ID, a alg.Algorithm) (crypto.Signer, error)
-	// CreateKey makes a key as the caller.
+	// CreateKey makes a key as the caller, with its alias or not at all.
 	CreateKey(ctx context.Context, call *key.Call, req *kms.CreateKeyRequest) (*key.Key, error)
-	// CreateAlias names a key as the caller.
-	CreateAlias(ctx context.Context, call *key.Call, name string, target kms.Ref) error
 	// PublicKey returns a key's public half as the caller.
 	PublicKey(ctx context.Context, call *key.Call, ref kms.Ref) (*kms.PublicKeyResult, error)
 	// Entrust makes a key that is the grantee's own.
@@ -83,18 +80,19 @@ type Service struct {
 	compile   func(key.Document) (*policy.Policy, error)
 	now       func() time.Time
 	lints     *lint.Linter
-	profiles  map[string]*profile.Profile
 	onRevoked []func(*Certificate, time.Time)
 	tokens    *token.Book
 
-	mu   sync.Mutex // held while live is replaced
-	live atomic.Pointer[snapshot]
+	mu       sync.Mutex // held while live or profiles is replaced
+	live     atomic.Pointer[snapshot]
+	profiles atomic.Pointer[profiles]
 }
 
 // snapshot is all authorities at one time. It is never changed.
 type snapshot struct {
 	byID   map[string]*authority
 	byName map[string]*authority // by realm, "/" and name; those that have one
+	byKey  map[string]int        // how many authorities have a CA key, by its SubjectPublicKeyInfo
 }
 
 // authority is an Authority ready for use. It is never changed.
@@ -118,15 +116,12 @@ type authority struct {
 func New(ctx context.Context, c Config) (*Service, error) {
 	s := &Service{
 		keys: c.Keys, guard: c.Guard, store: c.Store, publicURL: strings.TrimSuffix(c.PublicURL, "/"), now: c.Now,
-		compile: c.Compile, lints: lint.New(), profiles: map[string]*profile.Profile{},
+		compile: c.Compile, lints: lint.New(),
 	}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	s.tokens = token.New(c.Store, s.now)
-	for _, p := range profile.Builtin() {
-		s.profiles[p.Name] = &p
-	}
 	if s.compile == nil {
 		s.compile = func(key.Document) (*policy.Policy, error) {
 			return nil, fault.New(fault.Unsupported, "authorities have no policies here")
@@ -136,6 +131,11 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	if err := s.load(ctx); err != nil {
 		return nil, fmt.Errorf("loading authorities: %w", err)
 	}
+	known, err := loadProfiles(ctx, c.Store)
+	if err != nil {
+		return nil, fmt.Errorf("loading profiles: %w", err)
+	}
+	s.profiles.Store(known)
 	return s, nil
 }
 
@@ -159,11 +159,12 @@ func (s *Service) withdraw(id string) {
 }
 
 func (n *snapshot) clone() *snapshot {
-	return &snapshot{byID: maps.Clone(n.byID), byName: maps.Clone(n.byName)}
+	return &snapshot{byID: maps.Clone(n.byID), byName: maps.Clone(n.byName), byKey: maps.Clone(n.byKey)}
 }
 
 func (n *snapshot) add(a *authority) {
 	n.byID[a.ID] = a
+	n.count(a, 1)
 	if a.Name != "" {
 		n.byName[nameKey(a.Realm, a.Name)] = a
 	}
@@ -176,8 +177,21 @@ func (n *snapshot) remove(id string) {
 		return
 	}
 	delete(n.byID, id)
+	n.count(a, -1)
 	if name := nameKey(a.Realm, a.Name); n.byName[name] == a {
 		delete(n.byName, name)
+	}
+}
+
+// count adds to the number of authorities with the authority's key.
+func (n *snapshot) count(a *authority, by int) {
+	if a.public == nil {
+		return // Creating: it has no key yet
+	}
+	if spki, err := a.spki(); err == nil {
+		if n.byKey[string(spki)] += by; n.byKey[string(spki)] == 0 {
+			delete(n.byKey, string(spki))
+		}
 	}
 }
 

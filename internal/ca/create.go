@@ -304,13 +304,16 @@ func (s *Service) date(t *x509.Certificate, parent *authority, asked time.Durati
 	if t.SerialNumber, err = cert.NewSerial(now, rand.Reader); err != nil {
 		return err
 	}
-	life := profile.Life{Asked: asked, Standard: DefaultRootValidity, Maximum: MaxAuthorityValidity, Backdate: authorityBackdate}
+	life := profile.Life{
+		Asked: profile.Validity{For: asked}, Standard: profile.Validity{For: DefaultRootValidity},
+		Maximum: profile.Validity{For: MaxAuthorityValidity}, Backdate: authorityBackdate,
+	}
 	t.CRLDistributionPoints, t.IssuingCertificateURL, t.OCSPServer = nil, nil, nil
 	if parent == nil {
 		return life.Put(t, nil, now)
 	}
-	life.Standard = DefaultIssuingValidity
-	parent.limit(&life)
+	life.Standard = profile.Validity{For: DefaultIssuingValidity}
+	life.Short = parent.short()
 	s.pointTo(t, parent)
 	return life.Put(t, parent.cert, now)
 }

@@ -78,7 +78,7 @@ func (s *Service) Entrust(ctx context.Context, call *key.Call, grantee string, r
 			return nil, err
 		}
 		v.Permit(k.Resource(), "the key is "+grantee+"'s own")
-		return k, s.make(ctx, v, k, compiled, c.source)
+		return k, s.make(ctx, v, newEntry(k, compiled, nil), nil, c.source)
 	})
 }
 

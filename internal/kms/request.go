@@ -31,6 +31,9 @@ type CreateKeyRequest struct {
 	BypassLockout bool
 	// Exportable lets ExportKey give the material away. It cannot be set later.
 	Exportable bool
+	// Alias, if it is not empty, names the key from the start, for which the
+	// caller needs CreateAlias as well. A key whose alias is taken is not made.
+	Alias string
 }
 
 // ImportKeyRequest asks for a key whose material is made already.

@@ -230,7 +230,7 @@ func (s *Service) issue(ctx context.Context, call *key.Call, c *Certificate, k *
 	}
 	issued, err := s.authorities.Issue(ctx, call, &ca.IssueRequest{
 		Authority: c.Authority, Profile: profileName, CSR: csr,
-		Subject: profile.Subject{CommonName: c.Domain}, Names: names, Validity: s.validity(c),
+		Subject: profile.Subject{CommonName: c.Domain}, Names: names, Validity: profile.Validity{For: s.validity(c)},
 	})
 	if err != nil {
 		return err

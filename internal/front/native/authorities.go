@@ -21,7 +21,7 @@ func (f *Front) createAuthority(
 	ctx context.Context, r *request, req *wire.CreateAuthorityRequest,
 ) (*wire.Authority, error) {
 	ask := &ca.CreateAuthorityRequest{
-		Name: req.Name, Key: refOf(req.Key), Subject: profile.Subject(req.Subject), Parent: req.Parent, PathLen: req.PathLength,
+		Name: req.Name, Key: refOf(req.Key), Subject: subjectOf(req.Subject), Parent: req.Parent, PathLen: req.PathLength,
 		Validity: time.Duration(req.ValidityDays) * 24 * time.Hour,
 	}
 	for name, value := range map[string]string{"name": req.Name, "key": req.Key} {
