@@ -182,19 +182,23 @@ func (s *fakeSigner) Sign(r io.Reader, digest []byte, opts crypto.SignerOpts) ([
 
 func (f *fakeKeys) CreateKey(_ context.Context, _ *key.Call, req *kms.CreateKeyRequest) (*key.Key, error) {
 	f.mu.Lock()
-	f.made++
+	_, taken := f.aliases[req.Alias]
 	f.mu.Unlock()
-	return f.create(req.Spec)
-}
-
-func (f *fakeKeys) CreateAlias(_ context.Context, _ *key.Call, name string, target kms.Ref) error {
+	if taken {
+		return nil, fault.New(fault.AlreadyExists, "the alias exists")
+	}
+	k, err := f.create(req.Spec)
+	if err != nil {
+		return nil, err
+	}
+	k.Exportable = req.Exportable
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, taken := f.aliases[name]; taken {
-		return fault.New(fault.AlreadyExists, "the alias exists")
+	f.made++
+	if req.Alias != "" {
+		f.aliases[req.Alias] = k.Name.ID
 	}
-	f.aliases[name] = target.ID
-	return nil
+	return k, nil
 }
 
 func (f *fakeKeys) PublicKey(_ context.Context, _ *key.Call, ref kms.Ref) (*kms.PublicKeyResult, error) {
