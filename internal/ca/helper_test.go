@@ -187,9 +187,23 @@ func (s *fakeSigner) Sign(r io.Reader, digest []byte, opts crypto.SignerOpts) ([
 
 func (f *fakeKeys) CreateKey(_ context.Context, _ *key.Call, req *kms.CreateKeyRequest) (*key.Key, error) {
 	f.mu.Lock()
-	f.made++
+	_, taken := f.aliases[req.Alias]
 	f.mu.Unlock()
-	return f.create(req.Spec)
+	if taken {
+		return nil, fault.New(fault.AlreadyExists, "the alias exists")
+	}
+	k, err := f.create(req.Spec)
+	if err != nil {
+		return nil, err
+	}
+	k.Exportable = req.Exportable
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.made++
+	if req.Alias != "" {
+		f.aliases[req.Alias] = k.Name.ID
+	}
+	return k, nil
 }
 
 func (f *fakeKeys) Entrust(_ context.Context, _ *key.Call, grantee string, req *kms.ImportKeyRequest) (*key.Key, error) {
@@ -213,16 +227,6 @@ func (f *fakeKeys) EndEntrusted(_ context.Context, _ *key.Call, grantee string, 
 	}
 	k.disabled = true
 	f.ended = append(f.ended, id)
-	return nil
-}
-
-func (f *fakeKeys) CreateAlias(_ context.Context, _ *key.Call, name string, target kms.Ref) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if _, taken := f.aliases[name]; taken {
-		return fault.New(fault.AlreadyExists, "the alias exists")
-	}
-	f.aliases[name] = target.ID
 	return nil
 }
 

@@ -95,7 +95,7 @@ func (p *Profile) settleNames(in *Input, s *Subject) (Names, error) {
 	}
 	names, err := asked.Normal()
 	if err != nil {
-		return Names{}, err
+		return Names{}, blame(err, in.Request != nil && asked == &in.Request.Names)
 	}
 	limit := p.MaxNames
 	if limit == 0 {

@@ -128,8 +128,9 @@ type Profile struct {
 	Extra []pkix.Extension
 	// Passthrough lets requests add extensions that the profile does not define.
 	Passthrough Passthrough
-	// Lenient passes over what a CSR asks for and does not get, where other
-	// profiles refuse the request.
+	// Lenient passes over what a CSR asks for and does not get, and over key
+	// usages that a key of its kind cannot have, where other profiles refuse the
+	// request.
 	Lenient bool
 
 	// Rules are expressions that have to be true of a request.
@@ -157,16 +158,18 @@ func violation(format string, args ...any) error {
 }
 
 // unfit returns the error for a profile that makes no sense.
-func unfit(format string, args ...any) error { return fault.New(fault.InvalidArgument, format, args...) }
+func unfit(format string, args ...any) error {
+	return fault.New(fault.InvalidArgument, format, args...)
+}
 
 // compiled is what a Profile's rules are once they are read.
 type compiled struct {
-	callers  []pattern
-	subject  map[string]*attributeRule
-	dns      []pattern
-	uris     []pattern
-	domains  []pattern // trust domains
-	rules    []rule
+	callers []pattern
+	subject map[string]*attributeRule
+	dns     []pattern
+	uris    []pattern
+	domains []pattern // trust domains
+	rules   []rule
 	// extra are the extensions that every certificate has, encoded; defined
 	// are those that no request can add.
 	extra   []pkix.Extension

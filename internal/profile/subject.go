@@ -1,10 +1,12 @@
 package profile
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"unicode/utf8"
 
+	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/name"
 )
 
@@ -131,9 +133,20 @@ func (p *Profile) settleSubject(in *Input) (s Subject, raw []byte, err error) {
 		}
 	}
 	if err := s.Check(); err != nil {
-		return s, nil, err
+		return s, nil, blame(err, in.Subject.IsZero() && in.Request != nil)
 	}
 	return s, raw, p.checkSubject(&s)
+}
+
+// blame gives an error the reason MalformedCSR if what it is about came from a
+// request.
+func blame(err error, csr bool) error {
+	if e, ok := errors.AsType[*fault.Error](err); ok && csr && e.Reason == fault.Unspecified {
+		out := *e
+		out.Reason = fault.MalformedCSR
+		return &out
+	}
+	return err
 }
 
 func has(s *Subject, a Attribute) bool {
