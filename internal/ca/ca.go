@@ -31,11 +31,12 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/token"
+	"github.com/holdfast-kms/holdfast/internal/weakkey"
 )
 
 // Keys is what authorities need of the door. *kms.Service is it. It has six
-// methods because issuing for keys that Holdfast has is two of them, and an
-// authority's own key two more.
+// methods because issuing for a key that Holdfast makes is two of them, and
+// an authority's own key two.
 type Keys interface {
 	// Delegate lets the grantee ("ca/" and the authority's id) sign with the
 	// caller's key from now on.
@@ -53,8 +54,8 @@ type Keys interface {
 	EndEntrusted(ctx context.Context, call *key.Call, grantee string, id key.ID) error
 }
 
-// Config says what a Service works with. All fields but PublicURL, Compile
-// and Now are needed.
+// Config says what a Service works with. All fields but PublicURL, Compile,
+// WeakKeys and Now are needed.
 type Config struct {
 	Keys  Keys
 	Guard *guard.Guard
@@ -66,6 +67,9 @@ type Config struct {
 	// Compile turns the policy of an authority into its canonical form, in
 	// whatever dialect it was written. Without it authorities have no policies.
 	Compile func(key.Document) (*policy.Policy, error)
+	// WeakKeys are keys that nobody gets a certificate for, beside those that
+	// the lint finds weak by itself. It may be nil.
+	WeakKeys *weakkey.Blocklist
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
 }
@@ -127,7 +131,7 @@ func New(ctx context.Context, c Config) (*Service, error) {
 			return nil, fault.New(fault.Unsupported, "authorities have no policies here")
 		}
 	}
-	s.lints.Know(s.knowledge())
+	s.lints.Know(s.knowledge(c.WeakKeys))
 	if err := s.load(ctx); err != nil {
 		return nil, fmt.Errorf("loading authorities: %w", err)
 	}

@@ -34,14 +34,14 @@ type StoredProfile struct {
 // profiles are all profiles at one time. It is never changed.
 type profiles struct {
 	builtin map[string]*StoredProfile
-	order   []string                  // the built-in ones' names
+	order   []string // the built-in ones' names
 	stored  map[string]*StoredProfile // by profileID
 }
 
 // MaxProfiles is how many profiles a realm may store.
 const MaxProfiles = 1000
 
-// profileVersion is the version of profileRecord. A reader refuses others.
+// profileVersion is the version of profileRecord.
 const profileVersion = 1
 
 // profileRecord is the body of a row in store.Profiles, whose id is
@@ -83,10 +83,10 @@ func loadProfiles(ctx context.Context, s store.Store) (*profiles, error) {
 func readProfile(row store.Row) (*StoredProfile, error) {
 	var r profileRecord
 	if err := json.Unmarshal(row.Body, &r); err != nil {
-		return nil, fmt.Errorf("profile %s: %w", row.ID, err)
+		return nil, fmt.Errorf("record %s: %w", row.ID, err)
 	}
 	if r.V != profileVersion {
-		return nil, fmt.Errorf("profile %s has version %d; this program knows version %d", row.ID, r.V, profileVersion)
+		return nil, fmt.Errorf("record %s has version %d; this program knows version %d", row.ID, r.V, profileVersion)
 	}
 	p, err := profile.Parse(r.Document)
 	if err != nil {

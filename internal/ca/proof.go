@@ -103,10 +103,8 @@ func (p *Proof) checkRequest(c *Certificate, parsed *x509.Certificate) error {
 	if string(request.RawSubjectPublicKeyInfo) != string(parsed.RawSubjectPublicKeyInfo) {
 		return fault.New(fault.BadSignature, "the request is not of the certificate's key")
 	}
-	if err := request.CheckSignature(); err != nil {
-		return &fault.Error{
-			Kind: fault.BadSignature, Op: "ca.Proof", Public: "the request's own signature does not verify", Err: err,
-		}
+	if _, err := cert.CheckRequest(request); err != nil {
+		return fault.New(fault.BadSignature, "the request's own signature does not verify")
 	}
 	return nil
 }

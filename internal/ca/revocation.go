@@ -84,6 +84,9 @@ func ReadRevocation(row store.Row) (*Revocation, error) {
 		}
 		numbers[i] = n
 	}
+	if len(row.Columns) != 1 {
+		return damaged()
+	}
 	_, changed, _ := strings.Cut(row.Columns[0], "/")
 	var err error
 	if r.Changed, err = time.Parse(store.TimeFormat, changed); err != nil {

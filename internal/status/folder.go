@@ -23,6 +23,7 @@ type folder interface {
 	// survives a crash; before, there is no such file.
 	keep(name string, content io.Reader) error
 	open(name string) (io.ReadSeekCloser, error)
+	has(name string) bool
 	remove(name string)
 	// clean removes every file but some, and what a crash has left.
 	clean(keep map[string]bool) error
@@ -95,6 +96,11 @@ func (d directory) open(name string) (io.ReadSeekCloser, error) {
 	return os.Open(filepath.Join(string(d), filepath.FromSlash(name)))
 }
 
+func (d directory) has(name string) bool {
+	_, err := os.Stat(filepath.Join(string(d), filepath.FromSlash(name)))
+	return err == nil
+}
+
 func (d directory) remove(name string) {
 	_ = os.Remove(filepath.Join(string(d), filepath.FromSlash(name))) // clean removes what is left
 }
@@ -147,6 +153,13 @@ func (m *memory) open(name string) (io.ReadSeekCloser, error) {
 		return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
 	}
 	return readOnly{bytes.NewReader(b)}, nil
+}
+
+func (m *memory) has(name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.files[name]
+	return ok
 }
 
 func (m *memory) remove(name string) {

@@ -44,6 +44,7 @@ type List struct {
 	seen time.Time
 	cost time.Duration
 	made time.Time // when it was ready
+	lost bool      // its file is not there
 }
 
 // Open returns the list in DER, to be closed.
@@ -194,6 +195,7 @@ func (s *Service) load(ctx context.Context) error {
 				continue
 			}
 			keep[l.file()] = true
+			l.lost = !s.folder.has(l.file())
 			s.slots[l.scope()] = &slot{}
 			s.slots[l.scope()].current.Store(l)
 		}

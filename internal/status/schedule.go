@@ -131,7 +131,7 @@ func (s *Service) base(of scope) *List {
 // follows its complete list, base.
 func (s *slot) due(changed time.Time, base *List, now time.Time) bool {
 	l := s.current.Load()
-	if l == nil {
+	if l == nil || l.lost {
 		return true
 	}
 	if !now.Before(l.ThisUpdate.Add(l.NextUpdate.Sub(l.ThisUpdate) / 2)) {
@@ -159,14 +159,14 @@ func (s *Service) current(ctx context.Context, a *ca.Authority, of scope) (*List
 	if !slot.due(s.lastChange(of), s.base(of), now) {
 		return l, nil
 	}
-	if l != nil && l.cost > quick && now.Before(l.NextUpdate) {
+	if l != nil && !l.lost && l.cost > quick && now.Before(l.NextUpdate) {
 		return l, nil // the clock makes the next one; nobody has to wait so long
 	}
 	made, err := s.renew(ctx, of)
 	if err == nil {
 		return made, nil
 	}
-	if l != nil && now.Before(l.NextUpdate) {
+	if l != nil && !l.lost && now.Before(l.NextUpdate) {
 		return l, nil
 	}
 	return nil, &fault.Error{Kind: fault.Unavailable, Op: "status.CRL", Public: "the CRL cannot be made at the moment", Err: err}
