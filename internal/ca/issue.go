@@ -165,7 +165,7 @@ func (s *Service) complete(ctx context.Context, call *key.Call, v *guard.Visit, 
 	}
 	err = v.Commit(ctx, func() error {
 		return s.store.Update(ctx, func(tx store.Tx) error {
-			if err := insertCertificate(tx, c); err != nil {
+			if err := s.insertCertificate(tx, c); err != nil {
 				return err
 			}
 			return o.ticket.Put(tx, c.Serial)
