@@ -169,7 +169,7 @@ func (s *Service) mayIssue(issuer *authority, kind *profile.Profile, now time.Ti
 	if !kind.SelfSigned {
 		return s.usable(issuer, now)
 	}
-	switch state := issuer.state(now); state { //nolint:exhaustive // in all other states an authority signs nothing
+	switch state := issuer.state(now); state {
 	case Pending, Active, Expired:
 		return nil
 	default:

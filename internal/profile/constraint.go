@@ -56,7 +56,7 @@ func (c *NameConstraints) encode() ([]byte, error) {
 			if t.empty() {
 				continue
 			}
-			b.AddASN1(cbasn1.Tag(i).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) { //nolint:gosec // 0 and 1
+			b.AddASN1(cbasn1.Tag(i).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
 				if bad := t.put(b); err == nil {
 					err = bad
 				}
@@ -78,15 +78,9 @@ func (t *Subtrees) put(b *cryptobyte.Builder) error {
 	for _, list := range []struct {
 		tag   cbasn1.Tag
 		texts []string
-		dot   bool // may begin with one
-		at    bool // may be a mailbox
-	}{{tagDNS, t.DNS, false, false}, {tagEmail, t.Emails, true, true}, {tagURI, t.URIs, true, false}} {
+	}{{tagDNS, t.DNS}, {tagEmail, t.Emails}, {tagURI, t.URIs}} {
 		for _, text := range list.texts {
-			host := text
-			if list.dot {
-				host = strings.TrimPrefix(text, ".")
-			}
-			if _, mailbox := name.Mailbox(text); host != strings.ToLower(host) || name.CheckDNS(host, false) != nil && (!list.at || !mailbox) {
+			if !isBase(list.tag, text) {
 				return unfit("%q is no name constraint", text)
 			}
 			put(list.tag, []byte(text))
@@ -109,6 +103,19 @@ func (t *Subtrees) put(b *cryptobyte.Builder) error {
 		put(tagDirectory, der)
 	}
 	return nil
+}
+
+// isBase reports whether a text can be what a subtree of names begins with: a
+// host, for mail and URIs perhaps with a dot before it, for mail a mailbox.
+func isBase(tag cbasn1.Tag, text string) bool {
+	if _, mailbox := name.Mailbox(text); mailbox {
+		return tag == tagEmail
+	}
+	host := text
+	if tag != tagDNS {
+		host = strings.TrimPrefix(text, ".")
+	}
+	return host == strings.ToLower(host) && name.CheckDNS(host, false) == nil
 }
 
 // constraintsOf returns the name constraints of an authority's certificate,
@@ -136,7 +143,7 @@ func parseConstraints(der []byte) (*NameConstraints, bool) {
 	for i, t := range []*Subtrees{&nc.Permitted, &nc.Excluded} {
 		var list cryptobyte.String
 		var there bool
-		if !body.ReadOptionalASN1(&list, &there, cbasn1.Tag(i).ContextSpecific().Constructed()) { //nolint:gosec // 0 and 1
+		if !body.ReadOptionalASN1(&list, &there, cbasn1.Tag(i).ContextSpecific().Constructed()) {
 			return nil, false
 		}
 		for !list.Empty() {

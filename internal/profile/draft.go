@@ -183,27 +183,11 @@ func (p *Profile) settleOthers(d *Draft, in *Input) error {
 			t.ExtraExtensions = append(t.ExtraExtensions, e)
 		}
 	}
-	if len(ext.Policies) > 0 {
-		value, err := encodePolicies(ext.Policies)
-		if err != nil {
-			return err
-		}
-		add(pkix.Extension{Id: oidPolicies, Value: value})
-	}
-	if ext.Constraints != nil {
-		if !p.CA {
-			return violation("only authorities have name constraints")
-		}
-		value, err := ext.Constraints.encode()
-		if err != nil {
-			return err
-		}
-		add(pkix.Extension{Id: oidNameConstraints, Critical: ext.Constraints.Critical, Value: value})
-	}
-	if err := checkCustom(ext.Custom); err != nil {
+	encoded, err := p.encodePassed(ext)
+	if err != nil {
 		return err
 	}
-	for _, e := range ext.Custom {
+	for _, e := range slices.Concat(encoded, ext.Custom) {
 		add(e)
 	}
 	if p.Passthrough.CSR && in.Request != nil {
@@ -217,6 +201,29 @@ func (p *Profile) settleOthers(d *Draft, in *Input) error {
 		return fault.New(fault.LimitExceeded, "there are at most %d extensions", maxExtensions)
 	}
 	return nil
+}
+
+// encodePassed checks what the caller passes through, and encodes what is not
+// in bytes already.
+func (p *Profile) encodePassed(ext *Extensions) (list []pkix.Extension, err error) {
+	if len(ext.Policies) > 0 {
+		value, err := encodePolicies(ext.Policies)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, pkix.Extension{Id: oidPolicies, Value: value})
+	}
+	if ext.Constraints != nil {
+		if !p.CA {
+			return nil, violation("only authorities have name constraints")
+		}
+		value, err := ext.Constraints.encode()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, pkix.Extension{Id: oidNameConstraints, Critical: ext.Constraints.Critical, Value: value})
+	}
+	return list, checkCustom(ext.Custom)
 }
 
 // fitIssuers refuses what the certificates of the authorities above do not

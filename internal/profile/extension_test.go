@@ -273,7 +273,7 @@ func TestIssuersRules(t *testing.T) {
 	emptyNC, unknown := issuer(), issuer()
 	emptyNC.Extensions = []pkix.Extension{{Id: oidNameConstraints, Value: []byte{0x30, 0}}}
 	unknown.Extensions = []pkix.Extension{{Id: oidNameConstraints, Value: []byte{0x30, 8, 0xa0, 6, 0x30, 4, 0x88, 2, 0x2a, 3}}}
-	any := compile(t, Profile{Names: AnyName, Wildcards: true})
+	free := compile(t, Profile{Names: AnyName, Wildcards: true})
 	sub := func(n int) *Profile { return compile(t, Profile{CA: true, PathLen: n, Usage: x509.KeyUsageCertSign}) }
 	in := Subject{Organization: "shop"}
 	for name, c := range map[string]struct {
@@ -284,25 +284,25 @@ func TestIssuersRules(t *testing.T) {
 		names   Names
 		good    bool
 	}{
-		"a host within":                    {any, shop, nil, in, dns("a.shop.example"), true},
-		"the domain itself":                {any, shop, nil, in, dns("shop.example"), true},
-		"a wildcard within":                {any, shop, nil, in, dns("*.a.shop.example"), true},
-		"a host outside":                   {any, shop, nil, in, dns("a.example"), false},
-		"a host excluded":                  {any, shop, nil, in, dns("x.secret.shop.example"), false},
-		"a wildcard for an excluded host":  {any, shop, nil, in, dns("*.shop.example"), false},
-		"a mailbox within":                 {any, shop, nil, in, emails("a@shop.example"), true},
-		"the mailbox":                      {any, shop, nil, in, emails("root@example.com"), true},
-		"another mailbox of its host":      {any, shop, nil, in, emails("a@example.com"), false},
-		"a mailbox below":                  {any, shop, nil, in, emails("a@x.shop.example"), false},
-		"a URI below":                      {any, shop, nil, in, uris("https://a.shop.example/"), true},
-		"a URI of the domain":              {any, shop, nil, in, uris("https://shop.example/"), false},
-		"an address within":                {any, shop, nil, in, ips("10.1.1.1"), true},
-		"an address outside":               {any, shop, nil, in, ips("192.0.2.1"), false},
-		"a subject outside":                {any, shop, nil, Subject{Organization: "Other"}, dns("a.shop.example"), false},
-		"a directory name outside":         {any, shop, nil, in, Names{Directory: []Subject{{Organization: "x"}}}, false},
-		"constraints further up":           {any, issuer(), shop, in, dns("a.example"), false},
-		"constraints of nothing":           {any, emptyNC, nil, in, dns("a.example"), true},
-		"constraints that we do not know":  {any, unknown, nil, in, dns("a.example"), false},
+		"a host within":                    {free, shop, nil, in, dns("a.shop.example"), true},
+		"the domain itself":                {free, shop, nil, in, dns("shop.example"), true},
+		"a wildcard within":                {free, shop, nil, in, dns("*.a.shop.example"), true},
+		"a host outside":                   {free, shop, nil, in, dns("a.example"), false},
+		"a host excluded":                  {free, shop, nil, in, dns("x.secret.shop.example"), false},
+		"a wildcard for an excluded host":  {free, shop, nil, in, dns("*.shop.example"), false},
+		"a mailbox within":                 {free, shop, nil, in, emails("a@shop.example"), true},
+		"the mailbox":                      {free, shop, nil, in, emails("root@example.com"), true},
+		"another mailbox of its host":      {free, shop, nil, in, emails("a@example.com"), false},
+		"a mailbox below":                  {free, shop, nil, in, emails("a@x.shop.example"), false},
+		"a URI below":                      {free, shop, nil, in, uris("https://a.shop.example/"), true},
+		"a URI of the domain":              {free, shop, nil, in, uris("https://shop.example/"), false},
+		"an address within":                {free, shop, nil, in, ips("10.1.1.1"), true},
+		"an address outside":               {free, shop, nil, in, ips("192.0.2.1"), false},
+		"a subject outside":                {free, shop, nil, Subject{Organization: "Other"}, dns("a.shop.example"), false},
+		"a directory name outside":         {free, shop, nil, in, Names{Directory: []Subject{{Organization: "x"}}}, false},
+		"constraints further up":           {free, issuer(), shop, in, dns("a.example"), false},
+		"constraints of nothing":           {free, emptyNC, nil, in, dns("a.example"), true},
+		"constraints that we do not know":  {free, unknown, nil, in, dns("a.example"), false},
 		"an authority below one of none":   {sub(0), length(0), nil, in, Names{}, false},
 		"an authority below one of one":    {sub(0), length(1), nil, in, Names{}, true},
 		"one as high as its issuer":        {sub(1), length(1), nil, in, Names{}, false},
@@ -310,7 +310,7 @@ func TestIssuersRules(t *testing.T) {
 		"one without limit below the same": {sub(NoPathLimit), length(-1), nil, in, Names{}, true},
 		"a limit further up":               {sub(0), length(-1), length(1), in, Names{}, false},
 		"a wider limit further up":         {sub(0), length(-1), length(2), in, Names{}, true},
-		"a leaf below one of none":         {any, length(0), nil, in, Names{}, true},
+		"a leaf below one of none":         {free, length(0), nil, in, Names{}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := input(t, c.subject, c.names)

@@ -25,11 +25,15 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/name"
 )
 
-// Subject and Names are what the certificates of a profile are for.
+// What the certificates of a profile are for.
 type (
-	Subject   = name.Subject
+	// Subject is a distinguished name.
+	Subject = name.Subject
+	// Attribute is one attribute of a Subject.
 	Attribute = name.Attribute
-	Names     = name.Names
+	// Names are subject alternative names.
+	Names = name.Names
+	// OtherName is a name of a kind that an object identifier names.
 	OtherName = name.OtherName
 	// NameKind is a set of kinds of subject alternative names.
 	NameKind = name.Kind
