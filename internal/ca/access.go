@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/lint"
 )
@@ -44,6 +45,9 @@ func (s *Service) Find(call *key.Call, idOrName string) (*Authority, error) {
 	}
 	return a.at(s.now()), nil
 }
+
+// Authorize asks for a target of Authority.Target.
+func (s *Service) Authorize(v *guard.Visit, t guard.Target) error { return s.authorize(v, t) }
 
 // Sign has the authority with the id sign what passed the lint, by the grant
 // that it holds on its key. Whoever calls has authorised it.

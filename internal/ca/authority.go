@@ -87,7 +87,6 @@ type Authority struct {
 	// StateChangedAt is when State began, DeleteAt when a deleted authority is
 	// destroyed.
 	StateChangedAt, DeleteAt time.Time
-	CRLNumber                uint64
 
 	cert     *x509.Certificate // nil before there is one
 	public   *engine.PublicKey // of the CA key

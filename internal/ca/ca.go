@@ -12,6 +12,7 @@ package ca
 import (
 	"context"
 	"crypto"
+	"crypto/x509"
 	"fmt"
 	"maps"
 	"strings"
@@ -29,10 +30,12 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/lint"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/token"
 )
 
-// Keys is what authorities need of the door. *kms.Service is it. It has four
-// methods because issuing for keys that Holdfast has is two of them.
+// Keys is what authorities need of the door. *kms.Service is it. It has six
+// methods because issuing for a key that Holdfast makes is two of them, and
+// an authority's own key two.
 type Keys interface {
 	// Delegate lets the grantee ("ca/" and the authority's id) sign with the
 	// caller's key from now on.
@@ -44,6 +47,10 @@ type Keys interface {
 	CreateKey(ctx context.Context, call *key.Call, req *kms.CreateKeyRequest) (*key.Key, error)
 	// PublicKey returns a key's public half as the caller.
 	PublicKey(ctx context.Context, call *key.Call, ref kms.Ref) (*kms.PublicKeyResult, error)
+	// Entrust makes a key that is the grantee's own.
+	Entrust(ctx context.Context, call *key.Call, grantee string, req *kms.ImportKeyRequest) (*key.Key, error)
+	// EndEntrusted schedules the deletion of such a key.
+	EndEntrusted(ctx context.Context, call *key.Call, grantee string, id key.ID) error
 }
 
 // Config says what a Service works with. All fields but PublicURL, Compile
@@ -73,13 +80,12 @@ type Service struct {
 	compile   func(key.Document) (*policy.Policy, error)
 	now       func() time.Time
 	lints     *lint.Linter
+	onRevoked []func(*Certificate, time.Time)
+	tokens    *token.Book
 
 	mu       sync.Mutex // held while live or profiles is replaced
 	live     atomic.Pointer[snapshot]
 	profiles atomic.Pointer[profiles]
-	chains   sync.Map   // of an authority's serial and id to its issuers' certificates, parsed
-	rebuild  keyedMutex // one CRL of an authority is made at a time
-	failures sync.Map   // of authority id to failure: the last attempt at a CRL
 }
 
 // snapshot is all authorities at one time. It is never changed.
@@ -92,17 +98,18 @@ type snapshot struct {
 // authority is an Authority ready for use. It is never changed.
 type authority struct {
 	Authority
+	// path is the certificate and its chain, parsed.
+	path []*x509.Certificate
 	// lost says that the CA key turned out to be gone.
 	lost bool
 	// before is the state that a deleted authority had.
 	before State
-	// due is when the next CRL is to be made: halfway through the current
-	// one's time, or the time of a revocation that it lacks.
-	due time.Time
-	// revocations counts the authority's revocations, so that a CRL under way
-	// knows whether another one happened meanwhile.
-	revocations uint64
-	crl         *CRL // nil before the first one
+	// held is the state before its certificate was revoked, perhaps not for
+	// good.
+	held State
+	// changed is when the authority revoked or released last. It never stands
+	// still, so that it tells which changes a list has seen.
+	changed time.Time
 }
 
 // New loads the authorities and returns the Service.
@@ -114,11 +121,13 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.tokens = token.New(c.Store, s.now)
 	if s.compile == nil {
 		s.compile = func(key.Document) (*policy.Policy, error) {
 			return nil, fault.New(fault.Unsupported, "authorities have no policies here")
 		}
 	}
+	s.lints.Know(s.knowledge())
 	if err := s.load(ctx); err != nil {
 		return nil, fmt.Errorf("loading authorities: %w", err)
 	}
@@ -242,26 +251,4 @@ func newID() (string, error) {
 		return "", fmt.Errorf("making an id: %w", err)
 	}
 	return id.String(), nil
-}
-
-// keyedMutex is a mutex for each of many names.
-type keyedMutex struct {
-	mu    sync.Mutex // guards locks
-	locks map[string]*sync.Mutex
-}
-
-// lock locks a name and returns how to unlock it.
-func (k *keyedMutex) lock(name string) (unlock func()) {
-	k.mu.Lock()
-	if k.locks == nil {
-		k.locks = map[string]*sync.Mutex{}
-	}
-	l, ok := k.locks[name]
-	if !ok {
-		l = &sync.Mutex{}
-		k.locks[name] = l
-	}
-	k.mu.Unlock()
-	l.Lock()
-	return l.Unlock
 }

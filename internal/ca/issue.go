@@ -147,8 +147,8 @@ func (s *Service) complete(ctx context.Context, call *key.Call, v *guard.Visit, 
 	c := &Certificate{
 		Authority: o.issuer.ID, Serial: cert.SerialText(t.SerialNumber), DER: der,
 		Subject: o.draft.Subject.String(), Names: o.draft.Names.Texts(), Profile: o.profile.Name, Key: o.key,
-		Requester: call.Caller.Principal.String(),
-		IssuedAt:  o.now, NotBefore: t.NotBefore, NotAfter: t.NotAfter,
+		Requester: call.Caller.Principal.String(), Shard: s.shard(o.issuer, t.SerialNumber),
+		IssuedAt: o.now, NotBefore: t.NotBefore, NotAfter: t.NotAfter,
 	}
 	err = v.Commit(ctx, func() error {
 		return s.store.Update(ctx, func(tx store.Tx) error { return insertCertificate(tx, c) })

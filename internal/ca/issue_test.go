@@ -365,8 +365,8 @@ func TestDenied(t *testing.T) {
 			_, _, err := f.Certificates(ctx, nobody, Filter{Authority: root.ID}, kms.Page{})
 			return err
 		},
-		"revoke": func() error { _, err := f.Revoke(ctx, nobody, "root", c.Serial, Unspecified); return err },
-		"CRL":    func() error { _, err := f.CRL(ctx, nobody, "root"); return err },
+		"revoke":  func() error { _, err := f.Revoke(ctx, nobody, "root", c.Serial, Unspecified); return err },
+		"release": func() error { _, err := f.Release(ctx, nobody, "root", c.Serial); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			wantFault(t, call(), fault.PermissionDenied, 0, "")

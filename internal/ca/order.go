@@ -144,7 +144,7 @@ func (s *Service) write(ctx context.Context, call *key.Call, v *guard.Visit, o *
 		Caller: &call.Caller, Now: o.now, Short: o.issuer.short(),
 	}
 	if !o.profile.SelfSigned {
-		in.Issuer, in.Above, in.Short = o.issuer.cert, s.above(o.issuer), o.issuer.short()
+		in.Issuer, in.Above, in.Short = o.issuer.cert, o.issuer.path[1:], o.issuer.short()
 	}
 	var err error
 	if o.draft, err = o.profile.Draft(ctx, in); err != nil {
@@ -181,24 +181,6 @@ func yield(t *x509.Certificate) {
 		return len(t.CRLDistributionPoints) > 0 && e.Id.Equal(oidCRLDistributionPoints) ||
 			len(t.IssuingCertificateURL)+len(t.OCSPServer) > 0 && e.Id.Equal(oidAuthorityInfoAccess)
 	})
-}
-
-// above returns the certificates of the authorities above one, nearest first.
-func (s *Service) above(a *authority) []*x509.Certificate {
-	if len(a.Chain) == 0 {
-		return nil
-	}
-	if known, ok := s.chains.Load(a.Serial + "/" + a.ID); ok {
-		return known.([]*x509.Certificate)
-	}
-	list := make([]*x509.Certificate, 0, len(a.Chain))
-	for _, der := range a.Chain {
-		if c, err := x509.ParseCertificate(der); err == nil { // it was read when it came
-			list = append(list, c)
-		}
-	}
-	s.chains.Store(a.Serial+"/"+a.ID, list)
-	return list
 }
 
 // lint has the order's certificate encoded and linted.

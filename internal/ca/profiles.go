@@ -41,6 +41,9 @@ type profiles struct {
 // MaxProfiles is how many profiles a realm may store.
 const MaxProfiles = 1000
 
+// profileVersion is the version of profileRecord.
+const profileVersion = 1
+
 // profileRecord is the body of a row in store.Profiles, whose id is
 // "realm/name". The document is kept as it was written, comments and all.
 type profileRecord struct {
@@ -78,9 +81,12 @@ func loadProfiles(ctx context.Context, s store.Store) (*profiles, error) {
 }
 
 func readProfile(row store.Row) (*StoredProfile, error) {
-	r, err := decode(row, func(r *profileRecord) int { return r.V })
-	if err != nil {
-		return nil, err
+	var r profileRecord
+	if err := json.Unmarshal(row.Body, &r); err != nil {
+		return nil, fmt.Errorf("record %s: %w", row.ID, err)
+	}
+	if r.V != profileVersion {
+		return nil, fmt.Errorf("record %s has version %d; this program knows version %d", row.ID, r.V, profileVersion)
 	}
 	p, err := profile.Parse(r.Document)
 	if err != nil {
@@ -91,7 +97,7 @@ func readProfile(row store.Row) (*StoredProfile, error) {
 
 // row returns the profile's row.
 func (p *StoredProfile) row(realm key.RealmID) (store.Row, error) {
-	body, err := json.Marshal(profileRecord{V: recordVersion, Document: p.Document, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt})
+	body, err := json.Marshal(profileRecord{V: profileVersion, Document: p.Document, CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt})
 	return store.Row{ID: profileID(realm, p.Name), Body: body}, err
 }
 

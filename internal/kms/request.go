@@ -42,6 +42,9 @@ type ImportKeyRequest struct {
 	// Material is the key in plain form (package engine, Importer): PKCS #8 in
 	// DER, or the bytes of a symmetric key. The caller overwrites it afterwards.
 	Material []byte
+	// Public, where it is given, is the SubjectPublicKeyInfo in DER that the
+	// key must have: that of the certificate that it is for, say.
+	Public []byte
 }
 
 // EncryptRequest asks for a ciphertext of at most MaxPlaintext bytes.

@@ -20,6 +20,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/identity"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/status"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
 
@@ -51,6 +52,7 @@ type Config struct {
 	Directory   *identity.Directory
 	Identities  *identity.Admin
 	Authorities *ca.Service
+	Status      *status.Service
 	Audit       Audit
 	// Version is what the version operation tells.
 	Version wire.ServerVersion
