@@ -86,13 +86,13 @@ type Service struct {
 	mu       sync.Mutex // held while live or profiles is replaced
 	live     atomic.Pointer[snapshot]
 	profiles atomic.Pointer[profiles]
+	known    known
 }
 
 // snapshot is all authorities at one time. It is never changed.
 type snapshot struct {
 	byID   map[string]*authority
 	byName map[string]*authority // by realm, "/" and name; those that have one
-	byKey  map[string]int        // how many authorities have a CA key, by its SubjectPublicKeyInfo
 }
 
 // authority is an Authority ready for use. It is never changed.
@@ -127,6 +127,7 @@ func New(ctx context.Context, c Config) (*Service, error) {
 			return nil, fault.New(fault.Unsupported, "authorities have no policies here")
 		}
 	}
+	s.known.service = s
 	s.lints.Know(s.knowledge())
 	if err := s.load(ctx); err != nil {
 		return nil, fmt.Errorf("loading authorities: %w", err)
@@ -159,12 +160,11 @@ func (s *Service) withdraw(id string) {
 }
 
 func (n *snapshot) clone() *snapshot {
-	return &snapshot{byID: maps.Clone(n.byID), byName: maps.Clone(n.byName), byKey: maps.Clone(n.byKey)}
+	return &snapshot{byID: maps.Clone(n.byID), byName: maps.Clone(n.byName)}
 }
 
 func (n *snapshot) add(a *authority) {
 	n.byID[a.ID] = a
-	n.count(a, 1)
 	if a.Name != "" {
 		n.byName[nameKey(a.Realm, a.Name)] = a
 	}
@@ -177,21 +177,8 @@ func (n *snapshot) remove(id string) {
 		return
 	}
 	delete(n.byID, id)
-	n.count(a, -1)
 	if name := nameKey(a.Realm, a.Name); n.byName[name] == a {
 		delete(n.byName, name)
-	}
-}
-
-// count adds to the number of authorities with the authority's key.
-func (n *snapshot) count(a *authority, by int) {
-	if a.public == nil {
-		return // Creating: it has no key yet
-	}
-	if spki, err := a.spki(); err == nil {
-		if n.byKey[string(spki)] += by; n.byKey[string(spki)] == 0 {
-			delete(n.byKey, string(spki))
-		}
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/extension"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/name"
 )
@@ -69,7 +70,7 @@ func san(t testing.TB, n Names) pkix.Extension {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pkix.Extension{Id: oidSubjectAltName, Value: der}
+	return pkix.Extension{Id: extension.SubjectAltName, Value: der}
 }
 
 // attribute makes an attribute of a subject.
@@ -101,14 +102,14 @@ func TestAbuse(t *testing.T) {
 		csr     *x509.CertificateRequest
 		says    string
 	}{
-		"CA:TRUE":                            {server, with(ext(t, true, oidBasicConstraints, basicConstraints{true, -1})), "CA certificate"},
-		"CA:TRUE, not critical":              {server, with(ext(t, false, oidBasicConstraints, basicConstraints{true, 0})), "CA certificate"},
-		"CA:TRUE where extensions pass":      {free, with(ext(t, true, oidBasicConstraints, basicConstraints{true, -1})), "CA certificate"},
-		"certSign":                           {server, with(ext(t, true, oidKeyUsage, asn1.BitString{Bytes: []byte{4}, BitLength: 6})), "only authorities"},
-		"cRLSign where extensions pass":      {free, with(ext(t, true, oidKeyUsage, asn1.BitString{Bytes: []byte{2}, BitLength: 7})), "only authorities"},
-		"name constraints":                   {free, with(ext(t, true, oidNameConstraints, []string{})), "only authorities"},
-		"another extended key usage":         {server, with(ext(t, false, oidExtendedKeyUsage, []asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 3}})), "1.3.6.1.5.5.7.3.3"},
-		"any extended key usage":             {server, with(ext(t, false, oidExtendedKeyUsage, []asn1.ObjectIdentifier{{2, 5, 29, 37, 0}})), "2.5.29.37.0"},
+		"CA:TRUE":                            {server, with(ext(t, true, extension.BasicConstraints, basicConstraints{true, -1})), "CA certificate"},
+		"CA:TRUE, not critical":              {server, with(ext(t, false, extension.BasicConstraints, basicConstraints{true, 0})), "CA certificate"},
+		"CA:TRUE where extensions pass":      {free, with(ext(t, true, extension.BasicConstraints, basicConstraints{true, -1})), "CA certificate"},
+		"certSign":                           {server, with(ext(t, true, extension.KeyUsage, asn1.BitString{Bytes: []byte{4}, BitLength: 6})), "only authorities"},
+		"cRLSign where extensions pass":      {free, with(ext(t, true, extension.KeyUsage, asn1.BitString{Bytes: []byte{2}, BitLength: 7})), "only authorities"},
+		"name constraints":                   {free, with(ext(t, true, extension.Constraints, []string{})), "only authorities"},
+		"another extended key usage":         {server, with(ext(t, false, extension.ExtendedKeyUsage, []asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 3}})), "1.3.6.1.5.5.7.3.3"},
+		"any extended key usage":             {server, with(ext(t, false, extension.ExtendedKeyUsage, []asn1.ObjectIdentifier{{2, 5, 29, 37, 0}})), "2.5.29.37.0"},
 		"a critical unknown extension":       {server, with(ext(t, true, asn1.ObjectIdentifier{1, 2, 3, 4}, "x")), "1.2.3.4"},
 		"an extension that is no DER":        {free, with(pkix.Extension{Id: asn1.ObjectIdentifier{1, 2, 3}, Critical: true, Value: []byte{0xff}}), "DER"},
 		"a host in the CN":                   {server, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "bank.example.com"}, DNSNames: []string{"a.b.c"}}, "not among"},
@@ -204,10 +205,10 @@ func TestMalformed(t *testing.T) {
 		"names twice":             {csrOf(t, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{san(t, dns("a.b")), san(t, dns("c.d"))}}), fault.InvalidArgument, ""},
 		"an attribute twice":      {rawCSR(t, 2, 1), fault.InvalidArgument, "attribute 1.2.840.113549.1.9.14 twice"},
 		"an attribute's two sets": {rawCSR(t, 1, 2), fault.InvalidArgument, ""},
-		"names that are none":     {csrOf(t, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{ext(t, false, oidSubjectAltName, "x")}}), fault.InvalidArgument, "read"},
-		"a usage that is none":    {csrOf(t, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{ext(t, false, oidKeyUsage, "x")}}), fault.InvalidArgument, "key usage"},
-		"usages that are none":    {csrOf(t, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{ext(t, false, oidExtendedKeyUsage, "x")}}), fault.InvalidArgument, "extended"},
-		"constraints of a string": {csrOf(t, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{ext(t, false, oidBasicConstraints, "x")}}), fault.InvalidArgument, "basic constraints"},
+		"names that are none":     {csrOf(t, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{ext(t, false, extension.SubjectAltName, "x")}}), fault.InvalidArgument, "read"},
+		"a usage that is none":    {csrOf(t, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{ext(t, false, extension.KeyUsage, "x")}}), fault.InvalidArgument, "key usage"},
+		"usages that are none":    {csrOf(t, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{ext(t, false, extension.ExtendedKeyUsage, "x")}}), fault.InvalidArgument, "extended"},
+		"constraints of a string": {csrOf(t, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{ext(t, false, extension.BasicConstraints, "x")}}), fault.InvalidArgument, "basic constraints"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ReadCSR(c.der)
