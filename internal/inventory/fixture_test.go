@@ -43,7 +43,15 @@ type fixture struct {
 	store store.Store
 	log   *recorder
 	sink  *sink
+	mu    sync.Mutex // held while clock is changed, and by others than the test
 	clock time.Time
+}
+
+// pass lets time pass.
+func (f *fixture) pass(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.clock = f.clock.Add(d)
 }
 
 // house has authorities, and issues for them.
@@ -143,6 +151,11 @@ func (s *sink) Put(ctx context.Context, bucket, name, contentType string, conten
 	return nil
 }
 
+// idle is a sink that takes nothing.
+type idle struct{}
+
+func (idle) Put(context.Context, string, string, string, io.Reader) error { return nil }
+
 func compile(t testing.TB, document string) *policy.Policy {
 	t.Helper()
 	p, err := policy.Compile([]byte(document), policy.ForIdentity, aws.Vocabulary())
@@ -171,7 +184,11 @@ func (f *fixture) open(t testing.TB) {
 		`"Resource":"*"`, `"Resource":"arn:aws:acm-pca:us-east-1:*:certificate-authority/`+f.house.All()[0].ID+`"`).Replace(allow))}
 	s, err := New(t.Context(), Config{
 		Authorities: f.house, Guard: guard.New(f.log, ids), Store: f.store, Sink: f.sink, Styles: map[string]Style{"plain": plain{}},
-		Now: func() time.Time { return f.clock },
+		Now: func() time.Time {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return f.clock
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -238,6 +255,7 @@ type spec struct {
 	profile   string
 	requester string
 	days      int // until it ends, from the clock; 0 means 90
+	age       int // in days
 	signer    crypto.Signer
 	revoked   ca.Reason // with its time when it is not 0
 }
@@ -254,7 +272,7 @@ func (f *fixture) template(t testing.TB, s spec) *x509.Certificate {
 	}
 	out := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: s.common, Organization: []string{"Holdfast"}},
-		NotBefore: f.clock.Add(-time.Minute).Truncate(time.Second), NotAfter: f.clock.AddDate(0, 0, s.days).Truncate(time.Second),
+		NotBefore: f.clock.AddDate(0, 0, -s.age).Add(-time.Minute).Truncate(time.Second), NotAfter: f.clock.AddDate(0, 0, s.days).Truncate(time.Second),
 	}
 	for _, n := range s.names {
 		switch {

@@ -72,11 +72,11 @@ func TestCrash(t *testing.T) {
 	a := f.house.list[0]
 	f.issue(t, a, spec{names: []string{"early.example.com"}})
 	f.search(t, Query{Name: "early.example.com"}, 10)
-	f.clock = f.clock.Add(time.Hour)
+	f.pass(time.Hour)
 	f.issue(t, a, spec{names: []string{"late.example.com"}})
 	f.search(t, Query{Name: "late.example.com"}, 10) // sets the mark
 	f.house.OnIssued(nil)                            // the process is gone
-	f.clock = f.clock.Add(time.Minute)
+	f.pass(time.Minute)
 	f.issue(t, a, spec{names: []string{"lost.example.com"}})
 
 	f.open(t)
@@ -100,7 +100,7 @@ func TestCleanEnd(t *testing.T) {
 	f := newFixture(t)
 	f.caughtUp(t)
 	f.issue(t, f.house.list[0], spec{common: "a"})
-	f.clock = f.clock.Add(time.Millisecond)
+	f.pass(time.Millisecond)
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}

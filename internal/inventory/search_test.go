@@ -33,7 +33,7 @@ func newWorld(t testing.TB, n int) *world {
 	pick := func(list ...string) string { return list[random.IntN(len(list))] }
 	shared := newKey(t)
 	for i := range n {
-		w.clock = w.clock.Add(time.Duration(random.IntN(10_000)) * time.Millisecond)
+		w.pass(time.Duration(random.IntN(10_000)) * time.Millisecond)
 		s := spec{
 			profile: pick("tls-server", "tls-server", "tls-client"), requester: pick("000000000001/user/a", "000000000001/user/b"),
 			days: []int{1, 20, 90, 90}[random.IntN(4)], signer: shared,
@@ -161,7 +161,7 @@ func queries(w *world) map[string]Query {
 func TestSearch(t *testing.T) {
 	w := newWorld(t, 300)
 	w.caughtUp(t)
-	w.clock = w.clock.AddDate(0, 0, 2) // the first have ended
+	w.pass(2 * 24 * time.Hour) // the first have ended
 	for name, q := range queries(w) {
 		t.Run(name, func(t *testing.T) {
 			var want []string
@@ -237,7 +237,7 @@ func TestManyAtOneTime(t *testing.T) {
 	f := newFixture(t)
 	for i := range 70 {
 		c := f.issue(t, f.house.list[0], spec{common: fmt.Sprint(i)})
-		f.clock = f.clock.Add(time.Millisecond)
+		f.pass(time.Millisecond)
 		_ = c
 	}
 	for _, limit := range []int{1, 5, 16, 69, 70, 100} {
