@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/lint"
 )
@@ -45,6 +46,9 @@ func (s *Service) Find(call *key.Call, idOrName string) (*Authority, error) {
 	return a.at(s.now()), nil
 }
 
+// Authorize asks for a target of Authority.Target.
+func (s *Service) Authorize(v *guard.Visit, t guard.Target) error { return s.authorize(v, t) }
+
 // Sign has the authority with the id sign what passed the lint, by the grant
 // that it holds on its key. Whoever calls has authorised it.
 func (s *Service) Sign(ctx context.Context, call *key.Call, id string, t *lint.Token) ([]byte, error) {
@@ -58,7 +62,7 @@ func (s *Service) Sign(ctx context.Context, call *key.Call, id string, t *lint.T
 // sign has the authority's key sign what passed the lint. The first time that
 // the key turns out to be gone, the authority is Failed from then on.
 func (s *Service) sign(ctx context.Context, call *key.Call, a *authority, t *lint.Token) ([]byte, error) {
-	signer, err := s.keys.DelegatedSigner(ctx, call, grantee(a.ID), a.Key, a.Algorithm)
+	signer, err := s.keys.DelegatedSigner(ctx, call, grantee(a.ID), a.Key, t.Algorithm())
 	if err != nil {
 		if fault.KindOf(err) == fault.NotFound {
 			s.lose(a.ID)

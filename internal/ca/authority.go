@@ -15,7 +15,6 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/policy"
-	"github.com/holdfast-kms/holdfast/internal/profile"
 )
 
 // Type says where an authority's certificate comes from.
@@ -88,7 +87,6 @@ type Authority struct {
 	// StateChangedAt is when State began, DeleteAt when a deleted authority is
 	// destroyed.
 	StateChangedAt, DeleteAt time.Time
-	CRLNumber                uint64
 
 	cert     *x509.Certificate // nil before there is one
 	public   *engine.PublicKey // of the CA key
@@ -159,11 +157,13 @@ func (a *authority) usable(now time.Time) error {
 	return nil
 }
 
-// limit shortens a life to what the authority's mode allows.
-func (a *authority) limit(l *profile.Life) {
+// short returns the longest validity that the authority's mode allows, 0 for
+// any.
+func (a *authority) short() time.Duration {
 	if a.Mode == ShortLived {
-		l.Standard, l.Maximum = min(l.Standard, MaxShortLife), min(l.Maximum, MaxShortLife)
+		return MaxShortLife
 	}
+	return 0
 }
 
 // Authority returns the authority with the id or name.

@@ -99,11 +99,7 @@ func (f *fixture) judgeByTools(t *testing.T, root, issuer *Authority, server, bo
 	t.Helper()
 	var crls [][]byte
 	for _, id := range []string{root.ID, issuer.ID} {
-		crl, err := f.PublicCRL(t.Context(), id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		crls = append(crls, crl.DER)
+		crls = append(crls, f.crl(t, id))
 	}
 	anchor := write(t, "root.pem", "CERTIFICATE", root.Certificate)
 	list := write(t, "crls.pem", "X509 CRL", crls...)
@@ -272,10 +268,9 @@ func TestAuthorityRefused(t *testing.T) {
 		text   string
 	}{
 		"name taken":               {func(r *CreateAuthorityRequest) { r.Name = "root" }, fault.AlreadyExists, 0, "root"},
-		"no name":                  {func(r *CreateAuthorityRequest) { r.Name = "" }, fault.InvalidArgument, 0, "name"},
 		"name with a slash":        {func(r *CreateAuthorityRequest) { r.Name = "a/b" }, fault.InvalidArgument, 0, "name"},
 		"name like an id":          {func(r *CreateAuthorityRequest) { r.Name = limited.ID }, fault.InvalidArgument, 0, "id"},
-		"no common name":           {func(r *CreateAuthorityRequest) { r.Subject = profile.Subject{Organization: "x"} }, fault.InvalidArgument, 0, "common name"},
+		"no subject":               {func(r *CreateAuthorityRequest) { r.Subject = profile.Subject{} }, fault.InvalidArgument, 0, "subject"},
 		"NUL in the subject":       {func(r *CreateAuthorityRequest) { r.Subject.CommonName = "a\x00b" }, fault.InvalidArgument, 0, "printed"},
 		"right-to-left override":   {func(r *CreateAuthorityRequest) { r.Subject.CommonName = "a\u202eb" }, fault.InvalidArgument, 0, "printed"},
 		"long common name":         {func(r *CreateAuthorityRequest) { r.Subject.CommonName = string(make([]byte, 65)) }, fault.InvalidArgument, 0, "64"},

@@ -4,14 +4,15 @@
 // exists (package lint), recorded before it leaves, and stored.
 //
 // Start with Service. authority.go and create.go make authorities, issue.go
-// certificates; package profile says what kinds of certificates there are and
-// what a request may hold; revoke.go and crl.go are about the end of a
+// certificates, of the kinds that package profile describes and profiles.go
+// stores; revoke.go and crl.go are about the end of a
 // certificate. record.go has the formats of what is stored.
 package ca
 
 import (
 	"context"
 	"crypto"
+	"crypto/x509"
 	"fmt"
 	"maps"
 	"strings"
@@ -28,12 +29,14 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/lint"
 	"github.com/holdfast-kms/holdfast/internal/policy"
-	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/token"
+	"github.com/holdfast-kms/holdfast/internal/weakkey"
 )
 
-// Keys is what authorities need of the door. *kms.Service is it. It has five
-// methods because issuing for a key that Holdfast makes is three of them.
+// Keys is what authorities need of the door. *kms.Service is it. It has six
+// methods because issuing for a key that Holdfast makes is two of them, and
+// an authority's own key two.
 type Keys interface {
 	// Delegate lets the grantee ("ca/" and the authority's id) sign with the
 	// caller's key from now on.
@@ -41,16 +44,18 @@ type Keys interface {
 	// DelegatedSigner signs with that key, as the grantee, whoever calls. Each
 	// signature is authorised, checked against the key's state and recorded.
 	DelegatedSigner(ctx context.Context, call *key.Call, grantee string, id key.ID, a alg.Algorithm) (crypto.Signer, error)
-	// CreateKey makes a key as the caller.
+	// CreateKey makes a key as the caller, with its alias or not at all.
 	CreateKey(ctx context.Context, call *key.Call, req *kms.CreateKeyRequest) (*key.Key, error)
-	// CreateAlias names a key as the caller.
-	CreateAlias(ctx context.Context, call *key.Call, name string, target kms.Ref) error
 	// PublicKey returns a key's public half as the caller.
 	PublicKey(ctx context.Context, call *key.Call, ref kms.Ref) (*kms.PublicKeyResult, error)
+	// Entrust makes a key that is the grantee's own.
+	Entrust(ctx context.Context, call *key.Call, grantee string, req *kms.ImportKeyRequest) (*key.Key, error)
+	// EndEntrusted schedules the deletion of such a key.
+	EndEntrusted(ctx context.Context, call *key.Call, grantee string, id key.ID) error
 }
 
-// Config says what a Service works with. All fields but PublicURL, Compile
-// and Now are needed.
+// Config says what a Service works with. All fields but PublicURL, Compile,
+// WeakKeys and Now are needed.
 type Config struct {
 	Keys  Keys
 	Guard *guard.Guard
@@ -62,6 +67,9 @@ type Config struct {
 	// Compile turns the policy of an authority into its canonical form, in
 	// whatever dialect it was written. Without it authorities have no policies.
 	Compile func(key.Document) (*policy.Policy, error)
+	// WeakKeys are keys that nobody gets a certificate for, beside those that
+	// the lint finds weak by itself. It may be nil.
+	WeakKeys *weakkey.Blocklist
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
 }
@@ -76,57 +84,63 @@ type Service struct {
 	compile   func(key.Document) (*policy.Policy, error)
 	now       func() time.Time
 	lints     *lint.Linter
-	profiles  map[string]*profile.Profile
+	onRevoked []func(*Certificate, time.Time)
+	tokens    *token.Book
 
-	mu       sync.Mutex // held while live is replaced
+	mu       sync.Mutex // held while live or profiles is replaced
 	live     atomic.Pointer[snapshot]
+	profiles atomic.Pointer[profiles]
 	issued   atomic.Pointer[func(*Certificate)] // see OnIssued
-	rebuild  keyedMutex                         // one CRL of an authority is made at a time
-	failures sync.Map                           // of authority id to failure: the last attempt at a CRL
 }
 
 // snapshot is all authorities at one time. It is never changed.
 type snapshot struct {
 	byID   map[string]*authority
 	byName map[string]*authority // by realm, "/" and name; those that have one
+	byKey  map[string]int        // how many authorities have a CA key, by its SubjectPublicKeyInfo
 }
 
 // authority is an Authority ready for use. It is never changed.
 type authority struct {
 	Authority
+	// path is the certificate and its chain, parsed.
+	path []*x509.Certificate
 	// lost says that the CA key turned out to be gone.
 	lost bool
 	// before is the state that a deleted authority had.
 	before State
-	// due is when the next CRL is to be made: halfway through the current
-	// one's time, or the time of a revocation that it lacks.
-	due time.Time
-	// revocations counts the authority's revocations, so that a CRL under way
-	// knows whether another one happened meanwhile.
-	revocations uint64
-	crl         *CRL // nil before the first one
+	// held is the state before its certificate was revoked, perhaps not for
+	// good.
+	held State
+	// changed is when the authority revoked or released last. It never stands
+	// still, so that it tells which changes a list has seen.
+	changed time.Time
 }
 
 // New loads the authorities and returns the Service.
 func New(ctx context.Context, c Config) (*Service, error) {
 	s := &Service{
 		keys: c.Keys, guard: c.Guard, store: c.Store, publicURL: strings.TrimSuffix(c.PublicURL, "/"), now: c.Now,
-		compile: c.Compile, lints: lint.New(), profiles: map[string]*profile.Profile{},
+		compile: c.Compile, lints: lint.New(),
 	}
 	if s.now == nil {
 		s.now = time.Now
 	}
-	for _, p := range profile.Builtin() {
-		s.profiles[p.Name] = &p
-	}
+	s.tokens = token.New(c.Store, s.now)
 	if s.compile == nil {
 		s.compile = func(key.Document) (*policy.Policy, error) {
 			return nil, fault.New(fault.Unsupported, "authorities have no policies here")
 		}
 	}
+	s.lints.Know(s.knowledge(c.WeakKeys))
 	if err := s.load(ctx); err != nil {
 		return nil, fmt.Errorf("loading authorities: %w", err)
 	}
+	known, err := loadProfiles(ctx, c.Store)
+	if err != nil {
+		return nil, fmt.Errorf("loading profiles: %w", err)
+	}
+	s.profiles.Store(known)
 	return s, nil
 }
 
@@ -150,11 +164,12 @@ func (s *Service) withdraw(id string) {
 }
 
 func (n *snapshot) clone() *snapshot {
-	return &snapshot{byID: maps.Clone(n.byID), byName: maps.Clone(n.byName)}
+	return &snapshot{byID: maps.Clone(n.byID), byName: maps.Clone(n.byName), byKey: maps.Clone(n.byKey)}
 }
 
 func (n *snapshot) add(a *authority) {
 	n.byID[a.ID] = a
+	n.count(a, 1)
 	if a.Name != "" {
 		n.byName[nameKey(a.Realm, a.Name)] = a
 	}
@@ -167,8 +182,21 @@ func (n *snapshot) remove(id string) {
 		return
 	}
 	delete(n.byID, id)
+	n.count(a, -1)
 	if name := nameKey(a.Realm, a.Name); n.byName[name] == a {
 		delete(n.byName, name)
+	}
+}
+
+// count adds to the number of authorities with the authority's key.
+func (n *snapshot) count(a *authority, by int) {
+	if a.public == nil {
+		return // Creating: it has no key yet
+	}
+	if spki, err := a.spki(); err == nil {
+		if n.byKey[string(spki)] += by; n.byKey[string(spki)] == 0 {
+			delete(n.byKey, string(spki))
+		}
 	}
 }
 
@@ -228,26 +256,4 @@ func newID() (string, error) {
 		return "", fmt.Errorf("making an id: %w", err)
 	}
 	return id.String(), nil
-}
-
-// keyedMutex is a mutex for each of many names.
-type keyedMutex struct {
-	mu    sync.Mutex // guards locks
-	locks map[string]*sync.Mutex
-}
-
-// lock locks a name and returns how to unlock it.
-func (k *keyedMutex) lock(name string) (unlock func()) {
-	k.mu.Lock()
-	if k.locks == nil {
-		k.locks = map[string]*sync.Mutex{}
-	}
-	l, ok := k.locks[name]
-	if !ok {
-		l = &sync.Mutex{}
-		k.locks[name] = l
-	}
-	k.mu.Unlock()
-	l.Lock()
-	return l.Unlock
 }

@@ -135,9 +135,10 @@ func TestExpiresColumnSorts(t *testing.T) {
 func TestRevocationRecord(t *testing.T) {
 	want := &Revocation{
 		Authority: "id", Shard: "3", Serial: "0a", At: time.Unix(1_800_000_000, 0).UTC(), Reason: AACompromise, Expires: time.Unix(-5, 0).UTC(),
+		Changed: time.Unix(1_800_000_000, 7).UTC(),
 	}
 	row := want.Row()
-	if row.ID != "id/3/0a" || string(row.Body) != "1 1800000000 10 -5" || row.Columns[0] != "id/2027-01-15T08:00:00.000000000Z" {
+	if row.ID != "id/3/0a" || string(row.Body) != "1 1800000000 10 -5" || row.Columns[0] != "id/2027-01-15T08:00:00.000000007Z" {
 		t.Errorf("the row is %+v %s", row, row.Body)
 	}
 	got, err := ReadRevocation(row)
@@ -148,12 +149,17 @@ func TestRevocationRecord(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, body := range []string{"", "1", "1 1 1", "1 1 1 1 ", "1 1 1 1 1", "2 1 1 1", "1 x 1 1", "1  1 1"} {
-		if _, err := ReadRevocation(store.Row{ID: "id//0a", Body: []byte(body)}); err == nil {
+		if _, err := ReadRevocation(store.Row{ID: "id//0a", Columns: row.Columns, Body: []byte(body)}); err == nil {
 			t.Errorf("%q is read as a revocation", body)
 		}
 	}
+	for _, columns := range [][]string{nil, {""}, {"id/yesterday"}} {
+		if _, err := ReadRevocation(store.Row{ID: row.ID, Columns: columns, Body: row.Body}); err == nil {
+			t.Errorf("%q are read as a revocation's columns", columns)
+		}
+	}
 	for _, id := range []string{"", "id", "id/0a"} {
-		if _, err := ReadRevocation(store.Row{ID: id, Body: row.Body}); err == nil {
+		if _, err := ReadRevocation(store.Row{ID: id, Columns: row.Columns, Body: row.Body}); err == nil {
 			t.Errorf("%q is read as a revocation's id", id)
 		}
 	}

@@ -1,22 +1,16 @@
 package ca
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
-	"crypto/x509"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/cert"
-	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
-	"github.com/holdfast-kms/holdfast/internal/lint"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
@@ -27,7 +21,11 @@ import (
 type IssueRequest struct {
 	// Authority is the issuer's id or name.
 	Authority string
-	Profile   string
+	// Profile is the name of a profile of the authority's realm. Inline, which
+	// stands in its place, is one of a front end's own; its name is what
+	// policies see of it.
+	Profile string
+	Inline  *profile.Profile
 	// CSR is a PKCS #10 request in DER.
 	CSR []byte
 	// NewKey is the spec of a key that Holdfast makes and keeps, as the
@@ -39,8 +37,15 @@ type IssueRequest struct {
 	// Subject and Names, where they are given, take the place of the CSR's.
 	Subject profile.Subject
 	Names   profile.Names
-	// Validity is 0 for the profile's default.
-	Validity time.Duration
+	// Extensions are for profiles that let them pass through.
+	Extensions profile.Extensions
+	// Validity is zero for the profile's default.
+	Validity profile.Validity
+	// Algorithm is what the authority signs with, NoAlgorithm for its usual one.
+	Algorithm alg.Algorithm
+	// Token, if it is not empty, makes a repetition of the request give the
+	// certificate that the first one gave.
+	Token string
 }
 
 // Issued is a new certificate. Chain is what to present beside it: its
@@ -50,20 +55,11 @@ type Issued struct {
 	Chain [][]byte
 }
 
-// order is an IssueRequest that was read and found to be in order.
-type order struct {
-	issuer   *authority
-	profile  *profile.Profile
-	template *x509.Certificate
-	names    profile.Names
-	pub      *engine.PublicKey // nil until there is a key
-	spki     []byte
-	key      *key.ID // the managed key
-}
-
 // Issue issues a certificate. The caller needs IssueCertificate on the
 // authority; CreateKey and CreateAlias for a new key, GetPublicKey on an
-// existing one.
+// existing one; and, for an authority's certificate under a profile by name,
+// CreateAuthority, because whoever may have servers' certificates is not
+// therefore to found authorities.
 func (s *Service) Issue(ctx context.Context, call *key.Call, req *IssueRequest) (*Issued, error) {
 	return guard.Do(ctx, s.guard, call, key.IssueCertificate, func(v *guard.Visit) (*Issued, error) {
 		issuer, err := s.find(call, req.Authority)
@@ -71,20 +67,56 @@ func (s *Service) Issue(ctx context.Context, call *key.Call, req *IssueRequest) 
 			v.About(resource(call.Caller.Principal.Realm, call.Region, key.KindAuthority, req.Authority))
 			return nil, err
 		}
-		if err := s.admitIssue(v, issuer, req.Profile); err != nil {
-			return nil, err
-		}
-		v.Note("profile", req.Profile)
-		now := s.now().UTC()
-		o, err := s.take(v, req, issuer, now)
+		kind, err := s.admit(v, issuer, req)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.obtainKey(ctx, call, v, req, o); err != nil {
+		v.Note("profile", kind.Name)
+		o := &order{IssueRequest: req, issuer: issuer, profile: kind, now: s.now().UTC()}
+		if err := s.prepare(ctx, call, v, o); err != nil {
 			return nil, err
 		}
-		return s.complete(ctx, call, v, o, now)
+		return s.complete(ctx, call, v, o)
 	})
+}
+
+// admit returns the request's profile if the call may have the issuer sign a
+// certificate of it. Of a profile that does not exist, only those learn who
+// could use it if it did.
+func (s *Service) admit(v *guard.Visit, issuer *authority, req *IssueRequest) (*profile.Profile, error) {
+	kind, err := s.chosen(issuer, req)
+	name := req.Profile
+	if kind != nil {
+		name = kind.Name
+	}
+	if kind != nil && kind.CA && req.Inline == nil {
+		t := guard.Target{
+			Action: key.CreateAuthority, Resource: key.Resource{Realm: issuer.Realm, Region: v.Call.Region},
+			Attributes: &policy.Attributes{Profile: name},
+		}
+		if denied := s.authorize(v, t); denied != nil {
+			return nil, denied
+		}
+	}
+	if denied := s.admitIssue(v, issuer, name); denied != nil {
+		return nil, denied
+	}
+	if err == nil {
+		err = kind.Admit(&v.Call.Caller)
+	}
+	return kind, err
+}
+
+// chosen returns the profile that a request names or brings.
+func (s *Service) chosen(issuer *authority, req *IssueRequest) (*profile.Profile, error) {
+	if req.Inline != nil {
+		return req.Inline.Compile()
+	}
+	p, ok := s.profiles.Load().find(issuer.Realm, req.Profile)
+	if !ok {
+		return nil, fault.New(fault.InvalidArgument, "there is no profile %q", req.Profile)
+	}
+	return p.Profile, nil
 }
 
 // admitIssue asks whether the call may have the issuer sign a certificate of
@@ -95,174 +127,14 @@ func (s *Service) admitIssue(v *guard.Visit, issuer *authority, profileName stri
 	return s.authorize(v, t)
 }
 
-// take reads the request and returns it as an order.
-func (s *Service) take(v *guard.Visit, req *IssueRequest, issuer *authority, now time.Time) (*order, error) {
-	if err := s.usable(issuer, now); err != nil {
-		return nil, err
-	}
-	kind, ok := s.profiles[req.Profile]
-	if !ok {
-		return nil, fault.New(fault.InvalidArgument, "there is no profile %q", req.Profile)
-	}
-	if err := req.checkSource(); err != nil {
-		return nil, err
-	}
-	o := &order{issuer: issuer, profile: kind, names: req.Names}
-	subject := req.Subject
-	if req.CSR != nil {
-		in, err := profile.ReadCSR(req.CSR, req.Subject)
-		if err != nil {
-			return nil, err
-		}
-		if len(in.Ignored) > 0 {
-			v.Note("ignored extensions", strings.Join(in.Ignored, ", "))
-		}
-		if err := kind.CheckRequest(in); err != nil {
-			return nil, err
-		}
-		if o.pub, err = cert.ParsePublic(in.SPKI); err != nil {
-			return nil, err
-		}
-		subject, o.spki = in.Subject, in.SPKI
-		if o.names.Len() == 0 {
-			o.names = in.Names
-		}
-	}
-	return o, s.draft(v, o, subject, kind.Life(req.Validity), now)
-}
-
-// checkSource refuses a request with no key, or with more than one.
-func (r *IssueRequest) checkSource() error {
-	sources := 0
-	for _, given := range []bool{r.CSR != nil, r.NewKey != alg.NoSpec, r.Key != nil} {
-		if given {
-			sources++
-		}
-	}
-	switch {
-	case sources != 1:
-		return fault.New(fault.InvalidArgument, "a certificate is for the key of a CSR, for a new key or for an existing key: give one of the three")
-	case r.KeyAlias != "" && r.NewKey == alg.NoSpec:
-		return fault.New(fault.InvalidArgument, "an alias is given to a new key only")
-	case r.NewKey != alg.NoSpec:
-		return cert.CheckSpec(r.NewKey)
-	}
-	return nil
-}
-
-// draft checks the names and writes the template, all but the key.
-func (s *Service) draft(v *guard.Visit, o *order, subject profile.Subject, life profile.Life, now time.Time) error {
-	if err := subject.Check(); err != nil {
-		return err
-	}
-	names, err := o.names.Normal()
-	if err != nil {
-		return err
-	}
-	o.names = names
-	if err := o.profile.CheckNames(subject, &names); err != nil {
-		return err
-	}
-	serial, err := cert.NewSerial(now, rand.Reader)
-	if err != nil {
-		return err
-	}
-	o.template = &x509.Certificate{
-		SerialNumber: serial, Subject: subject.Name(), BasicConstraintsValid: true,
-		ExtKeyUsage: o.profile.Extended,
-	}
-	names.Put(o.template)
-	s.pointTo(o.template, o.issuer)
-	v.Note("serial", cert.SerialText(serial))
-	v.Note("subject", o.template.Subject.String())
-	v.Note("names", strings.Join(names.Texts(), ", "))
-	return life.Put(o.template, o.issuer.cert, now)
-}
-
-// obtainKey sees to the order's public key. A new key is made only when the
-// same certificate for a throw-away key of its kind has passed the lint, so
-// that a refused request leaves no key behind.
-func (s *Service) obtainKey(ctx context.Context, call *key.Call, v *guard.Visit, req *IssueRequest, o *order) error {
-	var k *key.Key
-	switch {
-	case req.NewKey != alg.NoSpec:
-		made, err := s.makeKey(ctx, call, req, o)
-		if err != nil {
-			return err
-		}
-		k = made
-	case req.Key != nil:
-		result, err := s.keys.PublicKey(ctx, call, *req.Key)
-		if err != nil {
-			return err
-		}
-		if k = result.Key; k.Usage != alg.SignVerify {
-			return fault.Because(fault.InvalidArgument, fault.WrongUsage, "a certificate is for a signing key")
-		}
-	default:
-		return nil
-	}
-	if err := cert.CheckSpec(k.Spec); err != nil {
-		return err
-	}
-	o.key, o.spki = &k.Name.ID, k.Current().Public
-	v.Note("key", k.Name.String())
-	pub, err := engine.ParsePublic(k.Spec, o.spki)
-	if err != nil {
-		return fmt.Errorf("reading the public key of %s: %w", k.Name, err)
-	}
-	o.pub = pub
-	return nil
-}
-
-// makeKey rehearses the order and makes its key.
-func (s *Service) makeKey(ctx context.Context, call *key.Call, req *IssueRequest, o *order) (*key.Key, error) {
-	stand, err := s.lints.StandIn(req.NewKey)
-	if err != nil {
-		return nil, err
-	}
-	spki, err := engine.MarshalPublic(stand.Spec(), stand.Key())
-	if err != nil {
-		return nil, err
-	}
-	rehearsal := *o
-	rehearsal.pub, rehearsal.spki = stand, spki
-	if _, err := s.lint(&rehearsal); err != nil {
-		return nil, err
-	}
-	k, err := s.keys.CreateKey(ctx, call, &kms.CreateKeyRequest{
-		Spec: req.NewKey, Usage: alg.SignVerify, Description: "certificate of " + o.template.Subject.String(),
-	})
-	if err != nil || req.KeyAlias == "" {
-		return k, err
-	}
-	return k, s.keys.CreateAlias(ctx, call, req.KeyAlias, kms.Ref{ID: k.Name.ID})
-}
-
-// lint has the order's certificate encoded and linted.
-func (s *Service) lint(o *order) (*lint.Token, error) {
-	if err := o.profile.Keys.Check(o.pub.Key()); err != nil {
-		return nil, err
-	}
-	if bytes.Equal(o.spki, o.issuer.cert.RawSubjectPublicKeyInfo) {
-		return nil, fault.Because(fault.InvalidArgument, fault.ProfileViolation, "the key is the authority's own")
-	}
-	id, err := cert.SubjectKeyID(o.spki)
-	if err != nil {
-		return nil, err
-	}
-	o.template.SubjectKeyId, o.template.KeyUsage = id, o.profile.KeyUsage(o.pub.Key())
-	return s.lints.Certificate(o.template, o.issuer.cert, o.issuer.public, o.pub, o.issuer.Algorithm)
-}
-
 // complete lints, signs, records and stores the certificate.
-func (s *Service) complete(ctx context.Context, call *key.Call, v *guard.Visit, o *order, now time.Time) (*Issued, error) {
+func (s *Service) complete(ctx context.Context, call *key.Call, v *guard.Visit, o *order) (*Issued, error) {
 	token, err := s.lint(o)
 	if err != nil {
 		return nil, err
 	}
-	if len(token.Warnings()) > 0 {
-		v.Note("lint warnings", strings.Join(token.Warnings(), ", "))
+	if warnings := token.Warnings(); len(warnings) > 0 {
+		v.Note("lint warnings", strings.Join(warnings, ", "))
 	}
 	if call.DryRun {
 		return nil, dryRun()
@@ -271,11 +143,12 @@ func (s *Service) complete(ctx context.Context, call *key.Call, v *guard.Visit, 
 	if err != nil {
 		return nil, err
 	}
+	t := o.draft.Template
 	c := &Certificate{
-		Authority: o.issuer.ID, Serial: cert.SerialText(o.template.SerialNumber), DER: der,
-		Subject: o.template.Subject.String(), Names: o.names.Texts(), Profile: o.profile.Name, Key: o.key,
-		Requester: call.Caller.Principal.String(),
-		IssuedAt:  now, NotBefore: o.template.NotBefore, NotAfter: o.template.NotAfter,
+		Authority: o.issuer.ID, Serial: cert.SerialText(t.SerialNumber), DER: der,
+		Subject: o.draft.Subject.String(), Names: o.draft.Names.Texts(), Profile: o.profile.Name, Key: o.key,
+		Requester: call.Caller.Principal.String(), Shard: s.shard(o.issuer, t.SerialNumber),
+		IssuedAt: o.now, NotBefore: t.NotBefore, NotAfter: t.NotAfter,
 	}
 	err = v.Commit(ctx, func() error {
 		return s.store.Update(ctx, func(tx store.Tx) error { return s.insertCertificate(tx, c) })
@@ -283,5 +156,23 @@ func (s *Service) complete(ctx context.Context, call *key.Call, v *guard.Visit, 
 	if err != nil {
 		return nil, err
 	}
+	if o.profile.SelfSigned {
+		return &Issued{Certificate: c}, nil
+	}
 	return &Issued{Certificate: c, Chain: o.issuer.Presented()}, nil
+}
+
+// mayIssue returns nil when the issuer may make a certificate of the profile
+// at a time, else a WrongState error. A certificate that signs itself is how
+// an authority that has none yet gets one.
+func (s *Service) mayIssue(issuer *authority, kind *profile.Profile, now time.Time) error {
+	if !kind.SelfSigned {
+		return s.usable(issuer, now)
+	}
+	switch state := issuer.state(now); state { //nolint:exhaustive // in all other states an authority signs nothing
+	case Pending, Active, Expired:
+		return nil
+	default:
+		return state.refuse()
+	}
 }

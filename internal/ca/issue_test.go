@@ -143,10 +143,12 @@ func TestRefused(t *testing.T) {
 		"CSR: certSign":                  {IssueRequest{CSR: p256(ext(true, oidKeyUsage, asn1.BitString{Bytes: []byte{4}, BitLength: 6}))}, invalid, violated, "key usage"},
 		"CSR: code signing":              {IssueRequest{CSR: p256(ext(false, oidExtendedKeyUsage, []asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 3}}))}, invalid, violated, "extended"},
 		"CSR: critical and unknown":      {IssueRequest{CSR: p256(ext(true, asn1.ObjectIdentifier{1, 2, 3, 4}, "x"))}, fault.Unsupported, malformed, "1.2.3.4"},
-		"CSR: subject with an e-mail":    {IssueRequest{CSR: p256(&x509.CertificateRequest{Subject: pkix.Name{ExtraNames: []pkix.AttributeTypeAndValue{{Type: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}, Value: "a@b.c"}}}, DNSNames: []string{"a.b.c"}})}, fault.Unsupported, malformed, "1.2.840.113549.1.9.1"},
+		"CSR: subject with an e-mail":    {IssueRequest{CSR: p256(&x509.CertificateRequest{Subject: pkix.Name{ExtraNames: []pkix.AttributeTypeAndValue{{Type: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}, Value: "a@b.c"}}}, DNSNames: []string{"a.b.c"}})}, invalid, violated, "emailAddress"},
 		"CSR: two organizations":         {IssueRequest{CSR: p256(&x509.CertificateRequest{Subject: pkix.Name{Organization: []string{"a", "b"}}, DNSNames: []string{"a.b.c"}})}, invalid, malformed, "organization"},
-		"CSR: a directory name":          {IssueRequest{CSR: p256(san(0x30, 0x04, 0xa4, 0x02, 0x30, 0x00))}, fault.Unsupported, malformed, "alternative name"},
-		"CSR: another's other name":      {IssueRequest{CSR: p256(san(0x30, 0x02, 0xa0, 0x00))}, fault.Unsupported, malformed, "alternative name"},
+		"CSR: a directory name":          {IssueRequest{CSR: p256(san(0x30, 0x04, 0xa4, 0x02, 0x30, 0x00))}, invalid, malformed, "directory name"},
+		"CSR: an empty other name":       {IssueRequest{CSR: p256(san(0x30, 0x02, 0xa0, 0x00))}, invalid, malformed, "alternative name"},
+		"CSR: an X.400 address":          {IssueRequest{CSR: p256(san(0x30, 0x02, 0xa3, 0x00))}, fault.Unsupported, malformed, "alternative name"},
+		"CSR: a registered id":           {IssueRequest{CSR: p256(san(0x30, 0x04, 0x88, 0x02, 0x2a, 0x03))}, invalid, violated, "registered ids"},
 		"CSR: NUL in a DNS name":         {IssueRequest{CSR: p256(san(0x30, 0x06, 0x82, 0x04, 'a', 0, '.', 'b'))}, invalid, 0, "DNS name"},
 		"CSR: 3 bytes of IP":             {IssueRequest{CSR: p256(san(0x30, 0x05, 0x87, 0x03, 1, 2, 3))}, invalid, malformed, "read"},
 		"CSR: 10,000 names":              {IssueRequest{CSR: p256(dns(many...))}, fault.LimitExceeded, 0, ""},
@@ -161,8 +163,8 @@ func TestRefused(t *testing.T) {
 		"client: nothing":            {IssueRequest{Profile: "tls-client", CSR: p256(&x509.CertificateRequest{})}, invalid, violated, "needs a subject"},
 		"name smuggled in the CN":    {IssueRequest{CSR: p256(&x509.CertificateRequest{Subject: name("bank.example.com"), DNSNames: []string{"a.b.c"}})}, invalid, violated, "not among"},
 		"address smuggled in the CN": {IssueRequest{CSR: p256(&x509.CertificateRequest{Subject: name("10.0.0.1"), DNSNames: []string{"a.b.c"}})}, invalid, violated, "not among"},
-		"too long":                   {IssueRequest{CSR: p256(good), Validity: 826 * day}, invalid, violated, "825"},
-		"negative":                   {IssueRequest{CSR: p256(good), Validity: -day}, invalid, violated, "validity"},
+		"too long":                   {IssueRequest{CSR: p256(good), Validity: profile.Days(826)}, invalid, violated, "825"},
+		"negative":                   {IssueRequest{CSR: p256(good), Validity: profile.Days(-1)}, invalid, violated, "validity"},
 		"101 names in the request":   {IssueRequest{CSR: p256(good), Names: profile.Names{DNS: many[:101]}}, fault.LimitExceeded, 0, "100"},
 		"URI for a new key":          {IssueRequest{NewKey: alg.P256, Names: profile.Names{URIs: []string{"https://a.b/"}}}, invalid, violated, "URIs"},
 	} {
@@ -359,7 +361,7 @@ func TestDenied(t *testing.T) {
 		"list authorities": func() error { _, _, err := f.Authorities(ctx, nobody, kms.Page{}); return err },
 		"certificate":      func() error { _, err := f.Certificate(ctx, nobody, "root", c.Serial); return err },
 		"revoke":           func() error { _, err := f.Revoke(ctx, nobody, "root", c.Serial, Unspecified); return err },
-		"CRL":              func() error { _, err := f.CRL(ctx, nobody, "root"); return err },
+		"release":          func() error { _, err := f.Release(ctx, nobody, "root", c.Serial); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			wantFault(t, call(), fault.PermissionDenied, 0, "")

@@ -18,18 +18,12 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
-// recordVersion is the version of the bodies below. A reader refuses others.
-const recordVersion = 1
-
-// crlSuffix, after an authority's id, is the id of the row with its CRL.
-const crlSuffix = "/crl"
-
 // authorityVersion is the version of authorityRecord. Version 1 knew active
 // and revoked authorities alone, each with a name and made in one step.
 const authorityVersion = 2
 
 // authorityRecord is the body of an authority's row in store.Authorities. Its
-// columns are the realm and the time when the next CRL is due.
+// columns are the realm and the time when a deleted authority is destroyed.
 type authorityRecord struct {
 	V              int                `json:"v"`
 	Name           string             `json:"name,omitempty"`
@@ -61,9 +55,8 @@ type authorityRecord struct {
 	UpdatedAt      time.Time          `json:"updated_at"`
 	StateChangedAt time.Time          `json:"state_changed_at"`
 	DeleteAt       time.Time          `json:"delete_at,omitzero"`
-	CRLNumber      uint64             `json:"crl_number"`
-	CRLDue         time.Time          `json:"crl_due"`
-	Revocations    uint64             `json:"revocations"`
+	Changed        time.Time          `json:"revocation_changed,omitzero"`
+	Held           State              `json:"held,omitempty"` // the state before its certificate was revoked
 }
 
 type permissionRecord struct {
@@ -71,31 +64,6 @@ type permissionRecord struct {
 	Realm     key.RealmID `json:"realm"`
 	Actions   []string    `json:"actions"`
 	CreatedAt time.Time   `json:"created"`
-}
-
-// crlRecord is the body of a CRL's row in store.Authorities, whose id is the
-// authority's and "/crl", and whose columns are empty. The CRL has a row of
-// its own because a revocation rewrites the authority's, and must cost the
-// same however long the list is.
-type crlRecord struct {
-	V          int       `json:"v"`
-	DER        []byte    `json:"der"`
-	Number     uint64    `json:"number"`
-	ThisUpdate time.Time `json:"this_update"`
-	NextUpdate time.Time `json:"next_update"`
-	Seen       uint64    `json:"revocations"`
-}
-
-// decode reads a record's body.
-func decode[T any](row store.Row, version func(*T) int) (*T, error) {
-	var r T
-	if err := json.Unmarshal(row.Body, &r); err != nil {
-		return nil, fmt.Errorf("record %s: %w", row.ID, err)
-	}
-	if v := version(&r); v != recordVersion {
-		return nil, fmt.Errorf("record %s has version %d; this program knows version %d", row.ID, v, recordVersion)
-	}
-	return &r, nil
 }
 
 // row returns the authority's row.
@@ -106,7 +74,7 @@ func (a *authority) row() (store.Row, error) {
 		Before: a.before, Certificate: a.Certificate, Chain: a.Chain, Past: a.Past, Cross: a.Cross, CSR: a.CSR,
 		Revocation: a.Revocation, Dialect: a.Policy.Dialect, Policy: a.Policy.Text, Predecessor: a.Predecessor,
 		Successor: a.Successor, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt, StateChangedAt: a.StateChangedAt,
-		DeleteAt: a.DeleteAt, CRLNumber: a.CRLNumber, CRLDue: a.due, Revocations: a.revocations,
+		DeleteAt: a.DeleteAt, Changed: a.changed, Held: a.held,
 	}
 	if a.cert == nil {
 		spki, err := engine.MarshalPublic(a.Spec, a.public.Key())
@@ -121,10 +89,12 @@ func (a *authority) row() (store.Row, error) {
 	for _, p := range a.Permissions {
 		r.Permissions = append(r.Permissions, permissionRecord{p.Principal, p.Realm, actionNames(p.Actions), p.CreatedAt})
 	}
+	due := ""
+	if !a.DeleteAt.IsZero() {
+		due = a.DeleteAt.UTC().Format(store.TimeFormat)
+	}
 	body, err := json.Marshal(r)
-	return store.Row{
-		ID: a.ID, Columns: []string{string(a.Realm), a.due.UTC().Format(store.TimeFormat)}, Body: body,
-	}, err
+	return store.Row{ID: a.ID, Columns: []string{string(a.Realm), due}, Body: body}, err
 }
 
 func actionNames(actions []key.Action) []string {
@@ -152,9 +122,9 @@ func readAuthority(row store.Row) (*authority, error) {
 			Certificate: r.Certificate, Chain: r.Chain, Past: r.Past, Cross: r.Cross, CSR: r.CSR, State: r.State,
 			Revocation: r.Revocation, Policy: key.Document{Dialect: r.Dialect, Text: r.Policy}, Predecessor: r.Predecessor,
 			Successor: r.Successor, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, StateChangedAt: r.StateChangedAt,
-			DeleteAt: r.DeleteAt, CRLNumber: r.CRLNumber,
+			DeleteAt: r.DeleteAt,
 		},
-		before: r.Before, due: r.CRLDue, revocations: r.Revocations,
+		before: r.Before, held: r.Held, changed: r.Changed,
 	}
 	for _, t := range r.Tags {
 		a.Tags = append(a.Tags, key.Tag{Key: t[0], Value: t[1]})
@@ -190,8 +160,8 @@ func (a *authority) complete() {
 	a.UpdatedAt, a.StateChangedAt = a.CreatedAt, a.CreatedAt
 }
 
-// open parses the authority's certificate or, before there is one, its
-// request and its public key.
+// open parses the authority's certificate and chain or, before there is one,
+// its request and its public key.
 func (a *authority) open(spki []byte) (err error) {
 	if a.Certificate == nil {
 		csr, err := x509.ParseCertificateRequest(a.CSR)
@@ -206,62 +176,62 @@ func (a *authority) open(spki []byte) (err error) {
 		return fmt.Errorf("its certificate: %w", err)
 	}
 	a.describe()
+	a.path = []*x509.Certificate{a.cert}
+	for _, der := range a.Chain {
+		up, err := x509.ParseCertificate(der)
+		if err != nil {
+			return fmt.Errorf("its chain: %w", err)
+		}
+		a.path = append(a.path, up)
+	}
 	a.public, err = cert.PublicOf(a.cert)
 	return err
-}
-
-// row returns the CRL's row.
-func (c *CRL) row(authority string) (store.Row, error) {
-	body, err := json.Marshal(crlRecord{
-		V: recordVersion, DER: c.DER, Number: c.Number, ThisUpdate: c.ThisUpdate, NextUpdate: c.NextUpdate, Seen: c.seen,
-	})
-	return store.Row{ID: authority + crlSuffix, Columns: []string{"", ""}, Body: body}, err
 }
 
 // load reads all authorities and their CRLs, and finds out which keys are
 // gone. Equal policies are compiled once.
 func (s *Service) load(ctx context.Context) error {
-	snap := &snapshot{byID: map[string]*authority{}, byName: map[string]*authority{}}
-	crls, compiled := map[string]*CRL{}, map[compilation]*policy.Policy{}
+	snap := &snapshot{byID: map[string]*authority{}, byName: map[string]*authority{}, byKey: map[string]int{}}
+	compiled := map[compilation]*policy.Policy{}
 	err := s.store.View(ctx, func(r store.Reader) error {
 		for row, err := range r.Scan(store.Authorities, store.Query{}) {
 			if err != nil {
 				return err
 			}
-			if id, ok := strings.CutSuffix(row.ID, crlSuffix); ok {
-				c, err := decode(row, func(r *crlRecord) int { return r.V })
-				if err != nil {
-					return err
-				}
-				crls[id] = &CRL{DER: c.DER, Number: c.Number, ThisUpdate: c.ThisUpdate, NextUpdate: c.NextUpdate, seen: c.Seen}
-				continue
+			if strings.Contains(row.ID, "/") {
+				continue // what package status keeps beside an authority
 			}
-			a, err := readAuthority(row)
+			a, err := s.loadAuthority(row, compiled)
 			if err != nil {
 				return err
-			}
-			policy := compilation{a.Realm, a.Policy}
-			if a.compiled = compiled[policy]; a.compiled == nil {
-				if a.compiled, err = s.compiled(a.Realm, a.Policy); err != nil {
-					return fmt.Errorf("compiling the policy of authority %s: %w", a.ID, err)
-				}
-				compiled[policy] = a.compiled
 			}
 			snap.add(a)
 		}
 		return nil
 	})
-	for id, crl := range crls {
-		if a := snap.byID[id]; a != nil {
-			a.crl = crl
-		}
-	}
 	for _, a := range snap.byID {
 		_, err := s.keys.DelegatedSigner(ctx, s.OwnCall(&a.Authority, "Load"), grantee(a.ID), a.Key, a.Algorithm)
 		a.lost = err != nil && fault.KindOf(err) == fault.NotFound
 	}
 	s.live.Store(snap)
 	return err
+}
+
+// loadAuthority returns the authority of a row with its policy, compiled now
+// or before.
+func (s *Service) loadAuthority(row store.Row, compiled map[compilation]*policy.Policy) (*authority, error) {
+	a, err := readAuthority(row)
+	if err != nil {
+		return nil, err
+	}
+	of := compilation{a.Realm, a.Policy}
+	if a.compiled = compiled[of]; a.compiled == nil {
+		if a.compiled, err = s.compiled(a.Realm, a.Policy); err != nil {
+			return nil, fmt.Errorf("compiling the policy of authority %s: %w", a.ID, err)
+		}
+		compiled[of] = a.compiled
+	}
+	return a, nil
 }
 
 // compilation is what the compiled form of a policy depends on.

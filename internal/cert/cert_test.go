@@ -130,7 +130,7 @@ func roundTrip(t *testing.T, signer crypto.Signer, a alg.Algorithm) {
 
 // complete signs and assembles, and checks the identifier against the one
 // that crypto/x509 wrote.
-func complete(t *testing.T, signer crypto.Signer, k *engine.PublicKey, a alg.Algorithm, tbs []byte) []byte {
+func complete(t testing.TB, signer crypto.Signer, k *engine.PublicKey, a alg.Algorithm, tbs []byte) []byte {
 	t.Helper()
 	signature, err := SignMessage(signer, a, tbs)
 	if err != nil {

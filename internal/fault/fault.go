@@ -77,6 +77,8 @@ const (
 	AuthorityDisabled
 	AuthorityExpired
 	AuthorityDeleted
+	NotRenewable   // a managed certificate that nobody has or uses
+	InUse          // a thing that others use
 	NotExportable  // a key whose material must not leave
 	AlreadyRevoked // for another reason than the one given now
 

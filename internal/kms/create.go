@@ -46,11 +46,19 @@ func (s *Service) create(ctx context.Context, v *guard.Visit, c *creation) (*key
 	if err != nil {
 		return nil, err
 	}
+	var alias *key.Alias
+	if c.Alias != "" {
+		var unlock func()
+		if alias, unlock, err = s.firstAlias(v, newEntry(k, compiled, nil), c.Alias); err != nil {
+			return nil, err
+		}
+		defer unlock()
+	}
 	if err := dry(v.Call); err != nil {
 		return nil, err
 	}
 	v.About(k.Resource())
-	if err := s.make(ctx, v, k, compiled, c.source); err != nil {
+	if err := s.make(ctx, v, newEntry(k, compiled, nil), alias, c.source); err != nil {
 		return nil, err
 	}
 	return k, nil
@@ -130,8 +138,10 @@ func checkDescription(text string) error {
 	return nil
 }
 
-// make gives a new key its first material and stores both.
-func (s *Service) make(ctx context.Context, v *guard.Visit, k *key.Key, p *policy.Policy, from source) error {
+// make gives a new key its first material and stores both, with its alias if
+// it has one.
+func (s *Service) make(ctx context.Context, v *guard.Visit, e *entry, alias *key.Alias, from source) error {
+	k := e.key
 	material, err := s.addVersion(ctx, k, key.First, from)
 	if err != nil {
 		return err
@@ -148,10 +158,16 @@ func (s *Service) make(ctx context.Context, v *guard.Visit, k *key.Key, p *polic
 			if err := tx.Insert(store.Keys, row); err != nil {
 				return err
 			}
-			return insertMaterial(tx, k, material)
+			if err := insertMaterial(tx, k, material); err != nil || alias == nil {
+				return err
+			}
+			return insertAlias(tx, alias)
 		})
 		if err == nil {
-			s.memory.put(newEntry(k, p, nil))
+			s.memory.put(newEntry(k, e.policy, nil))
+			if alias != nil {
+				s.memory.putAlias(alias)
+			}
 		}
 		return err
 	})

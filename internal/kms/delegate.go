@@ -62,7 +62,7 @@ func (s *Service) Delegate(ctx context.Context, call *key.Call, ref Ref, grantee
 func (s *Service) Entrust(ctx context.Context, call *key.Call, grantee string, req *ImportKeyRequest) (*key.Key, error) {
 	c := &creation{CreateKeyRequest: &req.CreateKeyRequest, action: key.CreateKey, source: s.engine.Generate, origin: key.Generated}
 	if req.Material != nil {
-		c.action, c.source, c.origin = key.ImportKey, s.brought(req.Material), key.Imported
+		c.action, c.source, c.origin = key.ImportKey, s.brought(req), key.Imported
 	}
 	inner := onBehalf(call, delegate(call.Caller.Principal.Realm, grantee), c.action)
 	return guard.Do(ctx, s.guard, inner, c.action, func(v *guard.Visit) (*key.Key, error) {
@@ -78,7 +78,7 @@ func (s *Service) Entrust(ctx context.Context, call *key.Call, grantee string, r
 			return nil, err
 		}
 		v.Permit(k.Resource(), "the key is "+grantee+"'s own")
-		return k, s.make(ctx, v, k, compiled, c.source)
+		return k, s.make(ctx, v, newEntry(k, compiled, nil), nil, c.source)
 	})
 }
 

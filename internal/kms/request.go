@@ -31,6 +31,9 @@ type CreateKeyRequest struct {
 	BypassLockout bool
 	// Exportable lets ExportKey give the material away. It cannot be set later.
 	Exportable bool
+	// Alias, if it is not empty, names the key from the start, for which the
+	// caller needs CreateAlias as well. A key whose alias is taken is not made.
+	Alias string
 }
 
 // ImportKeyRequest asks for a key whose material is made already.
@@ -39,6 +42,9 @@ type ImportKeyRequest struct {
 	// Material is the key in plain form (package engine, Importer): PKCS #8 in
 	// DER, or the bytes of a symmetric key. The caller overwrites it afterwards.
 	Material []byte
+	// Public, where it is given, is the SubjectPublicKeyInfo in DER that the
+	// key must have: that of the certificate that it is for, say.
+	Public []byte
 }
 
 // EncryptRequest asks for a ciphertext of at most MaxPlaintext bytes.

@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
@@ -18,19 +19,23 @@ import (
 func (s *Service) ImportKey(ctx context.Context, call *key.Call, req *ImportKeyRequest) (*key.Key, error) {
 	return guard.Do(ctx, s.guard, call, key.ImportKey, func(v *guard.Visit) (*key.Key, error) {
 		return s.create(ctx, v, &creation{
-			CreateKeyRequest: &req.CreateKeyRequest, action: key.ImportKey, source: s.brought(req.Material), origin: key.Imported,
+			CreateKeyRequest: &req.CreateKeyRequest, action: key.ImportKey, source: s.brought(req), origin: key.Imported,
 		})
 	})
 }
 
 // brought is the source of material that is made already.
-func (s *Service) brought(material []byte) source {
+func (s *Service) brought(req *ImportKeyRequest) source {
 	return func(ctx context.Context, ref engine.Ref, spec alg.Spec) (engine.Material, error) {
 		e, ok := s.engine.(engine.Importer)
 		if !ok || !e.Imports(spec) {
 			return engine.Material{}, fault.New(fault.Unsupported, "engine %s takes no material of spec %s", s.engine.Name(), spec)
 		}
-		return e.Import(ctx, ref, spec, material)
+		m, err := e.Import(ctx, ref, spec, req.Material)
+		if err == nil && req.Public != nil && !bytes.Equal(m.Public, req.Public) {
+			return engine.Material{}, fault.Because(fault.InvalidArgument, fault.IncorrectKey, "the private key is not that of the public key")
+		}
+		return m, err
 	}
 }
 

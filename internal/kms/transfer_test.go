@@ -175,12 +175,13 @@ func TestRefusedImports(t *testing.T) {
 		kind   fault.Kind
 		reason fault.Reason
 	}{
-		"may only create": {"maker", kms.ImportKeyRequest{kms.CreateKeyRequest{Spec: alg.AES256}, good}, fault.PermissionDenied, fault.NoIdentityPolicyAllows},
+		"may only create": {"maker", kms.ImportKeyRequest{CreateKeyRequest: kms.CreateKeyRequest{Spec: alg.AES256}, Material: good}, fault.PermissionDenied, fault.NoIdentityPolicyAllows},
 		"no spec":         {"admin", kms.ImportKeyRequest{Material: good}, fault.InvalidArgument, fault.Unspecified},
-		"too short":       {"admin", kms.ImportKeyRequest{kms.CreateKeyRequest{Spec: alg.AES256}, good[:16]}, fault.InvalidArgument, fault.Unspecified},
-		"weak":            {"admin", kms.ImportKeyRequest{kms.CreateKeyRequest{Spec: alg.AES256}, make([]byte, 32)}, fault.InvalidArgument, fault.WeakKey},
-		"no material":     {"admin", kms.ImportKeyRequest{kms.CreateKeyRequest{Spec: alg.P256, Usage: alg.SignVerify}, nil}, fault.InvalidArgument, fault.Unspecified},
-		"wrong usage":     {"admin", kms.ImportKeyRequest{kms.CreateKeyRequest{Spec: alg.P256, Usage: alg.EncryptDecrypt}, good}, fault.InvalidArgument, fault.IncompatibleUsage},
+		"too short":       {"admin", kms.ImportKeyRequest{CreateKeyRequest: kms.CreateKeyRequest{Spec: alg.AES256}, Material: good[:16]}, fault.InvalidArgument, fault.Unspecified},
+		"weak":            {"admin", kms.ImportKeyRequest{CreateKeyRequest: kms.CreateKeyRequest{Spec: alg.AES256}, Material: make([]byte, 32)}, fault.InvalidArgument, fault.WeakKey},
+		"no material":     {"admin", kms.ImportKeyRequest{CreateKeyRequest: kms.CreateKeyRequest{Spec: alg.P256, Usage: alg.SignVerify}, Material: nil}, fault.InvalidArgument, fault.Unspecified},
+		"another pair":    {"admin", kms.ImportKeyRequest{CreateKeyRequest: kms.CreateKeyRequest{Spec: alg.AES256}, Material: good, Public: good}, fault.InvalidArgument, fault.IncorrectKey},
+		"wrong usage":     {"admin", kms.ImportKeyRequest{CreateKeyRequest: kms.CreateKeyRequest{Spec: alg.P256, Usage: alg.EncryptDecrypt}, Material: good}, fault.InvalidArgument, fault.IncompatibleUsage},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := f.Keys()

@@ -17,14 +17,18 @@ import (
 	"crypto/x509"
 	"slices"
 	"strings"
+	"time"
 
 	zx509 "github.com/zmap/zcrypto/x509"
 	"github.com/zmap/zlint/v3/lint"
 	_ "github.com/zmap/zlint/v3/lints/community" // registers its lints
 	_ "github.com/zmap/zlint/v3/lints/rfc"       // registers its lints
 
+	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/cert"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/weakkey"
 )
 
 // Sources are the authorities whose rules concern a private PKI: the
@@ -54,19 +58,47 @@ func Exceptions() map[string]string {
 // Linter holds the lints to run. Its lists are made once and only read; all
 // methods may be called at the same time.
 type Linter struct {
-	certificates []*lint.CertificateLint
+	certificates []check
 	lists        []*lint.RevocationListLint
+	own          []ownLint
+	config       lint.Configuration // empty
 	throwAways   *throwAways
+	known        Knowledge
 }
+
+// Knowledge is what a Linter is told of the installation. Every field may be
+// nil.
+type Knowledge struct {
+	// Now is the clock, time.Now when nil.
+	Now func() time.Time
+	// Above returns the certificates above an issuer's own, up to the root's.
+	Above func(issuer *x509.Certificate) []*x509.Certificate
+	// HasKey reports whether an authority has the public key, in DER.
+	HasKey func(spki []byte) bool
+	// Published are keys whose private halves are published.
+	Published *weakkey.Blocklist
+}
+
+// Know tells the Linter of the installation. It is called before the first
+// lint, if it is.
+func (l *Linter) Know(k Knowledge) {
+	if k.Now == nil {
+		k.Now = time.Now
+	}
+	l.known = k
+}
+
+// notice begins the names of lints that give notices and nothing else.
+const notice = "n_"
 
 // New collects the lints.
 func New() *Linter {
-	l := &Linter{throwAways: newThrowAways()}
-	registry, except := lint.GlobalRegistry(), Exceptions()
+	l := &Linter{own: ownLints(), config: lint.NewEmptyConfig(), throwAways: newThrowAways(), known: Knowledge{Now: time.Now}}
+	registry, except, needs := lint.GlobalRegistry(), Exceptions(), extensionLints()
 	for _, source := range Sources() {
 		for _, c := range registry.CertificateLints().BySource(source) {
-			if _, skip := except[c.Name]; !skip {
-				l.certificates = append(l.certificates, c)
+			if _, skip := except[c.Name]; !skip && !strings.HasPrefix(c.Name, notice) {
+				l.certificates = append(l.certificates, newCheck(c, needs))
 			}
 		}
 		for _, c := range registry.RevocationListLints().BySource(source) {
@@ -108,22 +140,38 @@ func (l *Linter) Judge(der []byte) (*Findings, error) {
 	if err != nil {
 		return nil, fault.Because(fault.InvalidArgument, fault.MalformedCertificate, "the certificate cannot be read: %v", err)
 	}
-	return l.certificate(der, cert.CheckFrom(c, c) == nil)
+	k, err := cert.PublicOf(c)
+	if err != nil {
+		k = nil // a key of a kind that is not issued for: the other lints apply
+	}
+	return l.certificate(der, cert.CheckFrom(c, c) == nil, &subject{spec: specOf(k)})
 }
 
-// certificate lints a certificate in DER. selfSigned tells that the
-// certificate's key will sign it, which zcrypto would find out by that
-// signature.
-func (l *Linter) certificate(der []byte, selfSigned bool) (*Findings, error) {
+// specOf returns the spec of a key, which may be nil.
+func specOf(k *engine.PublicKey) alg.Spec {
+	if k == nil {
+		return alg.NoSpec
+	}
+	return k.Spec()
+}
+
+// certificate lints a certificate in DER against what the subject says.
+// selfSigned tells that the certificate's key will sign it, which zcrypto
+// would find out by that signature.
+func (l *Linter) certificate(der []byte, selfSigned bool, s *subject) (*Findings, error) {
 	c, err := zx509.ParseCertificate(der)
 	if err != nil {
 		return nil, fault.Because(fault.InvalidArgument, fault.LintFailed,
 			"the certificate is refused by the lint's parser: %v", err)
 	}
 	c.SelfSigned = selfSigned
-	f, config := &Findings{}, lint.NewEmptyConfig()
-	for _, check := range l.certificates {
-		f.add(check.Name, check.Execute(c, config))
+	f := &Findings{}
+	l.runAll(c, f)
+	s.Certificate, s.now = c, l.known.Now()
+	for _, check := range l.own {
+		if check.broken(s) {
+			f.Errors = append(f.Errors, check.name)
+		}
 	}
 	slices.Sort(f.Errors)
 	slices.Sort(f.Warnings)
@@ -136,9 +184,9 @@ func (l *Linter) list(der []byte) error {
 	if err != nil {
 		return &fault.Error{Kind: fault.Internal, Reason: fault.LintFailed, Op: "lint.List", Err: err}
 	}
-	f, config := &Findings{}, lint.NewEmptyConfig()
+	f := &Findings{}
 	for _, check := range l.lists {
-		f.add(check.Name, check.Execute(c, config))
+		f.add(check.Name, check.Execute(c, l.config))
 	}
 	slices.Sort(f.Errors)
 	return f.refusal("CRL")

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"io"
 	"math/big"
 	"testing"
 	"time"
@@ -200,6 +202,59 @@ func TestRegistry(t *testing.T) {
 	}
 }
 
+// TestWrittenList: a token of a list in a spool completes it, once, and what
+// zlint refuses gets none.
+func TestWrittenList(t *testing.T) {
+	l := New()
+	for spec, a := range map[alg.Spec]alg.Algorithm{alg.P256: alg.ECDSASHA256, alg.Ed25519: alg.Ed25519Pure, alg.MLDSA65: alg.MLDSAPure} {
+		ca, spool := authority(t, l, spec, a), &cert.Buffer{}
+		list := &cert.List{Number: big.NewInt(3), ThisUpdate: time.Now().Add(-time.Minute), NextUpdate: time.Now().Add(day)}
+		entries := func(yield func(cert.Entry, error) bool) {
+			for i := range 3000 {
+				if !yield(cert.Entry{Serial: []byte{1, byte(i >> 8), byte(i)}, RevokedAt: list.ThisUpdate, Reason: 4}, nil) {
+					return
+				}
+			}
+		}
+		draft, err := cert.WriteList(spool, list, ca.cert, ca.public, a, entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := l.Written(draft)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := token.Sign(newParty(t, spec).signer); fault.KindOf(err) != fault.Internal {
+			t.Errorf("another key's signature: %v", err)
+		}
+		if token, err = l.Written(draft); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := token.Sign(ca.signer); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := token.Sign(ca.signer); err == nil {
+			t.Error("the token was good for two signatures")
+		}
+		der, err := io.ReadAll(draft.Reader())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := x509.ParseRevocationList(der)
+		if err != nil || cert.CheckListFrom(got, ca.cert) != nil || len(got.RevokedCertificateEntries) != 3000 {
+			t.Errorf("the list of %s: %v", spec, err)
+		}
+		list.NextUpdate = list.ThisUpdate.AddDate(2, 0, 0)
+		list.Extensions = []pkix.Extension{{Id: []int{2, 5, 29, 20}, Value: []byte{2, 1, 1}}}
+		if draft, err = cert.WriteList(spool, list, ca.cert, ca.public, a, entries); err != nil {
+			t.Fatal(err)
+		}
+		if _, err = l.Written(draft); err == nil {
+			t.Error("a list with two numbers passed")
+		}
+	}
+}
+
 // BenchmarkCertificate encodes and lints a server's certificate.
 func BenchmarkCertificate(b *testing.B) {
 	l := New()
@@ -209,5 +264,35 @@ func BenchmarkCertificate(b *testing.B) {
 		if _, err := l.Certificate(template, ca.cert, ca.public, p.public, alg.ECDSASHA256); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestKeys: weak keys, and an authority's key for somebody else, get no
+// certificate.
+func TestKeys(t *testing.T) {
+	l := New()
+	ca, leaf := authority(t, l, alg.P256, alg.ECDSASHA256), newParty(t, alg.P256)
+	l.Know(Knowledge{HasKey: func(spki []byte) bool { return bytes.Equal(spki, ca.spki) }})
+	small, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spki, err := x509.MarshalPKIXPublicKey(small.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	weak, err := cert.ParsePublic(spki)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, key := range map[string]*engine.PublicKey{"an authority's": ca.public, "weak": weak} {
+		if _, err := l.Certificate(server(t, leaf), ca.cert, ca.public, key, alg.ECDSASHA256); fault.ReasonOf(err) != fault.WeakKey {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	renewed := issuing(t, ca)
+	renewed.Subject, renewed.MaxPathLen, renewed.MaxPathLenZero = ca.cert.Subject, -1, false
+	if _, err := l.Certificate(renewed, renewed, ca.public, ca.public, alg.ECDSASHA256); err != nil {
+		t.Errorf("an authority's own next certificate: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package name
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // This file knows texts that look like others: invisible characters, words of
@@ -19,6 +20,12 @@ func unprintable(r rune) bool {
 	}
 	return !unicode.IsPrint(r) || r == '\u2800' || // BRAILLE PATTERN BLANK
 		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+}
+
+// Printable reports whether a text has at most so many characters, of which
+// all can be seen.
+func Printable(s string, limit int) bool {
+	return utf8.RuneCountInString(s) <= limit && utf8.ValidString(s) && !strings.ContainsFunc(s, unprintable)
 }
 
 func isASCII(s string) bool {

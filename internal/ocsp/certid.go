@@ -59,21 +59,34 @@ func oidOf(h crypto.Hash) string {
 // hash is one of Hashes.
 func NewCertID(h crypto.Hash, name, keyBits []byte, serial *big.Int) (CertID, error) {
 	id := CertID{Hash: h, NameHash: Digest(h, name), KeyHash: Digest(h, keyBits), Serial: serial.Bytes()}
-	var b cryptobyte.Builder
-	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1(cbasn1.OBJECT_IDENTIFIER, func(b *cryptobyte.Builder) { b.AddBytes([]byte(oidOf(h))) })
-			b.AddASN1NULL()
-		})
-		b.AddASN1OctetString(id.NameHash)
-		b.AddASN1OctetString(id.KeyHash)
-		b.AddASN1BigInt(serial)
-	})
 	var err error
-	if id.Raw, err = b.Bytes(); err != nil {
+	if id.Raw, err = id.encode(true); err != nil {
 		return CertID{}, fmt.Errorf("encoding a CertID: %w", err)
 	}
 	return id, nil
+}
+
+// WithoutParameters returns the CertID in DER with the parameters of the hash
+// function left out, which is the other form that clients write.
+func (c CertID) WithoutParameters() []byte {
+	raw, _ := c.encode(false) // what was encoded with them is encoded without
+	return raw
+}
+
+func (c CertID) encode(parameters bool) ([]byte, error) {
+	var b cryptobyte.Builder
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1(cbasn1.OBJECT_IDENTIFIER, func(b *cryptobyte.Builder) { b.AddBytes([]byte(oidOf(c.Hash))) })
+			if parameters {
+				b.AddASN1NULL()
+			}
+		})
+		b.AddASN1OctetString(c.NameHash)
+		b.AddASN1OctetString(c.KeyHash)
+		b.AddASN1BigInt(new(big.Int).SetBytes(c.Serial))
+	})
+	return b.Bytes()
 }
 
 // Digest returns the hash of data.

@@ -139,13 +139,18 @@ func Assemble(tbs, algorithm, signature []byte, certs ...[]byte) ([]byte, error)
 	if err != nil {
 		return nil, fmt.Errorf("encoding an OCSP response: %w", err)
 	}
+	return Envelop(content)
+}
+
+// Envelop returns the OCSPResponse of a BasicOCSPResponse in DER.
+func Envelop(basic []byte) ([]byte, error) {
 	var b cryptobyte.Builder
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1Enum(0) // successful
 		b.AddASN1(explicit(0), func(b *cryptobyte.Builder) {
 			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 				b.AddASN1(cbasn1.OBJECT_IDENTIFIER, func(b *cryptobyte.Builder) { b.AddBytes([]byte(oidBasic)) })
-				b.AddASN1OctetString(content)
+				b.AddASN1OctetString(basic)
 			})
 		})
 	})

@@ -219,7 +219,7 @@ func (s *server) empty(ctx context.Context) error {
 			return err
 		}
 		var failures []error
-		for _, path := range append(stores, filepath.Join(s.Config.Data, auditDir)) {
+		for _, path := range append(stores, filepath.Join(s.Config.Data, auditDir), filepath.Join(s.Config.Data, crlDir)) {
 			failures = append(failures, os.RemoveAll(path))
 		}
 		if err := errors.Join(failures...); err != nil {

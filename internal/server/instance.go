@@ -32,6 +32,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/lifecycle"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/status"
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/embedded"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
@@ -42,6 +43,7 @@ import (
 const (
 	storeFile    = "holdfast.db"
 	auditDir     = "audit"
+	crlDir       = "crl"       // revocation lists, which are made anew if they are lost
 	auditKeyFile = "audit.pub" // verifies the audit log's checkpoints, PEM
 )
 
@@ -62,6 +64,7 @@ type instance struct {
 	admin     *identity.Admin
 	keys      *kms.Service
 	ca        *ca.Service
+	status    *status.Service
 	inventory *inventory.Service
 	clock     *lifecycle.Runner
 	handler   http.Handler
@@ -87,12 +90,13 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 	if err := i.openAudit(ctx, c, root, ephemeral, log); err != nil {
 		return nil, err
 	}
-	if err := i.openServices(ctx, c, root, log); err != nil {
+	if err := i.openServices(ctx, c, root, ephemeral, log); err != nil {
 		return nil, err
 	}
 	i.clock = lifecycle.Start(c.Lifecycle.Interval, log,
 		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
-		lifecycle.Task{Name: "revocation lists", Tick: i.ca.Tick})
+		lifecycle.Task{Name: "authorities", Tick: i.ca.Tick},
+		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick})
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.handler = i.mount(c, m)
 	return i, nil
@@ -180,7 +184,7 @@ func writeAuditKey(path string, public ed25519.PublicKey) error {
 }
 
 // openServices opens the directory, the engine, the door and the authorities.
-func (i *instance) openServices(ctx context.Context, c *config.Config, root *seal.Root, log *slog.Logger) (err error) {
+func (i *instance) openServices(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, log *slog.Logger) (err error) {
 	i.directory, err = identity.Open(ctx, identity.Config{Root: root, Store: i.store, Compile: compiler(policy.ForIdentity)})
 	if err != nil {
 		return err
@@ -205,6 +209,14 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	i.ca, err = ca.New(ctx, ca.Config{
 		Keys: i.keys, Guard: i.guard, Store: i.store, PublicURL: c.PublicURL, Compile: compiler(policy.ForResource),
 	})
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(c.Data, crlDir)
+	if ephemeral {
+		dir = ""
+	}
+	i.status, err = status.New(ctx, status.Config{Authorities: i.ca, Keys: i.keys, Guard: i.guard, Store: i.store, Dir: dir})
 	if err != nil {
 		return err
 	}

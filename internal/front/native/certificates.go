@@ -35,9 +35,9 @@ func (f *Front) issue(ctx context.Context, r *request, req *wire.IssueRequest) (
 // the authority to say.
 func issueRequest(req *wire.IssueRequest) (*ca.IssueRequest, error) {
 	ask := &ca.IssueRequest{
-		Authority: req.Authority, Profile: req.Profile, KeyAlias: req.KeyAlias, Subject: profile.Subject(req.Subject),
+		Authority: req.Authority, Profile: req.Profile, KeyAlias: req.KeyAlias, Subject: subjectOf(req.Subject),
 		Names:    profile.Names{DNS: req.Names.DNS, URIs: req.Names.URIs, Emails: req.Names.Emails},
-		Validity: time.Duration(req.ValidityHours) * time.Hour,
+		Validity: profile.Validity{For: time.Duration(req.ValidityHours) * time.Hour},
 	}
 	if err := required("authority", req.Authority); err != nil {
 		return nil, err
@@ -71,6 +71,14 @@ func issueRequest(req *wire.IssueRequest) (*ca.IssueRequest, error) {
 		ask.NewKey = spec
 	}
 	return ask, nil
+}
+
+// subjectOf reads the API's shape of a distinguished name.
+func subjectOf(s wire.Subject) profile.Subject {
+	return profile.Subject{
+		CommonName: s.CommonName, Organization: s.Organization, OrganizationalUnit: s.OrganizationalUnit,
+		Country: s.Country, Province: s.Province, Locality: s.Locality,
+	}
 }
 
 func (f *Front) listCertificates(ctx context.Context, r *request, _ *wire.None) (*wire.CertificateList, error) {

@@ -126,7 +126,7 @@ func TestReasons(t *testing.T) {
 		fault.Unspecified: true, fault.MalformedCSR: true, fault.ProfileViolation: true, fault.LintFailed: true,
 		fault.AuthorityCreating: true,
 		fault.AuthorityPending:  true, fault.AuthorityDisabled: true, fault.AuthorityExpired: true, fault.AuthorityDeleted: true,
-		fault.AlreadyRevoked: true, fault.NotExportable: true, fault.MalformedCertificate: true, fault.CertificateMismatch: true, fault.WeakKey: true,
+		fault.AlreadyRevoked: true, fault.NotExportable: true, fault.NotRenewable: true, fault.InUse: true, fault.MalformedCertificate: true, fault.CertificateMismatch: true, fault.WeakKey: true,
 	}
 	for r := fault.MissingCredential; r <= fault.MalformedProof; r++ {
 		seen[r] = true

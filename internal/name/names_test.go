@@ -1,4 +1,4 @@
-package profile
+package name
 
 import (
 	"net/netip"
