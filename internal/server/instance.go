@@ -30,6 +30,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/lifecycle"
+	"github.com/holdfast-kms/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/status"
@@ -66,6 +67,7 @@ type instance struct {
 	ca        *ca.Service
 	status    *status.Service
 	inventory *inventory.Service
+	managed   *managed.Service
 	clock     *lifecycle.Runner
 	handler   http.Handler
 
@@ -96,7 +98,8 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 	i.clock = lifecycle.Start(c.Lifecycle.Interval, log,
 		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
 		lifecycle.Task{Name: "authorities", Tick: i.ca.Tick},
-		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick})
+		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick},
+		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick})
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.handler = i.mount(c, m)
 	return i, nil
@@ -220,6 +223,9 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
+	i.managed = managed.New(managed.Config{
+		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService,
+	})
 	engine.Ready()
 	return i.openInventory(ctx, c, log)
 }
