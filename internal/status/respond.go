@@ -163,7 +163,8 @@ func (s *Service) inLane(ctx context.Context, l *lane, q *question, nonce []byte
 		return answer, q.known
 	}
 	warn(ctx, "no OCSP answer", q.from[0].id, err)
-	if fault.KindOf(err) == fault.Unavailable || fault.KindOf(err) == fault.WrongState {
+	switch fault.KindOf(err) { //nolint:exhaustive // the others are bugs
+	case fault.Unavailable, fault.WrongState, fault.NotFound:
 		return refuse(ocsp.TryLater), false
 	}
 	return refuse(ocsp.InternalError), false
@@ -199,6 +200,9 @@ func (s *Service) answer(ctx context.Context, q *question, nonce []byte) (*Answe
 		}
 		basic, err := s.sign(ctx, call, q.authority, by, data)
 		if err != nil {
+			if kind := fault.KindOf(err); kind == fault.NotFound || kind == fault.WrongState { // somebody took its key away
+				s.signers.reject(q.authority.ID, by)
+			}
 			return nil, err
 		}
 		der, err := ocsp.Envelop(basic)
