@@ -34,6 +34,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/embedded"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
+	"github.com/holdfast-kms/holdfast/internal/weakkey"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
@@ -200,12 +201,24 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
-	i.ca, err = ca.New(ctx, ca.Config{Keys: i.keys, Guard: i.guard, Store: i.store, PublicURL: c.PublicURL})
+	weak, err := weakKeys(c.Certificates.WeakKeys)
+	if err != nil {
+		return err
+	}
+	i.ca, err = ca.New(ctx, ca.Config{Keys: i.keys, Guard: i.guard, Store: i.store, PublicURL: c.PublicURL, WeakKeys: weak})
 	if err != nil {
 		return err
 	}
 	engine.Ready()
 	return nil
+}
+
+// weakKeys reads the lists of weak keys in a directory, none when it is "".
+func weakKeys(dir string) (*weakkey.Blocklist, error) {
+	if dir == "" {
+		return nil, nil //nolint:nilnil // no list is a list without entries
+	}
+	return weakkey.ReadBlocklist(os.DirFS(dir))
 }
 
 // compiler returns what compiles policies of every dialect that a front end
