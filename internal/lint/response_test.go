@@ -2,7 +2,7 @@ package lint
 
 import (
 	"crypto"
-	"crypto/sha1" //nolint:gosec // the responder's KeyHash is SHA-1 by definition
+	"crypto/sha1" // a responder's KeyHash is SHA-1 by definition
 	"crypto/x509"
 	"encoding/asn1"
 	"strings"
@@ -71,7 +71,7 @@ func TestResponse(t *testing.T) {
 	if _, err := asn1.Unmarshal(ca.spki, &spki); err != nil {
 		t.Fatal(err)
 	}
-	hash := sha1.Sum(spki.Key.Bytes) //nolint:gosec // see the import
+	hash := sha1.Sum(spki.Key.Bytes)
 	now := time.Now().UTC().Truncate(time.Second)
 	good := func() *ocspAnswer { return &ocspAnswer{keyHash: hash[:], this: now, next: now.Add(time.Hour)} }
 	token, err := l.Response(good().encode(t), ca.public, alg.ECDSASHA256, ca.cert.Raw)
