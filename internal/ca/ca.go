@@ -90,6 +90,7 @@ type Service struct {
 	mu       sync.Mutex // held while live or profiles is replaced
 	live     atomic.Pointer[snapshot]
 	profiles atomic.Pointer[profiles]
+	issued   atomic.Pointer[func(*Certificate)] // see OnIssued
 }
 
 // snapshot is all authorities at one time. It is never changed.

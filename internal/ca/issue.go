@@ -151,7 +151,7 @@ func (s *Service) complete(ctx context.Context, call *key.Call, v *guard.Visit, 
 		IssuedAt: o.now, NotBefore: t.NotBefore, NotAfter: t.NotAfter,
 	}
 	err = v.Commit(ctx, func() error {
-		return s.store.Update(ctx, func(tx store.Tx) error { return insertCertificate(tx, c) })
+		return s.store.Update(ctx, func(tx store.Tx) error { return s.insertCertificate(tx, c) })
 	})
 	if err != nil {
 		return nil, err

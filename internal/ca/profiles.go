@@ -34,7 +34,7 @@ type StoredProfile struct {
 // profiles are all profiles at one time. It is never changed.
 type profiles struct {
 	builtin map[string]*StoredProfile
-	order   []string // the built-in ones' names
+	order   []string                  // the built-in ones' names
 	stored  map[string]*StoredProfile // by profileID
 }
 

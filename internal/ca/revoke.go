@@ -200,7 +200,7 @@ func (s *Service) commitRevocation(ctx context.Context, v *guard.Visit, c *Certi
 	}
 	err := v.Commit(ctx, func() error {
 		return s.store.Update(ctx, func(tx store.Tx) error {
-			if err := tx.Put(store.Certificates, c.row()); err != nil {
+			if err := tx.Put(store.Certificates, c.Row()); err != nil {
 				return err
 			}
 			if err := tx.Put(store.Revocations, c.revocation(now).Row()); err != nil {

@@ -41,6 +41,7 @@ type Config struct {
 	Log       Log       `yaml:"log"`
 	Metrics   Metrics   `yaml:"metrics"`
 	Lifecycle Lifecycle `yaml:"lifecycle"`
+	Buckets   Buckets   `yaml:"buckets"`
 }
 
 // TLS is the certificate that the server presents.
@@ -115,6 +116,7 @@ func Default() Config {
 		RSA:    RSA{Native: "auto", Library: "libcrypto.so.3"},
 		Limits: Limits{Connections: 10_000, OpenedKeys: 4096},
 		Log:    Log{Level: "info", Format: "text"}, Lifecycle: Lifecycle{Interval: 30 * time.Second},
+		Buckets: Buckets{S3: S3{Region: "us-east-1", Timeout: time.Minute}},
 	}
 }
 
@@ -166,6 +168,7 @@ func (c *Config) Validate() error {
 	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
 		refuse("tls", "certificate and key go together")
 	}
+	c.Buckets.validate(refuse)
 	c.validateRanges(refuse)
 	if len(wrong) > 0 {
 		return &fault.Error{Kind: fault.InvalidArgument, Op: "config", Public: errors.Join(wrong...).Error()}

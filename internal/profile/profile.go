@@ -157,16 +157,18 @@ func violation(format string, args ...any) error {
 }
 
 // unfit returns the error for a profile that makes no sense.
-func unfit(format string, args ...any) error { return fault.New(fault.InvalidArgument, format, args...) }
+func unfit(format string, args ...any) error {
+	return fault.New(fault.InvalidArgument, format, args...)
+}
 
 // compiled is what a Profile's rules are once they are read.
 type compiled struct {
-	callers  []pattern
-	subject  map[string]*attributeRule
-	dns      []pattern
-	uris     []pattern
-	domains  []pattern // trust domains
-	rules    []rule
+	callers []pattern
+	subject map[string]*attributeRule
+	dns     []pattern
+	uris    []pattern
+	domains []pattern // trust domains
+	rules   []rule
 	// extra are the extensions that every certificate has, encoded; defined
 	// are those that no request can add.
 	extra   []pkix.Extension

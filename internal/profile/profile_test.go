@@ -190,11 +190,15 @@ func TestRules(t *testing.T) {
 	networks := names(func(p *Profile) {
 		p.IPs.Networks = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/64")}
 	})
-	webs := names(func(p *Profile) { p.URIs = URIRules{Schemes: []string{"https"}, Patterns: []string{"https://*.example/a/*", "https://b.example/**"}} })
+	webs := names(func(p *Profile) {
+		p.URIs = URIRules{Schemes: []string{"https"}, Patterns: []string{"https://*.example/a/*", "https://b.example/**"}}
+	})
 	workloads := names(func(p *Profile) {
 		p.URIs = URIRules{SPIFFE: true, TrustDomains: []string{"*.prod.example"}, Patterns: []string{"spiffe://*/ns/*/sa/*"}}
 	})
-	mails := names(func(p *Profile) { p.Emails, p.UPNs = DomainRules{[]string{"example.com"}, true}, DomainRules{[]string{"corp.example"}, false} })
+	mails := names(func(p *Profile) {
+		p.Emails, p.UPNs = DomainRules{[]string{"example.com"}, true}, DomainRules{[]string{"corp.example"}, false}
+	})
 	few := names(func(p *Profile) { p.MaxNames = 2 })
 	others := names(func(p *Profile) { p.Others.Types = append(p.Others.Types, oidHardware) })
 	for name, c := range map[string]struct {

@@ -26,6 +26,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/identity"
+	"github.com/holdfast-kms/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/lifecycle"
@@ -65,6 +66,7 @@ type instance struct {
 	keys      *kms.Service
 	ca        *ca.Service
 	status    *status.Service
+	inventory *inventory.Service
 	managed   *managed.Service
 	clock     *lifecycle.Runner
 	handler   http.Handler
@@ -225,6 +227,27 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService,
 	})
 	engine.Ready()
+	return i.openInventory(ctx, c, log)
+}
+
+// openInventory opens the inventory, and the buckets for its reports.
+func (i *instance) openInventory(ctx context.Context, c *config.Config, log *slog.Logger) error {
+	sink, err := openBuckets(c)
+	if err != nil {
+		return err
+	}
+	i.closers = append(i.closers, sink.Close)
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		log.WarnContext(ctx, "the system's roots cannot be read: only the authorities here are trusted", slog.Any("cause", err))
+	}
+	i.inventory, err = inventory.New(ctx, inventory.Config{
+		Authorities: i.ca, Guard: i.guard, Store: i.store, Sink: sink, Roots: roots, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	i.closers = append(i.closers, i.inventory.Close)
 	return nil
 }
 
