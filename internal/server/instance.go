@@ -30,12 +30,14 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/lifecycle"
+	"github.com/holdfast-kms/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/status"
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/embedded"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
+	"github.com/holdfast-kms/holdfast/internal/weakkey"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
@@ -66,6 +68,7 @@ type instance struct {
 	ca        *ca.Service
 	status    *status.Service
 	inventory *inventory.Service
+	managed   *managed.Service
 	clock     *lifecycle.Runner
 	handler   http.Handler
 
@@ -96,7 +99,8 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 	i.clock = lifecycle.Start(c.Lifecycle.Interval, log,
 		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
 		lifecycle.Task{Name: "authorities", Tick: i.ca.Tick},
-		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick})
+		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick},
+		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick})
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.handler = i.mount(c, m)
 	return i, nil
@@ -206,8 +210,12 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
+	weak, err := weakKeys(c.Certificates.WeakKeys)
+	if err != nil {
+		return err
+	}
 	i.ca, err = ca.New(ctx, ca.Config{
-		Keys: i.keys, Guard: i.guard, Store: i.store, PublicURL: c.PublicURL, Compile: compiler(policy.ForResource),
+		Keys: i.keys, Guard: i.guard, Store: i.store, PublicURL: c.PublicURL, Compile: compiler(policy.ForResource), WeakKeys: weak,
 	})
 	if err != nil {
 		return err
@@ -220,6 +228,9 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
+	i.managed = managed.New(managed.Config{
+		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService,
+	})
 	engine.Ready()
 	return i.openInventory(ctx, c, log)
 }
@@ -243,6 +254,14 @@ func (i *instance) openInventory(ctx context.Context, c *config.Config, log *slo
 	}
 	i.closers = append(i.closers, i.inventory.Close)
 	return nil
+}
+
+// weakKeys reads the lists of weak keys in a directory, none when it is "".
+func weakKeys(dir string) (*weakkey.Blocklist, error) {
+	if dir == "" {
+		return nil, nil //nolint:nilnil // no list is a list without entries
+	}
+	return weakkey.ReadBlocklist(os.DirFS(dir))
 }
 
 // compiler returns what compiles policies of every dialect that a front end

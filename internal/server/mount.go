@@ -6,6 +6,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/config"
 	awsfront "github.com/holdfast-kms/holdfast/internal/front/aws"
+	awsacm "github.com/holdfast-kms/holdfast/internal/front/aws/acm"
 	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
 	awssts "github.com/holdfast-kms/holdfast/internal/front/aws/sts"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
@@ -25,7 +26,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 		})},
 		{"/pki/", pki.New(pki.Config{Status: i.status, Observe: m.observe})},
 		{"/", awsfront.New(awsfront.Config{
-			Services:  []awsfront.Service{awskms.New(i.keys), awssts.New(i.admin)},
+			Services:  []awsfront.Service{awskms.New(i.keys), awsacm.New(i.managed), awssts.New(i.admin)},
 			Directory: i.directory, Door: i.keys, Observe: m.observe,
 		})},
 	}
