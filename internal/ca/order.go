@@ -143,10 +143,10 @@ func (o *order) hold(v *guard.Visit, k *key.Key) (err error) {
 func (s *Service) write(ctx context.Context, call *key.Call, v *guard.Visit, o *order) error {
 	in := &profile.Input{
 		Request: o.request, Key: o.pub, Subject: o.Subject, Names: o.Names, Extensions: o.Extensions, Validity: o.Validity,
-		Caller: &call.Caller, Now: o.now, Short: o.issuer.short(),
+		Caller: &call.Caller, Now: o.now,
 	}
-	if !o.profile.SelfSigned {
-		in.Issuer, in.Above = o.issuer.cert, o.issuer.path[1:]
+	if !o.profile.SelfSigned { // a short-lived authority's own certificate is no short-lived one
+		in.Issuer, in.Above, in.Short = o.issuer.cert, o.issuer.path[1:], o.issuer.short()
 	}
 	var err error
 	if o.draft, err = o.profile.Draft(ctx, in); err != nil {
