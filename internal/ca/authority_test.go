@@ -39,7 +39,7 @@ func TestJudges(t *testing.T) {
 			kinds++
 			t.Run(spec.String()+" "+a.String(), func(t *testing.T) {
 				f := newFixture(t, "http://pki.example.com")
-				f.keys.pool, f.lints = pool, lints
+				f.keys.pool, f.r.Lints = pool, lints
 				judge(t, f, spec, a)
 			})
 		}
@@ -297,7 +297,7 @@ func TestAuthorityRefused(t *testing.T) {
 			}
 		})
 	}
-	if got := len(f.realm(key.DefaultRealm)); got != 3 {
+	if got := len(f.r.Realm(key.DefaultRealm)); got != 3 {
 		t.Errorf("%d authorities, want the 3 that were made", got)
 	}
 }

@@ -1,32 +1,28 @@
-// Package ca is the certificate authority: authorities whose keys are
-// ordinary keys behind the door (package kms), issuing, revoking and
-// revocation lists. Every certificate is linted before its signature
-// exists (package lint), recorded before it leaves, and stored.
+// Package ca is the certificate authority: it issues and revokes. Every
+// certificate is linted before its signature exists (package lint), recorded
+// before it leaves, and stored (package ledger).
 //
-// Start with Service. authority.go and create.go make authorities, issue.go
-// certificates, of the kinds that package profile describes and profiles.go
-// stores; revoke.go and crl.go are about the end of a
-// certificate. record.go has the formats of what is stored.
+// Start with Service. issue.go makes certificates, of the kinds that package
+// profile describes and profiles.go stores; revoke.go is about their end. What
+// authorities are is in package authority, how they are made and changed in
+// package hierarchy: whoever stands above finds all of it here, see names.go.
 package ca
 
 import (
 	"context"
 	"crypto"
-	"crypto/x509"
 	"fmt"
-	"maps"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/authority"
 	"github.com/holdfast-kms/holdfast/internal/guard"
+	"github.com/holdfast-kms/holdfast/internal/hierarchy"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/ledger"
 	"github.com/holdfast-kms/holdfast/internal/lint"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/store"
@@ -74,69 +70,30 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Service is the certificate authority. All methods may be called at the same
-// time.
+// Service is the certificate authority: what package hierarchy does, and
+// issuing and revoking. All methods may be called at the same time.
 type Service struct {
+	*hierarchy.Service
+	r         *authority.Registry
 	keys      Keys
-	guard     *guard.Guard
-	store     store.Store
-	publicURL string
-	compile   func(key.Document) (*policy.Policy, error)
-	now       func() time.Time
-	lints     *lint.Linter
-	onRevoked []func(*Certificate, time.Time)
+	ledger    *ledger.Ledger
 	tokens    *token.Book
+	onRevoked []func(*Certificate, time.Time)
 
-	mu       sync.Mutex // held while live or profiles is replaced
-	live     atomic.Pointer[snapshot]
+	mu       sync.Mutex // held while profiles is replaced
 	profiles atomic.Pointer[profiles]
-	issued   atomic.Pointer[func(*Certificate)] // see OnIssued
-	known    known
 }
 
-// snapshot is all authorities at one time. It is never changed.
-type snapshot struct {
-	byID   map[string]*authority
-	byName map[string]*authority // by realm, "/" and name; those that have one
-}
-
-// authority is an Authority ready for use. It is never changed.
-type authority struct {
-	Authority
-	// path is the certificate and its chain, parsed.
-	path []*x509.Certificate
-	// lost says that the CA key turned out to be gone.
-	lost bool
-	// before is the state that a deleted authority had.
-	before State
-	// held is the state before its certificate was revoked, perhaps not for
-	// good.
-	held State
-	// changed is when the authority revoked or released last. It never stands
-	// still, so that it tells which changes a list has seen.
-	changed time.Time
-}
-
-// New loads the authorities and returns the Service.
+// New loads the authorities and the profiles and returns the Service.
 func New(ctx context.Context, c Config) (*Service, error) {
-	s := &Service{
-		keys: c.Keys, guard: c.Guard, store: c.Store, publicURL: strings.TrimSuffix(c.PublicURL, "/"), now: c.Now,
-		compile: c.Compile, lints: lint.New(),
+	r, err := authority.Open(ctx, authority.Config{
+		Keys: c.Keys, Guard: c.Guard, Store: c.Store, PublicURL: c.PublicURL, Compile: c.Compile, WeakKeys: c.WeakKeys, Now: c.Now,
+	})
+	if err != nil {
+		return nil, err
 	}
-	if s.now == nil {
-		s.now = time.Now
-	}
-	s.tokens = token.New(c.Store, s.now)
-	if s.compile == nil {
-		s.compile = func(key.Document) (*policy.Policy, error) {
-			return nil, fault.New(fault.Unsupported, "authorities have no policies here")
-		}
-	}
-	s.known.service = s
-	s.lints.Know(s.knowledge(c.WeakKeys))
-	if err := s.load(ctx); err != nil {
-		return nil, fmt.Errorf("loading authorities: %w", err)
-	}
+	s := &Service{r: r, keys: c.Keys, ledger: ledger.New(c.Store), tokens: token.New(c.Store, r.Now)}
+	s.Service = hierarchy.New(r, c.Keys, s.ledger, s.tokens)
 	known, err := loadProfiles(ctx, c.Store)
 	if err != nil {
 		return nil, fmt.Errorf("loading profiles: %w", err)
@@ -145,102 +102,60 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	return s, nil
 }
 
-// publish makes authorities, or new states of them, visible. s.mu is held.
-func (s *Service) publish(list ...*authority) {
-	next := s.live.Load().clone()
-	for _, a := range list {
-		next.remove(a.ID)
-	}
-	for _, a := range list {
-		next.add(a)
-	}
-	s.live.Store(next)
-}
+// What the packages built on authorities (status, inventory, managed) need
+// of them beside the operations that callers ask for.
 
-// withdraw makes an authority invisible. s.mu is held.
-func (s *Service) withdraw(id string) {
-	next := s.live.Load().clone()
-	next.remove(id)
-	s.live.Store(next)
-}
-
-func (n *snapshot) clone() *snapshot {
-	return &snapshot{byID: maps.Clone(n.byID), byName: maps.Clone(n.byName)}
-}
-
-func (n *snapshot) add(a *authority) {
-	n.byID[a.ID] = a
-	if a.Name != "" {
-		n.byName[nameKey(a.Realm, a.Name)] = a
-	}
-}
-
-// remove takes an authority out, and its name if that is still its own.
-func (n *snapshot) remove(id string) {
-	a, ok := n.byID[id]
+// ByID returns the authority with the id, of any realm, for what is published
+// to everybody. It asks for no decision.
+func (s *Service) ByID(id string) (*Authority, bool) {
+	a, ok := s.r.Entry(id)
 	if !ok {
-		return
+		return nil, false
 	}
-	delete(n.byID, id)
-	if name := nameKey(a.Realm, a.Name); n.byName[name] == a {
-		delete(n.byName, name)
-	}
+	return a.At(s.r.Now()), true
 }
 
-func nameKey(realm key.RealmID, name string) string { return string(realm) + "/" + name }
+// All returns every authority of every realm in the order of their ids. It
+// asks for no decision.
+func (s *Service) All() []*Authority { return s.r.All() }
 
-// find returns the authority of the call's realm that has the id or name. One
-// of another realm is found by its id, and only if its policy knows the
-// caller: to all others it does not exist.
-func (s *Service) find(call *key.Call, idOrName string) (*authority, error) {
-	snap, realm := s.live.Load(), call.Caller.Principal.Realm
-	a, ok := snap.byID[idOrName]
-	if ok && (a.Realm == realm || a.compiled != nil && a.compiled.Knows(call.Caller.Principal, a.Realm)) {
-		return a, nil
-	}
-	if a, ok := snap.byName[nameKey(realm, idOrName)]; ok && idOrName != "" {
-		return a, nil
-	}
-	return nil, &fault.Error{
-		Kind: fault.NotFound, Resource: resource(realm, call.Region, key.KindAuthority, idOrName).String(),
-		Public: "the authority does not exist",
-	}
-}
-
-// usable returns nil when the authority may issue at a time, else a
-// WrongState error. What a revoked authority issued is good for nobody, nor
-// what those below it did.
-func (s *Service) usable(a *authority, now time.Time) error {
-	if err := a.usable(now); err != nil {
-		return err
-	}
-	snap := s.live.Load()
-	for up := snap.byID[a.Parent]; up != nil; up = snap.byID[up.Parent] {
-		if up.State == Revoked {
-			return fault.New(fault.WrongState, "the certificate of an authority above, %s, is revoked", up.Name)
-		}
-	}
-	return nil
-}
-
-func resource(realm key.RealmID, region string, kind key.ResourceKind, id string) key.Resource {
-	return key.Resource{Kind: kind, Realm: realm, Region: region, ID: id}
-}
-
-// certificate returns one of the authority's certificates as the object of a
-// decision.
-func (a *authority) certificate(serial string) key.Resource {
-	return resource(a.Realm, a.Region, key.KindCertificate, CertificateID(a.ID, serial))
-}
-
-// grantee is the name of an authority as the holder of a grant.
-func grantee(id string) string { return "ca/" + id }
-
-// newID returns the id of a new authority.
-func newID() (string, error) {
-	id, err := uuid.NewRandom()
+// Find returns the authority that a call names, for whoever then authorises
+// Authority.Target. Those of other realms are found by their ids alone, and
+// only if their policies know the caller.
+func (s *Service) Find(call *key.Call, idOrName string) (*Authority, error) {
+	a, err := s.r.Find(call, idOrName)
 	if err != nil {
-		return "", fmt.Errorf("making an id: %w", err)
+		return nil, err
 	}
-	return id.String(), nil
+	return a.At(s.r.Now()), nil
 }
+
+// Authorize asks for a target of Authority.Target.
+func (s *Service) Authorize(v *guard.Visit, t guard.Target) error { return authority.Authorize(v, t) }
+
+// Sign has the authority with the id sign what passed the lint, by the grant
+// that it holds on its key. Whoever calls has authorised it.
+func (s *Service) Sign(ctx context.Context, call *key.Call, id string, t *lint.Token) ([]byte, error) {
+	a, ok := s.r.Entry(id)
+	if !ok {
+		return nil, authority.NotFound()
+	}
+	return s.r.Sign(ctx, call, a, t)
+}
+
+// OwnCall returns the envelope of what an authority does by itself.
+func (s *Service) OwnCall(a *Authority, operation string) *key.Call { return s.r.OwnCall(a, operation) }
+
+// ListURLs returns where everybody finds a list, see authority.Registry.
+func (s *Service) ListURLs(a *Authority, shard string, delta bool) []string {
+	return s.r.ListURLs(a, shard, delta)
+}
+
+// ResponderURL returns where everybody asks for the status of one of the
+// authority's certificates (RFC 6960), "" where no public address is
+// configured.
+func (s *Service) ResponderURL(a *Authority) string { return s.r.ResponderURL(a) }
+
+// OnIssued has f called with each certificate that is stored from now on, see
+// ledger.Ledger.
+func (s *Service) OnIssued(f func(*Certificate)) { s.ledger.OnIssued(f) }

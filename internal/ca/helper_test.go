@@ -72,6 +72,9 @@ type keyPool struct {
 	next int
 }
 
+// day is the unit of certificates' lives.
+const day = 24 * time.Hour
+
 // poolSize is more than the keys of one size that one hierarchy needs.
 const poolSize = 4
 
@@ -463,4 +466,26 @@ func makeKey(spec alg.Spec) (crypto.Signer, error) {
 	}
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	return private, err
+}
+
+// stored returns every certificate in the fixture's store.
+func (f *fixture) stored(t testing.TB) (list []*Certificate) {
+	t.Helper()
+	err := f.store.View(t.Context(), func(r store.Reader) error {
+		for row, err := range r.Scan(store.Certificates, store.Query{}) {
+			if err != nil {
+				return err
+			}
+			c, err := ReadCertificate(row)
+			if err != nil {
+				return err
+			}
+			list = append(list, c)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/authority"
 	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/profile"
@@ -195,7 +196,7 @@ func TestImport(t *testing.T) {
 	if d := cmp.Diff([][]byte{der}, got.Past); d != "" || got.PathLen != -1 || !got.NotAfter.Equal(f.clock.Add(2000*day).Truncate(time.Second)) {
 		t.Errorf("renewed: %+v\n%s", got, d)
 	}
-	if room(f.live.Load().byID[a.ID].path) != 0 {
+	if f.r.Entries()[a.ID].Room() != 0 {
 		t.Error("the path length above it is forgotten")
 	}
 	f.verified(t, root.cert.Raw, got.Presented(), leaf.DER)
@@ -486,7 +487,7 @@ func FuzzImport(f *testing.F) {
 			return
 		}
 		c := parse(t, got.Certificate)
-		if got.ID != a.ID || string(c.RawSubjectPublicKeyInfo) != string(csr.RawSubjectPublicKeyInfo) || !sameName(c.RawSubject, csr.RawSubject) {
+		if got.ID != a.ID || string(c.RawSubjectPublicKeyInfo) != string(csr.RawSubjectPublicKeyInfo) || !authority.SameName(c.RawSubject, csr.RawSubject) {
 			t.Fatalf("%+v", got)
 		}
 	})

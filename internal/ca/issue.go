@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/authority"
 	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
@@ -49,23 +50,16 @@ type IssueRequest struct {
 	Token string
 }
 
-// Issued is a new certificate. Chain is what to present beside it: its
-// issuers without the root, which whoever verifies has already.
-type Issued struct {
-	*Certificate
-	Chain [][]byte
-}
-
 // Issue issues a certificate. The caller needs IssueCertificate on the
 // authority; CreateKey and CreateAlias for a new key, GetPublicKey on an
 // existing one; and, for an authority's certificate under a profile by name,
 // CreateAuthority, because whoever may have servers' certificates is not
 // therefore to found authorities.
 func (s *Service) Issue(ctx context.Context, call *key.Call, req *IssueRequest) (*Issued, error) {
-	return guard.Do(ctx, s.guard, call, key.IssueCertificate, func(v *guard.Visit) (*Issued, error) {
-		issuer, err := s.find(call, req.Authority)
+	return guard.Do(ctx, s.r.Guard, call, key.IssueCertificate, func(v *guard.Visit) (*Issued, error) {
+		issuer, err := s.r.Find(call, req.Authority)
 		if err != nil {
-			v.About(resource(call.Caller.Principal.Realm, call.Region, key.KindAuthority, req.Authority))
+			v.About(authority.Resource(call.Caller.Principal.Realm, call.Region, req.Authority))
 			return nil, err
 		}
 		kind, err := s.admit(v, issuer, req)
@@ -85,7 +79,7 @@ func (s *Service) Issue(ctx context.Context, call *key.Call, req *IssueRequest) 
 			c, err := s.Lookup(ctx, issuer.ID, serial)
 			return issued(issuer, kind, c), err
 		}
-		o := &order{IssueRequest: req, issuer: issuer, profile: kind, now: s.now().UTC(), ticket: ticket}
+		o := &order{IssueRequest: req, issuer: issuer, profile: kind, now: s.r.Now().UTC(), ticket: ticket}
 		if err := s.prepare(ctx, call, v, o); err != nil {
 			return nil, err
 		}
@@ -96,7 +90,7 @@ func (s *Service) Issue(ctx context.Context, call *key.Call, req *IssueRequest) 
 // admit returns the request's profile if the call may have the issuer sign a
 // certificate of it. Of a profile that does not exist, only those learn who
 // could use it if it did.
-func (s *Service) admit(v *guard.Visit, issuer *authority, req *IssueRequest) (*profile.Profile, error) {
+func (s *Service) admit(v *guard.Visit, issuer *authority.Entry, req *IssueRequest) (*profile.Profile, error) {
 	kind, err := s.chosen(issuer, req)
 	name := req.Profile
 	if kind != nil {
@@ -107,11 +101,11 @@ func (s *Service) admit(v *guard.Visit, issuer *authority, req *IssueRequest) (*
 			Action: key.CreateAuthority, Resource: key.Resource{Realm: issuer.Realm, Region: v.Call.Region},
 			Attributes: &policy.Attributes{Profile: name},
 		}
-		if denied := s.authorize(v, t); denied != nil {
+		if denied := authority.Authorize(v, t); denied != nil {
 			return nil, denied
 		}
 	}
-	if denied := s.admitIssue(v, issuer, name); denied != nil {
+	if denied := authority.AdmitIssue(v, issuer, name); denied != nil {
 		return nil, denied
 	}
 	if err == nil {
@@ -121,7 +115,7 @@ func (s *Service) admit(v *guard.Visit, issuer *authority, req *IssueRequest) (*
 }
 
 // chosen returns the profile that a request names or brings.
-func (s *Service) chosen(issuer *authority, req *IssueRequest) (*profile.Profile, error) {
+func (s *Service) chosen(issuer *authority.Entry, req *IssueRequest) (*profile.Profile, error) {
 	if req.Inline != nil {
 		return req.Inline.Compile()
 	}
@@ -134,10 +128,10 @@ func (s *Service) chosen(issuer *authority, req *IssueRequest) (*profile.Profile
 
 // admitIssue asks whether the call may have the issuer sign a certificate of
 // the profile.
-func (s *Service) admitIssue(v *guard.Visit, issuer *authority, profileName string) error {
+func (s *Service) admitIssue(v *guard.Visit, issuer *authority.Entry, profileName string) error {
 	t := issuer.Target(key.IssueCertificate)
 	t.Attributes = &policy.Attributes{Profile: profileName}
-	return s.authorize(v, t)
+	return authority.Authorize(v, t)
 }
 
 // complete lints, signs, records and stores the certificate.
@@ -150,9 +144,9 @@ func (s *Service) complete(ctx context.Context, call *key.Call, v *guard.Visit, 
 		v.Note("lint warnings", strings.Join(warnings, ", "))
 	}
 	if call.DryRun {
-		return nil, dryRun()
+		return nil, authority.DryRun()
 	}
-	der, err := s.sign(ctx, call, o.issuer, passed)
+	der, err := s.r.Sign(ctx, call, o.issuer, passed)
 	if err != nil {
 		return nil, err
 	}
@@ -160,12 +154,12 @@ func (s *Service) complete(ctx context.Context, call *key.Call, v *guard.Visit, 
 	c := &Certificate{
 		Authority: o.issuer.ID, Serial: cert.SerialText(t.SerialNumber), DER: der,
 		Subject: o.draft.Subject.String(), Names: o.draft.Names.Texts(), Profile: o.profile.Name, Key: o.key,
-		Requester: call.Caller.Principal.String(), Shard: s.shard(o.issuer, t.SerialNumber),
+		Requester: call.Caller.Principal.String(), Shard: s.r.Shard(&o.issuer.Authority, t.SerialNumber),
 		IssuedAt: o.now, NotBefore: t.NotBefore, NotAfter: t.NotAfter,
 	}
 	err = v.Commit(ctx, func() error {
-		return s.store.Update(ctx, func(tx store.Tx) error {
-			if err := s.insertCertificate(tx, c); err != nil {
+		return s.r.Store.Update(ctx, func(tx store.Tx) error {
+			if err := s.ledger.Insert(tx, c); err != nil {
 				return err
 			}
 			return o.ticket.Put(tx, c.Serial)
@@ -175,7 +169,7 @@ func (s *Service) complete(ctx context.Context, call *key.Call, v *guard.Visit, 
 }
 
 // issued returns a certificate of the profile with what is presented beside it.
-func issued(issuer *authority, kind *profile.Profile, c *Certificate) *Issued {
+func issued(issuer *authority.Entry, kind *profile.Profile, c *Certificate) *Issued {
 	if kind.SelfSigned {
 		return &Issued{Certificate: c}
 	}
@@ -185,17 +179,17 @@ func issued(issuer *authority, kind *profile.Profile, c *Certificate) *Issued {
 // mayIssue returns nil when the issuer may make a certificate of the profile
 // at a time, else a WrongState error. A certificate that signs itself is how
 // an authority that has none yet gets one.
-func (s *Service) mayIssue(issuer *authority, kind *profile.Profile, now time.Time) error {
+func (s *Service) mayIssue(issuer *authority.Entry, kind *profile.Profile, now time.Time) error {
 	if !kind.SelfSigned {
-		return s.usable(issuer, now)
+		return s.r.Usable(issuer, now)
 	}
 	if issuer.Type != Root {
 		return fault.New(fault.InvalidArgument, "a certificate that signs itself is a root's")
 	}
-	switch state := issuer.state(now); state {
+	switch state := issuer.StateAt(now); state {
 	case Pending, Active, Expired:
 		return nil
 	default:
-		return state.refuse()
+		return state.Refusal()
 	}
 }

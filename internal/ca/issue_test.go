@@ -90,7 +90,7 @@ func TestProfiles(t *testing.T) {
 func TestRefused(t *testing.T) {
 	f := newFixture(t, "")
 	f.authority(t, "root", alg.P256, "")
-	authorityKey := f.keys.keys[f.realm(key.DefaultRealm)[0].Key].signer
+	authorityKey := f.keys.keys[f.r.Realm(key.DefaultRealm)[0].Key].signer
 	weak := weakRSA(t)
 	dns := func(names ...string) *x509.CertificateRequest { return &x509.CertificateRequest{DNSNames: names} }
 	good := dns("a.example.com")
@@ -132,7 +132,7 @@ func TestRefused(t *testing.T) {
 		"CSR: bad self-signature":        {IssueRequest{CSR: broken}, invalid, malformed, "signature"},
 		"CSR: empty":                     {IssueRequest{CSR: []byte{}}, invalid, malformed, "read"},
 		"CSR: PEM":                       {IssueRequest{CSR: []byte("-----BEGIN CERTIFICATE REQUEST-----")}, invalid, malformed, "read"},
-		"CSR: a certificate":             {IssueRequest{CSR: f.realm(key.DefaultRealm)[0].Certificate}, invalid, malformed, "read"},
+		"CSR: a certificate":             {IssueRequest{CSR: f.r.Realm(key.DefaultRealm)[0].Certificate}, invalid, malformed, "read"},
 		"CSR: trailing data":             {IssueRequest{CSR: append(p256(good), 0)}, invalid, malformed, "read"},
 		"CSR: oversize":                  {IssueRequest{CSR: make([]byte, profile.MaxCSR+1)}, fault.LimitExceeded, malformed, "32768"},
 		"CSR: RSA of 1024 bits":          {IssueRequest{CSR: signCSR(t, weak, good)}, invalid, violated, "1024"},

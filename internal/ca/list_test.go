@@ -33,7 +33,7 @@ func (f *fixture) crl(t testing.TB, id string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := f.lints.Written(draft)
+	token, err := f.r.Lints.Written(draft)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/authority"
 	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -27,7 +28,7 @@ import (
 // order is an IssueRequest on its way to a certificate.
 type order struct {
 	*IssueRequest
-	issuer  *authority
+	issuer  *authority.Entry
 	profile *profile.Profile
 	now     time.Time
 	request *profile.Request // what the CSR says
@@ -114,7 +115,7 @@ func (s *Service) findKey(ctx context.Context, call *key.Call, v *guard.Visit, o
 		}
 		return o.hold(v, result.Key)
 	default:
-		if o.pub, err = s.lints.StandIn(o.NewKey); err != nil {
+		if o.pub, err = s.r.Lints.StandIn(o.NewKey); err != nil {
 			return err
 		}
 		o.spki, err = engine.MarshalPublic(o.pub.Spec(), o.pub.Key())
@@ -146,7 +147,7 @@ func (s *Service) write(ctx context.Context, call *key.Call, v *guard.Visit, o *
 		Caller: &call.Caller, Now: o.now, Room: profile.NoPathLimit,
 	}
 	if !o.profile.SelfSigned {
-		in.Issuer, in.Room, in.Short = o.issuer.cert, room(o.issuer.path), o.issuer.short()
+		in.Issuer, in.Room, in.Short = o.issuer.X509(), o.issuer.Room(), o.issuer.Short()
 	}
 	var err error
 	if o.draft, err = o.profile.Draft(ctx, in); err != nil {
@@ -157,7 +158,7 @@ func (s *Service) write(ctx context.Context, call *key.Call, v *guard.Visit, o *
 		return err
 	}
 	if !o.profile.SelfSigned {
-		s.pointTo(t, o.issuer)
+		s.r.PointTo(t, &o.issuer.Authority)
 		yield(t)
 	}
 	v.Note("serial", cert.SerialText(t.SerialNumber))
@@ -195,18 +196,18 @@ func (s *Service) lint(o *order) (*lint.Token, error) {
 	if t.SubjectKeyId, err = cert.SubjectKeyID(o.spki); err != nil {
 		return nil, err
 	}
-	issuer := o.issuer.cert
+	issuer := o.issuer.X509()
 	if o.profile.SelfSigned {
 		issuer = t
 	}
-	return s.lints.Certificate(t, issuer, o.issuer.public, o.pub, o.algorithm())
+	return s.r.Lints.Certificate(t, issuer, o.issuer.Public(), o.pub, o.algorithm())
 }
 
 // checkOwner refuses keys of authorities: an end entity that has one could
 // speak for it. An authority's key is for authorities' certificates, and the
 // issuer's own for those that sign themselves.
 func (s *Service) checkOwner(o *order) error {
-	own, err := o.issuer.spki()
+	own, err := o.issuer.SPKI()
 	if err != nil {
 		return err
 	}
@@ -215,7 +216,7 @@ func (s *Service) checkOwner(o *order) error {
 		return violation("a certificate that signs itself is for the authority's own key")
 	case same && !o.profile.SelfSigned:
 		return violation("the key is the authority's own")
-	case !o.profile.CA && s.known.hasKey(o.spki):
+	case !o.profile.CA && s.r.HasKey(o.spki):
 		return violation("the key is an authority's")
 	}
 	return nil
@@ -223,15 +224,4 @@ func (s *Service) checkOwner(o *order) error {
 
 func violation(format string, args ...any) error {
 	return fault.Because(fault.InvalidArgument, fault.ProfileViolation, format, args...)
-}
-
-// spki returns the SubjectPublicKeyInfo of the CA key.
-func (a *authority) spki() ([]byte, error) {
-	if a.cert != nil {
-		return a.cert.RawSubjectPublicKeyInfo, nil
-	}
-	if a.public == nil {
-		return nil, Creating.refuse()
-	}
-	return engine.MarshalPublic(a.public.Spec(), a.public.Key())
 }

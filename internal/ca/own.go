@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/authority"
 	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/guard"
@@ -28,14 +29,14 @@ type OwnCertificate struct {
 // IssueOwn has the authority with the id, as the call's caller, issue a
 // certificate for itself. The authority must be one that may issue.
 func (s *Service) IssueOwn(ctx context.Context, call *key.Call, id string, own *OwnCertificate) (*Certificate, error) {
-	return guard.Do(ctx, s.guard, call, key.IssueCertificate, func(v *guard.Visit) (*Certificate, error) {
-		a, ok := s.live.Load().byID[id]
+	return guard.Do(ctx, s.r.Guard, call, key.IssueCertificate, func(v *guard.Visit) (*Certificate, error) {
+		a, ok := s.r.Entries()[id]
 		if !ok {
-			return nil, noAuthority()
+			return nil, authority.NotFound()
 		}
 		v.Permit(a.Resource(), "the certificate is for the authority's own work")
-		now := s.now().UTC()
-		if err := s.usable(a, now); err != nil {
+		now := s.r.Now().UTC()
+		if err := s.r.Usable(a, now); err != nil {
 			return nil, err
 		}
 		t, err := s.ownTemplate(a, own, now)
@@ -44,7 +45,7 @@ func (s *Service) IssueOwn(ctx context.Context, call *key.Call, id string, own *
 		}
 		c := &Certificate{
 			Authority: a.ID, Serial: cert.SerialText(t.SerialNumber), Subject: t.Subject.String(), Profile: own.Profile,
-			Key: &own.Key.Name.ID, Requester: call.Caller.Principal.String(), Shard: s.shard(a, t.SerialNumber),
+			Key: &own.Key.Name.ID, Requester: call.Caller.Principal.String(), Shard: s.r.Shard(&a.Authority, t.SerialNumber),
 			IssuedAt: now, NotBefore: t.NotBefore, NotAfter: t.NotAfter,
 		}
 		v.Note("profile", c.Profile)
@@ -55,22 +56,22 @@ func (s *Service) IssueOwn(ctx context.Context, call *key.Call, id string, own *
 		if err != nil {
 			return nil, err
 		}
-		token, err := s.lints.Certificate(t, a.cert, a.public, subject, a.Algorithm)
+		token, err := s.r.Lints.Certificate(t, a.X509(), a.Public(), subject, a.Algorithm)
 		if err != nil {
 			return nil, err
 		}
-		if c.DER, err = s.sign(ctx, call, a, token); err != nil {
+		if c.DER, err = s.r.Sign(ctx, call, a, token); err != nil {
 			return nil, err
 		}
 		return c, v.Commit(ctx, func() error {
-			return s.store.Update(ctx, func(tx store.Tx) error { return s.insertCertificate(tx, c) })
+			return s.r.Store.Update(ctx, func(tx store.Tx) error { return s.ledger.Insert(tx, c) })
 		})
 	})
 }
 
 // ownTemplate completes the template of a certificate for the authority's own
 // work. Its time ends with the authority's.
-func (s *Service) ownTemplate(a *authority, own *OwnCertificate, now time.Time) (*x509.Certificate, error) {
+func (s *Service) ownTemplate(a *authority.Entry, own *OwnCertificate, now time.Time) (*x509.Certificate, error) {
 	t := *own.Template
 	var err error
 	if t.SerialNumber, err = cert.NewSerial(now, rand.Reader); err != nil {
@@ -79,14 +80,12 @@ func (s *Service) ownTemplate(a *authority, own *OwnCertificate, now time.Time) 
 	if t.SubjectKeyId, err = cert.SubjectKeyID(own.Key.Current().Public); err != nil {
 		return nil, err
 	}
-	if s.publicURL != "" {
-		t.IssuingCertificateURL = []string{s.publicURL + "/" + publicFolder + "/" + a.ID + ".cer"}
-	}
+	s.r.PointToIssuer(&t, &a.Authority)
 	validity := own.Validity
 	if a.Mode == ShortLived {
 		validity = min(validity, MaxShortLife)
 	}
-	t.NotBefore = now.Add(-authorityBackdate).Truncate(time.Second)
+	t.NotBefore = now.Add(-authority.Backdate).Truncate(time.Second)
 	if t.NotBefore.Before(a.NotBefore) {
 		t.NotBefore = a.NotBefore
 	}

@@ -193,7 +193,7 @@ func TestPermissions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Permission{{service, key.DefaultRealm, []key.Action{key.IssueCertificate, key.GetCertificate}, f.clock}}
+	want := []Permission{{Principal: service, Realm: key.DefaultRealm, Actions: []key.Action{key.IssueCertificate, key.GetCertificate}, CreatedAt: f.clock}}
 	if d := cmp.Diff(want, a.Permissions); d != "" {
 		t.Errorf("permissions (-want +got):\n%s", d)
 	}

@@ -9,8 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/authority"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
+	"github.com/holdfast-kms/holdfast/internal/hierarchy"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/policy"
@@ -120,11 +122,17 @@ func (all *profiles) with(id string, p *StoredProfile) *profiles {
 	return next
 }
 
+// profileResource returns a profile of the call's realm as the object of a
+// decision.
+func profileResource(call *key.Call, name string) key.Resource {
+	return key.Resource{Kind: key.KindProfile, Realm: call.Caller.Principal.Realm, Region: call.Region, ID: name}
+}
+
 // visitProfile authorises an action on a profile of the call's realm, which
 // need not exist.
 func visitProfile(call *key.Call, v *guard.Visit, action key.Action, name string) error {
 	return v.Authorize(guard.Target{
-		Action: action, Resource: resource(call.Caller.Principal.Realm, call.Region, key.KindProfile, name),
+		Action: action, Resource: profileResource(call, name),
 		Attributes: &policy.Attributes{Profile: name},
 	})
 }
@@ -133,10 +141,10 @@ func visitProfile(call *key.Call, v *guard.Visit, action key.Action, name string
 // with its name, from its document (document.Parse). What was issued under the
 // old one stays as it is.
 func (s *Service) PutProfile(ctx context.Context, call *key.Call, text []byte) (*StoredProfile, error) {
-	return guard.Do(ctx, s.guard, call, key.PutProfile, func(v *guard.Visit) (*StoredProfile, error) {
+	return guard.Do(ctx, s.r.Guard, call, key.PutProfile, func(v *guard.Visit) (*StoredProfile, error) {
 		p, err := document.Parse(text)
 		if err != nil {
-			v.About(resource(call.Caller.Principal.Realm, call.Region, key.KindProfile, ""))
+			v.About(profileResource(call, ""))
 			return nil, err
 		}
 		if err := visitProfile(call, v, key.PutProfile, p.Name); err != nil {
@@ -145,7 +153,7 @@ func (s *Service) PutProfile(ctx context.Context, call *key.Call, text []byte) (
 		if err := s.checkProfileName(p.Name); err != nil {
 			return nil, err
 		}
-		now := s.now().UTC()
+		now := s.r.Now().UTC()
 		stored := &StoredProfile{Profile: p, Document: slices.Clone(text), CreatedAt: now, UpdatedAt: now}
 		return stored, s.storeProfile(ctx, v, call, stored)
 	})
@@ -163,8 +171,7 @@ func (s *Service) checkProfileName(name string) error {
 }
 
 func (s *Service) storeProfile(ctx context.Context, v *guard.Visit, call *key.Call, p *StoredProfile) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.r.Hold()()
 	realm, all := call.Caller.Principal.Realm, s.profiles.Load()
 	if before, ok := all.stored[profileID(realm, p.Name)]; ok {
 		p.CreatedAt = before.CreatedAt
@@ -172,14 +179,14 @@ func (s *Service) storeProfile(ctx context.Context, v *guard.Visit, call *key.Ca
 		return fault.New(fault.LimitExceeded, "a realm stores at most %d profiles", MaxProfiles)
 	}
 	if call.DryRun {
-		return dryRun()
+		return authority.DryRun()
 	}
 	row, err := p.row(realm)
 	if err != nil {
 		return err
 	}
 	err = v.Commit(ctx, func() error {
-		return s.store.Update(ctx, func(tx store.Tx) error { return tx.Put(store.Profiles, row) })
+		return s.r.Store.Update(ctx, func(tx store.Tx) error { return tx.Put(store.Profiles, row) })
 	})
 	if err == nil {
 		s.profiles.Store(all.with(row.ID, p))
@@ -201,7 +208,7 @@ func (all *profiles) names(realm key.RealmID) []string {
 
 // Profile returns a profile of the realm.
 func (s *Service) Profile(ctx context.Context, call *key.Call, name string) (*StoredProfile, error) {
-	return guard.Do(ctx, s.guard, call, key.GetProfile, func(v *guard.Visit) (*StoredProfile, error) {
+	return guard.Do(ctx, s.r.Guard, call, key.GetProfile, func(v *guard.Visit) (*StoredProfile, error) {
 		if err := visitProfile(call, v, key.GetProfile, name); err != nil {
 			return nil, err
 		}
@@ -224,7 +231,7 @@ func (s *Service) Profiles(ctx context.Context, call *key.Call, page kms.Page) (
 		list []*StoredProfile
 		next string
 	}
-	out, err := guard.Do(ctx, s.guard, call, key.ListProfiles, func(v *guard.Visit) (listing, error) {
+	out, err := guard.Do(ctx, s.r.Guard, call, key.ListProfiles, func(v *guard.Visit) (listing, error) {
 		realm := call.Caller.Principal.Realm
 		if err := v.Authorize(guard.Target{Action: key.ListProfiles, Resource: key.Resource{Realm: realm, Region: call.Region}}); err != nil {
 			return listing{}, err
@@ -239,9 +246,9 @@ func (s *Service) Profiles(ctx context.Context, call *key.Call, page kms.Page) (
 				from = builtin + at
 			}
 		}
-		var l listing
+		limit, l := hierarchy.Limit(page), listing{}
 		for i, name := range names[from:] {
-			if len(l.list) == limitOf(page) {
+			if len(l.list) == limit {
 				l.next = names[from+i-1]
 				break
 			}
@@ -256,24 +263,23 @@ func (s *Service) Profiles(ctx context.Context, call *key.Call, page kms.Page) (
 // DeleteProfile removes a stored profile. What was issued under it stays, and
 // can still be renewed by who gives it another profile.
 func (s *Service) DeleteProfile(ctx context.Context, call *key.Call, name string) error {
-	_, err := guard.Do(ctx, s.guard, call, key.DeleteProfile, func(v *guard.Visit) (none struct{}, err error) {
+	_, err := guard.Do(ctx, s.r.Guard, call, key.DeleteProfile, func(v *guard.Visit) (none struct{}, err error) {
 		if err := visitProfile(call, v, key.DeleteProfile, name); err != nil {
 			return none, err
 		}
 		if err := s.checkProfileName(name); err != nil {
 			return none, err
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
+		defer s.r.Hold()()
 		id, all := profileID(call.Caller.Principal.Realm, name), s.profiles.Load()
 		if _, ok := all.stored[id]; !ok {
 			return none, profileNotFound(name)
 		}
 		if call.DryRun {
-			return none, dryRun()
+			return none, authority.DryRun()
 		}
 		err = v.Commit(ctx, func() error {
-			return s.store.Update(ctx, func(tx store.Tx) error { return tx.Delete(store.Profiles, id) })
+			return s.r.Store.Update(ctx, func(tx store.Tx) error { return tx.Delete(store.Profiles, id) })
 		})
 		if err == nil {
 			s.profiles.Store(all.with(id, nil))

@@ -34,25 +34,24 @@ func ProofText(serial string) string { return "holdfast revoke " + serial }
 // authenticated, for the record, and needs no permission. A hold, which could
 // be taken back, is not offered, nor is what only the authority can know.
 func (s *Service) RevokeWithProof(
-	ctx context.Context, call *key.Call, authority, serial string, reason Reason, proof *Proof,
+	ctx context.Context, call *key.Call, issuer, serial string, reason Reason, proof *Proof,
 ) (*Certificate, error) {
-	return guard.Do(ctx, s.guard, call, key.RevokeCertificate, func(v *guard.Visit) (*Certificate, error) {
-		a, err := s.find(call, authority)
+	return guard.Do(ctx, s.r.Guard, call, key.RevokeCertificate, func(v *guard.Visit) (*Certificate, error) {
+		a, err := s.r.Visit(v, issuer)
 		if err != nil {
-			v.About(resource(call.Caller.Principal.Realm, call.Region, key.KindAuthority, authority))
 			return nil, err
 		}
 		if serial, err = cert.ParseSerial(serial); err != nil {
 			v.About(a.Resource())
 			return nil, err
 		}
-		v.About(a.certificate(serial))
+		v.About(resourceOf(a, serial))
 		switch reason {
 		case CertificateHold, CACompromise, AACompromise:
 			return nil, fault.New(fault.InvalidArgument, "the holder of a key does not revoke for the reason %s", reason)
 		case Unspecified, KeyCompromise, AffiliationChanged, Superseded, CessationOfOperation, PrivilegeWithdrawn, RemoveFromCRL:
 		}
-		if err := a.permit(key.RevokeCertificate, s.now()); err != nil {
+		if err := a.Permit(key.RevokeCertificate, s.r.Now()); err != nil {
 			return nil, err
 		}
 		c, err := s.Lookup(ctx, a.ID, serial)
@@ -62,7 +61,7 @@ func (s *Service) RevokeWithProof(
 		if err := proof.check(c); err != nil {
 			return nil, err
 		}
-		v.Permit(a.certificate(serial), "the caller has the certificate's private key")
+		v.Permit(resourceOf(a, serial), "the caller has the certificate's private key")
 		return s.revoke(ctx, v, a, serial, reason)
 	})
 }

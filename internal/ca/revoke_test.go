@@ -104,7 +104,7 @@ func TestHold(t *testing.T) {
 	root := f.authority(t, "root", alg.P256, "")
 	var told []string
 	f.OnRevoked(func(c *Certificate, at time.Time) {
-		told = append(told, fmt.Sprintf("%s %v %v", c.Serial, c.RevokedAt != nil, at.Equal(f.live.Load().byID[root.ID].changed)))
+		told = append(told, fmt.Sprintf("%s %v %v", c.Serial, c.RevokedAt != nil, at.Equal(f.r.Entries()[root.ID].Changed)))
 	})
 	c := f.issue(t, "root", "a.example.com")
 	_, err := f.Release(t.Context(), f.as("admin"), "root", c.Serial)

@@ -9,69 +9,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/authority"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/profile"
 )
-
-// TestLife is the table of docs/certificates.md: what each state allows, P
-// Pending, A Active, D Disabled, E Expired, R Revoked, X Deleted, F Failed and
-// C Creating.
-func TestLife(t *testing.T) {
-	letters := map[rune]State{
-		'C': Creating, 'P': Pending, 'A': Active, 'D': Disabled, 'E': Expired, 'R': Revoked, 'X': Deleted, 'F': Failed,
-	}
-	if len(letters) != len(States()) {
-		t.Fatalf("%d states, %d letters", len(States()), len(letters))
-	}
-	for action, want := range map[key.Action]string{
-		key.DescribeAuthority:          "CPADERXF",
-		key.ListAuthorityTags:          "CPADERXF",
-		key.ListPermissions:            "CPADERXF",
-		key.GetAuthorityPolicy:         "CPADERXF",
-		key.GetCertificate:             "CPADERXF",
-		key.ListCertificates:           "CPADERXF",
-		key.IssueCertificate:           "A",
-		key.RevokeCertificate:          "ADERF",
-		key.CreateAuditReport:          "ADERF",
-		key.UpdateAuthority:            "AD",
-		key.ImportAuthorityCertificate: "PADE",
-		key.RenewAuthority:             "ADE",
-		key.RekeyAuthority:             "ADERF",
-		key.GetAuthorityCSR:            "PADER",
-		key.GetAuthorityCertificate:    "ADERF",
-		key.DeleteAuthority:            "PDERF",
-		key.RestoreAuthority:           "X",
-		key.TagAuthority:               "PADERF",
-		key.UntagAuthority:             "PADERF",
-		key.PutAuthorityPolicy:         "PADERF",
-		key.DeleteAuthorityPolicy:      "PADERF",
-		key.CreatePermission:           "PADERF",
-		key.DeletePermission:           "PADERF",
-	} {
-		for letter, state := range letters {
-			err := state.permit(action)
-			if allowed := strings.ContainsRune(want, letter); allowed != (err == nil) {
-				t.Errorf("%s of an authority that is %s: %v", action, state, err)
-			}
-			if err != nil && fault.KindOf(err) != fault.WrongState {
-				t.Errorf("%s of an authority that is %s: %v is of another kind", action, state, err)
-			}
-		}
-	}
-}
-
-// TestReasonsOfStates: what an API has an error of its own for.
-func TestReasonsOfStates(t *testing.T) {
-	for state, want := range map[State]fault.Reason{
-		Creating: fault.AuthorityCreating, Pending: fault.AuthorityPending, Disabled: fault.AuthorityDisabled,
-		Expired: fault.AuthorityExpired, Deleted: fault.AuthorityDeleted, Revoked: 0, Failed: 0,
-	} {
-		if err := state.permit(key.IssueCertificate); fault.ReasonOf(err) != want {
-			t.Errorf("%s: %v has the reason %d, want %d", state, err, fault.ReasonOf(err), want)
-		}
-	}
-}
 
 // TestLifeOfAnAuthority goes through a life, with a restart after each step.
 func TestLifeOfAnAuthority(t *testing.T) {
@@ -202,8 +144,8 @@ func TestVersion1(t *testing.T) {
 	root := f.authority(t, "root", alg.P256, "")
 	sub := f.authority(t, "sub", alg.P256, "root")
 	for id, kind := range map[string]Type{root.ID: Root, sub.ID: Subordinate} {
-		a := f.live.Load().byID[id]
-		row, err := a.row()
+		a := f.r.Entries()[id]
+		row, err := a.Row()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -211,7 +153,7 @@ func TestVersion1(t *testing.T) {
 		for _, member := range []string{`,"type":"` + string(kind) + `"`, `,"mode":"general-purpose"`} {
 			row.Body = []byte(strings.Replace(string(row.Body), member, "", 1))
 		}
-		got, err := readAuthority(row)
+		got, err := authority.ReadEntry(row)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -219,7 +161,7 @@ func TestVersion1(t *testing.T) {
 			t.Errorf("%+v", got.Authority)
 		}
 		row.Body = []byte(strings.Replace(string(row.Body), `{"v":1`, `{"v":3`, 1))
-		if _, err := readAuthority(row); err == nil || !strings.Contains(err.Error(), "version 3") {
+		if _, err := authority.ReadEntry(row); err == nil || !strings.Contains(err.Error(), "version 3") {
 			t.Errorf("version 3: %v", err)
 		}
 	}
@@ -229,30 +171,35 @@ func TestVersion1(t *testing.T) {
 func TestRecordRoundTrip(t *testing.T) {
 	f := newFixture(t, "")
 	f.authority(t, "root", alg.P256, "")
-	a := *f.live.Load().byID[f.realm(key.DefaultRealm)[0].ID]
+	a := *f.r.Entries()[f.r.Realm(key.DefaultRealm)[0].ID]
 	now := time.Now().UTC()
 	a.Past, a.Cross, a.CSR = [][]byte{{1}}, [][]byte{{2}}, []byte{3}
 	a.Tags, a.Policy = []key.Tag{{Key: "k", Value: "v"}}, key.Document{Dialect: "aws", Text: "{}"}
 	a.Permissions = []Permission{{Principal: "acm", Realm: key.DefaultRealm, Actions: PermissionActions(), CreatedAt: now}}
-	a.Predecessor, a.Successor, a.DeleteAt, a.before, a.State = "p", "s", now, Pending, Deleted
-	a.Revocation = RevocationConfig{CRL: CRLConfig{true, 5, 3, true, true, "c", "p", "b", "a"}, OCSP: OCSPConfig{true, "o"}}
+	a.Predecessor, a.Successor, a.DeleteAt, a.Before, a.State = "p", "s", now, Pending, Deleted
+	a.Revocation = RevocationConfig{
+		CRL: CRLConfig{
+			Enabled: true, ValidityDays: 5, Shards: 3, Delta: true, OmitDistributionPoint: true, CustomName: "c", Path: "p", Bucket: "b", PublicACL: "a",
+		},
+		OCSP: OCSPConfig{Enabled: true, CustomName: "o"},
+	}
 	a.KeyOwned, a.Mode = true, ShortLived
-	row, err := a.row()
+	row, err := a.Row()
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := readAuthority(row)
+	got, err := authority.ReadEntry(row)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := got.row()
+	again, err := got.Row()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(string(row.Body), string(again.Body)); d != "" || !slices.Equal(row.Columns, again.Columns) {
 		t.Errorf("written again (-want +got):\n%s", d)
 	}
-	if d := cmp.Diff(a.Permissions, got.Permissions); d != "" || got.Revocation != a.Revocation || got.before != Pending {
+	if d := cmp.Diff(a.Permissions, got.Permissions); d != "" || got.Revocation != a.Revocation || got.Before != Pending {
 		t.Errorf("%+v\n%s", got.Authority, d)
 	}
 }

@@ -1,4 +1,4 @@
-package ca
+package ledger
 
 import (
 	"bytes"
@@ -28,28 +28,6 @@ func sampleCertificates() []*Certificate {
 	sharded.Shard, sharded.RevokedAt, sharded.Reason = "7", &revoked, KeyCompromise
 	old.NotBefore, old.NotAfter = time.Date(1950, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC)
 	return []*Certificate{&base, &managed, &sharded, &old}
-}
-
-// stored returns every certificate in the fixture's store.
-func (f *fixture) stored(t testing.TB) (list []*Certificate) {
-	t.Helper()
-	err := f.store.View(t.Context(), func(r store.Reader) error {
-		for row, err := range r.Scan(store.Certificates, store.Query{}) {
-			if err != nil {
-				return err
-			}
-			c, err := ReadCertificate(row)
-			if err != nil {
-				return err
-			}
-			list = append(list, c)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return list
 }
 
 func TestCertificateRecord(t *testing.T) {

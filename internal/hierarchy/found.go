@@ -1,4 +1,4 @@
-package ca
+package hierarchy
 
 import (
 	"context"
@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/authority"
 	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/ledger"
 	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
@@ -21,20 +23,20 @@ import (
 // founding is an authority on its way: itself, what its key shall be, and
 // either its certificate to be, with who issues it, or its request.
 type founding struct {
-	*authority
+	*authority.Entry
 	key      keyChoice
-	parent   *authority        // nil for one that signs for itself
+	parent   *authority.Entry  // nil for one that signs for itself
 	template *x509.Certificate // nil for a pending one
 	request  *x509.CertificateRequest
 	now      time.Time
 	// predecessor is whom the authority takes over from, or nil.
-	predecessor *authority
+	predecessor *authority.Entry
 	// returned is the certificate for the predecessor's key by the new one.
 	returned []byte
 	// certificates and others, the new states of further authorities, are
 	// stored with it.
-	certificates []*Certificate
-	others       []*authority
+	certificates []*ledger.Certificate
+	others       []*authority.Entry
 }
 
 // keyChoice says what an authority's key shall be: an existing one, or a new
@@ -59,7 +61,7 @@ func (k *keyChoice) check() error {
 // found makes the authority: its key, and its certificate or request. also,
 // which may be nil, writes in the transaction that stores it. While the call lasts the authority is Creating and
 // has its name, so that nobody else takes it.
-func (s *Service) found(ctx context.Context, v *guard.Visit, f *founding, also func(store.Tx) error) (*Authority, error) {
+func (s *Service) found(ctx context.Context, v *guard.Visit, f *founding, also func(store.Tx) error) (*authority.Authority, error) {
 	if err := s.rehearse(f); err != nil {
 		return nil, err
 	}
@@ -78,8 +80,7 @@ func (s *Service) found(ctx context.Context, v *guard.Visit, f *founding, also f
 	if err := s.certify(ctx, v, f); err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.r.Hold()()
 	if err := s.takeOver(f); err != nil {
 		return nil, err
 	}
@@ -88,12 +89,12 @@ func (s *Service) found(ctx context.Context, v *guard.Visit, f *founding, also f
 			return err
 		}
 		return also(tx)
-	}, append([]*authority{f.authority}, f.others...)...)
+	}, append([]*authority.Entry{f.Entry}, f.others...)...)
 	if err != nil {
 		return nil, err
 	}
 	done = true
-	return f.at(f.now), nil
+	return f.At(f.now), nil
 }
 
 // rehearse lints the authority's certificate for a throw-away key, so that a
@@ -106,7 +107,7 @@ func (s *Service) rehearse(f *founding) error {
 	if err != nil || f.template == nil {
 		return err
 	}
-	stand, err := s.lints.StandIn(f.key.made)
+	stand, err := s.r.Lints.StandIn(f.key.made)
 	if err != nil {
 		return err
 	}
@@ -116,14 +117,13 @@ func (s *Service) rehearse(f *founding) error {
 
 // reserve shows the authority as one that is being made, under its name.
 func (s *Service) reserve(call *key.Call, f *founding) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, taken := s.live.Load().byName[nameKey(f.Realm, f.Name)]; taken && f.Name != "" {
+	defer s.r.Hold()()
+	if s.r.Named(f.Realm, f.Name) {
 		return fault.New(fault.AlreadyExists, "an authority with the name %s exists", f.Name)
 	}
 	if !call.DryRun {
-		shown := *f.authority
-		s.publish(&shown)
+		shown := *f.Entry
+		s.r.Publish(&shown)
 	}
 	return nil
 }
@@ -131,13 +131,13 @@ func (s *Service) reserve(call *key.Call, f *founding) error {
 // abandon takes back what a failed call began. A grant on an existing key
 // stays: it is one to an authority that does not exist, and nobody can use it.
 func (s *Service) abandon(ctx context.Context, call *key.Call, f *founding) {
-	s.mu.Lock()
-	s.withdraw(f.ID)
-	s.mu.Unlock()
+	release := s.r.Hold()
+	s.r.Withdraw(f.ID)
+	release()
 	if !f.KeyOwned {
 		return
 	}
-	if err := s.keys.EndEntrusted(context.WithoutCancel(ctx), call, grantee(f.ID), f.Key); err != nil {
+	if err := s.keys.EndEntrusted(context.WithoutCancel(ctx), call, authority.Grantee(f.ID), f.Key); err != nil {
 		slog.WarnContext(ctx, "the key of an authority that could not be made is left over",
 			slog.String("key", string(f.Key)), slog.Any("cause", err))
 	}
@@ -149,11 +149,11 @@ func (s *Service) takeKey(ctx context.Context, v *guard.Visit, f *founding) erro
 	var err error
 	switch {
 	case f.key.made == alg.NoSpec:
-		k, err = s.keys.Delegate(ctx, v.Call, f.key.existing, grantee(f.ID))
+		k, err = s.keys.Delegate(ctx, v.Call, f.key.existing, authority.Grantee(f.ID))
 	case v.Call.DryRun:
-		return dryRun()
+		return authority.DryRun()
 	default:
-		k, err = s.keys.Entrust(ctx, v.Call, grantee(f.ID), &kms.ImportKeyRequest{CreateKeyRequest: kms.CreateKeyRequest{
+		k, err = s.keys.Entrust(ctx, v.Call, authority.Grantee(f.ID), &kms.ImportKeyRequest{CreateKeyRequest: kms.CreateKeyRequest{
 			Spec: f.key.made, Usage: alg.SignVerify, Description: "authority " + f.ID,
 		}})
 		f.KeyOwned = err == nil
@@ -170,9 +170,11 @@ func (s *Service) takeKey(ctx context.Context, v *guard.Visit, f *founding) erro
 		return err
 	}
 	v.Note("algorithm", f.Algorithm.String())
-	if f.public, err = engine.ParsePublic(k.Spec, k.Current().Public); err != nil {
+	public, err := engine.ParsePublic(k.Spec, k.Current().Public)
+	if err != nil {
 		return fmt.Errorf("reading the public key of %s: %w", k.Name, err)
 	}
+	f.SetPublic(public)
 	return nil
 }
 
@@ -192,11 +194,11 @@ func (s *Service) certify(ctx context.Context, v *guard.Visit, f *founding) erro
 	if f.request != nil {
 		return s.signFirstRequest(ctx, v, f)
 	}
-	by := f.authority
+	by := f.Entry
 	if f.parent != nil {
 		by = f.parent
 	}
-	der, err := s.signAuthority(ctx, v, f.template, f.parent, f.authority)
+	der, err := s.signAuthority(ctx, v, f.template, f.parent, f.Entry)
 	if err != nil {
 		return err
 	}
@@ -204,13 +206,13 @@ func (s *Service) certify(ctx context.Context, v *guard.Visit, f *founding) erro
 	if f.parent != nil {
 		f.Parent, f.Chain = by.ID, append([][]byte{by.Certificate}, by.Chain...)
 	}
-	if err := f.open(nil); err != nil {
+	if err := f.Open(); err != nil {
 		return fmt.Errorf("reading the new certificate: %w", err)
 	}
-	f.enter(Active, f.now)
+	f.Enter(authority.Active, f.now)
 	v.Note("serial", f.Serial)
 	if f.parent != nil { // a root is in nobody's inventory
-		f.certificates = append(f.certificates, s.certificateOf(v, by, f.cert, &f.Key, f.now))
+		f.certificates = append(f.certificates, s.certificateOf(v, by, f.X509(), &f.Key, f.now))
 	}
 	if f.predecessor != nil && f.parent == nil {
 		return s.bridge(ctx, v, f)
@@ -220,10 +222,10 @@ func (s *Service) certify(ctx context.Context, v *guard.Visit, f *founding) erro
 
 // certificateOf returns the record of an authority's certificate in its
 // issuer's inventory. id is that of the key when Holdfast has it, else nil.
-func (s *Service) certificateOf(v *guard.Visit, by *authority, c *x509.Certificate, id *key.ID, now time.Time) *Certificate {
-	return &Certificate{
+func (s *Service) certificateOf(v *guard.Visit, by *authority.Entry, c *x509.Certificate, id *key.ID, now time.Time) *ledger.Certificate {
+	return &ledger.Certificate{
 		Authority: by.ID, Serial: cert.SerialText(c.SerialNumber), DER: c.Raw, Subject: c.Subject.String(), Profile: profile.Authority,
 		Key: id, Requester: v.Call.Caller.Principal.String(), IssuedAt: now, NotBefore: c.NotBefore, NotAfter: c.NotAfter,
-		Shard: s.shard(by, c.SerialNumber),
+		Shard: s.r.Shard(&by.Authority, c.SerialNumber),
 	}
 }

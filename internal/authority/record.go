@@ -1,20 +1,16 @@
-package ca
+package authority
 
 import (
-	"context"
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/engine"
-	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
-	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
@@ -67,15 +63,15 @@ type permissionRecord struct {
 	CreatedAt time.Time   `json:"created"`
 }
 
-// row returns the authority's row.
-func (a *authority) row() (store.Row, error) {
+// Row returns the authority's row.
+func (a *Entry) Row() (store.Row, error) {
 	r := authorityRecord{
 		V: authorityVersion, Name: a.Name, Realm: a.Realm, Region: a.Region, Type: a.Type, Mode: a.Mode, Key: a.Key,
 		KeyOwned: a.KeyOwned, Spec: a.Spec.String(), Algorithm: a.Algorithm.String(), Parent: a.Parent, State: a.State,
-		Before: a.before, KeyStandard: a.KeyStandard, Certificate: a.Certificate, Chain: a.Chain, Past: a.Past, Cross: a.Cross, CSR: a.CSR,
+		Before: a.Before, KeyStandard: a.KeyStandard, Certificate: a.Certificate, Chain: a.Chain, Past: a.Past, Cross: a.Cross, CSR: a.CSR,
 		Revocation: a.Revocation, Dialect: a.Policy.Dialect, Policy: a.Policy.Text, Predecessor: a.Predecessor,
 		Successor: a.Successor, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt, StateChangedAt: a.StateChangedAt,
-		DeleteAt: a.DeleteAt, Changed: a.changed, Held: a.held,
+		DeleteAt: a.DeleteAt, Changed: a.Changed, Held: a.Held,
 	}
 	if a.cert == nil {
 		spki, err := engine.MarshalPublic(a.Spec, a.public.Key())
@@ -106,9 +102,9 @@ func actionNames(actions []key.Action) []string {
 	return names
 }
 
-// readAuthority returns the authority of a row, without its CRL and without
+// ReadEntry returns the authority of a row, without its CRL and without
 // its policy's compiled form.
-func readAuthority(row store.Row) (*authority, error) {
+func ReadEntry(row store.Row) (*Entry, error) {
 	var r authorityRecord
 	if err := json.Unmarshal(row.Body, &r); err != nil {
 		return nil, fmt.Errorf("record %s: %w", row.ID, err)
@@ -116,7 +112,7 @@ func readAuthority(row store.Row) (*authority, error) {
 	if r.V < 1 || r.V > authorityVersion {
 		return nil, fmt.Errorf("record %s has version %d; this program knows versions up to %d", row.ID, r.V, authorityVersion)
 	}
-	a := &authority{
+	a := &Entry{
 		Authority: Authority{
 			ID: row.ID, Name: r.Name, Realm: r.Realm, Region: r.Region, Type: r.Type, Mode: r.Mode, Key: r.Key,
 			KeyOwned: r.KeyOwned, Spec: alg.ParseSpec(r.Spec), Algorithm: alg.ParseAlgorithm(r.Algorithm), Parent: r.Parent,
@@ -125,7 +121,7 @@ func readAuthority(row store.Row) (*authority, error) {
 			Successor: r.Successor, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, StateChangedAt: r.StateChangedAt,
 			DeleteAt: r.DeleteAt,
 		},
-		before: r.Before, held: r.Held, changed: r.Changed,
+		Before: r.Before, Held: r.Held, Changed: r.Changed,
 	}
 	for _, t := range r.Tags {
 		a.Tags = append(a.Tags, key.Tag{Key: t[0], Value: t[1]})
@@ -153,7 +149,7 @@ func (p *permissionRecord) permission() Permission {
 }
 
 // complete gives an authority of version 1 what it was without saying so.
-func (a *authority) complete() {
+func (a *Entry) complete() {
 	a.Type, a.Mode, a.Revocation = Root, GeneralPurpose, DefaultRevocation()
 	if a.Parent != "" {
 		a.Type = Subordinate
@@ -163,7 +159,7 @@ func (a *authority) complete() {
 
 // open parses the authority's certificate and chain or, before there is one,
 // its request and its public key.
-func (a *authority) open(spki []byte) (err error) {
+func (a *Entry) open(spki []byte) (err error) {
 	if a.Certificate == nil {
 		csr, err := x509.ParseCertificateRequest(a.CSR)
 		if err != nil {
@@ -177,66 +173,14 @@ func (a *authority) open(spki []byte) (err error) {
 		return fmt.Errorf("its certificate: %w", err)
 	}
 	a.describe()
-	a.path = []*x509.Certificate{a.cert}
+	a.Path = []*x509.Certificate{a.cert}
 	for _, der := range a.Chain {
 		up, err := x509.ParseCertificate(der)
 		if err != nil {
 			return fmt.Errorf("its chain: %w", err)
 		}
-		a.path = append(a.path, up)
+		a.Path = append(a.Path, up)
 	}
 	a.public, err = cert.PublicOf(a.cert)
 	return err
-}
-
-// load reads all authorities and their CRLs, and finds out which keys are
-// gone. Equal policies are compiled once.
-func (s *Service) load(ctx context.Context) error {
-	snap := &snapshot{byID: map[string]*authority{}, byName: map[string]*authority{}}
-	compiled := map[compilation]*policy.Policy{}
-	err := s.store.View(ctx, func(r store.Reader) error {
-		for row, err := range r.Scan(store.Authorities, store.Query{}) {
-			if err != nil {
-				return err
-			}
-			if strings.Contains(row.ID, "/") {
-				continue // what package status keeps beside an authority
-			}
-			a, err := s.loadAuthority(row, compiled)
-			if err != nil {
-				return err
-			}
-			snap.add(a)
-		}
-		return nil
-	})
-	for _, a := range snap.byID {
-		_, err := s.keys.DelegatedSigner(ctx, s.OwnCall(&a.Authority, "Load"), grantee(a.ID), a.Key, a.Algorithm)
-		a.lost = err != nil && fault.KindOf(err) == fault.NotFound
-	}
-	s.live.Store(snap)
-	return err
-}
-
-// loadAuthority returns the authority of a row with its policy, compiled now
-// or before.
-func (s *Service) loadAuthority(row store.Row, compiled map[compilation]*policy.Policy) (*authority, error) {
-	a, err := readAuthority(row)
-	if err != nil {
-		return nil, err
-	}
-	of := compilation{a.Realm, a.Policy}
-	if a.compiled = compiled[of]; a.compiled == nil {
-		if a.compiled, err = s.compiled(a.Realm, a.Policy); err != nil {
-			return nil, fmt.Errorf("compiling the policy of authority %s: %w", a.ID, err)
-		}
-		compiled[of] = a.compiled
-	}
-	return a, nil
-}
-
-// compilation is what the compiled form of a policy depends on.
-type compilation struct {
-	realm  key.RealmID
-	policy key.Document
 }

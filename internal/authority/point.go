@@ -1,4 +1,4 @@
-package ca
+package authority
 
 import (
 	"crypto/x509"
@@ -43,7 +43,7 @@ func (a *Authority) BucketFile(shard string, delta bool) string {
 // ListURLs returns where everybody finds a list, the address that certificates
 // name first; none where no public address is configured. There are two where
 // certificates name another host: those issued before it was set name ours.
-func (s *Service) ListURLs(a *Authority, shard string, delta bool) []string {
+func (s *Registry) ListURLs(a *Authority, shard string, delta bool) []string {
 	var list []string
 	if c := &a.Revocation.CRL; c.CustomName != "" {
 		file := a.BucketFile(shard, delta)
@@ -52,8 +52,8 @@ func (s *Service) ListURLs(a *Authority, shard string, delta bool) []string {
 		}
 		list = append(list, "http://"+strings.TrimSuffix(c.CustomName, "/")+"/"+file)
 	}
-	if s.publicURL != "" {
-		list = append(list, s.publicURL+"/"+publicFolder+"/"+ListFile(a.ID, shard, delta))
+	if s.PublicURL != "" {
+		list = append(list, s.PublicURL+"/"+publicFolder+"/"+ListFile(a.ID, shard, delta))
 	}
 	return slices.Compact(list)
 }
@@ -61,40 +61,46 @@ func (s *Service) ListURLs(a *Authority, shard string, delta bool) []string {
 // ResponderURL returns where everybody asks for the status of one of the
 // authority's certificates (RFC 6960), "" where no public address is
 // configured.
-func (s *Service) ResponderURL(a *Authority) string {
+func (s *Registry) ResponderURL(a *Authority) string {
 	if name := a.Revocation.OCSP.CustomName; name != "" {
 		return "http://" + strings.TrimSuffix(name, "/") + "/" + publicFolder + "/" + a.ID + "/ocsp"
 	}
-	if s.publicURL == "" {
+	if s.PublicURL == "" {
 		return ""
 	}
-	return s.publicURL + "/" + publicFolder + "/" + a.ID + "/ocsp"
+	return s.PublicURL + "/" + publicFolder + "/" + a.ID + "/ocsp"
 }
 
-// pointTo writes into the template, whose serial number is set, where the
+// PointTo writes into the template, whose serial number is set, where the
 // status of the certificate is published (RFC 5280 sections 4.2.1.13 and
 // 4.2.2.1), as the issuer's configuration says. That a list has a delta is
 // told by the list (section 5.2.6), not by certificates (section 4.2.1.15): a
 // certificate cannot be told when the authority stops making them.
-func (s *Service) pointTo(t *x509.Certificate, issuer *authority) {
+func (s *Registry) PointTo(t *x509.Certificate, issuer *Authority) {
 	c := &issuer.Revocation
-	if urls := s.ListURLs(&issuer.Authority, s.shard(issuer, t.SerialNumber), false); len(urls) > 0 && c.CRL.Enabled && !c.CRL.OmitDistributionPoint {
+	if urls := s.ListURLs(issuer, s.Shard(issuer, t.SerialNumber), false); len(urls) > 0 && c.CRL.Enabled && !c.CRL.OmitDistributionPoint {
 		t.CRLDistributionPoints = urls[:1]
 	}
-	if url := s.ResponderURL(&issuer.Authority); url != "" && c.OCSP.Enabled {
+	if url := s.ResponderURL(issuer); url != "" && c.OCSP.Enabled {
 		t.OCSPServer = []string{url}
 	}
-	if s.publicURL != "" {
-		t.IssuingCertificateURL = []string{s.publicURL + "/" + publicFolder + "/" + issuer.ID + ".cer"}
+	s.PointToIssuer(t, issuer)
+}
+
+// PointToIssuer writes into the template where the issuer's own certificate is
+// published, if it is (RFC 5280 section 4.2.2.1).
+func (s *Registry) PointToIssuer(t *x509.Certificate, issuer *Authority) {
+	if s.PublicURL != "" {
+		t.IssuingCertificateURL = []string{s.PublicURL + "/" + publicFolder + "/" + issuer.ID + ".cer"}
 	}
 }
 
-// shard returns the part of the authority's revocations that a new
+// Shard returns the part of the authority's revocations that a new
 // certificate belongs to, for good: its distribution point names that part's
 // list. Without distribution points there is nothing to divide.
-func (s *Service) shard(a *authority, serial *big.Int) string {
+func (s *Registry) Shard(a *Authority, serial *big.Int) string {
 	c := &a.Revocation.CRL
-	if c.Shards == 0 || !c.Enabled || c.OmitDistributionPoint || s.publicURL == "" && c.CustomName == "" {
+	if c.Shards == 0 || !c.Enabled || c.OmitDistributionPoint || s.PublicURL == "" && c.CustomName == "" {
 		return ""
 	}
 	return strconv.Itoa(1 + int(crc32.ChecksumIEEE(serial.Bytes())%uint32(c.Shards))) //nolint:gosec // at most MaxCRLShards

@@ -1,10 +1,11 @@
-package ca
+package hierarchy
 
 import (
 	"context"
 	"errors"
 	"fmt"
 
+	"github.com/holdfast-kms/holdfast/internal/authority"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/store"
@@ -16,9 +17,9 @@ import (
 // that there is more to do at once. It returns all failures, joined.
 func (s *Service) Tick(ctx context.Context) (more bool, err error) {
 	var failures []error
-	now := s.now()
-	for _, a := range s.live.Load().byID {
-		if a.State == Deleted && !a.DeleteAt.After(now) {
+	now := s.r.Now()
+	for _, a := range s.r.Entries() {
+		if a.State == authority.Deleted && !a.DeleteAt.After(now) {
 			if err := s.destroy(ctx, a.ID); err != nil {
 				failures = append(failures, fmt.Errorf("destroying authority %s: %w", a.ID, err))
 			}
@@ -32,29 +33,28 @@ func (s *Service) Tick(ctx context.Context) (more bool, err error) {
 // certificates that it issued stay in the inventory. The key's end comes
 // first, and is left alone the second time, should the rest fail.
 func (s *Service) destroy(ctx context.Context, id string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a, ok := s.live.Load().byID[id]
-	if !ok || a.State != Deleted || a.DeleteAt.After(s.now()) {
+	defer s.r.Hold()()
+	a, ok := s.r.Entries()[id]
+	if !ok || a.State != authority.Deleted || a.DeleteAt.After(s.r.Now()) {
 		return nil // restored meanwhile
 	}
-	call := s.OwnCall(&a.Authority, "Destroy")
-	_, err := guard.Do(ctx, s.guard, call, key.DeleteAuthority, func(v *guard.Visit) (none struct{}, err error) {
+	call := s.r.OwnCall(&a.Authority, "Destroy")
+	_, err := guard.Do(ctx, s.r.Guard, call, key.DeleteAuthority, func(v *guard.Visit) (none struct{}, err error) {
 		v.Permit(a.Resource(), "the authority's own rule")
 		if a.KeyOwned {
-			if err := s.keys.EndEntrusted(ctx, call, grantee(a.ID), a.Key); err != nil {
+			if err := s.keys.EndEntrusted(ctx, call, authority.Grantee(a.ID), a.Key); err != nil {
 				return none, err
 			}
 			v.Note("key", string(a.Key))
 		}
 		return none, v.Commit(ctx, func() error {
-			return s.store.Update(ctx, func(tx store.Tx) error {
+			return s.r.Store.Update(ctx, func(tx store.Tx) error {
 				return tx.Delete(store.Authorities, a.ID) // package status sees to the rows beside it
 			})
 		})
 	})
 	if err == nil {
-		s.withdraw(id)
+		s.r.Withdraw(id)
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-package ca
+package authority
 
 import (
 	"bytes"
@@ -14,83 +14,88 @@ import (
 
 // Limits of chains from elsewhere.
 const (
-	maxChain       = 16       // certificates
-	maxCertificate = 32 << 10 // bytes
+	maxChain = 16 // certificates
+	// MaxCertificate is the longest certificate, or request, in bytes.
+	MaxCertificate = 32 << 10
 )
 
-// malformed returns the error for a certificate or chain that does not do.
-func malformed(format string, args ...any) error {
+// Backdate is how far before its making an authority's certificate begins to
+// be valid, for clocks that differ a little.
+const Backdate = 5 * time.Minute
+
+// Malformed returns the error for a certificate or chain that does not do.
+func Malformed(format string, args ...any) error {
 	return fault.Because(fault.InvalidArgument, fault.MalformedCertificate, format, args...)
 }
 
-// parseCertificate reads a certificate from elsewhere. A critical extension
+// ParseCertificate reads a certificate from elsewhere. A critical extension
 // that is not understood makes it unusable (RFC 5280 section 4.2).
-func parseCertificate(der []byte) (*x509.Certificate, error) {
-	if len(der) > maxCertificate {
-		return nil, malformed("a certificate has more than %d bytes", maxCertificate)
+func ParseCertificate(der []byte) (*x509.Certificate, error) {
+	if len(der) > MaxCertificate {
+		return nil, Malformed("a certificate has more than %d bytes", MaxCertificate)
 	}
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
-		return nil, malformed("a certificate cannot be read: %v", err)
+		return nil, Malformed("a certificate cannot be read: %v", err)
 	}
 	for _, id := range c.UnhandledCriticalExtensions {
 		if !id.Equal(asn1.ObjectIdentifier{2, 5, 29, 30}) { // name constraints: package lint knows kinds that crypto/x509 does not
-			return nil, malformed("the certificate of %s has the critical extension %s, which is not known here", c.Subject, id)
+			return nil, Malformed("the certificate of %s has the critical extension %s, which is not known here", c.Subject, id)
 		}
 	}
 	return c, nil
 }
 
-// arrange returns the issuers of a certificate, from its own to the root,
+// Arrange returns the issuers of a certificate, from its own to the root,
 // out of certificates in any order. Each has to be one of them.
-func arrange(c *x509.Certificate, pool [][]byte) ([]*x509.Certificate, error) {
+func Arrange(c *x509.Certificate, pool [][]byte) ([]*x509.Certificate, error) {
 	if len(pool) > maxChain {
-		return nil, malformed("a chain has at most %d certificates", maxChain)
+		return nil, Malformed("a chain has at most %d certificates", maxChain)
 	}
 	var rest, path []*x509.Certificate
 	for _, der := range pool {
-		parsed, err := parseCertificate(der)
+		parsed, err := ParseCertificate(der)
 		if err != nil {
 			return nil, err
 		}
 		rest = append(rest, parsed)
 	}
-	for !selfSigned(c) {
+	for !SelfSigned(c) {
 		i := slices.IndexFunc(rest, func(up *x509.Certificate) bool { return cert.CheckFrom(c, up) == nil })
 		if i < 0 {
-			return nil, malformed("the certificate of %s is not signed by any other of the chain", c.Subject)
+			return nil, Malformed("the certificate of %s is not signed by any other of the chain", c.Subject)
 		}
 		c = rest[i]
 		path = append(path, c)
 		rest = slices.Delete(rest, i, i+1)
 	}
 	if len(rest) > 0 {
-		return nil, malformed("the certificate of %s does not belong to the chain", rest[0].Subject)
+		return nil, Malformed("the certificate of %s does not belong to the chain", rest[0].Subject)
 	}
 	return path, nil
 }
 
-// selfSigned reports whether the certificate's own key signed it.
-func selfSigned(c *x509.Certificate) bool { return cert.CheckFrom(c, c) == nil }
+// SelfSigned reports whether the certificate's own key signed it.
+func SelfSigned(c *x509.Certificate) bool { return cert.CheckFrom(c, c) == nil }
 
-// checkPath checks that every certificate of a path (an authority's own, then
+// CheckPath checks that every certificate of a path (an authority's own, then
 // those of its issuers) is that of an authority, is valid at a time, and
 // leaves room for those below it (RFC 5280 section 6.1.4).
-func checkPath(path []*x509.Certificate, now time.Time) error {
+func CheckPath(path []*x509.Certificate, now time.Time) error {
 	for i, c := range path {
 		switch {
 		case !c.BasicConstraintsValid || !c.IsCA:
-			return malformed("the certificate of %s is not one of an authority", c.Subject)
+			return Malformed("the certificate of %s is not one of an authority", c.Subject)
 		case c.KeyUsage&x509.KeyUsageCertSign == 0:
-			return malformed("the certificate of %s has no key usage for signing certificates", c.Subject)
-		case now.Add(authorityBackdate).Before(c.NotBefore) || now.After(c.NotAfter): // clocks differ a little
-			return malformed("the certificate of %s is valid from %s to %s", c.Subject,
+			return Malformed("the certificate of %s has no key usage for signing certificates", c.Subject)
+		case now.Add(Backdate).Before(c.NotBefore) || now.After(c.NotAfter): // clocks differ a little
+			return Malformed("the certificate of %s is valid from %s to %s", c.Subject,
 				c.NotBefore.Format(time.RFC3339), c.NotAfter.Format(time.RFC3339))
 		case c.MaxPathLen >= 0 && c.MaxPathLen < between(path[:i]):
-			return malformed("the path length of %s, %d, does not allow %d authorities below it", c.Subject, c.MaxPathLen, between(path[:i]))
+			return Malformed("the path length of %s, %d, does not allow %d authorities below it", c.Subject, c.MaxPathLen, between(path[:i]))
 		}
 		if !lint.Permitted(c, path[i+1:]) {
-			return malformed("the certificate of %s has a name that the name constraints above it do not allow", c.Subject)
+			return Malformed("the certificate of %s has a name that the name constraints above it do not allow", c.Subject)
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package ca
+package authority
 
 import (
 	"crypto/x509"
@@ -11,13 +11,13 @@ import (
 // knowledge returns what the lint is told of the authorities: a certificate
 // is held against all that are above it, and nobody gets one for an
 // authority's key.
-func (s *Service) knowledge(published *weakkey.Blocklist) lint.Knowledge {
+func (s *Registry) knowledge(published *weakkey.Blocklist) lint.Knowledge {
 	k := &s.known
 	return lint.Knowledge{
-		Now: s.now, Published: published,
+		Now: s.Now, Published: published,
 		Above: func(issuer *x509.Certificate) []*x509.Certificate {
 			if a := k.current().byCert[issuer]; a != nil {
-				return a.path[1:]
+				return a.Path[1:]
 			}
 			return nil
 		},
@@ -29,13 +29,13 @@ func (s *Service) knowledge(published *weakkey.Blocklist) lint.Knowledge {
 
 // known indexes the authorities, once for each snapshot.
 type known struct {
-	service *Service
-	latest  atomic.Pointer[index]
+	registry *Registry
+	latest   atomic.Pointer[index]
 }
 
 type index struct {
 	of     *snapshot
-	byCert map[*x509.Certificate]*authority
+	byCert map[*x509.Certificate]*Entry
 	keys   map[string]struct{} // by SubjectPublicKeyInfo
 }
 
@@ -47,19 +47,22 @@ func (k *known) hasKey(spki []byte) bool {
 
 // current returns the index of the current snapshot.
 func (k *known) current() *index {
-	snap := k.service.live.Load()
+	snap := k.registry.live.Load()
 	if have := k.latest.Load(); have != nil && have.of == snap {
 		return have
 	}
-	next := &index{of: snap, byCert: map[*x509.Certificate]*authority{}, keys: map[string]struct{}{}}
+	next := &index{of: snap, byCert: map[*x509.Certificate]*Entry{}, keys: map[string]struct{}{}}
 	for _, a := range snap.byID {
 		if a.cert != nil {
 			next.byCert[a.cert] = a
 		}
-		if spki, err := a.spki(); err == nil {
+		if spki, err := a.SPKI(); err == nil {
 			next.keys[string(spki)] = struct{}{}
 		}
 	}
 	k.latest.Store(next)
 	return next
 }
+
+// HasKey reports whether an authority has the public key, in DER.
+func (s *Registry) HasKey(spki []byte) bool { return s.known.hasKey(spki) }

@@ -1,4 +1,4 @@
-package ca
+package authority
 
 import (
 	"slices"
@@ -69,9 +69,9 @@ func allowed(action key.Action) []State {
 	return States()
 }
 
-// permit returns nil when the state allows the action, else a WrongState
+// Permit returns nil when the state allows the action, else a WrongState
 // error.
-func (s State) permit(action key.Action) error {
+func (s State) Permit(action key.Action) error {
 	if slices.Contains(allowed(action), s) {
 		return nil
 	}
@@ -81,11 +81,11 @@ func (s State) permit(action key.Action) error {
 	case action == key.RestoreAuthority:
 		return fault.New(fault.WrongState, "the authority is not deleted")
 	}
-	return s.refuse()
+	return s.Refusal()
 }
 
-// refuse returns the WrongState error with the state's reason.
-func (s State) refuse() error {
+// Refusal returns the WrongState error with the state's reason.
+func (s State) Refusal() error {
 	switch s {
 	case Creating:
 		return fault.Because(fault.WrongState, fault.AuthorityCreating, "the authority is being made")
@@ -106,8 +106,8 @@ func (s State) refuse() error {
 	return fault.New(fault.WrongState, "the authority is %s", s)
 }
 
-// state returns the authority's state at a time.
-func (a *authority) state(now time.Time) State {
+// StateAt returns the authority's state at a time.
+func (a *Entry) StateAt(now time.Time) State {
 	switch {
 	case a.State == Creating || a.State == Deleted || a.State == Revoked:
 		return a.State
@@ -119,8 +119,28 @@ func (a *authority) state(now time.Time) State {
 	return a.State
 }
 
-// permit returns nil when the authority's state at a time allows the action,
+// Permit returns nil when the authority's state at a time allows the action,
 // else a WrongState error.
-func (a *authority) permit(action key.Action, now time.Time) error {
-	return a.state(now).permit(action)
+func (a *Entry) Permit(action key.Action, now time.Time) error {
+	return a.StateAt(now).Permit(action)
+}
+
+// Certify changes the state of an authority whose certificate was revoked, or
+// is good again.
+func (a *Entry) Certify(good bool, now time.Time) {
+	state := &a.State
+	if a.State == Deleted {
+		state = &a.Before // what it is when it is restored
+	}
+	switch {
+	case !good && *state != Revoked:
+		a.Held, *state = *state, Revoked
+	case good && *state == Revoked && a.Held != "":
+		*state, a.Held = a.Held, ""
+	default:
+		return
+	}
+	if state == &a.State {
+		a.StateChangedAt = now
+	}
 }

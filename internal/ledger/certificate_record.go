@@ -1,4 +1,4 @@
-package ca
+package ledger
 
 import (
 	"encoding/binary"

@@ -1,4 +1,4 @@
-package ca
+package hierarchy
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"slices"
 
+	"github.com/holdfast-kms/holdfast/internal/authority"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -17,16 +18,16 @@ import (
 // it has. It adds to the policies of the realm's callers, and it alone can let
 // callers of other realms in. A policy under which neither the caller nor the
 // realm's root could put another one is refused (PolicyLockout).
-func (s *Service) PutPolicy(ctx context.Context, call *key.Call, idOrName string, doc key.Document) (*Authority, error) {
+func (s *Service) PutPolicy(ctx context.Context, call *key.Call, idOrName string, doc key.Document) (*authority.Authority, error) {
 	var compiled *policy.Policy
 	return s.change(ctx, call, &change{
 		authority: idOrName, action: key.PutAuthorityPolicy,
-		check: func(v *guard.Visit, a *authority) (err error) {
+		check: func(v *guard.Visit, a *authority.Entry) (err error) {
 			compiled, err = s.checkPolicy(v, &a.Authority, doc)
 			return err
 		},
-		edit: func(a *authority) error {
-			a.Policy, a.compiled = doc, compiled
+		edit: func(a *authority.Entry) error {
+			a.SetPolicy(doc, compiled)
 			return nil
 		},
 	})
@@ -34,11 +35,11 @@ func (s *Service) PutPolicy(ctx context.Context, call *key.Call, idOrName string
 
 // checkPolicy compiles a document for an authority and refuses one that would
 // lock its author out.
-func (s *Service) checkPolicy(v *guard.Visit, a *Authority, doc key.Document) (*policy.Policy, error) {
+func (s *Service) checkPolicy(v *guard.Visit, a *authority.Authority, doc key.Document) (*policy.Policy, error) {
 	if len(doc.Text) > kms.MaxPolicy {
 		return nil, fault.Because(fault.LimitExceeded, fault.PolicyTooLong, "a policy has at most %d bytes", kms.MaxPolicy)
 	}
-	compiled, err := s.compiled(a.Realm, doc)
+	compiled, err := s.r.Compiled(a.Realm, doc)
 	if err != nil {
 		return nil, err
 	}
@@ -49,18 +50,6 @@ func (s *Service) checkPolicy(v *guard.Visit, a *Authority, doc key.Document) (*
 			"the policy would leave nobody able to put another one")
 	}
 	return compiled, nil
-}
-
-// compiled returns the canonical form of an authority's policy, nil for none.
-func (s *Service) compiled(realm key.RealmID, doc key.Document) (*policy.Policy, error) {
-	if doc.Text == "" {
-		return nil, nil //nolint:nilnil // no policy is a policy
-	}
-	p, err := s.compile(doc)
-	if err != nil {
-		return nil, err
-	}
-	return p.Beside(realm, "authority policy"), nil
 }
 
 // Policy returns an authority's policy as its author wrote it; one that has
@@ -80,24 +69,24 @@ func noPolicy() error { return fault.New(fault.NotFound, "the authority has no p
 
 // DeletePolicy takes an authority's policy away; one that has none is a
 // NotFound error.
-func (s *Service) DeletePolicy(ctx context.Context, call *key.Call, idOrName string) (*Authority, error) {
+func (s *Service) DeletePolicy(ctx context.Context, call *key.Call, idOrName string) (*authority.Authority, error) {
 	return s.change(ctx, call, &change{
 		authority: idOrName, action: key.DeleteAuthorityPolicy,
-		edit: func(a *authority) error {
+		edit: func(a *authority.Entry) error {
 			if a.Policy.Text == "" {
 				return noPolicy()
 			}
-			a.Policy, a.compiled = key.Document{}, nil
+			a.SetPolicy(key.Document{}, nil)
 			return nil
 		},
 	})
 }
 
 // Tag sets tags of an authority; a tag that is there gets the new value.
-func (s *Service) Tag(ctx context.Context, call *key.Call, idOrName string, tags []key.Tag) (*Authority, error) {
+func (s *Service) Tag(ctx context.Context, call *key.Call, idOrName string, tags []key.Tag) (*authority.Authority, error) {
 	return s.change(ctx, call, &change{
 		authority: idOrName, action: key.TagAuthority, attributes: &policy.Attributes{Tags: tags},
-		edit: func(a *authority) (err error) {
+		edit: func(a *authority.Entry) (err error) {
 			a.Tags, err = key.MergeTags(a.Tags, tags)
 			return err
 		},
@@ -106,14 +95,14 @@ func (s *Service) Tag(ctx context.Context, call *key.Call, idOrName string, tags
 
 // Untag removes tags by their keys, whatever their values; those that are not
 // there are no error.
-func (s *Service) Untag(ctx context.Context, call *key.Call, idOrName string, keys []string) (*Authority, error) {
+func (s *Service) Untag(ctx context.Context, call *key.Call, idOrName string, keys []string) (*authority.Authority, error) {
 	attributes := &policy.Attributes{}
 	for _, name := range keys {
 		attributes.Tags = append(attributes.Tags, key.Tag{Key: name})
 	}
 	return s.change(ctx, call, &change{
 		authority: idOrName, action: key.UntagAuthority, attributes: attributes,
-		edit: func(a *authority) error {
+		edit: func(a *authority.Entry) error {
 			a.Tags = slices.DeleteFunc(slices.Clone(a.Tags), func(t key.Tag) bool { return slices.Contains(keys, t.Key) })
 			return nil
 		},
@@ -121,6 +110,6 @@ func (s *Service) Untag(ctx context.Context, call *key.Call, idOrName string, ke
 }
 
 // ListTags returns an authority with its tags.
-func (s *Service) ListTags(ctx context.Context, call *key.Call, idOrName string) (*Authority, error) {
+func (s *Service) ListTags(ctx context.Context, call *key.Call, idOrName string) (*authority.Authority, error) {
 	return s.read(ctx, call, key.ListAuthorityTags, idOrName)
 }

@@ -1,16 +1,16 @@
-package ca
+package hierarchy
 
 import (
 	"context"
 	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/authority"
 	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
@@ -22,15 +22,11 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/token"
 )
 
-// day is the unit of certificates' lives.
-const day = 24 * time.Hour
-
 // Validity of authorities' certificates.
 const (
 	DefaultRootValidity    = 10 * 365 * day
 	DefaultIssuingValidity = 5 * 365 * day
 	MaxAuthorityValidity   = 30 * 365 * day
-	authorityBackdate      = 5 * time.Minute
 )
 
 // The longest name of an authority, and of a standard for its key's storage,
@@ -63,15 +59,15 @@ type CreateAuthorityRequest struct {
 	Subject   profile.Subject
 	// Type may be "" unless Pending is set: Root without a Parent, else
 	// Subordinate.
-	Type Type
-	Mode Mode // "" is GeneralPurpose
+	Type authority.Type
+	Mode authority.Mode // "" is GeneralPurpose
 	// Parent is the id or name of the issuing authority, "" for a root.
 	Parent string
 	// Pending makes the authority with a request (AuthorityCSR) in place of a
 	// certificate, which ImportAuthorityCertificate brings. Request says what
 	// else the request asks for.
 	Pending bool
-	Request Requested
+	Request authority.Requested
 	// Validity is 0 for the default, which ends with the parent's at the
 	// latest.
 	Validity time.Duration
@@ -79,7 +75,7 @@ type CreateAuthorityRequest struct {
 	// limit for a root, 0 below a parent.
 	PathLen *int
 	// Revocation is nil for DefaultRevocation.
-	Revocation *RevocationConfig
+	Revocation *authority.RevocationConfig
 	Tags       []key.Tag
 	// Policy is the authority's own, nil for none.
 	Policy *key.Document
@@ -88,21 +84,12 @@ type CreateAuthorityRequest struct {
 	Token string `json:"-"`
 }
 
-// Requested is what the certificate request of a pending authority asks for
-// beside its name and key.
-type Requested struct {
-	// KeyUsage is 0 for the signing of certificates and CRLs.
-	KeyUsage x509.KeyUsage
-	// Extensions are further ones, such as a subject information access.
-	Extensions []pkix.Extension
-}
-
 // CreateAuthority makes an authority: a root, which signs its own
 // certificate; one whose certificate a parent issues; or one that waits for
 // its certificate. The caller needs CreateAuthority, TagAuthority to set tags,
 // Sign and CreateGrant on an existing key, and IssueCertificate on the parent.
-func (s *Service) CreateAuthority(ctx context.Context, call *key.Call, req *CreateAuthorityRequest) (*Authority, error) {
-	return guard.Do(ctx, s.guard, call, key.CreateAuthority, func(v *guard.Visit) (*Authority, error) {
+func (s *Service) CreateAuthority(ctx context.Context, call *key.Call, req *CreateAuthorityRequest) (*authority.Authority, error) {
+	return guard.Do(ctx, s.r.Guard, call, key.CreateAuthority, func(v *guard.Visit) (*authority.Authority, error) {
 		if err := admitCreation(v, req.Tags); err != nil {
 			return nil, err
 		}
@@ -125,13 +112,13 @@ func (s *Service) CreateAuthority(ctx context.Context, call *key.Call, req *Crea
 }
 
 // again returns the authority that the first request with a token made.
-func (s *Service) again(v *guard.Visit, id string) (*Authority, error) {
-	a, ok := s.ByID(id)
+func (s *Service) again(v *guard.Visit, id string) (*authority.Authority, error) {
+	a, ok := s.r.Entry(id)
 	if !ok {
-		return nil, noAuthority()
+		return nil, authority.NotFound()
 	}
 	v.About(a.Resource())
-	return a, nil
+	return a.At(s.r.Now()), nil
 }
 
 // admitCreation asks whether the call may make an authority; tags need their
@@ -157,24 +144,24 @@ func (s *Service) plan(v *guard.Visit, req *CreateAuthorityRequest) (*founding, 
 	if err := req.check(); err != nil {
 		return nil, err
 	}
-	now, call := s.now().UTC(), v.Call
+	now, call := s.r.Now().UTC(), v.Call
 	f := &founding{
-		authority: &authority{
-			Authority: Authority{
+		Entry: &authority.Entry{
+			Authority: authority.Authority{
 				Name: req.Name, Realm: call.Caller.Principal.Realm, Region: call.Region, Type: req.kind(), Mode: req.Mode, KeyStandard: req.KeyStandard,
-				State: Creating, Revocation: DefaultRevocation(), PathLen: -1, CreatedAt: now, UpdatedAt: now, StateChangedAt: now,
+				State: authority.Creating, Revocation: authority.DefaultRevocation(), PathLen: -1, CreatedAt: now, UpdatedAt: now, StateChangedAt: now,
 			},
 		},
 		key: keyChoice{existing: req.Key, made: req.NewKey, algorithm: req.Algorithm}, now: now,
 	}
 	if f.Mode == "" {
-		f.Mode = GeneralPurpose
+		f.Mode = authority.GeneralPurpose
 	}
 	var err error
-	if f.ID, err = newID(); err != nil {
+	if f.ID, err = authority.NewID(); err != nil {
 		return nil, err
 	}
-	if err := s.settle(v, f.authority, req); err != nil {
+	if err := s.settle(v, f.Entry, req); err != nil {
 		return nil, err
 	}
 	v.Note("name", req.Name)
@@ -193,7 +180,7 @@ func (s *Service) plan(v *guard.Visit, req *CreateAuthorityRequest) (*founding, 
 
 // settle gives a new authority what a request says of its record: revocation,
 // tags and policy.
-func (s *Service) settle(v *guard.Visit, a *authority, req *CreateAuthorityRequest) (err error) {
+func (s *Service) settle(v *guard.Visit, a *authority.Entry, req *CreateAuthorityRequest) (err error) {
 	if req.Revocation != nil {
 		a.Revocation = *req.Revocation
 	}
@@ -203,20 +190,20 @@ func (s *Service) settle(v *guard.Visit, a *authority, req *CreateAuthorityReque
 	if a.Tags, err = key.MergeTags(nil, req.Tags); err != nil || req.Policy == nil {
 		return err
 	}
-	a.Policy = *req.Policy
-	a.compiled, err = s.checkPolicy(v, &a.Authority, a.Policy)
+	compiled, err := s.checkPolicy(v, &a.Authority, *req.Policy)
+	a.SetPolicy(*req.Policy, compiled)
 	return err
 }
 
 // kind returns the type that the request asks for.
-func (r *CreateAuthorityRequest) kind() Type {
+func (r *CreateAuthorityRequest) kind() authority.Type {
 	switch {
 	case r.Type != "":
 		return r.Type
 	case r.Parent != "":
-		return Subordinate
+		return authority.Subordinate
 	}
-	return Root
+	return authority.Root
 }
 
 // check checks the request's own fields.
@@ -241,19 +228,19 @@ func (r *CreateAuthorityRequest) check() error {
 // checkKind refuses what goes with no type of authority.
 func (r *CreateAuthorityRequest) checkKind() error {
 	switch {
-	case r.Mode != "" && r.Mode != GeneralPurpose && r.Mode != ShortLived:
-		return fault.New(fault.InvalidArgument, "%q is no mode of an authority: %s or %s", r.Mode, GeneralPurpose, ShortLived)
-	case r.Type != "" && r.Type != Root && r.Type != Subordinate:
-		return fault.New(fault.InvalidArgument, "%q is no type of an authority: %s or %s", r.Type, Root, Subordinate)
+	case r.Mode != "" && r.Mode != authority.GeneralPurpose && r.Mode != authority.ShortLived:
+		return fault.New(fault.InvalidArgument, "%q is no mode of an authority: %s or %s", r.Mode, authority.GeneralPurpose, authority.ShortLived)
+	case r.Type != "" && r.Type != authority.Root && r.Type != authority.Subordinate:
+		return fault.New(fault.InvalidArgument, "%q is no type of an authority: %s or %s", r.Type, authority.Root, authority.Subordinate)
 	case r.Pending && r.Type == "":
-		return fault.New(fault.InvalidArgument, "an authority that waits for its certificate needs a type: %s or %s", Root, Subordinate)
+		return fault.New(fault.InvalidArgument, "an authority that waits for its certificate needs a type: %s or %s", authority.Root, authority.Subordinate)
 	case r.Pending && r.Parent != "":
 		return fault.New(fault.InvalidArgument, "an authority that waits for its certificate gets its parent with it")
 	case r.Pending && r.Validity != 0:
 		return fault.New(fault.InvalidArgument, "a certificate request asks for no validity")
-	case r.Type == Root && r.Parent != "":
+	case r.Type == authority.Root && r.Parent != "":
 		return fault.New(fault.InvalidArgument, "a root has no parent")
-	case !r.Pending && r.Type == Subordinate && r.Parent == "":
+	case !r.Pending && r.Type == authority.Subordinate && r.Parent == "":
 		return fault.New(fault.InvalidArgument, "a subordinate authority has a parent, or waits for its certificate")
 	case !r.Pending && (r.Request.KeyUsage != 0 || len(r.Request.Extensions) > 0):
 		return fault.New(fault.InvalidArgument, "only an authority that waits for its certificate has a request")
@@ -275,24 +262,24 @@ func checkAuthorityName(name string) error {
 
 // parent returns the issuing authority that the call names, nil for none, and
 // authorises the call to have it issue.
-func (s *Service) parent(v *guard.Visit, idOrName string) (*authority, error) {
+func (s *Service) parent(v *guard.Visit, idOrName string) (*authority.Entry, error) {
 	if idOrName == "" {
 		return nil, nil //nolint:nilnil // a root has no parent
 	}
-	parent, err := s.find(v.Call, idOrName)
+	parent, err := s.r.Find(v.Call, idOrName)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.admitIssue(v, parent, profile.Authority); err != nil {
+	if err := authority.AdmitIssue(v, parent, profile.Authority); err != nil {
 		return nil, err
 	}
 	v.Note("parent", parent.ID)
-	return parent, s.usable(parent, s.now())
+	return parent, s.r.Usable(parent, s.r.Now())
 }
 
 // authorityTemplate returns what the new authority's certificate shall hold,
 // without its key.
-func (s *Service) authorityTemplate(req *CreateAuthorityRequest, parent *authority, now time.Time) (*x509.Certificate, error) {
+func (s *Service) authorityTemplate(req *CreateAuthorityRequest, parent *authority.Entry, now time.Time) (*x509.Certificate, error) {
 	pathLen, err := pathLenBelow(req.PathLen, parent)
 	if err != nil {
 		return nil, err
@@ -306,30 +293,30 @@ func (s *Service) authorityTemplate(req *CreateAuthorityRequest, parent *authori
 
 // date gives the certificate of an authority a serial number, a time, and
 // where its issuer (nil for itself) publishes.
-func (s *Service) date(t *x509.Certificate, parent *authority, asked time.Duration, now time.Time) (err error) {
+func (s *Service) date(t *x509.Certificate, parent *authority.Entry, asked time.Duration, now time.Time) (err error) {
 	if t.SerialNumber, err = cert.NewSerial(now, rand.Reader); err != nil {
 		return err
 	}
 	life := profile.Life{
 		Asked: profile.Validity{For: asked}, Standard: profile.Validity{For: DefaultRootValidity},
-		Maximum: profile.Validity{For: MaxAuthorityValidity}, Backdate: authorityBackdate,
+		Maximum: profile.Validity{For: MaxAuthorityValidity}, Backdate: authority.Backdate,
 	}
 	t.CRLDistributionPoints, t.IssuingCertificateURL, t.OCSPServer = nil, nil, nil
 	if parent == nil {
 		return life.Put(t, nil, now)
 	}
 	life.Standard = profile.Validity{For: DefaultIssuingValidity}
-	life.Short = parent.short()
-	s.pointTo(t, parent)
-	return life.Put(t, parent.cert, now)
+	life.Short = parent.Short()
+	s.r.PointTo(t, &parent.Authority)
+	return life.Put(t, parent.X509(), now)
 }
 
 // pathLenBelow returns the path length constraint of an authority below
 // parent (RFC 5280 section 4.2.1.9), -1 for none.
-func pathLenBelow(asked *int, parent *authority) (int, error) {
+func pathLenBelow(asked *int, parent *authority.Entry) (int, error) {
 	limit, standard := -1, -1
 	if parent != nil {
-		limit, standard = room(parent.path), 0
+		limit, standard = parent.Room(), 0
 	}
 	if limit == 0 {
 		return 0, fault.New(fault.InvalidArgument, "the parent's path length is 0: it issues no authorities")

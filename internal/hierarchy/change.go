@@ -1,9 +1,10 @@
-package ca
+package hierarchy
 
 import (
 	"context"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/authority"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -17,30 +18,29 @@ type change struct {
 	action     key.Action
 	attributes *policy.Attributes
 	// check is for what needs the visit before the edit; it may be nil.
-	check func(v *guard.Visit, a *authority) error
+	check func(v *guard.Visit, a *authority.Entry) error
 	// edit changes the copy of the authority that is to be stored. What it
 	// points to is shared with the authority as it was.
-	edit func(a *authority) error
+	edit func(a *authority.Entry) error
 }
 
 // change runs an alteration as a call of its own and returns the authority
 // after it. Alterations run one after another.
-func (s *Service) change(ctx context.Context, call *key.Call, c *change) (*Authority, error) {
-	return guard.Do(ctx, s.guard, call, c.action, func(v *guard.Visit) (*Authority, error) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		a, err := s.find(call, c.authority)
+func (s *Service) change(ctx context.Context, call *key.Call, c *change) (*authority.Authority, error) {
+	return guard.Do(ctx, s.r.Guard, call, c.action, func(v *guard.Visit) (*authority.Authority, error) {
+		defer s.r.Hold()()
+		a, err := s.r.Find(call, c.authority)
 		if err != nil {
-			v.About(resource(call.Caller.Principal.Realm, call.Region, key.KindAuthority, c.authority))
+			v.About(authority.Resource(call.Caller.Principal.Realm, call.Region, c.authority))
 			return nil, err
 		}
 		t := a.Target(c.action)
 		t.Attributes = c.attributes
-		if err := s.authorize(v, t); err != nil {
+		if err := authority.Authorize(v, t); err != nil {
 			return nil, err
 		}
-		now := s.now().UTC()
-		if err := a.permit(c.action, now); err != nil {
+		now := s.r.Now().UTC()
+		if err := a.Permit(c.action, now); err != nil {
 			return nil, err
 		}
 		if c.check != nil {
@@ -53,40 +53,19 @@ func (s *Service) change(ctx context.Context, call *key.Call, c *change) (*Autho
 			return nil, err
 		}
 		if call.DryRun {
-			return nil, dryRun()
+			return nil, authority.DryRun()
 		}
-		return next.at(now), s.commit(ctx, v, now, nil, &next)
+		return next.At(now), s.commit(ctx, v, now, nil, &next)
 	})
 }
 
-// commit records the call and then stores and publishes new states of
-// authorities, with what also writes in the same transaction; also may be
-// nil. s.mu is held, and was since the states were read.
-func (s *Service) commit(ctx context.Context, v *guard.Visit, now time.Time, also func(store.Tx) error, list ...*authority) error {
+// commit records, stores and publishes new states of authorities, see
+// Registry.Commit.
+func (s *Service) commit(ctx context.Context, v *guard.Visit, now time.Time, also func(store.Tx) error, list ...*authority.Entry) error {
 	for _, a := range list {
 		a.UpdatedAt = now
 	}
-	err := v.Commit(ctx, func() error {
-		return s.store.Update(ctx, func(tx store.Tx) error {
-			if also != nil {
-				if err := also(tx); err != nil {
-					return err
-				}
-			}
-			return putAuthorities(tx, list...)
-		})
-	})
-	if err == nil {
-		s.publish(list...)
-	}
-	return err
-}
-
-// enter puts the authority into a state.
-func (a *authority) enter(state State, now time.Time) {
-	if a.State != state {
-		a.State, a.StateChangedAt = state, now
-	}
+	return s.r.Commit(ctx, v, also, list...)
 }
 
 // Deletion of authorities.
@@ -98,28 +77,28 @@ const (
 // Update says what UpdateAuthority changes. A nil field stays as it is.
 type Update struct {
 	// State is Active or Disabled.
-	State      *State
-	Revocation *RevocationConfig
+	State      *authority.State
+	Revocation *authority.RevocationConfig
 }
 
 // UpdateAuthority enables or disables an authority, or changes how it
 // publishes revocations. A disabled authority issues nothing; its
 // certificates stay valid, can be revoked, and their status is published.
-func (s *Service) UpdateAuthority(ctx context.Context, call *key.Call, idOrName string, u Update) (*Authority, error) {
+func (s *Service) UpdateAuthority(ctx context.Context, call *key.Call, idOrName string, u Update) (*authority.Authority, error) {
 	return s.change(ctx, call, &change{
 		authority: idOrName, action: key.UpdateAuthority,
-		check: func(v *guard.Visit, _ *authority) error {
+		check: func(v *guard.Visit, _ *authority.Entry) error {
 			if u.State != nil {
 				v.Note("state", string(*u.State))
 			}
 			return nil
 		},
-		edit: func(a *authority) error {
+		edit: func(a *authority.Entry) error {
 			if u.State != nil {
-				if *u.State != Active && *u.State != Disabled {
-					return fault.New(fault.InvalidArgument, "an authority is set to be %s or %s", Active, Disabled)
+				if *u.State != authority.Active && *u.State != authority.Disabled {
+					return fault.New(fault.InvalidArgument, "an authority is set to be %s or %s", authority.Active, authority.Disabled)
 				}
-				a.enter(*u.State, s.now().UTC())
+				a.Enter(*u.State, s.r.Now().UTC())
 			}
 			if u.Revocation == nil {
 				return nil
@@ -136,24 +115,24 @@ func (s *Service) UpdateAuthority(ctx context.Context, call *key.Call, idOrName 
 // authority has to be disabled first. Until it is destroyed, the status of its
 // certificates is published: they are out there, and whoever checks them has
 // to have an answer. Its name is free at once.
-func (s *Service) DeleteAuthority(ctx context.Context, call *key.Call, idOrName string, days int) (*Authority, error) {
+func (s *Service) DeleteAuthority(ctx context.Context, call *key.Call, idOrName string, days int) (*authority.Authority, error) {
 	if days == 0 {
 		days = MaxDeletion
 	}
 	return s.change(ctx, call, &change{
 		authority: idOrName, action: key.DeleteAuthority, attributes: &policy.Attributes{WaitDays: days},
-		check: func(v *guard.Visit, _ *authority) error {
+		check: func(v *guard.Visit, _ *authority.Entry) error {
 			v.NoteInt("days", days)
 			return nil
 		},
-		edit: func(a *authority) error {
+		edit: func(a *authority.Entry) error {
 			if days < MinDeletion || days > MaxDeletion {
 				return fault.New(fault.InvalidArgument, "a deleted authority can be restored for %d to %d days", MinDeletion, MaxDeletion)
 			}
-			now := s.now().UTC()
-			a.before = a.State
+			now := s.r.Now().UTC()
+			a.Before = a.State
 			a.DeleteAt = now.AddDate(0, 0, days)
-			a.enter(Deleted, now)
+			a.Enter(authority.Deleted, now)
 			return nil
 		},
 	})
@@ -161,12 +140,12 @@ func (s *Service) DeleteAuthority(ctx context.Context, call *key.Call, idOrName 
 
 // RestoreAuthority takes a deletion back. The authority is what it was, and
 // has its name again unless another one has taken it meanwhile.
-func (s *Service) RestoreAuthority(ctx context.Context, call *key.Call, idOrName string) (*Authority, error) {
+func (s *Service) RestoreAuthority(ctx context.Context, call *key.Call, idOrName string) (*authority.Authority, error) {
 	return s.change(ctx, call, &change{
 		authority: idOrName, action: key.RestoreAuthority,
-		edit: func(a *authority) error {
-			a.enter(a.before, s.now().UTC())
-			a.before, a.DeleteAt = "", time.Time{}
+		edit: func(a *authority.Entry) error {
+			a.Enter(a.Before, s.r.Now().UTC())
+			a.Before, a.DeleteAt = "", time.Time{}
 			return nil
 		},
 	})

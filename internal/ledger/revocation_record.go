@@ -1,4 +1,4 @@
-package ca
+package ledger
 
 import (
 	"fmt"
@@ -96,9 +96,9 @@ func ReadRevocation(row store.Row) (*Revocation, error) {
 	return r, nil
 }
 
-// revocation returns what the lists need of a certificate that was revoked,
+// Revocation returns what the lists need of a certificate that was revoked,
 // or released from hold, at a time.
-func (c *Certificate) revocation(changed time.Time) *Revocation {
+func (c *Certificate) Revocation(changed time.Time) *Revocation {
 	r := &Revocation{
 		Authority: c.Authority, Shard: c.Shard, Serial: c.Serial, Reason: c.Reason, Changed: changed, Expires: c.NotAfter,
 	}

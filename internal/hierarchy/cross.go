@@ -1,4 +1,4 @@
-package ca
+package hierarchy
 
 import (
 	"bytes"
@@ -7,11 +7,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/authority"
 	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/ledger"
 )
 
 // maxCross is how many cross certificates an authority's record keeps.
@@ -39,8 +41,8 @@ type CrossSignRequest struct {
 // constraints, policies and further extensions are those of its own
 // certificate. The caller needs IssueCertificate on the issuer, and
 // ImportAuthorityCertificate on an authority here.
-func (s *Service) CrossSign(ctx context.Context, call *key.Call, req *CrossSignRequest) (*Issued, error) {
-	return guard.Do(ctx, s.guard, call, key.IssueCertificate, func(v *guard.Visit) (*Issued, error) {
+func (s *Service) CrossSign(ctx context.Context, call *key.Call, req *CrossSignRequest) (*ledger.Issued, error) {
+	return guard.Do(ctx, s.r.Guard, call, key.IssueCertificate, func(v *guard.Visit) (*ledger.Issued, error) {
 		of, t, public, err := s.crossed(call, v, req)
 		if err != nil {
 			return nil, err
@@ -52,7 +54,7 @@ func (s *Service) CrossSign(ctx context.Context, call *key.Call, req *CrossSignR
 		if by == nil {
 			return nil, fault.New(fault.InvalidArgument, "a cross certificate has an issuer")
 		}
-		now := s.now().UTC()
+		now := s.r.Now().UTC()
 		v.Note("subject", t.Subject.String())
 		if err := shapeCross(t, by, public, req.PathLen); err != nil {
 			return nil, err
@@ -60,7 +62,7 @@ func (s *Service) CrossSign(ctx context.Context, call *key.Call, req *CrossSignR
 		if err := s.date(t, by, req.Validity, now); err != nil {
 			return nil, err
 		}
-		der, err := s.signAuthority(ctx, v, t, by, &authority{Authority: Authority{public: public}})
+		der, err := s.signBelow(ctx, v, t, by, public)
 		if err != nil {
 			return nil, err
 		}
@@ -70,13 +72,13 @@ func (s *Service) CrossSign(ctx context.Context, call *key.Call, req *CrossSignR
 		}
 		v.Note("serial", cert.SerialText(c.SerialNumber))
 		issued := s.certificateOf(v, by, c, nil, now)
-		return &Issued{Certificate: issued, Chain: by.Presented()}, s.takeCross(ctx, v, of, issued, now)
+		return &ledger.Issued{Certificate: issued, Chain: by.Presented()}, s.takeCross(ctx, v, of, issued, now)
 	})
 }
 
 // crossed returns the authority to be certified, nil for one elsewhere, what
 // its certificate shall hold, and its public key.
-func (s *Service) crossed(call *key.Call, v *guard.Visit, req *CrossSignRequest) (*authority, *x509.Certificate, *engine.PublicKey, error) {
+func (s *Service) crossed(call *key.Call, v *guard.Visit, req *CrossSignRequest) (*authority.Entry, *x509.Certificate, *engine.PublicKey, error) {
 	sources := 0
 	for _, given := range []bool{req.Authority != "", req.Certificate != nil, req.CSR != nil} {
 		if given {
@@ -90,34 +92,34 @@ func (s *Service) crossed(call *key.Call, v *guard.Visit, req *CrossSignRequest)
 		t, public, err := crossedRequest(req.CSR)
 		return nil, t, public, err
 	}
-	var of *authority
+	var of *authority.Entry
 	der := req.Certificate
 	if req.Authority != "" {
 		var err error
-		if of, err = s.visit(call, v, key.ImportAuthorityCertificate, req.Authority); err != nil {
+		if of, err = s.r.Admit(v, key.ImportAuthorityCertificate, req.Authority); err != nil {
 			return nil, nil, nil, err
 		}
-		if err := of.permit(key.RenewAuthority, s.now()); err != nil {
+		if err := of.Permit(key.RenewAuthority, s.r.Now()); err != nil {
 			return nil, nil, nil, err
 		}
 		der = of.Certificate
 	}
-	c, err := parseCertificate(der)
+	c, err := authority.ParseCertificate(der)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	if !c.BasicConstraintsValid || !c.IsCA || c.KeyUsage&x509.KeyUsageCertSign == 0 {
-		return nil, nil, nil, malformed("the certificate of %s is not one of an authority", c.Subject)
+		return nil, nil, nil, authority.Malformed("the certificate of %s is not one of an authority", c.Subject)
 	}
 	public, err := cert.PublicOf(c)
-	return of, renewal(c), public, err
+	return of, authority.Renewal(c), public, err
 }
 
 // crossedRequest reads the request of an authority elsewhere.
 func crossedRequest(der []byte) (*x509.Certificate, *engine.PublicKey, error) {
 	csr, err := x509.ParseCertificateRequest(der)
-	if err != nil || len(der) > maxCertificate {
-		return nil, nil, fault.Because(fault.InvalidArgument, fault.MalformedCSR, "the certificate request cannot be read, or is longer than %d bytes", maxCertificate)
+	if err != nil || len(der) > authority.MaxCertificate {
+		return nil, nil, fault.Because(fault.InvalidArgument, fault.MalformedCSR, "the certificate request cannot be read, or is longer than %d bytes", authority.MaxCertificate)
 	}
 	public, err := cert.CheckRequest(csr)
 	return &x509.Certificate{
@@ -128,7 +130,7 @@ func crossedRequest(der []byte) (*x509.Certificate, *engine.PublicKey, error) {
 
 // shapeCross gives a cross certificate its path length, and refuses one of an
 // authority for itself.
-func shapeCross(t *x509.Certificate, by *authority, public *engine.PublicKey, asked *int) error {
+func shapeCross(t *x509.Certificate, by *authority.Entry, public *engine.PublicKey, asked *int) error {
 	if len(t.Subject.Names) == 0 {
 		return fault.New(fault.InvalidArgument, "an authority needs a subject")
 	}
@@ -136,7 +138,7 @@ func shapeCross(t *x509.Certificate, by *authority, public *engine.PublicKey, as
 	if err != nil {
 		return err
 	}
-	if bytes.Equal(spki, by.cert.RawSubjectPublicKeyInfo) {
+	if bytes.Equal(spki, by.X509().RawSubjectPublicKeyInfo) {
 		return fault.New(fault.InvalidArgument, "an authority does not cross-sign its own key")
 	}
 	most, err := pathLenBelow(asked, by)
@@ -145,7 +147,7 @@ func shapeCross(t *x509.Certificate, by *authority, public *engine.PublicKey, as
 	}
 	if asked != nil {
 		t.MaxPathLen = most
-	} else if left := room(by.path); left > 0 && (t.MaxPathLen < 0 || t.MaxPathLen >= left) {
+	} else if left := by.Room(); left > 0 && (t.MaxPathLen < 0 || t.MaxPathLen >= left) {
 		t.MaxPathLen = left - 1
 	}
 	t.MaxPathLenZero = t.MaxPathLen == 0
@@ -154,9 +156,8 @@ func shapeCross(t *x509.Certificate, by *authority, public *engine.PublicKey, as
 
 // takeCross stores a cross certificate in its issuer's inventory and with the
 // authority that it is for, nil for one elsewhere.
-func (s *Service) takeCross(ctx context.Context, v *guard.Visit, of *authority, c *Certificate, now time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *Service) takeCross(ctx context.Context, v *guard.Visit, of *authority.Entry, c *ledger.Certificate, now time.Time) error {
+	defer s.r.Hold()()
 	if of == nil {
 		return s.commit(ctx, v, now, s.insertAll(c))
 	}

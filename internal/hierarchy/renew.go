@@ -1,4 +1,4 @@
-package ca
+package hierarchy
 
 import (
 	"bytes"
@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/authority"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/ledger"
 	"github.com/holdfast-kms/holdfast/internal/profile"
 )
 
@@ -21,22 +23,22 @@ import (
 // is 0 for the default. The caller needs RenewAuthority, and IssueCertificate
 // on the parent. An authority whose issuer is not here is renewed by a
 // request (AuthorityCSR) and ImportAuthorityCertificate.
-func (s *Service) RenewAuthority(ctx context.Context, call *key.Call, idOrName string, validity time.Duration) (*Authority, error) {
+func (s *Service) RenewAuthority(ctx context.Context, call *key.Call, idOrName string, validity time.Duration) (*authority.Authority, error) {
 	action := key.RenewAuthority
-	return guard.Do(ctx, s.guard, call, action, func(v *guard.Visit) (*Authority, error) {
-		a, err := s.visit(call, v, action, idOrName)
+	return guard.Do(ctx, s.r.Guard, call, action, func(v *guard.Visit) (*authority.Authority, error) {
+		a, err := s.r.Admit(v, action, idOrName)
 		if err != nil {
 			return nil, err
 		}
-		now := s.now().UTC()
-		if err := a.permit(action, now); err != nil {
+		now := s.r.Now().UTC()
+		if err := a.Permit(action, now); err != nil {
 			return nil, err
 		}
 		parent, err := s.issuing(v, a)
 		if err != nil {
 			return nil, err
 		}
-		t := renewal(a.cert)
+		t := authority.Renewal(a.X509())
 		if err := s.date(t, parent, validity, now); err != nil {
 			return nil, err
 		}
@@ -50,41 +52,40 @@ func (s *Service) RenewAuthority(ctx context.Context, call *key.Call, idOrName s
 
 // issuing returns who issues the authority's certificates, nil for a root, and
 // authorises the call to have it issue another one.
-func (s *Service) issuing(v *guard.Visit, a *authority) (*authority, error) {
-	if a.Type == Root {
+func (s *Service) issuing(v *guard.Visit, a *authority.Entry) (*authority.Entry, error) {
+	if a.Type == authority.Root {
 		return nil, nil //nolint:nilnil // a root is its own issuer
 	}
-	parent, ok := s.live.Load().byID[a.Parent]
+	parent, ok := s.r.Entries()[a.Parent]
 	if !ok {
 		return nil, fault.New(fault.WrongState, "the authority's issuer is not here: take its request to it, and import the certificate")
 	}
-	if err := s.admitIssue(v, parent, profile.Authority); err != nil {
+	if err := authority.AdmitIssue(v, parent, profile.Authority); err != nil {
 		return nil, err
 	}
 	v.About(a.Resource())
 	v.Note("parent", parent.ID)
-	if room(parent.path) == 0 {
+	if parent.Room() == 0 {
 		return nil, fault.New(fault.InvalidArgument, "the parent's path length is 0: it issues no authorities")
 	}
-	return parent, s.usable(parent, s.now())
+	return parent, s.r.Usable(parent, s.r.Now())
 }
 
 // takeRenewed stores the certificate that renews an authority, unless that
 // has changed too much since.
-func (s *Service) takeRenewed(ctx context.Context, v *guard.Visit, seen, parent *authority, der []byte, now time.Time) (*Authority, error) {
+func (s *Service) takeRenewed(ctx context.Context, v *guard.Visit, seen, parent *authority.Entry, der []byte, now time.Time) (*authority.Authority, error) {
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.r.Hold()()
 	a, err := s.unchanged(seen, key.RenewAuthority, now)
 	if err != nil {
 		return nil, err
 	}
-	path, issued := []*x509.Certificate{c}, []*Certificate(nil)
+	path, issued := []*x509.Certificate{c}, []*ledger.Certificate(nil)
 	if parent != nil {
-		path = append(path, parent.path...)
+		path = append(path, parent.Path...)
 		issued = append(issued, s.certificateOf(v, parent, c, &a.Key, now))
 	}
 	next, others, err := s.renewed(a, path, parent, now)
@@ -92,20 +93,20 @@ func (s *Service) takeRenewed(ctx context.Context, v *guard.Visit, seen, parent 
 		return nil, err
 	}
 	v.Note("serial", next.Serial)
-	return next.at(now), s.commit(ctx, v, now, s.insertAll(issued...), append([]*authority{next}, others...)...)
+	return next.At(now), s.commit(ctx, v, now, s.insertAll(issued...), append([]*authority.Entry{next}, others...)...)
 }
 
 // unchanged returns an authority as it is now, if it has the certificate that
 // it had and its state still allows the action. s.mu is held.
-func (s *Service) unchanged(seen *authority, action key.Action, now time.Time) (*authority, error) {
-	a, ok := s.live.Load().byID[seen.ID]
+func (s *Service) unchanged(seen *authority.Entry, action key.Action, now time.Time) (*authority.Entry, error) {
+	a, ok := s.r.Entries()[seen.ID]
 	if !ok {
-		return nil, noAuthority()
+		return nil, authority.NotFound()
 	}
 	if !bytes.Equal(a.Certificate, seen.Certificate) || a.Successor != seen.Successor {
 		return nil, fault.New(fault.Conflict, "the authority was changed meanwhile")
 	}
-	return a, a.permit(action, now)
+	return a, a.Permit(action, now)
 }
 
 // RekeyRequest says what the key of an authority's successor is: Key or
@@ -129,20 +130,20 @@ type RekeyRequest struct {
 // is not here, the successor is Pending, and takes over when its certificate
 // is imported. The caller needs RekeyAuthority on the old one,
 // CreateAuthority, what a key takes, and IssueCertificate on the parent.
-func (s *Service) RekeyAuthority(ctx context.Context, call *key.Call, idOrName string, req *RekeyRequest) (*Authority, error) {
-	return guard.Do(ctx, s.guard, call, key.RekeyAuthority, func(v *guard.Visit) (*Authority, error) {
+func (s *Service) RekeyAuthority(ctx context.Context, call *key.Call, idOrName string, req *RekeyRequest) (*authority.Authority, error) {
+	return guard.Do(ctx, s.r.Guard, call, key.RekeyAuthority, func(v *guard.Visit) (*authority.Authority, error) {
 		if err := admitCreation(v, nil); err != nil {
 			return nil, err
 		}
-		old, err := s.visit(call, v, key.RekeyAuthority, idOrName)
+		old, err := s.r.Admit(v, key.RekeyAuthority, idOrName)
 		if err != nil {
 			return nil, err
 		}
-		now := s.now().UTC()
-		if err := old.permit(key.RekeyAuthority, now); err != nil {
+		now := s.r.Now().UTC()
+		if err := old.Permit(key.RekeyAuthority, now); err != nil {
 			return nil, err
 		}
-		if old.cert == nil || old.Successor != "" {
+		if old.X509() == nil || old.Successor != "" {
 			return nil, fault.New(fault.WrongState, "the authority has a successor already, or never had a certificate")
 		}
 		f, err := s.successor(v, old, req, now)
@@ -155,46 +156,47 @@ func (s *Service) RekeyAuthority(ctx context.Context, call *key.Call, idOrName s
 }
 
 // successor plans the successor of an authority.
-func (s *Service) successor(v *guard.Visit, old *authority, req *RekeyRequest, now time.Time) (*founding, error) {
+func (s *Service) successor(v *guard.Visit, old *authority.Entry, req *RekeyRequest, now time.Time) (*founding, error) {
 	if err := (&keyChoice{req.Key, req.NewKey, req.Algorithm}).check(); err != nil {
 		return nil, err
 	}
 	f := &founding{
-		authority: &authority{
-			Authority: Authority{
-				Realm: old.Realm, Region: old.Region, Type: old.Type, Mode: old.Mode, State: Creating, PathLen: -1,
-				Revocation: old.Revocation, Tags: old.Tags, Policy: old.Policy, compiled: old.compiled, Permissions: old.Permissions,
+		Entry: &authority.Entry{
+			Authority: authority.Authority{
+				Realm: old.Realm, Region: old.Region, Type: old.Type, Mode: old.Mode, State: authority.Creating, PathLen: -1,
+				Revocation: old.Revocation, Tags: old.Tags, Permissions: old.Permissions, KeyStandard: old.KeyStandard,
 				Predecessor: old.ID, CreatedAt: now, UpdatedAt: now, StateChangedAt: now,
 			},
 		},
 		key: keyChoice{req.Key, req.NewKey, req.Algorithm}, now: now, predecessor: old,
 	}
+	f.SetPolicy(old.Policy, old.Compiled())
 	var err error
-	if f.ID, err = newID(); err != nil {
+	if f.ID, err = authority.NewID(); err != nil {
 		return nil, err
 	}
-	if _, here := s.live.Load().byID[old.Parent]; !here && old.Type == Subordinate {
-		if f.request, err = newRequest(Requested{KeyUsage: old.cert.KeyUsage}, old.cert.MaxPathLen); err == nil {
-			f.request.RawSubject = old.cert.RawSubject
+	if _, here := s.r.Entries()[old.Parent]; !here && old.Type == authority.Subordinate {
+		if f.request, err = authority.NewRequest(authority.Requested{KeyUsage: old.X509().KeyUsage}, old.X509().MaxPathLen); err == nil {
+			f.request.RawSubject = old.X509().RawSubject
 		}
 		return f, err
 	}
 	if f.parent, err = s.issuing(v, old); err != nil {
 		return nil, err
 	}
-	f.template = renewal(old.cert)
+	f.template = authority.Renewal(old.X509())
 	f.template.SubjectKeyId = nil
 	return f, s.date(f.template, f.parent, req.Validity, now)
 }
 
 // bridge has an old root and its successor certify each other.
 func (s *Service) bridge(ctx context.Context, v *guard.Visit, f *founding) error {
-	old, fresh := f.predecessor, f.authority
-	if old.state(f.now) != Active { // what it signs is good for nobody
+	old, fresh := f.predecessor, f.Entry
+	if old.StateAt(f.now) != authority.Active { // what it signs is good for nobody
 		return nil
 	}
-	for _, pair := range []struct{ by, of *authority }{{old, fresh}, {fresh, old}} {
-		t := renewal(pair.of.cert)
+	for _, pair := range []struct{ by, of *authority.Entry }{{old, fresh}, {fresh, old}} {
+		t := authority.Renewal(pair.of.X509())
 		if err := s.date(t, pair.by, 0, f.now); err != nil {
 			return err
 		}
@@ -222,13 +224,13 @@ func (s *Service) bridge(ctx context.Context, v *guard.Visit, f *founding) error
 // takeOver lets a new authority with a certificate take over from its
 // predecessor. s.mu is held.
 func (s *Service) takeOver(f *founding) error {
-	if f.predecessor == nil || f.State != Active {
+	if f.predecessor == nil || f.State != authority.Active {
 		return nil
 	}
 	if _, err := s.unchanged(f.predecessor, key.RekeyAuthority, f.now); err != nil {
 		return err
 	}
-	next := s.succeed(f.authority, f.now)
+	next := s.succeed(f.Entry, f.now)
 	if next == nil {
 		return fault.New(fault.Conflict, "the authority was changed meanwhile")
 	}

@@ -1,10 +1,13 @@
-package ca
+// Package authority is what certificate authorities are: their records, the
+// states of their lives and what each allows, where they publish, and the one
+// place where they are kept and from which their keys sign.
+//
+// Start with Authority and Registry. Package hierarchy makes and changes
+// authorities, package ca has them issue and revoke.
+package authority
 
 import (
-	"context"
 	"crypto/x509"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
@@ -13,9 +16,11 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
-	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 )
+
+// day is the unit of certificates' lives.
+const day = 24 * time.Hour
 
 // Type says where an authority's certificate comes from.
 type Type string
@@ -96,6 +101,23 @@ type Authority struct {
 	compiled *policy.Policy    // of Policy, nil where there is none
 }
 
+// Entry is an Authority ready for use. It is never changed.
+type Entry struct {
+	Authority
+	// Path is the certificate and its chain, parsed.
+	Path []*x509.Certificate
+	// lost says that the CA key turned out to be gone.
+	lost bool
+	// Before is the state that a deleted authority had.
+	Before State
+	// Held is the state before its certificate was revoked, perhaps not for
+	// good.
+	Held State
+	// Changed is when the authority revoked or released last. It never stands
+	// still, so that it tells which changes a list has seen.
+	Changed time.Time
+}
+
 // X509 returns the authority's certificate, parsed; nil before it has one.
 // Nobody changes it.
 func (a *Authority) X509() *x509.Certificate { return a.cert }
@@ -106,7 +128,7 @@ func (a *Authority) Public() *engine.PublicKey { return a.public }
 
 // Resource returns the authority as the object of a decision.
 func (a *Authority) Resource() key.Resource {
-	return resource(a.Realm, a.Region, key.KindAuthority, a.ID)
+	return Resource(a.Realm, a.Region, a.ID)
 }
 
 // Target returns what to authorise for an action on the authority: with its
@@ -136,9 +158,9 @@ func (a *Authority) describe() {
 	a.NotBefore, a.NotAfter, a.PathLen = a.cert.NotBefore, a.cert.NotAfter, a.cert.MaxPathLen
 }
 
-// at returns the authority as it is at a time.
-func (a *authority) at(now time.Time) *Authority {
-	state := a.state(now)
+// At returns the authority as it is at a time.
+func (a *Entry) At(now time.Time) *Authority {
+	state := a.StateAt(now)
 	if state == a.State {
 		return &a.Authority
 	}
@@ -150,8 +172,8 @@ func (a *authority) at(now time.Time) *Authority {
 }
 
 // usable returns nil when the authority may issue, else a WrongState error.
-func (a *authority) usable(now time.Time) error {
-	if err := a.permit(key.IssueCertificate, now); err != nil {
+func (a *Entry) usable(now time.Time) error {
+	if err := a.Permit(key.IssueCertificate, now); err != nil {
 		return err
 	}
 	if now.Before(a.NotBefore) {
@@ -160,125 +182,71 @@ func (a *authority) usable(now time.Time) error {
 	return nil
 }
 
-// short returns the longest validity that the authority's mode allows, 0 for
+// Short returns the longest validity that the authority's mode allows, 0 for
 // any.
-func (a *authority) short() time.Duration {
+func (a *Entry) Short() time.Duration {
 	if a.Mode == ShortLived {
 		return MaxShortLife
 	}
 	return 0
 }
 
-// Authority returns the authority with the id or name.
-func (s *Service) Authority(ctx context.Context, call *key.Call, idOrName string) (*Authority, error) {
-	return s.read(ctx, call, key.DescribeAuthority, idOrName)
+// principal is the authority as the one who acts.
+func (a *Authority) principal() key.Principal {
+	return key.Principal{Realm: a.Realm, Kind: key.Service, Name: Grantee(a.ID)}
 }
 
-// read authorises an action that only reads the authority's record.
-func (s *Service) read(ctx context.Context, call *key.Call, action key.Action, idOrName string) (*Authority, error) {
-	return guard.Do(ctx, s.guard, call, action, func(v *guard.Visit) (*Authority, error) {
-		a, err := s.visit(call, v, action, idOrName)
-		if err != nil {
-			return nil, err
-		}
-		now := s.now()
-		return a.at(now), a.permit(action, now)
-	})
+// OwnGrant returns the grant by which an authority acts on itself: it lets
+// OwnCall be authorised for UpdateAuthority, which is what making a CRL or an
+// OCSP answer is.
+func (a *Authority) OwnGrant() key.Grant {
+	return key.Grant{ID: a.ID, Grantee: a.principal(), Actions: []key.Action{key.UpdateAuthority}}
 }
 
-// AuthorityCertificate returns an authority that has a certificate, to a
-// caller who may read that.
-func (s *Service) AuthorityCertificate(ctx context.Context, call *key.Call, idOrName string) (*Authority, error) {
-	a, err := s.read(ctx, call, key.GetAuthorityCertificate, idOrName)
-	if err == nil && a.cert == nil { // its key went before its certificate came
-		return nil, Pending.refuse()
-	}
-	return a, err
-}
-
-// visit finds an authority and authorises an action on it.
-func (s *Service) visit(call *key.Call, v *guard.Visit, action key.Action, idOrName string) (*authority, error) {
-	a, err := s.find(call, idOrName)
-	if err != nil {
-		v.About(resource(call.Caller.Principal.Realm, call.Region, key.KindAuthority, idOrName))
-		return nil, err
-	}
-	return a, s.authorize(v, a.Target(action))
-}
-
-// authorize asks for a target that may be another realm's. An authority's
-// policy can let callers of other realms use it; it cannot let them manage it.
-func (s *Service) authorize(v *guard.Visit, t guard.Target) error {
-	if t.Resource.Realm != v.Call.Caller.Principal.Realm && !shared(t.Action) {
-		return v.Deny(t, fault.NoResourcePolicyAllows, "the action is for callers of the authority's own realm")
-	}
-	return v.Authorize(t)
-}
-
-// shared reports whether an authority's policy can allow the action to
-// callers of other realms ("Resource-based policies", AWS Private CA User
-// Guide; there as well it is all that shared authorities are for).
-func shared(action key.Action) bool {
-	switch action { //nolint:exhaustive // the rest is for the authority's realm
-	case key.DescribeAuthority, key.GetAuthorityCertificate, key.ListPermissions, key.ListAuthorityTags,
-		key.IssueCertificate, key.GetCertificate, key.ListCertificates, key.RevokeCertificate, key.GetCRL:
-		return true
-	}
-	return false
-}
-
-// Authorities returns a page of the realm's authorities in the order of their
-// ids, and where the next page begins, "" at the end.
-func (s *Service) Authorities(ctx context.Context, call *key.Call, page kms.Page) ([]*Authority, string, error) {
-	type listing struct {
-		list []*Authority
-		next string
-	}
-	out, err := guard.Do(ctx, s.guard, call, key.ListAuthorities, func(v *guard.Visit) (listing, error) {
-		realm := call.Caller.Principal.Realm
-		if err := v.Authorize(guard.Target{Action: key.ListAuthorities, Resource: key.Resource{Realm: realm, Region: call.Region}}); err != nil {
-			return listing{}, err
-		}
-		var l listing
-		for _, a := range s.realm(realm) {
-			if a.ID <= page.After {
-				continue
-			}
-			if len(l.list) == limitOf(page) {
-				l.next = l.list[len(l.list)-1].ID
-				break
-			}
-			l.list = append(l.list, a.at(s.now()))
-		}
-		return l, nil
-	})
-	return out.list, out.next, err
-}
-
-// realm returns a realm's authorities in the order of their ids.
-func (s *Service) realm(realm key.RealmID) []*authority {
-	all := s.live.Load().byID
-	var list []*authority
-	for _, id := range slices.Sorted(maps.Keys(all)) {
-		if all[id].Realm == realm {
-			list = append(list, all[id])
-		}
+// All returns every authority of every realm in the order of their ids, as
+// they are now.
+func (s *Registry) All() []*Authority {
+	now, list := s.Now(), []*Authority{}
+	for _, a := range s.sorted() {
+		list = append(list, a.At(now))
 	}
 	return list
 }
 
-// MaxPage is the largest page of a listing.
-const MaxPage = 1000
+// SetPublic gives an authority that is being made its CA key's public half.
+func (a *Authority) SetPublic(k *engine.PublicKey) { a.public = k }
 
-// limitOf returns how many entries a page has.
-func limitOf(p kms.Page) int {
-	if p.Limit < 1 || p.Limit > MaxPage {
-		return MaxPage
-	}
-	return p.Limit
+// SetPolicy gives the authority a policy with its canonical form.
+func (a *Authority) SetPolicy(doc key.Document, compiled *policy.Policy) {
+	a.Policy, a.compiled = doc, compiled
 }
 
-// dryRun is the answer to a call that asked for every check and no effect.
-func dryRun() error {
-	return fault.Because(fault.InvalidArgument, fault.DryRun, "the call would have succeeded, had it not been a dry run")
+// Compiled returns the canonical form of the authority's policy, nil where it
+// has none.
+func (a *Authority) Compiled() *policy.Policy { return a.compiled }
+
+// Room returns how many authorities may stand below, -1 for no limit: what the
+// authority's own path length and those above it leave.
+func (a *Entry) Room() int { return room(a.Path) }
+
+// Open parses the certificate and the chain that the authority has got.
+func (a *Entry) Open() error { return a.open(nil) }
+
+// Enter puts the authority into a state.
+func (a *Entry) Enter(state State, now time.Time) {
+	if a.State != state {
+		a.State, a.StateChangedAt = state, now
+	}
+}
+
+// SPKI returns the SubjectPublicKeyInfo of the CA key in DER. An authority
+// that is being made has none (WrongState).
+func (a *Entry) SPKI() ([]byte, error) {
+	if a.cert != nil {
+		return a.cert.RawSubjectPublicKeyInfo, nil
+	}
+	if a.public == nil {
+		return nil, Creating.Refusal()
+	}
+	return engine.MarshalPublic(a.public.Spec(), a.public.Key())
 }

@@ -1,0 +1,128 @@
+package ca
+
+import (
+	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/authority"
+	"github.com/holdfast-kms/holdfast/internal/hierarchy"
+	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/ledger"
+	"github.com/holdfast-kms/holdfast/internal/store"
+)
+
+// The names of authorities and of what they issued, for whoever stands above:
+// they deal with one package and not with the four that it is made of.
+type (
+	Authority        = authority.Authority
+	Type             = authority.Type
+	Mode             = authority.Mode
+	State            = authority.State
+	Permission       = authority.Permission
+	RevocationConfig = authority.RevocationConfig
+	CRLConfig        = authority.CRLConfig
+	OCSPConfig       = authority.OCSPConfig
+
+	CreateAuthorityRequest = hierarchy.CreateAuthorityRequest
+	Requested              = authority.Requested
+	RekeyRequest           = hierarchy.RekeyRequest
+	CrossSignRequest       = hierarchy.CrossSignRequest
+	Update                 = hierarchy.Update
+
+	Certificate = ledger.Certificate
+	Issued      = ledger.Issued
+	Status      = ledger.Status
+	Reason      = ledger.Reason
+	Revocation  = ledger.Revocation
+)
+
+// The types, modes and states of authorities.
+const (
+	Root           = authority.Root
+	Subordinate    = authority.Subordinate
+	GeneralPurpose = authority.GeneralPurpose
+	ShortLived     = authority.ShortLived
+	MaxShortLife   = authority.MaxShortLife
+
+	Creating = authority.Creating
+	Pending  = authority.Pending
+	Active   = authority.Active
+	Disabled = authority.Disabled
+	Expired  = authority.Expired
+	Revoked  = authority.Revoked
+	Deleted  = authority.Deleted
+	Failed   = authority.Failed
+)
+
+// Limits and defaults of authorities.
+const (
+	DefaultRootValidity    = hierarchy.DefaultRootValidity
+	DefaultIssuingValidity = hierarchy.DefaultIssuingValidity
+	MaxAuthorityValidity   = hierarchy.MaxAuthorityValidity
+	MinDeletion            = hierarchy.MinDeletion
+	MaxDeletion            = hierarchy.MaxDeletion
+	MaxPage                = hierarchy.MaxPage
+	MaxCRLDays             = authority.MaxCRLDays
+	MaxCRLShards           = authority.MaxCRLShards
+	TokenLife              = hierarchy.TokenLife
+)
+
+// The statuses of certificates.
+const (
+	AnyStatus     = ledger.AnyStatus
+	StatusValid   = ledger.StatusValid
+	StatusExpired = ledger.StatusExpired
+	StatusRevoked = ledger.StatusRevoked
+)
+
+// The reasons of revocations.
+const (
+	Unspecified          = ledger.Unspecified
+	KeyCompromise        = ledger.KeyCompromise
+	CACompromise         = ledger.CACompromise
+	AffiliationChanged   = ledger.AffiliationChanged
+	Superseded           = ledger.Superseded
+	CessationOfOperation = ledger.CessationOfOperation
+	CertificateHold      = ledger.CertificateHold
+	RemoveFromCRL        = ledger.RemoveFromCRL
+	PrivilegeWithdrawn   = ledger.PrivilegeWithdrawn
+	AACompromise         = ledger.AACompromise
+)
+
+// States returns every state of an authority.
+func States() []State { return authority.States() }
+
+// DefaultRevocation is the configuration of an authority that was made
+// without one.
+func DefaultRevocation() RevocationConfig { return authority.DefaultRevocation() }
+
+// PermissionActions returns the actions that a permission may have.
+func PermissionActions() []key.Action { return authority.PermissionActions() }
+
+// Reasons returns every reason that a revocation may give.
+func Reasons() []Reason { return ledger.Reasons() }
+
+// ParseReason returns the reason of a name that Reason.String gives.
+func ParseReason(name string) (Reason, error) { return ledger.ParseReason(name) }
+
+// ReadCertificate returns the certificate of a row.
+func ReadCertificate(row store.Row) (*Certificate, error) { return ledger.ReadCertificate(row) }
+
+// ReadRevocation returns the revocation of a row.
+func ReadRevocation(row store.Row) (*Revocation, error) { return ledger.ReadRevocation(row) }
+
+// CertificateID returns the id of a certificate's row.
+func CertificateID(issuer, serial string) string { return ledger.CertificateID(issuer, serial) }
+
+// ExpiresColumn returns the value of the column expires, see ledger.
+func ExpiresColumn(issuer string, at time.Time) string { return ledger.ExpiresColumn(issuer, at) }
+
+// RevocationID returns the id of a revocation's row.
+func RevocationID(issuer, shard, serial string) string {
+	return ledger.RevocationID(issuer, shard, serial)
+}
+
+// ChangedColumn returns the value of the column changed, see ledger.
+func ChangedColumn(issuer string, at time.Time) string { return ledger.ChangedColumn(issuer, at) }
+
+// ListFile returns the name of the file with a list, see authority.
+func ListFile(id, shard string, delta bool) string { return authority.ListFile(id, shard, delta) }
