@@ -99,7 +99,7 @@ assert {u["Name"] for u in d["KeyUsages"]} == {"DIGITAL_SIGNATURE", "KEY_ENCIPHE
 assert [u["Name"] for u in d["ExtendedKeyUsages"]] == ["TLS_WEB_SERVER_AUTHENTICATION", "TLS_WEB_CLIENT_AUTHENTICATION"], d
 
 # Its key, for who has the passphrase; from then on it is renewed.
-assert "not" in refused("ValidationException", acm.renew_certificate, CertificateArn=web)
+refused("ValidationException", acm.renew_certificate, CertificateArn=web)
 out = acm.export_certificate(CertificateArn=web, Passphrase=b"correct horse")
 key = serialization.load_pem_private_key(out["PrivateKey"].encode(), b"correct horse")
 assert key.public_key() == first.public_key() and out["Certificate"] == content["Certificate"]
