@@ -22,8 +22,7 @@ func (s *Service) knowledge(published *weakkey.Blocklist) lint.Knowledge {
 			return nil
 		},
 		HasKey: func(spki []byte) bool {
-			_, has := k.current().keys[string(spki)]
-			return has
+			return s.live.Load().byKey[string(spki)] > 0
 		},
 	}
 }
@@ -37,7 +36,6 @@ type known struct {
 type index struct {
 	of     *snapshot
 	byCert map[*x509.Certificate]*authority
-	keys   map[string]struct{} // by SubjectPublicKeyInfo
 }
 
 // current returns the index of the current snapshot.
@@ -46,11 +44,10 @@ func (k *known) current() *index {
 	if have := k.latest.Load(); have != nil && have.of == snap {
 		return have
 	}
-	next := &index{of: snap, byCert: map[*x509.Certificate]*authority{}, keys: map[string]struct{}{}}
+	next := &index{of: snap, byCert: map[*x509.Certificate]*authority{}}
 	for _, a := range snap.byID {
 		if a.cert != nil {
 			next.byCert[a.cert] = a
-			next.keys[string(a.cert.RawSubjectPublicKeyInfo)] = struct{}{}
 		}
 	}
 	k.latest.Store(next)

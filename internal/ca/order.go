@@ -21,6 +21,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/lint"
 	"github.com/holdfast-kms/holdfast/internal/profile"
+	"github.com/holdfast-kms/holdfast/internal/token"
 )
 
 // order is an IssueRequest on its way to a certificate.
@@ -34,6 +35,7 @@ type order struct {
 	pub     *engine.PublicKey
 	spki    []byte
 	key     *key.ID // the managed key
+	ticket  *token.Ticket
 }
 
 // prepare reads the request, drafts its certificate and sees to its key. A
@@ -115,7 +117,7 @@ func (s *Service) findKey(ctx context.Context, call *key.Call, v *guard.Visit, o
 		if o.pub, err = s.lints.StandIn(o.NewKey); err != nil {
 			return err
 		}
-		o.spki = o.pub.SPKI()
+		o.spki, err = engine.MarshalPublic(o.pub.Spec(), o.pub.Key())
 	}
 	return err
 }
@@ -144,7 +146,7 @@ func (s *Service) write(ctx context.Context, call *key.Call, v *guard.Visit, o *
 		Caller: &call.Caller, Now: o.now, Short: o.issuer.short(),
 	}
 	if !o.profile.SelfSigned {
-		in.Issuer, in.Above, in.Short = o.issuer.cert, o.issuer.path[1:], o.issuer.short()
+		in.Issuer, in.Above = o.issuer.cert, o.issuer.path[1:]
 	}
 	var err error
 	if o.draft, err = o.profile.Draft(ctx, in); err != nil {
@@ -228,5 +230,5 @@ func (a *authority) spki() ([]byte, error) {
 	if a.cert != nil {
 		return a.cert.RawSubjectPublicKeyInfo, nil
 	}
-	return a.public.SPKI(), nil
+	return engine.MarshalPublic(a.public.Spec(), a.public.Key())
 }

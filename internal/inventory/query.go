@@ -164,21 +164,46 @@ type pattern struct {
 	text   string // as given, without the mark of a domain
 	domain string // what everything must be below, "" for none
 	itself bool   // and the domain itself
+	// domains says that only DNS names can match.
+	domains bool
 }
 
 func newPattern(name string) pattern {
-	if domain, ok := strings.CutPrefix(name, "**."); ok && !strings.Contains(domain, "*") {
-		return pattern{domain: domain, itself: true}
+	if plain := strings.ReplaceAll(name, "*", "a"); looksLikeDomain(plain) {
+		name = strings.TrimSuffix(name, ".")
 	}
-	if domain, ok := strings.CutPrefix(name, "."); ok && !strings.Contains(domain, "*") {
-		return pattern{domain: domain}
+	domain, itself := strings.CutPrefix(name, "**.")
+	below := itself
+	if !itself {
+		domain, below = strings.CutPrefix(name, ".")
 	}
-	return pattern{text: name}
+	if below && !strings.Contains(domain, "*") && looksLikeDomain(domain) {
+		return pattern{domain: domain, itself: itself, domains: true}
+	}
+	p := pattern{text: name}
+	p.domains = strings.HasPrefix(name, "*") && p.labels() != ""
+	return p
+}
+
+// labels returns the whole labels at the end of a pattern with "*" that is one
+// of DNS names, "" for any other.
+func (p pattern) labels() string {
+	if !looksLikeDomain(strings.ReplaceAll(p.text, "*", "a")) {
+		return ""
+	}
+	_, labels, _ := strings.Cut(p.text[strings.LastIndexByte(p.text, '*')+1:], ".")
+	return labels
 }
 
 // matches reports whether a name is one of the pattern's.
 func (p pattern) matches(name string) bool {
 	name = strings.ToLower(name)
+	switch domain := looksLikeDomain(name); {
+	case domain:
+		name = strings.TrimSuffix(name, ".")
+	case p.domains:
+		return false
+	}
 	if p.domain != "" {
 		return p.itself && name == p.domain || strings.HasSuffix(name, "."+p.domain)
 	}
@@ -222,19 +247,18 @@ func (p pattern) ranges(realm key.RealmID) []idRange {
 		kind, value := nameValue(p.text)
 		return []idRange{prefixRange(termPrefix(realm, kind) + value + "/")}
 	}
+	// Domains are found by their last whole labels, other names by their
+	// beginning.
+	labels := p.labels()
+	if labels == "" && looksLikeDomain(strings.ReplaceAll(p.text, "*", "a")) {
+		return nil
+	}
 	var list []idRange
-	// Names that are no domains are found by their beginning, domains by their
-	// last whole labels. A pattern is for both unless it says too little.
+	if labels != "" {
+		list = append(list, prefixRange(termPrefix(realm, domainTerm)+reverse(termText(labels))))
+	}
 	if start, _, _ := strings.Cut(p.text, "*"); start != "" {
 		list = append(list, prefixRange(termPrefix(realm, nameTerm)+termText(start)))
-	}
-	tail := p.text[strings.LastIndexByte(p.text, '*')+1:]
-	if looksLikeDomain(strings.ReplaceAll(p.text, "*", "a")) {
-		_, labels, ok := strings.Cut(tail, ".")
-		if !ok || labels == "" {
-			return nil
-		}
-		list = append(list, prefixRange(termPrefix(realm, domainTerm)+reverse(termText(labels))))
 	}
 	return list
 }

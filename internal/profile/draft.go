@@ -154,6 +154,9 @@ func (p *Profile) settleUsages(d *Draft, in *Input, family keyFamily) error {
 			t.KeyUsage &^= caUsages // judge has refused them, or passes over them
 		}
 	}
+	if p.Lenient {
+		t.KeyUsage &^= family.unable()
+	}
 	switch {
 	case p.usagesDefined():
 		t.ExtKeyUsage, t.UnknownExtKeyUsage = p.Extended, p.ExtendedOIDs

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"crypto/rsa"
+	"crypto/x509"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -38,6 +39,23 @@ const (
 	edKey
 	mldsaKey
 )
+
+// unable returns the key usages that keys of the family cannot have: RSA keys
+// agree on nothing (RFC 3279 section 2.3.1), those of the curves encipher
+// nothing (RFC 8813 section 3), Ed25519 and ML-DSA only sign (RFC 8410 section
+// 5, RFC 9881 section 5). Requests ask for them all the same.
+func (f keyFamily) unable() x509.KeyUsage {
+	const agree = x509.KeyUsageKeyAgreement | x509.KeyUsageEncipherOnly | x509.KeyUsageDecipherOnly
+	const encipher = x509.KeyUsageKeyEncipherment | x509.KeyUsageDataEncipherment
+	switch f {
+	case rsaKey:
+		return agree
+	case ecKey:
+		return encipher
+	case edKey, mldsaKey:
+	}
+	return agree | encipher
+}
 
 // flag returns the rule about a spec other than RSA, nil for one that
 // certificates are not for.

@@ -128,8 +128,9 @@ type Profile struct {
 	Extra []pkix.Extension
 	// Passthrough lets requests add extensions that the profile does not define.
 	Passthrough Passthrough
-	// Lenient passes over what a CSR asks for and does not get, where other
-	// profiles refuse the request.
+	// Lenient passes over what a CSR asks for and does not get, and over key
+	// usages that a key of its kind cannot have, where other profiles refuse the
+	// request.
 	Lenient bool
 
 	// Rules are expressions that have to be true of a request.

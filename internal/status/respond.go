@@ -29,7 +29,7 @@ type Answer struct {
 	until time.Time // when it is to be made again
 }
 
-// failure returns the answer that there is none.
+// refuse returns the answer that there is none.
 func refuse(f ocsp.Failure) *Answer { return &Answer{DER: f.Encode(), Failure: f} }
 
 // unknownAge is how long an answer about a certificate that does not exist is
@@ -217,26 +217,9 @@ func (s *Service) answer(ctx context.Context, q *question, nonce []byte) (*Answe
 func (s *Service) lookUp(ctx context.Context, q *question) error {
 	q.singles, q.known = nil, true
 	for _, id := range q.ids {
-		single := ocsp.Single{ID: id, Status: ocsp.Unknown}
-		for _, from := range s.issuers.find("", &id) {
-			if !s.answers(q, from) {
-				continue
-			}
-			c, err := s.Authorities.Lookup(ctx, from.id, cert.SerialText(new(big.Int).SetBytes(id.Serial)))
-			if err != nil && fault.KindOf(err) == fault.NotFound {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if q.authority == nil {
-				q.authority, _ = s.Authorities.ByID(from.id)
-			}
-			single.Status = ocsp.Good
-			if c.RevokedAt != nil {
-				single.Status, single.RevokedAt, single.Reason = ocsp.Revoked, *c.RevokedAt, int(c.Reason)
-			}
-			break
+		single, err := s.lookUpOne(ctx, q, id)
+		if err != nil {
+			return err
 		}
 		q.known = q.known && single.Status != ocsp.Unknown
 		q.singles = append(q.singles, single)
@@ -247,6 +230,32 @@ func (s *Service) lookUp(ctx context.Context, q *question) error {
 		return err
 	}
 	return nil
+}
+
+// lookUpOne finds what is to be said of one certificate.
+func (s *Service) lookUpOne(ctx context.Context, q *question, id ocsp.CertID) (ocsp.Single, error) {
+	single := ocsp.Single{ID: id, Status: ocsp.Unknown}
+	for _, from := range s.issuers.find("", &id) {
+		if !s.answers(q, from) {
+			continue
+		}
+		c, err := s.Authorities.Lookup(ctx, from.id, cert.SerialText(new(big.Int).SetBytes(id.Serial)))
+		if err != nil && fault.KindOf(err) == fault.NotFound {
+			continue
+		}
+		if err != nil {
+			return single, err
+		}
+		if q.authority == nil {
+			q.authority, _ = s.Authorities.ByID(from.id)
+		}
+		single.Status = ocsp.Good
+		if c.RevokedAt != nil {
+			single.Status, single.RevokedAt, single.Reason = ocsp.Revoked, *c.RevokedAt, int(c.Reason)
+		}
+		break
+	}
+	return single, nil
 }
 
 // answers reports whether an issuer may say something in the answer: it is one
