@@ -143,6 +143,8 @@ acm.add_tags_to_certificate(CertificateArn=web, Tags=[{"Key": "env", "Value": "t
 acm.remove_tags_from_certificate(CertificateArn=web, Tags=[{"Key": "team", "Value": "other"}, {"Key": "bare"}])
 tags = {t["Key"]: t.get("Value", "") for t in acm.list_tags_for_certificate(CertificateArn=web)["Tags"]}
 assert tags == {"env": "test", "team": "pki"}, tags
+acm.update_certificate_options(CertificateArn=web, Options={"CertificateTransparencyLoggingPreference": "DISABLED"})
+assert describe(web)["Options"]["CertificateTransparencyLoggingPreference"] == "DISABLED"
 refused("InvalidTagException", acm.add_tags_to_certificate, CertificateArn=web, Tags=[{"Key": "aws:x", "Value": ""}])
 
 # Imports.
