@@ -12,7 +12,7 @@ import (
 // is held against all that are above it, and nobody gets one for an
 // authority's key.
 func (s *Service) knowledge(published *weakkey.Blocklist) lint.Knowledge {
-	k := &known{service: s}
+	k := &s.known
 	return lint.Knowledge{
 		Now: s.now, Published: published,
 		Above: func(issuer *x509.Certificate) []*x509.Certificate {
@@ -22,7 +22,7 @@ func (s *Service) knowledge(published *weakkey.Blocklist) lint.Knowledge {
 			return nil
 		},
 		HasKey: func(spki []byte) bool {
-			return s.live.Load().byKey[string(spki)] > 0
+			return k.hasKey(spki)
 		},
 	}
 }
@@ -36,6 +36,13 @@ type known struct {
 type index struct {
 	of     *snapshot
 	byCert map[*x509.Certificate]*authority
+	keys   map[string]struct{} // by SubjectPublicKeyInfo
+}
+
+// hasKey reports whether an authority has the public key, in DER.
+func (k *known) hasKey(spki []byte) bool {
+	_, has := k.current().keys[string(spki)]
+	return has
 }
 
 // current returns the index of the current snapshot.
@@ -44,10 +51,13 @@ func (k *known) current() *index {
 	if have := k.latest.Load(); have != nil && have.of == snap {
 		return have
 	}
-	next := &index{of: snap, byCert: map[*x509.Certificate]*authority{}}
+	next := &index{of: snap, byCert: map[*x509.Certificate]*authority{}, keys: map[string]struct{}{}}
 	for _, a := range snap.byID {
 		if a.cert != nil {
 			next.byCert[a.cert] = a
+		}
+		if spki, err := a.spki(); err == nil {
+			next.keys[string(spki)] = struct{}{}
 		}
 	}
 	k.latest.Store(next)

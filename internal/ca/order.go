@@ -143,10 +143,10 @@ func (o *order) hold(v *guard.Visit, k *key.Key) (err error) {
 func (s *Service) write(ctx context.Context, call *key.Call, v *guard.Visit, o *order) error {
 	in := &profile.Input{
 		Request: o.request, Key: o.pub, Subject: o.Subject, Names: o.Names, Extensions: o.Extensions, Validity: o.Validity,
-		Caller: &call.Caller, Now: o.now, Short: o.issuer.short(),
+		Caller: &call.Caller, Now: o.now, Room: profile.NoPathLimit,
 	}
 	if !o.profile.SelfSigned {
-		in.Issuer, in.Above = o.issuer.cert, o.issuer.path[1:]
+		in.Issuer, in.Room, in.Short = o.issuer.cert, room(o.issuer.path), o.issuer.short()
 	}
 	var err error
 	if o.draft, err = o.profile.Draft(ctx, in); err != nil {
@@ -215,7 +215,7 @@ func (s *Service) checkOwner(o *order) error {
 		return violation("a certificate that signs itself is for the authority's own key")
 	case same && !o.profile.SelfSigned:
 		return violation("the key is the authority's own")
-	case !o.profile.CA && s.live.Load().byKey[string(o.spki)] > 0:
+	case !o.profile.CA && s.known.hasKey(o.spki):
 		return violation("the key is an authority's")
 	}
 	return nil
@@ -229,6 +229,9 @@ func violation(format string, args ...any) error {
 func (a *authority) spki() ([]byte, error) {
 	if a.cert != nil {
 		return a.cert.RawSubjectPublicKeyInfo, nil
+	}
+	if a.public == nil {
+		return nil, Creating.refuse()
 	}
 	return engine.MarshalPublic(a.public.Spec(), a.public.Key())
 }

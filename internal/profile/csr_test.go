@@ -19,6 +19,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/extension"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/name"
 )
@@ -69,7 +70,7 @@ func san(t testing.TB, n Names) pkix.Extension {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pkix.Extension{Id: oidSubjectAltName, Value: der}
+	return pkix.Extension{Id: extension.SubjectAltName, Value: der}
 }
 
 // attribute makes an attribute of a subject.
@@ -94,36 +95,36 @@ func TestAbuse(t *testing.T) {
 	}
 	host := func(names ...string) *x509.CertificateRequest { return &x509.CertificateRequest{DNSNames: names} }
 	open := Profile{Names: AnyName, Wildcards: true, Passthrough: Passthrough{CSR: true}, Subject: SubjectRules{Others: true, Repeated: true}}
-	any := compile(t, open)
+	free := compile(t, open)
 	server := builtin(t, "tls-server")
 	for name, c := range map[string]struct {
 		profile *Profile
 		csr     *x509.CertificateRequest
 		says    string
 	}{
-		"CA:TRUE":                            {server, with(ext(t, true, oidBasicConstraints, basicConstraints{true, -1})), "CA certificate"},
-		"CA:TRUE, not critical":              {server, with(ext(t, false, oidBasicConstraints, basicConstraints{true, 0})), "CA certificate"},
-		"CA:TRUE where extensions pass":      {any, with(ext(t, true, oidBasicConstraints, basicConstraints{true, -1})), "CA certificate"},
-		"certSign":                           {server, with(ext(t, true, oidKeyUsage, asn1.BitString{Bytes: []byte{4}, BitLength: 6})), "only authorities"},
-		"cRLSign where extensions pass":      {any, with(ext(t, true, oidKeyUsage, asn1.BitString{Bytes: []byte{2}, BitLength: 7})), "only authorities"},
-		"name constraints":                   {any, with(ext(t, true, oidNameConstraints, []string{})), "only authorities"},
-		"another extended key usage":         {server, with(ext(t, false, oidExtendedKeyUsage, []asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 3}})), "1.3.6.1.5.5.7.3.3"},
-		"any extended key usage":             {server, with(ext(t, false, oidExtendedKeyUsage, []asn1.ObjectIdentifier{{2, 5, 29, 37, 0}})), "2.5.29.37.0"},
+		"CA:TRUE":                            {server, with(ext(t, true, extension.BasicConstraints, basicConstraints{true, -1})), "CA certificate"},
+		"CA:TRUE, not critical":              {server, with(ext(t, false, extension.BasicConstraints, basicConstraints{true, 0})), "CA certificate"},
+		"CA:TRUE where extensions pass":      {free, with(ext(t, true, extension.BasicConstraints, basicConstraints{true, -1})), "CA certificate"},
+		"certSign":                           {server, with(ext(t, true, extension.KeyUsage, asn1.BitString{Bytes: []byte{4}, BitLength: 6})), "only authorities"},
+		"cRLSign where extensions pass":      {free, with(ext(t, true, extension.KeyUsage, asn1.BitString{Bytes: []byte{2}, BitLength: 7})), "only authorities"},
+		"name constraints":                   {free, with(ext(t, true, extension.Constraints, []string{})), "only authorities"},
+		"another extended key usage":         {server, with(ext(t, false, extension.ExtendedKeyUsage, []asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 3}})), "1.3.6.1.5.5.7.3.3"},
+		"any extended key usage":             {server, with(ext(t, false, extension.ExtendedKeyUsage, []asn1.ObjectIdentifier{{2, 5, 29, 37, 0}})), "2.5.29.37.0"},
 		"a critical unknown extension":       {server, with(ext(t, true, asn1.ObjectIdentifier{1, 2, 3, 4}, "x")), "1.2.3.4"},
-		"an extension that is no DER":        {any, with(pkix.Extension{Id: asn1.ObjectIdentifier{1, 2, 3}, Critical: true, Value: []byte{0xff}}), "DER"},
+		"an extension that is no DER":        {free, with(pkix.Extension{Id: asn1.ObjectIdentifier{1, 2, 3}, Critical: true, Value: []byte{0xff}}), "DER"},
 		"a host in the CN":                   {server, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "bank.example.com"}, DNSNames: []string{"a.b.c"}}, "not among"},
 		"an address in the CN":               {server, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "10.0.0.1"}, DNSNames: []string{"a.b.c"}}, "not among"},
 		"two CNs":                            {server, subject(attribute(cn, "a.example.com"), attribute(cn, "bank.example.com")), "more than one commonName"},
-		"two CNs where attributes repeat":    {any, subject(attribute(cn, "a.example.com"), attribute(cn, "bank.example.com")), "more than one commonName"},
-		"two serial numbers":                 {any, subject(attribute(asn1.ObjectIdentifier{2, 5, 4, 5}, "1"), attribute(asn1.ObjectIdentifier{2, 5, 4, 5}, "2")), "more than one serialNumber"},
-		"two custom attributes":              {any, subject(attribute(asn1.ObjectIdentifier{1, 2, 3}, "1"), attribute(asn1.ObjectIdentifier{1, 2, 3}, "2")), "more than one 1.2.3"},
+		"two CNs where attributes repeat":    {free, subject(attribute(cn, "a.example.com"), attribute(cn, "bank.example.com")), "more than one commonName"},
+		"two serial numbers":                 {free, subject(attribute(asn1.ObjectIdentifier{2, 5, 4, 5}, "1"), attribute(asn1.ObjectIdentifier{2, 5, 4, 5}, "2")), "more than one serialNumber"},
+		"two custom attributes":              {free, subject(attribute(asn1.ObjectIdentifier{1, 2, 3}, "1"), attribute(asn1.ObjectIdentifier{1, 2, 3}, "2")), "more than one 1.2.3"},
 		"an e-mail address in the DN":        {server, subject(attribute(oidEmailAttribute, "a@bank.example.com")), "emailAddress"},
-		"one where attributes are free":      {any, subject(attribute(oidEmailAttribute, "a@bank.example.com")), "not among the names"},
+		"one where attributes are free":      {free, subject(attribute(oidEmailAttribute, "a@bank.example.com")), "not among the names"},
 		"NUL in the CN":                      {server, subject(attribute(cn, "a.example.com\x00.evil.org")), "printed"},
-		"NUL in a DNS name":                  {any, with(san(t, dns("bank.example.com\x00.evil.org"))), "DNS name"},
-		"NUL in an e-mail address":           {any, with(san(t, emails("a@bank.com\x00.evil.org"))), "e-mail"},
-		"NUL in a UPN":                       {any, with(san(t, Names{UPNs: []string{"a\x00@bank.com"}})), "user principal name"},
-		"NUL in an other name":               {any, with(san(t, Names{Others: []OtherName{{OID: oidHardware, Value: "a\x00b"}}})), "other name"},
+		"NUL in a DNS name":                  {free, with(san(t, dns("bank.example.com\x00.evil.org"))), "DNS name"},
+		"NUL in an e-mail address":           {free, with(san(t, emails("a@bank.com\x00.evil.org"))), "e-mail"},
+		"NUL in a UPN":                       {free, with(san(t, Names{UPNs: []string{"a\x00@bank.com"}})), "user principal name"},
+		"NUL in an other name":               {free, with(san(t, Names{Others: []OtherName{{OID: oidHardware, Value: "a\x00b"}}})), "other name"},
 		"a zero-width space in the CN":       {server, subject(attribute(cn, "ban\u200bk")), "printed"},
 		"a soft hyphen":                      {server, subject(attribute(cn, "ban\u00adk")), "printed"},
 		"a right-to-left override":           {server, subject(attribute(cn, "\u202egnp.exe")), "printed"},
@@ -135,19 +136,19 @@ func TestAbuse(t *testing.T) {
 		"a mixed A-label":                    {server, host("xn--bnk-5cd.example.com"), "several scripts"},
 		"an A-label that looks Latin":        {server, host("xn--80ak6aa92e.com"), "looks like another one"}, // "apple" in Cyrillic
 		"an invalid A-label":                 {server, host("xn--a.example.com"), "A-label"},
-		"a mixed A-label in an e-mail":       {any, with(san(t, emails("a@xn--bnk-5cd.example.com"))), "e-mail"},
+		"a mixed A-label in an e-mail":       {free, with(san(t, emails("a@xn--bnk-5cd.example.com"))), "e-mail"},
 		"IPv4 mapped into IPv6 unspecified":  {server, &x509.CertificateRequest{IPAddresses: []net.IP{net.ParseIP("::")}}, "IP address"},
-		"a user in a URI":                    {any, with(san(t, uris("https://bank.com@evil.org/"))), "user name"},
-		"a SPIFFE ID with a port":            {any, with(san(t, uris("spiffe://example.org:8443/web"))), "trust domain"},
-		"a SPIFFE ID with a query":           {any, with(san(t, uris("spiffe://example.org/web?x=y"))), "segment"},
-		"a SPIFFE ID with dots":              {any, with(san(t, uris("spiffe://example.org/a/../b"))), "segment"},
-		"a SPIFFE ID with an encoded slash":  {any, with(san(t, uris("spiffe://example.org/a%2fb"))), "segment"},
-		"a SPIFFE ID in capitals":            {any, with(san(t, uris("spiffe://Example.org/a"))), "trust domain"},
-		"a host in a directory name's NUL":   {any, with(san(t, Names{Directory: []Subject{{CommonName: "a\x00b"}}})), "printed"},
+		"a user in a URI":                    {free, with(san(t, uris("https://bank.com@evil.org/"))), "user name"},
+		"a SPIFFE ID with a port":            {free, with(san(t, uris("spiffe://example.org:8443/web"))), "trust domain"},
+		"a SPIFFE ID with a query":           {free, with(san(t, uris("spiffe://example.org/web?x=y"))), "segment"},
+		"a SPIFFE ID with dots":              {free, with(san(t, uris("spiffe://example.org/a/../b"))), "segment"},
+		"a SPIFFE ID with an encoded slash":  {free, with(san(t, uris("spiffe://example.org/a%2fb"))), "segment"},
+		"a SPIFFE ID in capitals":            {free, with(san(t, uris("spiffe://Example.org/a"))), "trust domain"},
+		"a host in a directory name's NUL":   {free, with(san(t, Names{Directory: []Subject{{CommonName: "a\x00b"}}})), "printed"},
 		"an extension that the profile has":  {compile(t, withExtra(open)), with(ext(t, true, asn1.ObjectIdentifier{1, 2, 3}, "x")), "defines"},
 		"an empty request":                   {server, &x509.CertificateRequest{}, "alternative name"},
-		"an empty request for any profile":   {any, &x509.CertificateRequest{}, "subject or a name"},
-		"151 names":                          {any, host(hosts(151)...), "150"},
+		"an empty request for any profile":   {free, &x509.CertificateRequest{}, "subject or a name"},
+		"151 names":                          {free, host(hosts(151)...), "150"},
 		"a trailing dot":                     {server, host("example.com."), "empty"},
 		"a wildcard within":                  {server, host("a.*.example.com"), "wildcard"},
 		"a wildcard of everything":           {server, host("*.com"), "two labels"},
@@ -204,10 +205,10 @@ func TestMalformed(t *testing.T) {
 		"names twice":             {csrOf(t, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{san(t, dns("a.b")), san(t, dns("c.d"))}}), fault.InvalidArgument, ""},
 		"an attribute twice":      {rawCSR(t, 2, 1), fault.InvalidArgument, "attribute 1.2.840.113549.1.9.14 twice"},
 		"an attribute's two sets": {rawCSR(t, 1, 2), fault.InvalidArgument, ""},
-		"names that are none":     {csrOf(t, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{ext(t, false, oidSubjectAltName, "x")}}), fault.InvalidArgument, "read"},
-		"a usage that is none":    {csrOf(t, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{ext(t, false, oidKeyUsage, "x")}}), fault.InvalidArgument, "key usage"},
-		"usages that are none":    {csrOf(t, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{ext(t, false, oidExtendedKeyUsage, "x")}}), fault.InvalidArgument, "extended"},
-		"constraints of a string": {csrOf(t, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{ext(t, false, oidBasicConstraints, "x")}}), fault.InvalidArgument, "basic constraints"},
+		"names that are none":     {csrOf(t, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{ext(t, false, extension.SubjectAltName, "x")}}), fault.InvalidArgument, "read"},
+		"a usage that is none":    {csrOf(t, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{ext(t, false, extension.KeyUsage, "x")}}), fault.InvalidArgument, "key usage"},
+		"usages that are none":    {csrOf(t, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{ext(t, false, extension.ExtendedKeyUsage, "x")}}), fault.InvalidArgument, "extended"},
+		"constraints of a string": {csrOf(t, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{ext(t, false, extension.BasicConstraints, "x")}}), fault.InvalidArgument, "basic constraints"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ReadCSR(c.der)

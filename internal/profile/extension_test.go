@@ -18,6 +18,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/cert"
+	"github.com/holdfast-kms/holdfast/internal/extension"
 )
 
 // template is an AWS Private CA template as a profile ("Template definitions",
@@ -49,11 +50,11 @@ func TestPrecedence(t *testing.T) {
 	csr := &x509.CertificateRequest{
 		Subject: pkix.Name{CommonName: "csr"}, DNSNames: []string{"csr.example"},
 		ExtraExtensions: []pkix.Extension{
-			ext(t, true, oidKeyUsage, asn1.BitString{Bytes: []byte{0x08}, BitLength: 5}),
-			ext(t, false, oidExtendedKeyUsage, []asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 4}}),
-			ext(t, false, oidPolicies, []struct{ OID asn1.ObjectIdentifier }{{asn1.ObjectIdentifier{1, 3, 1}}}),
+			ext(t, true, extension.KeyUsage, asn1.BitString{Bytes: []byte{0x08}, BitLength: 5}),
+			ext(t, false, extension.ExtendedKeyUsage, []asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 4}}),
+			ext(t, false, extension.Policies, []struct{ OID asn1.ObjectIdentifier }{{asn1.ObjectIdentifier{1, 3, 1}}}),
 			ext(t, false, custom, "csr"), ext(t, true, asn1.ObjectIdentifier{1, 2, 3, 5}, "only the csr"),
-			ext(t, true, oidBasicConstraints, basicConstraints{true, 5}),
+			ext(t, true, extension.BasicConstraints, basicConstraints{true, 5}),
 		},
 	}
 	usage := commit
@@ -95,10 +96,10 @@ func TestPrecedence(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := want{usage: d.Template.KeyUsage, names: strings.Join(d.Names.DNS, " ")}
-			for _, o := range extendedOIDs(d.Template.ExtKeyUsage, d.Template.UnknownExtKeyUsage) {
+			for _, o := range extension.UsageOIDs(d.Template.ExtKeyUsage, d.Template.UnknownExtKeyUsage) {
 				got.extended += o.String()
 			}
-			if e := oid(d, oidPolicies); e != nil {
+			if e := oid(d, extension.Policies); e != nil {
 				got.policy = hex.EncodeToString(e.Value[len(e.Value)-1:])
 			}
 			if e := oid(d, custom); e != nil {
@@ -108,7 +109,7 @@ func TestPrecedence(t *testing.T) {
 			if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(want{})); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if d.Template.IsCA || !slices.Contains(d.Ignored, oidBasicConstraints.String()) {
+			if d.Template.IsCA || !slices.Contains(d.Ignored, extension.BasicConstraints.String()) {
 				t.Errorf("CA %v, ignored %v", d.Template.IsCA, d.Ignored)
 			}
 		})
@@ -120,8 +121,8 @@ func TestPrecedence(t *testing.T) {
 func TestTemplatesOfAuthorities(t *testing.T) {
 	const usage = x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign | x509.KeyUsageCRLSign
 	csr := &x509.CertificateRequest{Subject: pkix.Name{CommonName: "sub"}, ExtraExtensions: []pkix.Extension{
-		ext(t, true, oidBasicConstraints, basicConstraints{true, 9}),
-		ext(t, true, oidKeyUsage, asn1.BitString{Bytes: []byte{0x06}, BitLength: 7}),
+		ext(t, true, extension.BasicConstraints, basicConstraints{true, 9}),
+		ext(t, true, extension.KeyUsage, asn1.BitString{Bytes: []byte{0x06}, BitLength: 7}),
 	}}
 	for pathLen := range 4 {
 		for _, pass := range []Passthrough{{}, {CSR: true}, {API: true}, {true, true}} {
@@ -163,16 +164,16 @@ func TestExtensionsRefused(t *testing.T) {
 		"anything where nothing passes": {closed, Extensions{KeyUsage: new(x509.KeyUsage)}},
 		"an authority's usage":          {api, Extensions{KeyUsage: &certSign}},
 		"name constraints":              {api, Extensions{Constraints: &NameConstraints{Permitted: Subtrees{DNS: []string{"a"}}}}},
-		"basic constraints as bytes":    {api, Extensions{Custom: []pkix.Extension{ext(t, true, oidBasicConstraints, basicConstraints{true, 0})}}},
+		"basic constraints as bytes":    {api, Extensions{Custom: []pkix.Extension{ext(t, true, extension.BasicConstraints, basicConstraints{true, 0})}}},
 		"names as bytes":                {api, Extensions{Custom: []pkix.Extension{san(t, dns("a.b"))}}},
-		"a key identifier as bytes":     {api, Extensions{Custom: []pkix.Extension{{Id: oidAuthorityKeyID, Value: []byte{0x30, 0}}}}},
+		"a key identifier as bytes":     {api, Extensions{Custom: []pkix.Extension{{Id: extension.AuthorityKeyID, Value: []byte{0x30, 0}}}}},
 		"an extension twice":            {api, Extensions{Custom: []pkix.Extension{ext(t, false, asn1.ObjectIdentifier{1, 2, 3}, "a"), ext(t, false, asn1.ObjectIdentifier{1, 2, 3}, "b")}}},
 		"no DER":                        {api, Extensions{Custom: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3}, Value: []byte{0x30, 5, 0}}}}},
 		"no type":                       {api, Extensions{Custom: []pkix.Extension{{Value: []byte{5, 0}}}}},
 		"too many policies":             {api, Extensions{Policies: many}},
-		"a policy twice":                {api, Extensions{Policies: []PolicyInformation{{OID: oidCPS}, {OID: oidCPS}}}},
-		"a notice that is hidden":       {api, Extensions{Policies: []PolicyInformation{{OID: oidCPS, Notice: "a\u202eb"}}}},
-		"a statement that is no URI":    {api, Extensions{Policies: []PolicyInformation{{OID: oidCPS, CPS: []string{"a b"}}}}},
+		"a policy twice":                {api, Extensions{Policies: []PolicyInformation{{OID: oidPolicy}, {OID: oidPolicy}}}},
+		"a notice that is hidden":       {api, Extensions{Policies: []PolicyInformation{{OID: oidPolicy, Notice: "a\u202eb"}}}},
+		"a statement that is no URI":    {api, Extensions{Policies: []PolicyInformation{{OID: oidPolicy, CPS: []string{"a b"}}}}},
 		"an unknown usage":              {api, Extensions{Extended: []x509.ExtKeyUsage{99}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -193,7 +194,7 @@ func TestOpenSSLReads(t *testing.T) {
 		Extended: []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning}, ExtendedOIDs: []asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 17}}, CriticalExtended: true,
 		PlainBasicConstraints: true, Subject: SubjectRules{Others: true, Repeated: true},
 		Policies: []PolicyInformation{{OID: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 1}, CPS: []string{"https://a.example/cps"}, Notice: "für alle"}},
-		Extra:    []pkix.Extension{{Id: oidOCSPNoCheck, Value: []byte{5, 0}}},
+		Extra:    []pkix.Extension{{Id: extension.OCSPNoCheck, Value: []byte{5, 0}}},
 		Constraints: &NameConstraints{Critical: critical, Permitted: Subtrees{
 			DNS: []string{"example.com"}, Emails: []string{"example.com", ".example.org", "a@example.net"}, URIs: []string{".example.com"},
 			IPs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}, Directory: []Subject{{Country: "CH"}},
@@ -249,79 +250,31 @@ func opensslText(t *testing.T, d *Draft) string {
 	return string(out)
 }
 
-// TestIssuersRules: path lengths and name constraints of the authorities
-// above bind whatever the profile allows (RFC 5280 sections 4.2.1.9, 4.2.1.10).
-func TestIssuersRules(t *testing.T) {
-	constrained := func(c NameConstraints) *x509.Certificate {
-		value, err := c.encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		out := issuer()
-		out.Extensions = []pkix.Extension{{Id: oidNameConstraints, Critical: true, Value: value}}
-		return out
-	}
-	length := func(n int) *x509.Certificate {
-		out := issuer()
-		out.MaxPathLen, out.MaxPathLenZero = n, n == 0
-		return out
-	}
-	shop := constrained(NameConstraints{Permitted: Subtrees{
-		DNS: []string{"shop.example"}, Emails: []string{"shop.example", "root@example.com"}, URIs: []string{".shop.example"},
-		IPs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Directory: []Subject{{Organization: "Shop"}},
-	}, Excluded: Subtrees{DNS: []string{"secret.shop.example"}}})
-	emptyNC, unknown := issuer(), issuer()
-	emptyNC.Extensions = []pkix.Extension{{Id: oidNameConstraints, Value: []byte{0x30, 0}}}
-	unknown.Extensions = []pkix.Extension{{Id: oidNameConstraints, Value: []byte{0x30, 8, 0xa0, 6, 0x30, 4, 0x88, 2, 0x2a, 3}}}
-	any := compile(t, Profile{Names: AnyName, Wildcards: true})
-	sub := func(n int) *Profile { return compile(t, Profile{CA: true, PathLen: n, Usage: x509.KeyUsageCertSign}) }
-	in := Subject{Organization: "shop"}
-	for name, c := range map[string]struct {
-		profile *Profile
-		issuer  *x509.Certificate
-		above   *x509.Certificate
-		subject Subject
-		names   Names
-		good    bool
+// TestRoom: an authority's path length is below what the issuers leave.
+func TestRoom(t *testing.T) {
+	for _, c := range []struct {
+		pathLen, room int
+		good          bool
 	}{
-		"a host within":                    {any, shop, nil, in, dns("a.shop.example"), true},
-		"the domain itself":                {any, shop, nil, in, dns("shop.example"), true},
-		"a wildcard within":                {any, shop, nil, in, dns("*.a.shop.example"), true},
-		"a host outside":                   {any, shop, nil, in, dns("a.example"), false},
-		"a host excluded":                  {any, shop, nil, in, dns("x.secret.shop.example"), false},
-		"a wildcard for an excluded host":  {any, shop, nil, in, dns("*.shop.example"), false},
-		"a mailbox within":                 {any, shop, nil, in, emails("a@shop.example"), true},
-		"the mailbox":                      {any, shop, nil, in, emails("root@example.com"), true},
-		"another mailbox of its host":      {any, shop, nil, in, emails("a@example.com"), false},
-		"a mailbox below":                  {any, shop, nil, in, emails("a@x.shop.example"), false},
-		"a URI below":                      {any, shop, nil, in, uris("https://a.shop.example/"), true},
-		"a URI of the domain":              {any, shop, nil, in, uris("https://shop.example/"), false},
-		"an address within":                {any, shop, nil, in, ips("10.1.1.1"), true},
-		"an address outside":               {any, shop, nil, in, ips("192.0.2.1"), false},
-		"a subject outside":                {any, shop, nil, Subject{Organization: "Other"}, dns("a.shop.example"), false},
-		"a directory name outside":         {any, shop, nil, in, Names{Directory: []Subject{{Organization: "x"}}}, false},
-		"constraints further up":           {any, issuer(), shop, in, dns("a.example"), false},
-		"constraints of nothing":           {any, emptyNC, nil, in, dns("a.example"), true},
-		"constraints that we do not know":  {any, unknown, nil, in, dns("a.example"), false},
-		"an authority below one of none":   {sub(0), length(0), nil, in, Names{}, false},
-		"an authority below one of one":    {sub(0), length(1), nil, in, Names{}, true},
-		"one as high as its issuer":        {sub(1), length(1), nil, in, Names{}, false},
-		"one without limit below a limit":  {sub(NoPathLimit), length(3), nil, in, Names{}, false},
-		"one without limit below the same": {sub(NoPathLimit), length(-1), nil, in, Names{}, true},
-		"a limit further up":               {sub(0), length(-1), length(1), in, Names{}, false},
-		"a wider limit further up":         {sub(0), length(-1), length(2), in, Names{}, true},
-		"a leaf below one of none":         {any, length(0), nil, in, Names{}, true},
+		{0, 0, false},
+		{0, 1, true},
+		{1, 1, false},
+		{2, 3, true},
+		{3, 3, false},
+		{NoPathLimit, 5, false},
+		{NoPathLimit, NoPathLimit, true},
+		{3, NoPathLimit, true},
 	} {
-		t.Run(name, func(t *testing.T) {
-			i := input(t, c.subject, c.names)
-			i.Issuer = c.issuer
-			if c.above != nil {
-				i.Above = []*x509.Certificate{c.above}
-			}
-			_, err := c.profile.Draft(t.Context(), i)
-			wantViolation(t, err, c.good)
-		})
+		p := compile(t, Profile{CA: true, PathLen: c.pathLen, Usage: x509.KeyUsageCertSign})
+		in := input(t, Subject{CommonName: "x"}, Names{})
+		in.Room = c.room
+		_, err := p.Draft(t.Context(), in)
+		wantViolation(t, err, c.good)
 	}
+	in := input(t, Subject{CommonName: "x"}, Names{})
+	in.Room = 0
+	_, err := builtin(t, "tls-client").Draft(t.Context(), in)
+	wantViolation(t, err, true)
 }
 
 // TestSelfSigned: only a root's profile makes what signs itself, and nothing

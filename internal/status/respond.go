@@ -163,7 +163,8 @@ func (s *Service) inLane(ctx context.Context, l *lane, q *question, nonce []byte
 		return answer, q.known
 	}
 	warn(ctx, "no OCSP answer", q.from[0].id, err)
-	if fault.KindOf(err) == fault.Unavailable || fault.KindOf(err) == fault.WrongState {
+	switch fault.KindOf(err) { //nolint:exhaustive // the others are bugs
+	case fault.Unavailable, fault.WrongState, fault.NotFound:
 		return refuse(ocsp.TryLater), false
 	}
 	return refuse(ocsp.InternalError), false
@@ -182,14 +183,7 @@ func (s *Service) answer(ctx context.Context, q *question, nonce []byte) (*Answe
 		for _, single := range q.singles {
 			v.Note("status", fmt.Sprintf("%x %s", single.ID.Serial, single.Status))
 		}
-		now := s.Now().UTC().Truncate(time.Second)
-		next := now.Add(s.AnswerValidity)
-		if !q.known {
-			next = now.Add(unknownAge)
-		}
-		if by.notAfter.Before(next) {
-			next = by.notAfter
-		}
+		now, next := s.span(q, by)
 		for i := range q.singles {
 			q.singles[i].ThisUpdate, q.singles[i].NextUpdate = now, next
 		}
@@ -198,6 +192,9 @@ func (s *Service) answer(ctx context.Context, q *question, nonce []byte) (*Answe
 			return nil, err
 		}
 		basic, err := s.sign(ctx, call, q.authority, by, data)
+		if kind := fault.KindOf(err); err != nil && (kind == fault.NotFound || kind == fault.WrongState) {
+			s.signers.reject(q.authority.ID, by) // somebody took its key away
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -210,6 +207,20 @@ func (s *Service) answer(ctx context.Context, q *question, nonce []byte) (*Answe
 			DER: der, ThisUpdate: now, NextUpdate: next, Tag: hex.EncodeToString(sum[:16]), until: now.Add(next.Sub(now) / 2),
 		}, nil
 	})
+}
+
+// span returns the thisUpdate and nextUpdate of an answer: no longer than its
+// signer lasts.
+func (s *Service) span(q *question, by *signer) (now, next time.Time) {
+	now = s.Now().UTC().Truncate(time.Second)
+	next = now.Add(s.AnswerValidity)
+	if !q.known {
+		next = now.Add(unknownAge)
+	}
+	if by.notAfter.Before(next) {
+		next = by.notAfter
+	}
+	return now, next
 }
 
 // lookUp finds what is to be said of the question's certificates, and which

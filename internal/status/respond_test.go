@@ -296,23 +296,33 @@ func TestUnknownsDisplaceNothing(t *testing.T) {
 }
 
 // TestKeyFails: what was signed serves on while nothing can be signed, until
-// its time is over.
+// its time is over. A delegate whose key was taken away is followed by another.
 func TestKeyFails(t *testing.T) {
 	f := newFixture(t)
 	root := f.authority(t, "root", alg.P256, 0)
 	c, other := f.issue(t, "root"), f.issue(t, "root")
 	f.ask(t, c)
-	must(t, f.keys.DisableKey(t.Context(), f.admin(), refID(f.signers.get(root.ID).key)))
-	f.sleep(DefaultAnswerValidity - time.Minute)
-	if got, _ := f.ask(t, c); got.Status != xocsp.Good {
-		t.Error("not good")
+	ask := func(c *ca.Certificate) string {
+		t.Helper()
+		return statuses(t, f.Respond(t.Context(), "", request(t, root, crypto.SHA256, nil, c.Serial)))
 	}
-	if got := statuses(t, f.Respond(t.Context(), "", request(t, root, crypto.SHA1, nil, other.Serial))); got != "tryLater" {
-		t.Errorf("%s", got)
+	must(t, f.keys.DisableKey(t.Context(), f.admin(), refID(f.signers.get(root.ID).key)))
+	must(t, f.keys.DisableKey(t.Context(), f.admin(), refTo(root)))
+	f.sleep(DefaultAnswerValidity - time.Minute)
+	if got := ask(c); got != "good" {
+		t.Errorf("signed before: %s", got)
+	}
+	if got := ask(other); got != "tryLater" {
+		t.Errorf("not signed before: %s", got)
 	}
 	f.sleep(time.Minute)
-	if got := statuses(t, f.Respond(t.Context(), "", request(t, root, crypto.SHA256, nil, c.Serial))); got != "tryLater" {
+	if got := ask(c); got != "tryLater" {
 		t.Errorf("after its end: %s", got)
+	}
+	must(t, f.keys.EnableKey(t.Context(), f.admin(), refTo(root)))
+	f.sleep(retry)
+	if first, second := ask(c), ask(other); first != "good" || second != "good" || f.signers.get(root.ID) == nil {
+		t.Errorf("with another delegate: %s, %s", first, second)
 	}
 }
 

@@ -151,6 +151,16 @@ func (s *signers) drop(id string) {
 	delete(s.live, id)
 }
 
+// reject forgets a delegate that cannot sign any more, unless there is another
+// one already.
+func (s *signers) reject(id string, by *signer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live[id] == by {
+		delete(s.live, id)
+	}
+}
+
 // failed returns how the last attempt at a signer failed, if that is too short
 // ago to try again.
 func (s *signers) failed(id string, now time.Time) error {
