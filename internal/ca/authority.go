@@ -54,6 +54,9 @@ type Authority struct {
 	KeyOwned  bool
 	Spec      alg.Spec
 	Algorithm alg.Algorithm
+	// KeyStandard is a standard for the storage of the key that was asked for,
+	// in the words of the API that has such: kept to be told again, no promise.
+	KeyStandard string
 	// Parent is the issuing authority's id, "" for a root and for one whose
 	// issuer is not here.
 	Parent string

@@ -31,6 +31,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/token"
+	"github.com/holdfast-kms/holdfast/internal/weakkey"
 )
 
 // Keys is what authorities need of the door. *kms.Service is it. It has six
@@ -53,8 +54,8 @@ type Keys interface {
 	EndEntrusted(ctx context.Context, call *key.Call, grantee string, id key.ID) error
 }
 
-// Config says what a Service works with. All fields but PublicURL, Compile
-// and Now are needed.
+// Config says what a Service works with. All fields but PublicURL, Compile,
+// WeakKeys and Now are needed.
 type Config struct {
 	Keys  Keys
 	Guard *guard.Guard
@@ -66,6 +67,9 @@ type Config struct {
 	// Compile turns the policy of an authority into its canonical form, in
 	// whatever dialect it was written. Without it authorities have no policies.
 	Compile func(key.Document) (*policy.Policy, error)
+	// WeakKeys are keys that nobody gets a certificate for, beside those that
+	// the lint finds weak by itself. It may be nil.
+	WeakKeys *weakkey.Blocklist
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
 }
@@ -86,6 +90,7 @@ type Service struct {
 	mu       sync.Mutex // held while live or profiles is replaced
 	live     atomic.Pointer[snapshot]
 	profiles atomic.Pointer[profiles]
+	issued   atomic.Pointer[func(*Certificate)] // see OnIssued
 	known    known
 }
 
@@ -128,7 +133,7 @@ func New(ctx context.Context, c Config) (*Service, error) {
 		}
 	}
 	s.known.service = s
-	s.lints.Know(s.knowledge())
+	s.lints.Know(s.knowledge(c.WeakKeys))
 	if err := s.load(ctx); err != nil {
 		return nil, fmt.Errorf("loading authorities: %w", err)
 	}

@@ -49,8 +49,8 @@ func ExpiresColumn(authority string, at time.Time) string {
 	return authority + "/" + at.UTC().Format("20060102150405")
 }
 
-// row returns the certificate's row.
-func (c *Certificate) row() store.Row {
+// Row returns the row in which the certificate is stored.
+func (c *Certificate) Row() store.Row {
 	body := make([]byte, 0, len(c.DER)+len(c.Subject)+256)
 	text := func(s string) {
 		body = append(binary.AppendUvarint(body, uint64(len(s))), s...)

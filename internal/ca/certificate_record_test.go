@@ -30,9 +30,31 @@ func sampleCertificates() []*Certificate {
 	return []*Certificate{&base, &managed, &sharded, &old}
 }
 
+// stored returns every certificate in the fixture's store.
+func (f *fixture) stored(t testing.TB) (list []*Certificate) {
+	t.Helper()
+	err := f.store.View(t.Context(), func(r store.Reader) error {
+		for row, err := range r.Scan(store.Certificates, store.Query{}) {
+			if err != nil {
+				return err
+			}
+			c, err := ReadCertificate(row)
+			if err != nil {
+				return err
+			}
+			list = append(list, c)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
 func TestCertificateRecord(t *testing.T) {
 	for _, c := range sampleCertificates() {
-		row := c.row()
+		row := c.Row()
 		if err := store.Certificates.Check(row); err != nil {
 			t.Error(err)
 		}
@@ -86,7 +108,7 @@ func TestCertificateRecordVersion1(t *testing.T) {
 }
 
 func TestRecordsOfOtherVersions(t *testing.T) {
-	good := sampleCertificates()[0].row()
+	good := sampleCertificates()[0].Row()
 	for _, row := range []store.Row{
 		{ID: good.ID},
 		{ID: "no-serial", Body: good.Body},
@@ -146,7 +168,7 @@ func TestRevocationRecord(t *testing.T) {
 // FuzzCertificateRecord: what is read, written and read again is the same.
 func FuzzCertificateRecord(f *testing.F) {
 	for _, c := range sampleCertificates() {
-		f.Add(c.row().Body)
+		f.Add(c.Row().Body)
 	}
 	f.Add([]byte(`{"v":1,"subject":"CN=a"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -154,7 +176,7 @@ func FuzzCertificateRecord(f *testing.F) {
 		if err != nil || body[0] == '{' {
 			return
 		}
-		again, err := ReadCertificate(c.row())
+		again, err := ReadCertificate(c.Row())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,6 +191,6 @@ func BenchmarkCertificateRecord(b *testing.B) {
 	c := sampleCertificates()[0]
 	c.DER = make([]byte, 900)
 	for b.Loop() {
-		c.row()
+		c.Row()
 	}
 }

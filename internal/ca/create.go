@@ -33,8 +33,12 @@ const (
 	authorityBackdate      = 5 * time.Minute
 )
 
-// maxAuthorityName is the longest name of an authority in bytes.
-const maxAuthorityName = 128
+// The longest name of an authority, and of a standard for its key's storage,
+// in bytes.
+const (
+	maxAuthorityName = 128
+	maxKeyStandard   = 128
+)
 
 // TokenLife is how long an idempotency token is remembered ("IdempotencyToken"
 // of CreateCertificateAuthority and IssueCertificate, AWS Private CA API
@@ -51,6 +55,8 @@ type CreateAuthorityRequest struct {
 	// for itself.
 	Key    kms.Ref
 	NewKey alg.Spec
+	// KeyStandard is Authority.KeyStandard.
+	KeyStandard string
 	// Algorithm is what the key signs with; NoAlgorithm is the spec's default
 	// (PKCS #1 v1.5 with SHA-256 for RSA).
 	Algorithm alg.Algorithm
@@ -155,7 +161,7 @@ func (s *Service) plan(v *guard.Visit, req *CreateAuthorityRequest) (*founding, 
 	f := &founding{
 		authority: &authority{
 			Authority: Authority{
-				Name: req.Name, Realm: call.Caller.Principal.Realm, Region: call.Region, Type: req.kind(), Mode: req.Mode,
+				Name: req.Name, Realm: call.Caller.Principal.Realm, Region: call.Region, Type: req.kind(), Mode: req.Mode, KeyStandard: req.KeyStandard,
 				State: Creating, Revocation: DefaultRevocation(), PathLen: -1, CreatedAt: now, UpdatedAt: now, StateChangedAt: now,
 			},
 		},

@@ -158,7 +158,7 @@ func (s *Service) takeCross(ctx context.Context, v *guard.Visit, of *authority, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if of == nil {
-		return s.commit(ctx, v, now, insertAll(c))
+		return s.commit(ctx, v, now, s.insertAll(c))
 	}
 	a, err := s.unchanged(of, key.RenewAuthority, now)
 	if err != nil {
@@ -170,5 +170,5 @@ func (s *Service) takeCross(ctx context.Context, v *guard.Visit, of *authority, 
 	c.Key = &a.Key
 	next := *a
 	next.Cross = append(slices.Clone(a.Cross), c.DER)
-	return s.commit(ctx, v, now, insertAll(c), &next)
+	return s.commit(ctx, v, now, s.insertAll(c), &next)
 }

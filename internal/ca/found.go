@@ -84,7 +84,7 @@ func (s *Service) found(ctx context.Context, v *guard.Visit, f *founding, also f
 		return nil, err
 	}
 	err := s.commit(ctx, v, f.now, func(tx store.Tx) error {
-		if err := insertAll(f.certificates...)(tx); err != nil || also == nil {
+		if err := s.insertAll(f.certificates...)(tx); err != nil || also == nil {
 			return err
 		}
 		return also(tx)

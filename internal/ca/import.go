@@ -245,10 +245,10 @@ func (s *Service) succeed(a *authority, now time.Time) *authority {
 }
 
 // insertAll returns what writes certificates into inventories.
-func insertAll(list ...*Certificate) func(store.Tx) error {
+func (s *Service) insertAll(list ...*Certificate) func(store.Tx) error {
 	return func(tx store.Tx) error {
 		for _, c := range list {
-			if err := insertCertificate(tx, c); err != nil {
+			if err := s.insertCertificate(tx, c); err != nil {
 				return err
 			}
 		}

@@ -5,15 +5,16 @@ import (
 	"sync/atomic"
 
 	"github.com/holdfast-kms/holdfast/internal/lint"
+	"github.com/holdfast-kms/holdfast/internal/weakkey"
 )
 
 // knowledge returns what the lint is told of the authorities: a certificate
 // is held against all that are above it, and nobody gets one for an
 // authority's key.
-func (s *Service) knowledge() lint.Knowledge {
+func (s *Service) knowledge(published *weakkey.Blocklist) lint.Knowledge {
 	k := &s.known
 	return lint.Knowledge{
-		Now: s.now,
+		Now: s.now, Published: published,
 		Above: func(issuer *x509.Certificate) []*x509.Certificate {
 			if a := k.current().byCert[issuer]; a != nil {
 				return a.path[1:]

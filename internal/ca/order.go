@@ -21,6 +21,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/lint"
 	"github.com/holdfast-kms/holdfast/internal/profile"
+	"github.com/holdfast-kms/holdfast/internal/token"
 )
 
 // order is an IssueRequest on its way to a certificate.
@@ -34,6 +35,7 @@ type order struct {
 	pub     *engine.PublicKey
 	spki    []byte
 	key     *key.ID // the managed key
+	ticket  *token.Ticket
 }
 
 // prepare reads the request, drafts its certificate and sees to its key. A

@@ -63,7 +63,7 @@ func (s *Service) IssueOwn(ctx context.Context, call *key.Call, id string, own *
 			return nil, err
 		}
 		return c, v.Commit(ctx, func() error {
-			return s.store.Update(ctx, func(tx store.Tx) error { return insertCertificate(tx, c) })
+			return s.store.Update(ctx, func(tx store.Tx) error { return s.insertCertificate(tx, c) })
 		})
 	})
 }

@@ -44,6 +44,7 @@ type authorityRecord struct {
 	Past           [][]byte           `json:"past,omitempty"`
 	Cross          [][]byte           `json:"cross,omitempty"`
 	CSR            []byte             `json:"csr,omitempty"`
+	KeyStandard    string             `json:"key_standard,omitempty"`
 	Revocation     RevocationConfig   `json:"revocation"`
 	Tags           [][2]string        `json:"tags,omitempty"`
 	Dialect        string             `json:"dialect,omitempty"`
@@ -71,7 +72,7 @@ func (a *authority) row() (store.Row, error) {
 	r := authorityRecord{
 		V: authorityVersion, Name: a.Name, Realm: a.Realm, Region: a.Region, Type: a.Type, Mode: a.Mode, Key: a.Key,
 		KeyOwned: a.KeyOwned, Spec: a.Spec.String(), Algorithm: a.Algorithm.String(), Parent: a.Parent, State: a.State,
-		Before: a.before, Certificate: a.Certificate, Chain: a.Chain, Past: a.Past, Cross: a.Cross, CSR: a.CSR,
+		Before: a.before, KeyStandard: a.KeyStandard, Certificate: a.Certificate, Chain: a.Chain, Past: a.Past, Cross: a.Cross, CSR: a.CSR,
 		Revocation: a.Revocation, Dialect: a.Policy.Dialect, Policy: a.Policy.Text, Predecessor: a.Predecessor,
 		Successor: a.Successor, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt, StateChangedAt: a.StateChangedAt,
 		DeleteAt: a.DeleteAt, Changed: a.changed, Held: a.held,
@@ -119,7 +120,7 @@ func readAuthority(row store.Row) (*authority, error) {
 		Authority: Authority{
 			ID: row.ID, Name: r.Name, Realm: r.Realm, Region: r.Region, Type: r.Type, Mode: r.Mode, Key: r.Key,
 			KeyOwned: r.KeyOwned, Spec: alg.ParseSpec(r.Spec), Algorithm: alg.ParseAlgorithm(r.Algorithm), Parent: r.Parent,
-			Certificate: r.Certificate, Chain: r.Chain, Past: r.Past, Cross: r.Cross, CSR: r.CSR, State: r.State,
+			Certificate: r.Certificate, Chain: r.Chain, Past: r.Past, Cross: r.Cross, CSR: r.CSR, State: r.State, KeyStandard: r.KeyStandard,
 			Revocation: r.Revocation, Policy: key.Document{Dialect: r.Dialect, Text: r.Policy}, Predecessor: r.Predecessor,
 			Successor: r.Successor, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, StateChangedAt: r.StateChangedAt,
 			DeleteAt: r.DeleteAt,

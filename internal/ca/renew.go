@@ -92,7 +92,7 @@ func (s *Service) takeRenewed(ctx context.Context, v *guard.Visit, seen, parent 
 		return nil, err
 	}
 	v.Note("serial", next.Serial)
-	return next.at(now), s.commit(ctx, v, now, insertAll(issued...), append([]*authority{next}, others...)...)
+	return next.at(now), s.commit(ctx, v, now, s.insertAll(issued...), append([]*authority{next}, others...)...)
 }
 
 // unchanged returns an authority as it is now, if it has the certificate that

@@ -134,6 +134,9 @@ func (s *Service) visitRevocation(call *key.Call, v *guard.Visit, authority, ser
 	if err != nil {
 		return nil, "", err
 	}
+	if a.Type == Root && serial == a.Serial {
+		return nil, "", fault.New(fault.InvalidArgument, "a root's own certificate is not revoked: whoever trusts it does so without asking")
+	}
 	return a, serial, a.permit(key.RevokeCertificate, s.now())
 }
 
@@ -200,7 +203,7 @@ func (s *Service) commitRevocation(ctx context.Context, v *guard.Visit, c *Certi
 	}
 	err := v.Commit(ctx, func() error {
 		return s.store.Update(ctx, func(tx store.Tx) error {
-			if err := tx.Put(store.Certificates, c.row()); err != nil {
+			if err := tx.Put(store.Certificates, c.Row()); err != nil {
 				return err
 			}
 			if err := tx.Put(store.Revocations, c.revocation(now).Row()); err != nil {

@@ -132,7 +132,7 @@ func (d *Draft) front(entries int64) []byte {
 func appendHeader(dst []byte, length int64) []byte {
 	dst = append(dst, 0x30)
 	if length < 0x80 {
-		return append(dst, byte(length))
+		return append(dst, byte(length)) //nolint:gosec // below 0x80
 	}
 	n := 1
 	for length>>(8*n) != 0 {

@@ -34,10 +34,7 @@ func Encode(t, issuer *x509.Certificate, issuerKey, subject *engine.PublicKey, a
 	if err != nil {
 		return nil, err
 	}
-	spki, err := engine.MarshalForeign(subject)
-	if err != nil {
-		return nil, err
-	}
+	spki := subject.SPKI()
 	template := *t
 	template.SignatureAlgorithm = Algorithm(a)
 	if issuer != t {
@@ -88,10 +85,6 @@ func EncodeRequest(t *x509.CertificateRequest, k *engine.PublicKey, a alg.Algori
 	if err := CheckAlgorithm(k.Spec(), a); err != nil {
 		return nil, err
 	}
-	spki, err := engine.MarshalForeign(k)
-	if err != nil {
-		return nil, err
-	}
 	template := *t
 	template.SignatureAlgorithm = Algorithm(a)
 	info, err := capture(standIn(k), func(c *capturer) error {
@@ -101,7 +94,7 @@ func EncodeRequest(t *x509.CertificateRequest, k *engine.PublicKey, a alg.Algori
 	if err != nil || k.Spec().Info().Family != alg.MLDSA {
 		return info, err
 	}
-	return replaceElement(info, requestSPKI, spki)
+	return replaceElement(info, requestSPKI, k.SPKI())
 }
 
 // standIn returns a key that crypto/x509 can encode: the key itself, or in

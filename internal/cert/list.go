@@ -65,8 +65,9 @@ const (
 	ceFreshest  = 46
 )
 
-// constructed returns a context-specific tag of a constructed element.
-func constructed(n uint8) cbasn1.Tag { return cbasn1.Tag(n).ContextSpecific().Constructed() }
+// tagged0 is the tag of an element that is constructed and context-specific
+// with the number 0.
+const tagged0 = cbasn1.Tag(0xa0)
 
 // head writes what comes before the entries: version, algorithm, issuer, times.
 func (l *List) head(identifier, issuer []byte) ([]byte, error) {
@@ -91,7 +92,7 @@ func (l *List) tail(issuer *x509.Certificate) ([]byte, error) {
 		return nil, fault.New(fault.InvalidArgument, "the issuer's certificate has no subject key identifier")
 	}
 	b := cryptobyte.NewBuilder(nil)
-	b.AddASN1(constructed(0), func(b *cryptobyte.Builder) {
+	b.AddASN1(tagged0, func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 			addExtension(b, ceAuthority, false, func(b *cryptobyte.Builder) {
 				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -150,8 +151,8 @@ func (l *List) addFreshest(b *cryptobyte.Builder) {
 
 // addPoint writes a distributionPoint with the URLs as its full name.
 func addPoint(b *cryptobyte.Builder, urls []string) {
-	b.AddASN1(constructed(0), func(b *cryptobyte.Builder) {
-		b.AddASN1(constructed(0), func(b *cryptobyte.Builder) {
+	b.AddASN1(tagged0, func(b *cryptobyte.Builder) {
+		b.AddASN1(tagged0, func(b *cryptobyte.Builder) {
 			for _, url := range urls {
 				b.AddASN1(cbasn1.Tag(6).ContextSpecific(), func(b *cryptobyte.Builder) { b.AddBytes([]byte(url)) })
 			}
@@ -189,9 +190,9 @@ func (e *Entry) append(dst []byte, delta bool) ([]byte, error) {
 	start := len(dst)
 	dst = append(dst, 0x30, 0)
 	if serial[0] >= 0x80 {
-		dst = append(dst, 0x02, byte(len(serial)+1), 0)
+		dst = append(dst, 0x02, byte(len(serial)+1), 0) //nolint:gosec // at most 21
 	} else {
-		dst = append(dst, 0x02, byte(len(serial)))
+		dst = append(dst, 0x02, byte(len(serial))) //nolint:gosec // at most 20
 	}
 	dst = appendTime(append(dst, serial...), e.RevokedAt)
 	dst = e.appendExtensions(dst)
@@ -206,7 +207,7 @@ func (e *Entry) appendExtensions(dst []byte) []byte {
 	start := len(dst)
 	dst = append(dst, 0x30, 0)
 	if e.Reason != 0 {
-		dst = append(dst, 0x30, 10, 0x06, 3, 0x55, 0x1d, 21, 0x04, 3, 0x0a, 1, byte(e.Reason)) // id-ce-cRLReasons
+		dst = append(dst, 0x30, 10, 0x06, 3, 0x55, 0x1d, 21, 0x04, 3, 0x0a, 1, byte(e.Reason)) //nolint:gosec // id-ce-cRLReasons; a reason is at most 10
 	}
 	if !e.InvalidAt.IsZero() {
 		dst = append(dst, 0x30, 24, 0x06, 3, 0x55, 0x1d, 24, 0x04, 17) // id-ce-invalidityDate

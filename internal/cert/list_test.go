@@ -206,7 +206,7 @@ func TestLongList(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer spool.Close()
+			defer func() { _ = spool.Close() }()
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			d := c.write(t, spool, &List{Number: big.NewInt(1), ThisUpdate: now(), NextUpdate: now().Add(time.Hour)}, many(entries, now()))
@@ -325,7 +325,7 @@ func BenchmarkList(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer spool.Close()
+	defer func() { _ = spool.Close() }()
 	for b.Loop() {
 		c.write(b, spool, &List{Number: big.NewInt(1), ThisUpdate: now(), NextUpdate: now().Add(time.Hour)}, many(1_000_000, now()))
 	}

@@ -19,7 +19,7 @@ func TestDigester(t *testing.T) {
 			}
 			t.Run(spec.String()+" "+a.String(), func(t *testing.T) {
 				signer := private(t, spec)
-				public := &PublicKey{spec, signer.Public()}
+				public := &PublicKey{spec: spec, key: signer.Public()}
 				signature, err := Sign(signer, a, Message{Form: alg.Raw, Bytes: []byte("a message")})
 				if err != nil {
 					t.Fatal(err)

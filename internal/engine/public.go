@@ -21,12 +21,17 @@ import (
 type PublicKey struct {
 	spec alg.Spec
 	key  crypto.PublicKey
+	spki []byte // as it was read
 }
 
 // Key returns the key as crypto/x509 and crypto/tls know it: *rsa.PublicKey,
 // *ecdsa.PublicKey or ed25519.PublicKey; of the specs that they do not know,
 // *secp256k1.PublicKey or *mldsa.PublicKey.
 func (p *PublicKey) Key() crypto.PublicKey { return p.key }
+
+// SPKI returns the key's SubjectPublicKeyInfo in DER, as it was read. It must
+// not be changed.
+func (p *PublicKey) SPKI() []byte { return p.spki }
 
 // Spec returns the key's spec.
 func (p *PublicKey) Spec() alg.Spec { return p.spec }
@@ -48,7 +53,7 @@ func ParsePublic(spec alg.Spec, spki []byte) (*PublicKey, error) {
 	if !bytes.Equal(again, spki) {
 		return nil, fault.New(fault.InvalidArgument, "the public key is not in its canonical encoding")
 	}
-	return &PublicKey{spec, pub}, nil
+	return &PublicKey{spec, pub, bytes.Clone(spki)}, nil
 }
 
 // ParseForeign reads the SubjectPublicKeyInfo of a key from elsewhere, as
@@ -70,7 +75,7 @@ func ParseForeign(spki []byte) (*PublicKey, error) {
 		if again, err := marshalPublic(spec, pub); err != nil || !bytes.Equal(again, spki) {
 			return nil, fault.New(fault.InvalidArgument, "the public key is not in its canonical encoding")
 		}
-		return &PublicKey{spec, pub}, nil
+		return &PublicKey{spec, pub, bytes.Clone(spki)}, nil
 	}
 	return nil, unknownPublic()
 }
@@ -100,16 +105,6 @@ func MarshalPublic(spec alg.Spec, pub crypto.PublicKey) ([]byte, error) {
 	spki, err := marshalPublic(spec, pub)
 	if err != nil {
 		return nil, &fault.Error{Kind: fault.Internal, Op: "engine.MarshalPublic", Err: err}
-	}
-	return spki, nil
-}
-
-// MarshalForeign returns the SubjectPublicKeyInfo of a key that ParseForeign
-// or ParsePublic read, as it was.
-func MarshalForeign(k *PublicKey) ([]byte, error) {
-	spki, err := marshalPublic(k.spec, k.key)
-	if err != nil {
-		return nil, &fault.Error{Kind: fault.Internal, Op: "engine.MarshalForeign", Err: err}
 	}
 	return spki, nil
 }

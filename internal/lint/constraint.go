@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	zx509 "github.com/zmap/zcrypto/x509"
@@ -38,26 +39,18 @@ func namesViolateConstraints(s *subject) bool {
 	if !s.signedByOther() || s.selfIssued() && s.IsCA {
 		return false
 	}
-	var names []generalName
-	for _, issuer := range append([]*x509.Certificate{s.issuer}, s.above...) {
-		for _, e := range issuer.Extensions {
-			if !e.Id.Equal(oidNameConstraints()) {
-				continue
-			}
-			permitted, excluded, ok := readConstraints(e.Value)
-			if !ok {
-				return true
-			}
-			if names == nil {
-				if names, ok = namesOf(s); !ok {
-					return true
-				}
-			}
-			for _, n := range names {
-				if !n.satisfies(permitted, excluded) {
-					return true
-				}
-			}
+	constraints := constraintsAbove(s)
+	if len(constraints) == 0 {
+		return false
+	}
+	names, ok := namesOf(s)
+	if !ok {
+		return true
+	}
+	for _, der := range constraints {
+		permitted, excluded, ok := readConstraints(der)
+		if !ok || slices.ContainsFunc(names, func(n generalName) bool { return !n.satisfies(permitted, excluded) }) {
+			return true
 		}
 	}
 	return false
@@ -71,6 +64,19 @@ func Permitted(c *x509.Certificate, above []*x509.Certificate) bool {
 	}
 	parsed, err := zx509.ParseCertificate(c.Raw)
 	return err == nil && !namesViolateConstraints(&subject{Certificate: parsed, issuer: above[0], above: above[1:]})
+}
+
+// constraintsAbove returns the name constraints of the authorities above.
+func constraintsAbove(s *subject) [][]byte {
+	var list [][]byte
+	for _, issuer := range append([]*x509.Certificate{s.issuer}, s.above...) {
+		for _, e := range issuer.Extensions {
+			if e.Id.Equal(oidNameConstraints()) {
+				list = append(list, e.Value)
+			}
+		}
+	}
+	return list
 }
 
 // readConstraints reads a NameConstraints extension.
@@ -168,7 +174,7 @@ const (
 // within compares a name with the base of a subtree of its kind. wide asks
 // for the wider of two readings.
 func (n generalName) within(base generalName, wide bool) answer {
-	switch n.tag {
+	switch n.tag { //nolint:exhaustive // a tag is any number
 	case nameDNS:
 		return truth(dnsWithin(fold(n.value), fold(base.value), wide))
 	case nameEmail:

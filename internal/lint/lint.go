@@ -28,6 +28,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/weakkey"
 )
 
 // Sources are the authorities whose rules concern a private PKI: the
@@ -57,9 +58,10 @@ func Exceptions() map[string]string {
 // Linter holds the lints to run. Its lists are made once and only read; all
 // methods may be called at the same time.
 type Linter struct {
-	certificates []*lint.CertificateLint
+	certificates []check
 	lists        []*lint.RevocationListLint
 	own          []ownLint
+	config       lint.Configuration // empty
 	throwAways   *throwAways
 	known        Knowledge
 }
@@ -73,6 +75,8 @@ type Knowledge struct {
 	Above func(issuer *x509.Certificate) []*x509.Certificate
 	// HasKey reports whether an authority has the public key, in DER.
 	HasKey func(spki []byte) bool
+	// Published are keys whose private halves are published.
+	Published *weakkey.Blocklist
 }
 
 // Know tells the Linter of the installation. It is called before the first
@@ -84,14 +88,17 @@ func (l *Linter) Know(k Knowledge) {
 	l.known = k
 }
 
+// notice begins the names of lints that give notices and nothing else.
+const notice = "n_"
+
 // New collects the lints.
 func New() *Linter {
-	l := &Linter{own: ownLints(), throwAways: newThrowAways(), known: Knowledge{Now: time.Now}}
-	registry, except := lint.GlobalRegistry(), Exceptions()
+	l := &Linter{own: ownLints(), config: lint.NewEmptyConfig(), throwAways: newThrowAways(), known: Knowledge{Now: time.Now}}
+	registry, except, needs := lint.GlobalRegistry(), Exceptions(), extensionLints()
 	for _, source := range Sources() {
 		for _, c := range registry.CertificateLints().BySource(source) {
-			if _, skip := except[c.Name]; !skip {
-				l.certificates = append(l.certificates, c)
+			if _, skip := except[c.Name]; !skip && !strings.HasPrefix(c.Name, notice) {
+				l.certificates = append(l.certificates, newCheck(c, needs))
 			}
 		}
 		for _, c := range registry.RevocationListLints().BySource(source) {
@@ -158,10 +165,8 @@ func (l *Linter) certificate(der []byte, selfSigned bool, s *subject) (*Findings
 			"the certificate is refused by the lint's parser: %v", err)
 	}
 	c.SelfSigned = selfSigned
-	f, config := &Findings{}, lint.NewEmptyConfig()
-	for _, check := range l.certificates {
-		f.add(check.Name, check.Execute(c, config))
-	}
+	f := &Findings{}
+	l.runAll(c, f)
 	s.Certificate, s.now = c, l.known.Now()
 	for _, check := range l.own {
 		switch {
@@ -183,9 +188,9 @@ func (l *Linter) list(der []byte) error {
 	if err != nil {
 		return &fault.Error{Kind: fault.Internal, Reason: fault.LintFailed, Op: "lint.List", Err: err}
 	}
-	f, config := &Findings{}, lint.NewEmptyConfig()
+	f := &Findings{}
 	for _, check := range l.lists {
-		f.add(check.Name, check.Execute(c, config))
+		f.add(check.Name, check.Execute(c, l.config))
 	}
 	slices.Sort(f.Errors)
 	return f.refusal("CRL")

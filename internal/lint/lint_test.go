@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"io"
@@ -263,5 +264,35 @@ func BenchmarkCertificate(b *testing.B) {
 		if _, err := l.Certificate(template, ca.cert, ca.public, p.public, alg.ECDSASHA256); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestKeys: weak keys, and an authority's key for somebody else, get no
+// certificate.
+func TestKeys(t *testing.T) {
+	l := New()
+	ca, leaf := authority(t, l, alg.P256, alg.ECDSASHA256), newParty(t, alg.P256)
+	l.Know(Knowledge{HasKey: func(spki []byte) bool { return bytes.Equal(spki, ca.spki) }})
+	small, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spki, err := x509.MarshalPKIXPublicKey(small.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	weak, err := cert.ParsePublic(spki)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, key := range map[string]*engine.PublicKey{"an authority's": ca.public, "weak": weak} {
+		if _, err := l.Certificate(server(t, leaf), ca.cert, ca.public, key, alg.ECDSASHA256); fault.ReasonOf(err) != fault.WeakKey {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	renewed := issuing(t, ca)
+	renewed.Subject, renewed.MaxPathLen, renewed.MaxPathLenZero = ca.cert.Subject, -1, false
+	if _, err := l.Certificate(renewed, renewed, ca.public, ca.public, alg.ECDSASHA256); err != nil {
+		t.Errorf("an authority's own next certificate: %v", err)
 	}
 }

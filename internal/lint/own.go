@@ -12,7 +12,6 @@ import (
 	zx509 "github.com/zmap/zcrypto/x509"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/engine"
 )
 
 // The lints of this file are for a private PKI: they compare a certificate
@@ -273,13 +272,4 @@ func mayBeCritical(n int) bool {
 		return true
 	}
 	return false
-}
-
-// publicKey returns the SubjectPublicKeyInfo of a key.
-func publicKey(k *engine.PublicKey) []byte {
-	spki, err := engine.MarshalForeign(k)
-	if err != nil {
-		return []byte{} // equal to no key's
-	}
-	return spki
 }

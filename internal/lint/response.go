@@ -81,15 +81,14 @@ func lintResponse(data []byte, responder *engine.PublicKey) []string {
 // names reports whether a KeyHash is the key's.
 func names(id cryptobyte.String, k *engine.PublicKey) bool {
 	var hash []byte
-	spki, err := engine.MarshalForeign(k)
-	if err != nil || !id.ReadASN1Bytes(&hash, cbasn1.OCTET_STRING) || !id.Empty() {
+	if !id.ReadASN1Bytes(&hash, cbasn1.OCTET_STRING) || !id.Empty() {
 		return false
 	}
 	var info struct {
 		Algorithm asn1.RawValue
 		Key       asn1.BitString
 	}
-	if _, err := asn1.Unmarshal(spki, &info); err != nil {
+	if _, err := asn1.Unmarshal(k.SPKI(), &info); err != nil {
 		return false
 	}
 	want := sha1.Sum(info.Key.Bytes) //nolint:gosec // see the import

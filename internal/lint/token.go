@@ -10,6 +10,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/weakkey"
 )
 
 // Token is bytes that passed, to be signed once. Only a Linter makes one.
@@ -79,8 +80,12 @@ func wrongSignature(err error) error {
 // Certificate encodes and lints a certificate of the template t for the
 // subject's key. For a self-signed one, issuer is the template itself and
 // issuerKey the subject's key. A refusal is InvalidArgument with the reason
-// LintFailed.
+// LintFailed, for the key's sake WeakKey.
 func (l *Linter) Certificate(t, issuer *x509.Certificate, issuerKey, subjectKey *engine.PublicKey, a alg.Algorithm) (*Token, error) {
+	spki := subjectKey.SPKI()
+	if err := l.checkKey(t, subjectKey, spki); err != nil {
+		return nil, err
+	}
 	tbs, err := cert.Encode(t, issuer, issuerKey, subjectKey, a)
 	if err != nil {
 		return nil, err
@@ -89,7 +94,7 @@ func (l *Linter) Certificate(t, issuer *x509.Certificate, issuerKey, subjectKey 
 	if err != nil {
 		return nil, err
 	}
-	against := &subject{template: t, issuer: issuer, spki: publicKey(subjectKey), spec: subjectKey.Spec()}
+	against := &subject{template: t, issuer: issuer, spki: spki, spec: subjectKey.Spec()}
 	if l.known.Above != nil && t != issuer {
 		against.above = l.known.Above(issuer)
 	}
@@ -101,6 +106,18 @@ func (l *Linter) Certificate(t, issuer *x509.Certificate, issuerKey, subjectKey 
 		return nil, err
 	}
 	return &Token{tbs: tbs, algorithm: a, issuer: issuerKey, warnings: found.Warnings}, nil
+}
+
+// checkKey refuses keys that are weak, and an authority's key for anything
+// but an authority.
+func (l *Linter) checkKey(t *x509.Certificate, k *engine.PublicKey, spki []byte) error {
+	if err := weakkey.Check(k, l.known.Published); err != nil {
+		return err
+	}
+	if !t.IsCA && l.known.HasKey != nil && l.known.HasKey(spki) {
+		return fault.Because(fault.InvalidArgument, fault.WeakKey, "the public key is an authority's")
+	}
+	return nil
 }
 
 // maxLintedEntries is the size of a CRL above which it is not linted: the

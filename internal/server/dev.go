@@ -226,6 +226,11 @@ func (s *server) empty(ctx context.Context) error {
 			return err
 		}
 	}
+	if s.Config.Buckets.Dir == "" { // else it may have files of others
+		if err := os.RemoveAll(s.Config.BucketDir()); err != nil {
+			return err
+		}
+	}
 	i, err := open(ctx, &s.Config, s.Root, s.Dev.InMemory, s.metrics, s.Log)
 	if err != nil {
 		return err

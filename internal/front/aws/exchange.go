@@ -56,6 +56,8 @@ type Exchange struct {
 // service sets those that its errors need.
 type Words struct {
 	Algorithm, MessageType, KeyUsage, KeySpec, AliasName string
+	// Resource is the ARN of what the request is about.
+	Resource string
 }
 
 // Operation returns the name of the exchange's operation.

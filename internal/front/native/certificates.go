@@ -10,6 +10,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/internal/profile"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
@@ -85,17 +86,19 @@ func (f *Front) listCertificates(ctx context.Context, r *request, _ *wire.None) 
 	if err != nil {
 		return nil, err
 	}
-	filter := ca.Filter{Authority: r.param("authority"), Text: r.param("text"), Status: ca.Status(r.param("state"))}
-	if filter.ExpiresBefore, err = r.moment("expires_before"); err != nil {
+	query := inventory.Query{
+		Authority: r.param("authority"), Origin: inventory.Issued, Text: r.param("text"), State: inventory.State(r.param("state")),
+	}
+	if query.ExpiresBefore, err = r.moment("expires_before"); err != nil {
 		return nil, err
 	}
-	all, next, err := f.Authorities.Certificates(ctx, r.call, filter, page)
+	all, next, err := f.Inventory.Search(ctx, r.call, query, page)
 	if err != nil {
 		return nil, err
 	}
 	list := &wire.CertificateList{Certificates: make([]wire.Certificate, len(all)), Next: next}
 	for i, c := range all {
-		out, err := certificateOut(c, nil)
+		out, err := certificateOut(c.Certificate, nil)
 		if err != nil {
 			return nil, err
 		}

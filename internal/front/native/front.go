@@ -18,6 +18,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/identity"
+	"github.com/holdfast-kms/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/status"
@@ -53,6 +54,7 @@ type Config struct {
 	Identities  *identity.Admin
 	Authorities *ca.Service
 	Status      *status.Service
+	Inventory   *inventory.Service
 	Audit       Audit
 	// Version is what the version operation tells.
 	Version wire.ServerVersion

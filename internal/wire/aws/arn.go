@@ -12,6 +12,10 @@ const Partition = "aws"
 // CAService is the service principal as which an authority uses its key.
 const CAService = "acm-pca.amazonaws.com"
 
+// ManagedService is the service principal as which managed certificates use
+// their keys and are renewed: authorities give it their permission.
+const ManagedService = "acm.amazonaws.com"
+
 // ARN is an Amazon Resource Name in its parts
 // (arn:partition:service:region:account:resource).
 type ARN struct {
@@ -184,10 +188,14 @@ func ParsePrincipal(s string) (key.Principal, bool) {
 }
 
 // ServiceName returns the service principal of a part of Holdfast: an
-// authority ("ca/<id>") acts as AWS's private CA does.
+// authority ("ca/<id>") acts as AWS's private CA does, a managed certificate
+// ("managed/<id>") as AWS Certificate Manager.
 func ServiceName(p key.Principal) string {
 	if p.Name == "ca" || strings.HasPrefix(p.Name, "ca/") {
 		return CAService
+	}
+	if strings.HasPrefix(p.Name, "managed/") {
+		return ManagedService
 	}
 	return p.Name
 }
