@@ -3,7 +3,6 @@ package discovery
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -62,8 +61,10 @@ func ask(ctx context.Context, t Target, o Options) Finding {
 		CipherSuites:       everySuite(),
 		// A server that goes on to ask for a client's certificate has shown its
 		// own before.
-		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
-			f.Chain = raw
+		VerifyConnection: func(state tls.ConnectionState) error {
+			for _, c := range state.PeerCertificates {
+				f.Chain = append(f.Chain, c.Raw)
+			}
 			return nil
 		},
 	}}
