@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"context"
 	"net/netip"
 	"strings"
 	"testing"
@@ -86,6 +87,16 @@ func TestExpressionsThatFail(t *testing.T) {
 				t.Errorf("error %q, want it to say %q", err, c.says)
 			}
 		})
+	}
+}
+
+// TestGivenUp: an expression ends when nobody waits for it any more.
+func TestGivenUp(t *testing.T) {
+	p := compile(t, Profile{Names: AnyName, Rules: []Rule{{Expression: "request.dns.all(a, request.dns.all(b, a != b || a == b))"}}})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := p.Draft(ctx, input(t, Subject{}, dns(hosts(100)...))); fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("error %v", err)
 	}
 }
 
