@@ -83,7 +83,9 @@ func TestExpressionsThatFail(t *testing.T) {
 			if took := time.Since(start); took > 5*time.Second {
 				t.Errorf("the refusal took %s", took)
 			}
-			if !strings.Contains(err.Error(), c.says) {
+			// On a machine that is busy beyond measure the clock is the first.
+			slow := c.says == "cost limit" && strings.Contains(err.Error(), "took too long")
+			if !strings.Contains(err.Error(), c.says) && !slow {
 				t.Errorf("error %q, want it to say %q", err, c.says)
 			}
 		})
