@@ -184,7 +184,7 @@ func TestProfileAbuse(t *testing.T) {
 		"an address outside its networks": {"shop", &x509.CertificateRequest{IPAddresses: []net.IP{{192, 0, 2, 1}}}, fault.InvalidArgument, "networks"},
 		"a host outside its domains":      {"shop", &x509.CertificateRequest{DNSNames: []string{"bank.example"}}, fault.InvalidArgument, "domain"},
 		"a rule that fails":               {"fails", good, fault.InvalidArgument, "no such key"},
-		"a rule that loops":               {"loops", good, fault.InvalidArgument, "cost"},
+		"a rule that loops":               {"loops", good, fault.InvalidArgument, "of profile loops"},
 		"a rule that is false":            {"false", good, fault.InvalidArgument, "one day at the most"},
 		"somebody else's profile":         {"other", good, fault.PermissionDenied, "not for this caller"},
 	} {
