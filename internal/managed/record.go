@@ -109,6 +109,9 @@ func readCertificate(row store.Row) (*Certificate, error) {
 		c.DER = nil // which is what says that there is none
 	}
 	if r.Renewal != nil {
+		if (r.Renewal.Attempts > 0) != (r.Renewal.Outcome == Refused) {
+			return nil, fmt.Errorf("reading managed certificate %s: %d attempts go with no renewal that %s", row.ID, r.Renewal.Attempts, r.Renewal.Outcome)
+		}
 		renewal := Renewal(*r.Renewal)
 		c.Renewal = &renewal
 	}
