@@ -91,13 +91,13 @@ type Service struct {
 	live     atomic.Pointer[snapshot]
 	profiles atomic.Pointer[profiles]
 	issued   atomic.Pointer[func(*Certificate)] // see OnIssued
+	known    known
 }
 
 // snapshot is all authorities at one time. It is never changed.
 type snapshot struct {
 	byID   map[string]*authority
 	byName map[string]*authority // by realm, "/" and name; those that have one
-	byKey  map[string]int        // how many authorities have a CA key, by its SubjectPublicKeyInfo
 }
 
 // authority is an Authority ready for use. It is never changed.
@@ -132,6 +132,7 @@ func New(ctx context.Context, c Config) (*Service, error) {
 			return nil, fault.New(fault.Unsupported, "authorities have no policies here")
 		}
 	}
+	s.known.service = s
 	s.lints.Know(s.knowledge(c.WeakKeys))
 	if err := s.load(ctx); err != nil {
 		return nil, fmt.Errorf("loading authorities: %w", err)
@@ -164,12 +165,11 @@ func (s *Service) withdraw(id string) {
 }
 
 func (n *snapshot) clone() *snapshot {
-	return &snapshot{byID: maps.Clone(n.byID), byName: maps.Clone(n.byName), byKey: maps.Clone(n.byKey)}
+	return &snapshot{byID: maps.Clone(n.byID), byName: maps.Clone(n.byName)}
 }
 
 func (n *snapshot) add(a *authority) {
 	n.byID[a.ID] = a
-	n.count(a, 1)
 	if a.Name != "" {
 		n.byName[nameKey(a.Realm, a.Name)] = a
 	}
@@ -182,21 +182,8 @@ func (n *snapshot) remove(id string) {
 		return
 	}
 	delete(n.byID, id)
-	n.count(a, -1)
 	if name := nameKey(a.Realm, a.Name); n.byName[name] == a {
 		delete(n.byName, name)
-	}
-}
-
-// count adds to the number of authorities with the authority's key.
-func (n *snapshot) count(a *authority, by int) {
-	if a.public == nil {
-		return // Creating: it has no key yet
-	}
-	if spki, err := a.spki(); err == nil {
-		if n.byKey[string(spki)] += by; n.byKey[string(spki)] == 0 {
-			delete(n.byKey, string(spki))
-		}
 	}
 }
 

@@ -491,3 +491,45 @@ func FuzzImport(f *testing.F) {
 		}
 	})
 }
+
+// TestRootByItself is how a root is made in steps: its own request, a
+// certificate that signs itself, and the import; and how it is renewed so.
+func TestRootByItself(t *testing.T) {
+	f := newFixture(t, "http://pki.example.com")
+	ctx := t.Context()
+	for _, spec := range []alg.Spec{alg.P384, alg.MLDSA44} {
+		n := "root-" + spec.String()
+		a, csr := f.pending(t, n, Root, spec)
+		for range 2 {
+			c, err := f.Issue(ctx, f.as("admin"), &IssueRequest{Authority: n, Profile: "root-ca", CSR: csr.Raw})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := f.importCertificate(t, n, c.DER)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.State != Active || got.ID != a.ID || len(got.Chain) != 0 || len(c.Chain) != 0 || got.Serial != c.Serial {
+				t.Errorf("%+v", got)
+			}
+			if stored, err := f.Certificate(ctx, f.as("admin"), n, c.Serial); err != nil || stored.Authority != a.ID {
+				t.Errorf("%+v, %v", stored, err)
+			}
+		}
+		now, _ := f.ByID(a.ID)
+		_, err := f.Revoke(ctx, f.as("admin"), n, now.Serial, Superseded)
+		wantFault(t, err, fault.InvalidArgument, 0, "root's own")
+		leaf := f.issue(t, n, "a.example.com")
+		if got, _ := f.ByID(a.ID); len(got.Past) != 1 {
+			t.Errorf("%d past certificates", len(got.Past))
+		} else if spec != alg.MLDSA44 { // OpenSSL 3.0 does not know it
+			f.verified(t, got.Certificate, leaf.Chain, leaf.DER)
+		}
+	}
+	_, csr := f.pending(t, "sub", Subordinate, alg.P256)
+	for what, authority := range map[string]string{"a subordinate's own request": "sub", "another's request": "root-p-384"} {
+		if _, err := f.Issue(ctx, f.as("admin"), &IssueRequest{Authority: authority, Profile: "root-ca", CSR: csr.Raw}); fault.KindOf(err) != fault.InvalidArgument {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/token"
 )
 
 // IssueRequest asks for a certificate. Exactly one of CSR, NewKey and Key
@@ -72,7 +73,19 @@ func (s *Service) Issue(ctx context.Context, call *key.Call, req *IssueRequest) 
 			return nil, err
 		}
 		v.Note("profile", kind.Name)
-		o := &order{IssueRequest: req, issuer: issuer, profile: kind, now: s.now().UTC()}
+		ticket, err := s.tokens.Enter(ctx, token.Request{
+			Who: call.Caller.Principal, Operation: "Issue", Scope: issuer.ID, Token: req.Token, Life: TokenLife, Of: req,
+		})
+		if err != nil {
+			return nil, err
+		}
+		defer ticket.Leave()
+		if serial, done := ticket.Result(); done {
+			v.Note("serial", serial)
+			c, err := s.Lookup(ctx, issuer.ID, serial)
+			return issued(issuer, kind, c), err
+		}
+		o := &order{IssueRequest: req, issuer: issuer, profile: kind, now: s.now().UTC(), ticket: ticket}
 		if err := s.prepare(ctx, call, v, o); err != nil {
 			return nil, err
 		}
@@ -129,17 +142,17 @@ func (s *Service) admitIssue(v *guard.Visit, issuer *authority, profileName stri
 
 // complete lints, signs, records and stores the certificate.
 func (s *Service) complete(ctx context.Context, call *key.Call, v *guard.Visit, o *order) (*Issued, error) {
-	token, err := s.lint(o)
+	passed, err := s.lint(o)
 	if err != nil {
 		return nil, err
 	}
-	if warnings := token.Warnings(); len(warnings) > 0 {
+	if warnings := passed.Warnings(); len(warnings) > 0 {
 		v.Note("lint warnings", strings.Join(warnings, ", "))
 	}
 	if call.DryRun {
 		return nil, dryRun()
 	}
-	der, err := s.sign(ctx, call, o.issuer, token)
+	der, err := s.sign(ctx, call, o.issuer, passed)
 	if err != nil {
 		return nil, err
 	}
@@ -151,15 +164,22 @@ func (s *Service) complete(ctx context.Context, call *key.Call, v *guard.Visit, 
 		IssuedAt: o.now, NotBefore: t.NotBefore, NotAfter: t.NotAfter,
 	}
 	err = v.Commit(ctx, func() error {
-		return s.store.Update(ctx, func(tx store.Tx) error { return s.insertCertificate(tx, c) })
+		return s.store.Update(ctx, func(tx store.Tx) error {
+			if err := s.insertCertificate(tx, c); err != nil {
+				return err
+			}
+			return o.ticket.Put(tx, c.Serial)
+		})
 	})
-	if err != nil {
-		return nil, err
+	return issued(o.issuer, o.profile, c), err
+}
+
+// issued returns a certificate of the profile with what is presented beside it.
+func issued(issuer *authority, kind *profile.Profile, c *Certificate) *Issued {
+	if kind.SelfSigned {
+		return &Issued{Certificate: c}
 	}
-	if o.profile.SelfSigned {
-		return &Issued{Certificate: c}, nil
-	}
-	return &Issued{Certificate: c, Chain: o.issuer.Presented()}, nil
+	return &Issued{Certificate: c, Chain: issuer.Presented()}
 }
 
 // mayIssue returns nil when the issuer may make a certificate of the profile
@@ -169,7 +189,10 @@ func (s *Service) mayIssue(issuer *authority, kind *profile.Profile, now time.Ti
 	if !kind.SelfSigned {
 		return s.usable(issuer, now)
 	}
-	switch state := issuer.state(now); state { //nolint:exhaustive // in all other states an authority signs nothing
+	if issuer.Type != Root {
+		return fault.New(fault.InvalidArgument, "a certificate that signs itself is a root's")
+	}
+	switch state := issuer.state(now); state {
 	case Pending, Active, Expired:
 		return nil
 	default:

@@ -12,7 +12,7 @@ import (
 // is held against all that are above it, and nobody gets one for an
 // authority's key.
 func (s *Service) knowledge(published *weakkey.Blocklist) lint.Knowledge {
-	k := &known{service: s}
+	k := &s.known
 	return lint.Knowledge{
 		Now: s.now, Published: published,
 		Above: func(issuer *x509.Certificate) []*x509.Certificate {
@@ -22,8 +22,7 @@ func (s *Service) knowledge(published *weakkey.Blocklist) lint.Knowledge {
 			return nil
 		},
 		HasKey: func(spki []byte) bool {
-			_, has := k.current().keys[string(spki)]
-			return has
+			return k.hasKey(spki)
 		},
 	}
 }
@@ -40,6 +39,12 @@ type index struct {
 	keys   map[string]struct{} // by SubjectPublicKeyInfo
 }
 
+// hasKey reports whether an authority has the public key, in DER.
+func (k *known) hasKey(spki []byte) bool {
+	_, has := k.current().keys[string(spki)]
+	return has
+}
+
 // current returns the index of the current snapshot.
 func (k *known) current() *index {
 	snap := k.service.live.Load()
@@ -50,7 +55,9 @@ func (k *known) current() *index {
 	for _, a := range snap.byID {
 		if a.cert != nil {
 			next.byCert[a.cert] = a
-			next.keys[string(a.cert.RawSubjectPublicKeyInfo)] = struct{}{}
+		}
+		if spki, err := a.spki(); err == nil {
+			next.keys[string(spki)] = struct{}{}
 		}
 	}
 	k.latest.Store(next)

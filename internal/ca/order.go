@@ -21,6 +21,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/lint"
 	"github.com/holdfast-kms/holdfast/internal/profile"
+	"github.com/holdfast-kms/holdfast/internal/token"
 )
 
 // order is an IssueRequest on its way to a certificate.
@@ -34,6 +35,7 @@ type order struct {
 	pub     *engine.PublicKey
 	spki    []byte
 	key     *key.ID // the managed key
+	ticket  *token.Ticket
 }
 
 // prepare reads the request, drafts its certificate and sees to its key. A
@@ -115,7 +117,7 @@ func (s *Service) findKey(ctx context.Context, call *key.Call, v *guard.Visit, o
 		if o.pub, err = s.lints.StandIn(o.NewKey); err != nil {
 			return err
 		}
-		o.spki = o.pub.SPKI()
+		o.spki, err = engine.MarshalPublic(o.pub.Spec(), o.pub.Key())
 	}
 	return err
 }
@@ -141,10 +143,10 @@ func (o *order) hold(v *guard.Visit, k *key.Key) (err error) {
 func (s *Service) write(ctx context.Context, call *key.Call, v *guard.Visit, o *order) error {
 	in := &profile.Input{
 		Request: o.request, Key: o.pub, Subject: o.Subject, Names: o.Names, Extensions: o.Extensions, Validity: o.Validity,
-		Caller: &call.Caller, Now: o.now, Short: o.issuer.short(),
+		Caller: &call.Caller, Now: o.now, Room: profile.NoPathLimit,
 	}
 	if !o.profile.SelfSigned {
-		in.Issuer, in.Above, in.Short = o.issuer.cert, o.issuer.path[1:], o.issuer.short()
+		in.Issuer, in.Room, in.Short = o.issuer.cert, room(o.issuer.path), o.issuer.short()
 	}
 	var err error
 	if o.draft, err = o.profile.Draft(ctx, in); err != nil {
@@ -213,7 +215,7 @@ func (s *Service) checkOwner(o *order) error {
 		return violation("a certificate that signs itself is for the authority's own key")
 	case same && !o.profile.SelfSigned:
 		return violation("the key is the authority's own")
-	case !o.profile.CA && s.live.Load().byKey[string(o.spki)] > 0:
+	case !o.profile.CA && s.known.hasKey(o.spki):
 		return violation("the key is an authority's")
 	}
 	return nil
@@ -228,5 +230,8 @@ func (a *authority) spki() ([]byte, error) {
 	if a.cert != nil {
 		return a.cert.RawSubjectPublicKeyInfo, nil
 	}
-	return a.public.SPKI(), nil
+	if a.public == nil {
+		return nil, Creating.refuse()
+	}
+	return engine.MarshalPublic(a.public.Spec(), a.public.Key())
 }

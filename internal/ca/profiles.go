@@ -15,6 +15,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/profile"
+	"github.com/holdfast-kms/holdfast/internal/profile/document"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
@@ -60,7 +61,7 @@ func profileID(realm key.RealmID, name string) string { return string(realm) + "
 func loadProfiles(ctx context.Context, s store.Store) (*profiles, error) {
 	all := &profiles{builtin: map[string]*StoredProfile{}, stored: map[string]*StoredProfile{}}
 	for _, p := range profile.Builtin() {
-		text, err := profile.Format(&p)
+		text, err := document.Format(&p)
 		if err != nil {
 			return nil, err
 		}
@@ -88,7 +89,7 @@ func readProfile(row store.Row) (*StoredProfile, error) {
 	if r.V != profileVersion {
 		return nil, fmt.Errorf("record %s has version %d; this program knows version %d", row.ID, r.V, profileVersion)
 	}
-	p, err := profile.Parse(r.Document)
+	p, err := document.Parse(r.Document)
 	if err != nil {
 		return nil, fmt.Errorf("profile %s: %w", row.ID, err)
 	}
@@ -129,11 +130,11 @@ func visitProfile(call *key.Call, v *guard.Visit, action key.Action, name string
 }
 
 // PutProfile stores a profile of the realm, new or in the place of the one
-// with its name, from its document (profile.Parse). What was issued under the
+// with its name, from its document (document.Parse). What was issued under the
 // old one stays as it is.
-func (s *Service) PutProfile(ctx context.Context, call *key.Call, document []byte) (*StoredProfile, error) {
+func (s *Service) PutProfile(ctx context.Context, call *key.Call, text []byte) (*StoredProfile, error) {
 	return guard.Do(ctx, s.guard, call, key.PutProfile, func(v *guard.Visit) (*StoredProfile, error) {
-		p, err := profile.Parse(document)
+		p, err := document.Parse(text)
 		if err != nil {
 			v.About(resource(call.Caller.Principal.Realm, call.Region, key.KindProfile, ""))
 			return nil, err
@@ -145,7 +146,7 @@ func (s *Service) PutProfile(ctx context.Context, call *key.Call, document []byt
 			return nil, err
 		}
 		now := s.now().UTC()
-		stored := &StoredProfile{Profile: p, Document: slices.Clone(document), CreatedAt: now, UpdatedAt: now}
+		stored := &StoredProfile{Profile: p, Document: slices.Clone(text), CreatedAt: now, UpdatedAt: now}
 		return stored, s.storeProfile(ctx, v, call, stored)
 	})
 }

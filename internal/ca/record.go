@@ -192,7 +192,7 @@ func (a *authority) open(spki []byte) (err error) {
 // load reads all authorities and their CRLs, and finds out which keys are
 // gone. Equal policies are compiled once.
 func (s *Service) load(ctx context.Context) error {
-	snap := &snapshot{byID: map[string]*authority{}, byName: map[string]*authority{}, byKey: map[string]int{}}
+	snap := &snapshot{byID: map[string]*authority{}, byName: map[string]*authority{}}
 	compiled := map[compilation]*policy.Policy{}
 	err := s.store.View(ctx, func(r store.Reader) error {
 		for row, err := range r.Scan(store.Authorities, store.Query{}) {

@@ -3,6 +3,7 @@ package ca
 import (
 	"bytes"
 	"crypto/x509"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -335,6 +336,39 @@ func TestTokens(t *testing.T) {
 	if _, err := f.Tick(ctx); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestTokensOfCertificates: the same for certificates, each authority's apart.
+func TestTokensOfCertificates(t *testing.T) {
+	f := newFixture(t, "")
+	ctx := t.Context()
+	f.authority(t, "a", alg.P256, "")
+	f.authority(t, "b", alg.P256, "")
+	req := func(authority string) *IssueRequest {
+		return &IssueRequest{
+			Authority: authority, Profile: "tls-server", NewKey: alg.P256, Token: "t",
+			Names: profile.Names{DNS: []string{"a.example.com"}, IPs: []netip.Addr{netip.MustParseAddr("10.0.0.1")}},
+		}
+	}
+	first, err := f.Issue(ctx, f.as("admin"), req("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Service = f.open(t, "")
+	again, err := f.Issue(ctx, f.as("admin"), req("a"))
+	if err != nil || again.Serial != first.Serial || !bytes.Equal(again.DER, first.DER) || f.keys.made != 1 {
+		t.Errorf("%+v, %v, %d keys", again, err, f.keys.made)
+	}
+	if other, err := f.Issue(ctx, f.as("admin"), req("b")); err != nil || other.Serial == first.Serial {
+		t.Errorf("another authority's: %v", err)
+	}
+	changed := req("a")
+	changed.Names.DNS = []string{"b.example.com"}
+	_, err = f.Issue(ctx, f.as("admin"), changed)
+	wantFault(t, err, fault.Conflict, 0, "another request")
+	f.grant(t, "none", `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}`)
+	_, err = f.Issue(ctx, f.as("none"), req("a"))
+	wantFault(t, err, fault.PermissionDenied, 0, "")
 }
 
 // TestFailedCreation leaves nothing: no authority, no name, no key.

@@ -134,6 +134,9 @@ func (s *Service) visitRevocation(call *key.Call, v *guard.Visit, authority, ser
 	if err != nil {
 		return nil, "", err
 	}
+	if a.Type == Root && serial == a.Serial {
+		return nil, "", fault.New(fault.InvalidArgument, "a root's own certificate is not revoked: whoever trusts it does so without asking")
+	}
 	return a, serial, a.permit(key.RevokeCertificate, s.now())
 }
 

@@ -42,6 +42,8 @@ type Config struct {
 	Metrics   Metrics   `yaml:"metrics"`
 	Lifecycle Lifecycle `yaml:"lifecycle"`
 	Buckets   Buckets   `yaml:"buckets"`
+
+	Certificates Certificates `yaml:"certificates"`
 }
 
 // TLS is the certificate that the server presents.
@@ -85,6 +87,14 @@ type Limits struct {
 	Connections int `yaml:"connections"`
 	// OpenedKeys kept ready in memory. Default: 4096.
 	OpenedKeys int `yaml:"opened_keys"`
+}
+
+// Certificates is what certificates are refused for, beside the lints.
+type Certificates struct {
+	// WeakKeys is a directory with the lists of Debian's package
+	// openssl-blacklist ("blacklist.RSA-2048" and so on): RSA keys whose private
+	// halves are published. Default: none; other weak keys are found without.
+	WeakKeys string `yaml:"weak_keys"`
 }
 
 // Log is where and how the server logs: to stderr.

@@ -27,9 +27,10 @@ const module = "github.com/holdfast-kms/holdfast"
 var layers = [][]string{
 	{"internal/fault", "internal/alg"},
 	{"internal/key", "internal/name"},
-	{"internal/policy", "internal/audit", "internal/engine", "internal/store"},
+	{"internal/policy", "internal/audit", "internal/engine", "internal/store", "internal/extension"},
 	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/weakkey", "internal/token", "internal/ciphertext"},
 	{"internal/identity", "internal/kms", "internal/engine/*", "internal/store/*", "internal/profile", "internal/lint", "internal/ocsp", "internal/keystore"},
+	{"internal/profile/document"}, // profiles as text
 	{"internal/ca"},
 	{"internal/status", "internal/inventory", "internal/managed"}, // what is built on authorities
 	{"internal/lifecycle"},
@@ -44,7 +45,7 @@ var layers = [][]string{
 // core names the packages that know no transport and no cloud's words.
 var core = []string{
 	"internal/fault", "internal/alg", "internal/key", "internal/name", "internal/policy", "internal/audit", "internal/engine",
-	"internal/store", "internal/seal", "internal/guard", "internal/ciphertext", "internal/identity", "internal/kms", "internal/keystore", "internal/profile", "internal/cert", "internal/weakkey", "internal/token", "internal/lint",
+	"internal/store", "internal/extension", "internal/seal", "internal/guard", "internal/ciphertext", "internal/identity", "internal/kms", "internal/keystore", "internal/profile", "internal/profile/document", "internal/cert", "internal/weakkey", "internal/token", "internal/lint",
 	"internal/ocsp", "internal/ca", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle",
 }
 

@@ -169,7 +169,11 @@ func (l *Linter) certificate(der []byte, selfSigned bool, s *subject) (*Findings
 	l.runAll(c, f)
 	s.Certificate, s.now = c, l.known.Now()
 	for _, check := range l.own {
-		if check.broken(s) {
+		switch {
+		case !check.broken(s):
+		case strings.HasPrefix(check.name, "w_"):
+			f.Warnings = append(f.Warnings, check.name)
+		default:
 			f.Errors = append(f.Errors, check.name)
 		}
 	}

@@ -45,7 +45,8 @@ type ownLint struct {
 	broken func(*subject) bool
 }
 
-// ownLints returns our lints for certificates. Each refuses.
+// ownLints returns our lints for certificates. Each refuses, but for those
+// whose names begin with "w_": they warn.
 func ownLints() []ownLint {
 	return []ownLint{
 		{"e_holdfast_already_expired", func(s *subject) bool { return s.template != nil && !s.NotAfter.After(s.now) }},
@@ -78,7 +79,7 @@ func ownLints() []ownLint {
 		{"e_holdfast_authority_key_identifier_not_issuers", func(s *subject) bool {
 			return s.signedByOther() && (len(s.AuthorityKeyId) == 0 || !bytes.Equal(s.AuthorityKeyId, s.issuer.SubjectKeyId))
 		}},
-		{"e_holdfast_common_name_not_among_names", commonNameNotAmongNames},
+		{"w_holdfast_common_name_not_among_names", commonNameNotAmongNames},
 		{"e_holdfast_control_character", hasControlCharacter},
 		{"e_holdfast_duplicate_extension", duplicateExtension},
 		{"e_holdfast_unknown_critical_extension", unknownCriticalExtension},
@@ -200,7 +201,10 @@ func keyUsageNotForKey(s *subject) bool {
 }
 
 // commonNameNotAmongNames is about servers: some clients still read the
-// common name, and what it names must have passed the same checks.
+// common name, and what it names should have passed the same checks. It warns,
+// because there are profiles of other people's (AWS's templates) under which a
+// common name stands alone; all of ours demand it before there is a
+// certificate to lint.
 func commonNameNotAmongNames(s *subject) bool {
 	if !slices.Contains(s.ExtKeyUsage, zx509.ExtKeyUsageServerAuth) {
 		return false

@@ -84,9 +84,11 @@ func (n *Names) add(tag cbasn1.Tag, value cryptobyte.String) error {
 		n.Directory = append(n.Directory, s)
 	case tagRegisteredID:
 		// The tag is implicit: put the universal one back to read it.
-		element := append(cryptobyte.String{byte(cbasn1.OBJECT_IDENTIFIER), byte(len(value))}, value...)
+		var whole cryptobyte.Builder
+		whole.AddASN1(cbasn1.OBJECT_IDENTIFIER, func(b *cryptobyte.Builder) { b.AddBytes(value) })
+		element := cryptobyte.String(whole.BytesOrPanic())
 		var oid asn1.ObjectIdentifier
-		if len(value) > 127 || !element.ReadASN1ObjectIdentifier(&oid) {
+		if !element.ReadASN1ObjectIdentifier(&oid) {
 			return errSAN
 		}
 		n.RegisteredIDs = append(n.RegisteredIDs, oid)

@@ -173,26 +173,26 @@ func (s *Subject) Set(oid asn1.ObjectIdentifier, value string) {
 func (s *Subject) Attributes() []Attribute {
 	list := make([]Attribute, 0, 4+len(s.Custom))
 	for i := range kinds {
-		k := &kinds[i]
-		if k.field != nil {
-			if v := *k.field(s); v != "" {
-				list = append(list, Attribute{k.oid, v})
-			}
-		}
-		if k.field != nil || k.short == "DC" {
-			for _, a := range s.Custom {
-				if a.OID.Equal(k.oid) {
-					list = append(list, a)
-				}
-			}
+		if k := &kinds[i]; k.field != nil && *k.field(s) != "" {
+			list = append(list, Attribute{k.oid, *k.field(s)})
 		}
 	}
-	for _, a := range s.Custom {
-		if k := kindOf(a.OID); k == nil || k.field == nil && k.short != "DC" {
-			list = append(list, a)
-		}
+	if len(s.Custom) > 0 {
+		list = append(list, s.Custom...)
+		slices.SortStableFunc(list, func(a, b Attribute) int { return rank(a.OID) - rank(b.OID) })
 	}
 	return list
+}
+
+// rank returns an attribute's place in a name. Those without a field are last,
+// in the order in which they are given, but for domain components.
+func rank(oid asn1.ObjectIdentifier) int {
+	for i := range kinds {
+		if kinds[i].oid.Equal(oid) && (kinds[i].field != nil || kinds[i].short == "DC") {
+			return i
+		}
+	}
+	return len(kinds)
 }
 
 // String returns the name as RFC 4514 writes it, last attribute first.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/extension"
 )
 
 // Builtin returns the built-in profiles, in the order of their documentation
@@ -69,7 +71,7 @@ func signingProfiles() []Profile {
 	responder.Default, responder.Maximum = Days(30), Days(90)
 	// RFC 6960 section 4.2.2.2.1: nobody asks whether the responder itself is
 	// revoked, so its certificate is short-lived.
-	responder.Extra = []pkix.Extension{{Id: oidOCSPNoCheck, Value: []byte{5, 0}}}
+	responder.Extra = []pkix.Extension{{Id: extension.OCSPNoCheck, Value: []byte{5, 0}}}
 	return []Profile{code, responder}
 }
 

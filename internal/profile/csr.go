@@ -14,6 +14,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/extension"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/name"
 )
@@ -61,8 +62,8 @@ func ReadCSR(der []byte) (*Request, error) {
 		return nil, err
 	}
 	r := &Request{SPKI: csr.RawSubjectPublicKeyInfo}
-	if k, ok := csr.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() > maxRSA { // before it costs a huge verification
-		return nil, violation("an RSA key of %d bits: %d is the most", k.N.BitLen(), maxRSA)
+	if k, ok := csr.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() > MaxRSA { // before it costs a huge verification
+		return nil, violation("an RSA key of %d bits: %d is the most", k.N.BitLen(), MaxRSA)
 	}
 	if r.Key, err = cert.CheckRequest(csr); err != nil {
 		return nil, err
@@ -153,7 +154,7 @@ func (r *Request) readExtensions(list []pkix.Extension) error {
 
 func (r *Request) readExtension(e pkix.Extension) (err error) {
 	switch {
-	case e.Id.Equal(oidSubjectAltName):
+	case e.Id.Equal(extension.SubjectAltName):
 		r.Names, err = name.Parse(e.Value)
 		switch {
 		case errors.Is(err, name.ErrTooMany):
@@ -163,7 +164,7 @@ func (r *Request) readExtension(e pkix.Extension) (err error) {
 		case err != nil:
 			return malformed("the request's subject alternative names cannot be read")
 		}
-	case e.Id.Equal(oidBasicConstraints):
+	case e.Id.Equal(extension.BasicConstraints):
 		var bc struct {
 			IsCA    bool `asn1:"optional"`
 			PathLen int  `asn1:"optional,default:-1"`
@@ -172,7 +173,7 @@ func (r *Request) readExtension(e pkix.Extension) (err error) {
 			return malformed("the certificate request's basic constraints cannot be read")
 		}
 		r.isCA = bc.IsCA
-	case e.Id.Equal(oidKeyUsage):
+	case e.Id.Equal(extension.KeyUsage):
 		var bits asn1.BitString
 		if rest, err := asn1.Unmarshal(e.Value, &bits); err != nil || len(rest) != 0 {
 			return malformed("the certificate request's key usage cannot be read")
@@ -182,11 +183,11 @@ func (r *Request) readExtension(e pkix.Extension) (err error) {
 			usage |= x509.KeyUsage(bits.At(i) << i)
 		}
 		r.usage = &usage
-	case e.Id.Equal(oidExtendedKeyUsage):
+	case e.Id.Equal(extension.ExtendedKeyUsage):
 		if rest, err := asn1.Unmarshal(e.Value, &r.extended); err != nil || len(rest) != 0 {
 			return malformed("the certificate request's extended key usage cannot be read")
 		}
-	case e.Id.Equal(oidSubjectKeyID), e.Id.Equal(oidAuthorityKeyID): // made here
+	case e.Id.Equal(extension.SubjectKeyID), e.Id.Equal(extension.AuthorityKeyID): // made here
 	default:
 		r.others = append(r.others, e)
 	}
@@ -207,16 +208,16 @@ func (p *Profile) judge(r *Request) (ignored []string, err error) {
 		}
 	}
 	if r.isCA && !p.CA {
-		object(oidBasicConstraints, violation("the request asks for a CA certificate, which profile %s does not make", p.Name))
+		object(extension.BasicConstraints, violation("the request asks for a CA certificate, which profile %s does not make", p.Name))
 	}
 	if r.usage != nil && *r.usage&caUsages != 0 && !p.CA {
-		object(oidKeyUsage, violation("the request asks for a key usage that only authorities have"))
+		object(extension.KeyUsage, violation("the request asks for a key usage that only authorities have"))
 	}
 	if p.usagesDefined() || !p.Passthrough.CSR {
-		given := extendedOIDs(p.Extended, p.ExtendedOIDs)
+		given := extension.UsageOIDs(p.Extended, p.ExtendedOIDs)
 		for _, oid := range r.extended {
 			if !slices.ContainsFunc(given, oid.Equal) {
-				object(oidExtendedKeyUsage, violation("the request asks for the extended key usage %s, which profile %s does not give", oid, p.Name))
+				object(extension.ExtendedKeyUsage, violation("the request asks for the extended key usage %s, which profile %s does not give", oid, p.Name))
 				break
 			}
 		}
@@ -241,9 +242,9 @@ func (p *Profile) judge(r *Request) (ignored []string, err error) {
 // passable returns nil when a CSR's extension may pass through the profile.
 func (p *Profile) passable(e pkix.Extension) error {
 	switch {
-	case e.Id.Equal(oidNameConstraints) && !p.CA:
+	case e.Id.Equal(extension.Constraints) && !p.CA:
 		return violation("the request asks for name constraints, which only authorities have")
-	case len(e.Value) > maxExtension || !isDER(e.Value):
+	case !extension.IsValue(e.Value):
 		return malformed("the request's extension %s is not one value in DER", e.Id)
 	case p.compiled.defines(e.Id):
 		return violation("the request asks for the extension %s, which profile %s defines", e.Id, p.Name)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/extension"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
 )
@@ -29,10 +30,11 @@ type Input struct {
 	Validity   Validity
 	Caller     *key.Caller
 	Now        time.Time
-	// Issuer is the issuing authority's certificate, nil for a self-signed one;
-	// Above are those of the authorities above it.
+	// Issuer is the issuing authority's certificate, nil for a self-signed one.
 	Issuer *x509.Certificate
-	Above  []*x509.Certificate
+	// Room is how many authorities may stand below the issuer, by its path
+	// length and those above it, or NoPathLimit.
+	Room int
 	// Short is Life.Short.
 	Short time.Duration
 }
@@ -61,6 +63,9 @@ func (p *Profile) Draft(ctx context.Context, in *Input) (*Draft, error) {
 	if err := p.Admit(in.Caller); err != nil {
 		return nil, err
 	}
+	if err := p.fitIssuer(in); err != nil {
+		return nil, err
+	}
 	family, bits, err := p.Keys.judge(in.Key)
 	if err != nil {
 		return nil, err
@@ -79,9 +84,6 @@ func (p *Profile) Draft(ctx context.Context, in *Input) (*Draft, error) {
 		return nil, err
 	}
 	if err := life.Put(d.Template, in.Issuer, in.Now); err != nil {
-		return nil, err
-	}
-	if err := p.fitIssuers(d, in); err != nil {
 		return nil, err
 	}
 	return d, p.evaluate(ctx, &view{profile: p, in: in, draft: d, family: family, bits: bits})
@@ -129,7 +131,7 @@ func (p *Profile) settle(d *Draft, in *Input, family keyFamily) error {
 			return err
 		}
 		// RFC 5280 section 4.2.1.6: critical where there is no subject.
-		t.ExtraExtensions = append(t.ExtraExtensions, pkix.Extension{Id: oidSubjectAltName, Critical: d.Subject.IsZero(), Value: value})
+		t.ExtraExtensions = append(t.ExtraExtensions, pkix.Extension{Id: extension.SubjectAltName, Critical: d.Subject.IsZero(), Value: value})
 	}
 	t.ExtraExtensions = append(t.ExtraExtensions, p.compiled.extra...)
 	if err := p.settleUsages(d, in, family); err != nil {
@@ -154,11 +156,14 @@ func (p *Profile) settleUsages(d *Draft, in *Input, family keyFamily) error {
 			t.KeyUsage &^= caUsages // judge has refused them, or passes over them
 		}
 	}
+	if p.Lenient {
+		t.KeyUsage &^= family.unable()
+	}
 	switch {
 	case p.usagesDefined():
 		t.ExtKeyUsage, t.UnknownExtKeyUsage = p.Extended, p.ExtendedOIDs
 	case len(ext.Extended)+len(ext.ExtendedOIDs) > 0:
-		if err := checkExtended(ext.Extended, ext.ExtendedOIDs); err != nil {
+		if err := extension.CheckUsages(ext.Extended, ext.ExtendedOIDs); err != nil {
 			return err
 		}
 		t.ExtKeyUsage, t.UnknownExtKeyUsage = ext.Extended, ext.ExtendedOIDs
@@ -180,27 +185,11 @@ func (p *Profile) settleOthers(d *Draft, in *Input) error {
 			t.ExtraExtensions = append(t.ExtraExtensions, e)
 		}
 	}
-	if len(ext.Policies) > 0 {
-		value, err := encodePolicies(ext.Policies)
-		if err != nil {
-			return err
-		}
-		add(pkix.Extension{Id: oidPolicies, Value: value})
-	}
-	if ext.Constraints != nil {
-		if !p.CA {
-			return violation("only authorities have name constraints")
-		}
-		value, err := ext.Constraints.encode()
-		if err != nil {
-			return err
-		}
-		add(pkix.Extension{Id: oidNameConstraints, Critical: ext.Constraints.Critical, Value: value})
-	}
-	if err := checkCustom(ext.Custom); err != nil {
+	encoded, err := p.encodePassed(ext)
+	if err != nil {
 		return err
 	}
-	for _, e := range ext.Custom {
+	for _, e := range slices.Concat(encoded, ext.Custom) {
 		add(e)
 	}
 	if p.Passthrough.CSR && in.Request != nil {
@@ -210,53 +199,51 @@ func (p *Profile) settleOthers(d *Draft, in *Input) error {
 			}
 		}
 	}
-	if len(t.ExtraExtensions) > maxExtensions {
-		return fault.New(fault.LimitExceeded, "there are at most %d extensions", maxExtensions)
+	if len(t.ExtraExtensions) > extension.MaxCount {
+		return fault.New(fault.LimitExceeded, "there are at most %d extensions", extension.MaxCount)
 	}
 	return nil
 }
 
-// fitIssuers refuses what the certificates of the authorities above do not
-// let be: too many authorities in a row, and names outside their constraints.
-func (p *Profile) fitIssuers(d *Draft, in *Input) error {
-	switch {
-	case p.SelfSigned != (in.Issuer == nil):
-		if p.SelfSigned {
-			return violation("profile %s makes certificates that sign themselves", p.Name)
-		}
-		return violation("profile %s makes no certificates that sign themselves", p.Name)
-	case in.Issuer == nil:
-		return nil
-	}
-	for depth, above := range append([]*x509.Certificate{in.Issuer}, in.Above...) {
-		if err := p.fitPath(above, depth); err != nil {
-			return err
-		}
-		constraints, err := constraintsOf(above)
+// encodePassed checks what the caller passes through, and encodes what is not
+// in bytes already.
+func (p *Profile) encodePassed(ext *Extensions) (list []pkix.Extension, err error) {
+	if len(ext.Policies) > 0 {
+		value, err := extension.EncodePolicies(ext.Policies)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if constraints != nil {
-			if err := constraints.check(&d.Subject, &d.Names); err != nil {
-				return err
-			}
-		}
+		list = append(list, pkix.Extension{Id: extension.Policies, Value: value})
 	}
-	return nil
+	if ext.Constraints != nil {
+		if !p.CA {
+			return nil, violation("only authorities have name constraints")
+		}
+		value, err := ext.Constraints.Encode()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, pkix.Extension{Id: extension.Constraints, Critical: ext.Constraints.Critical, Value: value})
+	}
+	return list, extension.Check(ext.Custom)
 }
 
-// fitPath checks the path length of an authority above (RFC 5280 section
-// 4.2.1.9); depth is how many authorities stand between.
-func (p *Profile) fitPath(above *x509.Certificate, depth int) error {
-	limit := above.MaxPathLen
-	if !p.CA || limit < 0 || limit == 0 && !above.MaxPathLenZero {
+// fitIssuer refuses an issuer that can make no certificate of the profile: of
+// another authority for what signs itself, without room below it for an
+// authority (RFC 5280 section 4.2.1.9). Its name constraints are package
+// lint's affair, which sees the names as they are encoded.
+func (p *Profile) fitIssuer(in *Input) error {
+	switch {
+	case p.SelfSigned && in.Issuer != nil:
+		return violation("profile %s makes certificates that sign themselves", p.Name)
+	case !p.SelfSigned && in.Issuer == nil:
+		return violation("profile %s makes no certificates that sign themselves", p.Name)
+	case !p.CA || in.Issuer == nil || in.Room == NoPathLimit:
 		return nil
-	}
-	if limit <= depth {
-		return violation("the path length of %s leaves no room for another authority", above.Subject)
-	}
-	if p.PathLen == NoPathLimit || p.PathLen > limit-depth-1 {
-		return violation("the path length of profile %s is not below that of %s, which is %d", p.Name, above.Subject, limit)
+	case in.Room == 0:
+		return violation("the path length of the issuer, or of one above it, leaves no room for another authority")
+	case p.PathLen == NoPathLimit || p.PathLen >= in.Room:
+		return violation("the path length of profile %s is not below what the issuers leave, which is %d", p.Name, in.Room)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"crypto/rsa"
+	"crypto/x509"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -21,13 +22,13 @@ type KeyRules struct {
 // ML-DSA.
 func AnyKey() KeyRules {
 	return KeyRules{
-		RSAMin: 2048, RSAMax: maxRSA, P256: true, P384: true, P521: true, Ed25519: true, MLDSA44: true, MLDSA65: true, MLDSA87: true,
+		RSAMin: 2048, RSAMax: MaxRSA, P256: true, P384: true, P521: true, Ed25519: true, MLDSA44: true, MLDSA65: true, MLDSA87: true,
 	}
 }
 
-// maxRSA is the largest RSA modulus in bits: a larger one costs whoever
+// MaxRSA is the largest RSA modulus in bits: a larger one costs whoever
 // verifies with it too much.
-const maxRSA = 8192
+const MaxRSA = 8192
 
 // keyFamily is what the key usages depend on.
 type keyFamily uint8
@@ -39,9 +40,26 @@ const (
 	mldsaKey
 )
 
-// flag returns the rule about a spec other than RSA, nil for one that
+// unable returns the key usages that keys of the family cannot have: RSA keys
+// agree on nothing (RFC 3279 section 2.3.1), those of the curves encipher
+// nothing (RFC 8813 section 3), Ed25519 and ML-DSA only sign (RFC 8410 section
+// 5, RFC 9881 section 5). Requests ask for them all the same.
+func (f keyFamily) unable() x509.KeyUsage {
+	const agree = x509.KeyUsageKeyAgreement | x509.KeyUsageEncipherOnly | x509.KeyUsageDecipherOnly
+	const encipher = x509.KeyUsageKeyEncipherment | x509.KeyUsageDataEncipherment
+	switch f {
+	case rsaKey:
+		return agree
+	case ecKey:
+		return encipher
+	case edKey, mldsaKey:
+	}
+	return agree | encipher
+}
+
+// Rule returns the rule about a spec other than RSA, nil for one that
 // certificates are not for.
-func (r *KeyRules) flag(s alg.Spec) *bool {
+func (r *KeyRules) Rule(s alg.Spec) *bool {
 	switch s { //nolint:exhaustive // certificates are for no others
 	case alg.P256:
 		return &r.P256
@@ -75,7 +93,7 @@ func (r *KeyRules) judge(k *engine.PublicKey) (keyFamily, int, error) {
 		if pub, ok := k.Key().(*rsa.PublicKey); ok {
 			return rsaKey, pub.N.BitLen(), r.checkRSA(pub)
 		}
-		if allowed := r.flag(k.Spec()); allowed != nil {
+		if allowed := r.Rule(k.Spec()); allowed != nil {
 			if !*allowed {
 				return 0, 0, violation("the profile takes no key of %s", k.Spec())
 			}

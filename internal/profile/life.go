@@ -28,8 +28,8 @@ type Validity struct {
 // Days returns the validity of so many days of 24 hours.
 func Days(n int) Validity { return Validity{For: time.Duration(n) * day} }
 
-// ends reports whether the validity says when it ends.
-func (v *Validity) ends() bool {
+// Ends reports whether the validity says when it ends.
+func (v *Validity) Ends() bool {
 	return v.For != 0 || v.Months != 0 || v.Years != 0 || !v.Until.IsZero()
 }
 
@@ -145,11 +145,11 @@ func (p *Profile) checkLife() error {
 	}
 	const longestBackdate = 31 * day
 	switch {
-	case !p.Default.ends():
+	case !p.Default.Ends():
 		return unfit("the profile has no default validity")
 	case p.Backdate < 0 || p.Backdate > longestBackdate:
 		return unfit("a certificate is backdated by at most %d days", longestBackdate/day)
-	case p.Maximum.ends() && p.Default.Until.IsZero() && p.Maximum.Until.IsZero() && p.Default.end(time.Time{}).After(p.Maximum.end(time.Time{})):
+	case p.Maximum.Ends() && p.Default.Until.IsZero() && p.Maximum.Until.IsZero() && p.Default.end(time.Time{}).After(p.Maximum.end(time.Time{})):
 		return unfit("the profile's default validity is longer than its maximum")
 	}
 	return nil
@@ -174,7 +174,7 @@ type Life struct {
 func (p *Profile) life(in *Input) (Life, error) {
 	asked := in.Validity
 	switch {
-	case p.FixedValidity && asked.ends() && asked.end(time.Time{}) != p.Default.end(time.Time{}):
+	case p.FixedValidity && asked.Ends() && asked.end(time.Time{}) != p.Default.end(time.Time{}):
 		return Life{}, violation("profile %s gives the validity %s and no other", p.Name, p.Default)
 	case !p.AskStart && !asked.NotBefore.IsZero():
 		return Life{}, violation("profile %s does not let a request say when its validity begins", p.Name)
@@ -193,8 +193,12 @@ func (l Life) Put(t, issuer *x509.Certificate, now time.Time) error {
 	}
 	var longest time.Time
 	t.NotBefore, t.NotAfter, longest = l.span(now)
-	if short := t.NotBefore.Add(l.Short); l.Short != 0 && t.NotAfter.After(short) {
-		if l.Asked.ends() {
+	start := now // backdating is for clocks that are behind, and shortens no life
+	if t.NotBefore.After(now) {
+		start = t.NotBefore
+	}
+	if short := start.Add(l.Short).UTC().Truncate(time.Second); l.Short != 0 && t.NotAfter.After(short) {
+		if l.Asked.Ends() {
 			return violation("the authority's certificates last for %s at the most", Validity{For: l.Short})
 		}
 		t.NotAfter = short
@@ -224,10 +228,10 @@ func (l Life) span(now time.Time) (from, to, longest time.Time) {
 		}
 	}
 	v := l.Asked
-	if !v.ends() {
+	if !v.Ends() {
 		v = l.Standard
 	}
-	if l.Maximum.ends() {
+	if l.Maximum.Ends() {
 		longest = l.Maximum.end(start)
 	}
 	return from.UTC().Truncate(time.Second), v.end(start).UTC().Truncate(time.Second), longest
@@ -239,7 +243,7 @@ func (l Life) fit(t, issuer *x509.Certificate, now time.Time) error {
 		t.NotBefore = issuer.NotBefore
 	}
 	if end := issuer.NotAfter; t.NotAfter.After(end) {
-		if l.Asked.ends() && !l.Cut {
+		if l.Asked.Ends() && !l.Cut {
 			return violation("the certificate would be valid until %s, its issuer is until %s",
 				t.NotAfter.Format(time.RFC3339), end.Format(time.RFC3339))
 		}

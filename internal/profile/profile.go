@@ -4,14 +4,14 @@
 // this becomes the template of a certificate. It is values and rules alone: it
 // knows no authority, no store and no door. Package ca puts them to use.
 //
-// Start with Profile: Builtin has the ones that everybody has, Parse reads
-// one from a document, Profile.Draft makes a template of it. subject.go and
+// Start with Profile: Builtin has the ones that everybody has, package
+// document reads others, Profile.Draft makes a template of it. subject.go and
 // names.go have the rules for names, csr.go those for requests, life.go those
-// for the time of validity, extension.go what goes into the extensions and in
+// for the time of validity, extensions.go what goes into the extensions and in
 // which order of precedence, expression.go the rules in CEL.
 //
 // The package is internal and may change with any release. What the built-in
-// profiles give, and version 1 of the documents, stay as they are within v1.
+// profiles give stays as it is within v1.
 package profile
 
 import (
@@ -25,11 +25,15 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/name"
 )
 
-// Subject and Names are what the certificates of a profile are for.
+// What the certificates of a profile are for.
 type (
-	Subject   = name.Subject
+	// Subject is a distinguished name.
+	Subject = name.Subject
+	// Attribute is one attribute of a Subject.
 	Attribute = name.Attribute
-	Names     = name.Names
+	// Names are subject alternative names.
+	Names = name.Names
+	// OtherName is a name of a kind that an object identifier names.
 	OtherName = name.OtherName
 	// NameKind is a set of kinds of subject alternative names.
 	NameKind = name.Kind
@@ -62,7 +66,7 @@ const Authority = "authority"
 const NoPathLimit = -1
 
 // Profile says what certificates of one kind are like. A profile that was not
-// returned by Builtin or Parse is to be compiled before it is used. It is not
+// returned by Builtin or read from a document is to be compiled before it is used. It is not
 // changed after that.
 type Profile struct {
 	Name, Description string
@@ -128,8 +132,9 @@ type Profile struct {
 	Extra []pkix.Extension
 	// Passthrough lets requests add extensions that the profile does not define.
 	Passthrough Passthrough
-	// Lenient passes over what a CSR asks for and does not get, where other
-	// profiles refuse the request.
+	// Lenient passes over what a CSR asks for and does not get, and over key
+	// usages that a key of its kind cannot have, where other profiles refuse the
+	// request.
 	Lenient bool
 
 	// Rules are expressions that have to be true of a request.

@@ -63,7 +63,7 @@ func issuer() *x509.Certificate {
 func input(t testing.TB, s Subject, n Names) *Input {
 	t.Helper()
 	return &Input{
-		Key: publicOf(t, signer(t).Public()), Subject: s, Names: n, Now: noon, Issuer: issuer(),
+		Key: publicOf(t, signer(t).Public()), Subject: s, Names: n, Now: noon, Issuer: issuer(), Room: NoPathLimit,
 		Caller: &key.Caller{
 			Principal: key.Principal{Realm: "default", Kind: key.User, Name: "ops/alice"}, Tags: []key.Tag{{Key: "team", Value: "badges"}},
 		},
@@ -300,6 +300,7 @@ var (
 	oidEmailAttribute = []int{1, 2, 840, 113549, 1, 9, 1}
 	oidHardware       = []int{1, 3, 6, 1, 5, 5, 7, 8, 4} // RFC 4108 section 5
 	oidUnit           = []int{2, 5, 4, 11}
+	oidPolicy         = []int{1, 3, 6, 1, 4, 1, 99999, 1}
 )
 
 // TestCallers: a profile with callers is for them alone.

@@ -38,6 +38,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/embedded"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
+	"github.com/holdfast-kms/holdfast/internal/weakkey"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
@@ -210,8 +211,12 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
+	weak, err := weakKeys(c.Certificates.WeakKeys)
+	if err != nil {
+		return err
+	}
 	i.ca, err = ca.New(ctx, ca.Config{
-		Keys: i.keys, Guard: i.guard, Store: i.store, PublicURL: c.PublicURL, Compile: compiler(policy.ForResource),
+		Keys: i.keys, Guard: i.guard, Store: i.store, PublicURL: c.PublicURL, Compile: compiler(policy.ForResource), WeakKeys: weak,
 	})
 	if err != nil {
 		return err
@@ -251,6 +256,14 @@ func (i *instance) openInventory(ctx context.Context, c *config.Config, log *slo
 	}
 	i.closers = append(i.closers, i.inventory.Close)
 	return nil
+}
+
+// weakKeys reads the lists of weak keys in a directory, none when it is "".
+func weakKeys(dir string) (*weakkey.Blocklist, error) {
+	if dir == "" {
+		return nil, nil //nolint:nilnil // no list is a list without entries
+	}
+	return weakkey.ReadBlocklist(os.DirFS(dir))
 }
 
 // compiler returns what compiles policies of every dialect that a front end

@@ -314,3 +314,5 @@ func (b *bucket) Put(_ context.Context, name, file, contentType string, content 
 
 // refTo returns the authority's key.
 func refTo(a *ca.Authority) kms.Ref { return kms.Ref{ID: a.Key} }
+
+func refID(id key.ID) kms.Ref { return kms.Ref{ID: id} }

@@ -59,7 +59,7 @@ func newIssuer(a *ca.Authority) (*issuer, error) {
 // hashKey returns the key of the index for what a CertID says of an issuer.
 func hashKey(h crypto.Hash, name, bits []byte) string {
 	b := make([]byte, 0, 1+2*64)
-	return string(append(append(append(b, byte(h)), name...), bits...))
+	return string(append(append(append(b, byte(h)), name...), bits...)) //nolint:gosec // crypto.Hash counts to 20
 }
 
 // find returns the authorities that the CertID's issuer may be: those with the

@@ -45,6 +45,7 @@ type List struct {
 	cost time.Duration
 	made time.Time // when it was ready
 	lost bool      // its file is not there
+	long bool      // treated as one of many entries; for tests, which have few
 }
 
 // Open returns the list in DER, to be closed.
@@ -140,6 +141,10 @@ type slot struct {
 	making  sync.Mutex // held while the next list is made
 	current atomic.Pointer[List]
 	failure atomic.Pointer[failure]
+	// put is the number of the list that is in the bucket, as far as this
+	// process knows, and putFailure an attempt to put one there.
+	put        atomic.Uint64
+	putFailure atomic.Pointer[failure]
 	// previous is the file of the list before, kept a while for those who are
 	// about to open it. Held with making.
 	previous string
@@ -157,8 +162,11 @@ const retry = time.Minute
 
 // failed returns how the last attempt failed, if that is too short ago to try
 // again.
-func (s *slot) failed(now time.Time) error {
-	if f := s.failure.Load(); f != nil && now.Sub(f.at).Abs() < retry {
+func (s *slot) failed(now time.Time) error { return s.failure.Load().recent(now) }
+
+// recent returns the error of a failure that is too short ago to try again.
+func (f *failure) recent(now time.Time) error {
+	if f != nil && now.Sub(f.at).Abs() < retry {
 		return f.err
 	}
 	return nil
@@ -205,6 +213,25 @@ func (s *Service) load(ctx context.Context) error {
 		return err
 	}
 	return s.folder.clean(keep)
+}
+
+// earlierSuffix, after an authority's id, is the id of the row in which earlier
+// versions kept its one list whole.
+const earlierSuffix = "/crl"
+
+// loadEarlier takes the number over from the list of an earlier version: the
+// next one has to have a larger one (RFC 5280 section 5.2.3).
+func (s *Service) loadEarlier(id string, row store.Row) error {
+	var r struct {
+		Number uint64 `json:"number"`
+	}
+	if err := json.Unmarshal(row.Body, &r); err != nil {
+		return fmt.Errorf("record %s: %w", row.ID, err)
+	}
+	slot := &slot{}
+	slot.current.Store(&List{Authority: id, Number: r.Number, folder: s.folder, lost: true})
+	s.slots[scope{authority: id}] = slot
+	return nil
 }
 
 // loadChanges notes the changes that some list has not seen yet.

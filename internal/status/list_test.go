@@ -284,7 +284,7 @@ func TestDelta(t *testing.T) {
 	}
 	// A long list is not made again for each change: then the delta tells.
 	slow := *base
-	slow.cost = time.Hour
+	slow.cost, slow.long = time.Hour, true
 	f.slot(scope{authority: root.ID}).current.Store(&slow)
 	f.release(t, held)
 	f.revoke(t, other, ca.Superseded)
@@ -345,7 +345,7 @@ func TestTools(t *testing.T) {
 			for _, shard := range []string{"", "1", "2"} {
 				slot := f.slot(scope{authority: root.ID, shard: shard})
 				slow := *slot.current.Load()
-				slow.cost = time.Hour
+				slow.cost, slow.long = time.Hour, true
 				slot.current.Store(&slow)
 			}
 			f.revoke(t, later, ca.Superseded)
@@ -375,10 +375,14 @@ func TestTools(t *testing.T) {
 				deltas  bool
 				revoked bool
 			}{
-				{"good", good, false, false}, {"good, with deltas", good, true, false},
-				{"revoked", revoked, false, true}, {"revoked, with deltas", revoked, true, true},
-				{"revoked later", later, false, false}, {"revoked later, with deltas", later, true, true},
-				{"on hold", held, false, true}, {"released, with deltas", held, true, false},
+				{"good", good, false, false},
+				{"good, with deltas", good, true, false},
+				{"revoked", revoked, false, true},
+				{"revoked, with deltas", revoked, true, true},
+				{"revoked later", later, false, false},
+				{"revoked later, with deltas", later, true, true},
+				{"on hold", held, false, true},
+				{"released, with deltas", held, true, false},
 			} {
 				for shard, which := range map[string]string{check.c.Shard: "-crl_check", "": "-crl_check_all"} {
 					out, err := verify(check.c, shard, which, check.deltas)
@@ -427,6 +431,23 @@ func TestCrash(t *testing.T) {
 	f.open(t)
 	if l, _ := f.list(t, root.ID, "", false); l.Number != before.Number+1 {
 		t.Errorf("list %d after the folder was lost", l.Number)
+	}
+}
+
+// TestEarlierVersion: the number goes on where an earlier version left it.
+func TestEarlierVersion(t *testing.T) {
+	f := newFixture(t)
+	root := f.authority(t, "root", alg.P256, 0)
+	must(t, f.store.Update(t.Context(), func(tx store.Tx) error {
+		return tx.Put(store.Authorities, store.Row{ID: root.ID + "/crl", Columns: []string{"", ""}, Body: []byte(`{"v":1,"der":"MAA=","number":41,"revocations":3}`)})
+	}))
+	f.open(t)
+	if l, _ := f.list(t, root.ID, "", false); l.Number != 42 {
+		t.Errorf("list %d, want 42", l.Number)
+	}
+	f.open(t)
+	if l, _ := f.list(t, root.ID, "", false); l.Number != 42 {
+		t.Errorf("list %d after a restart, want 42", l.Number)
 	}
 }
 

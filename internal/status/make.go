@@ -96,6 +96,9 @@ func (s *Service) make(ctx context.Context, call *key.Call, v *guard.Visit, a *c
 			if err := tx.Put(store.Authorities, row); err != nil {
 				return err
 			}
+			if err := tx.Delete(store.Authorities, a.ID+earlierSuffix); err != nil && fault.KindOf(err) != fault.NotFound {
+				return err
+			}
 			return p.tidy(tx)
 		})
 	})
@@ -233,26 +236,26 @@ func (p *plan) entries(ctx context.Context, r store.Reader) iter.Seq2[cert.Entry
 			if n++; err == nil && n%1000 == 0 {
 				err = ctx.Err()
 			}
-			var c *ca.Revocation
+			var e cert.Entry
+			taken := true
 			if err == nil {
-				c, err = ca.ReadRevocation(row)
+				e, taken, err = p.entry(row)
 			}
-			var serial []byte
-			if err == nil {
-				serial, err = hex.DecodeString(c.Serial)
-			}
-			if err != nil {
-				yield(cert.Entry{}, err)
-				return
-			}
-			if !p.take(row, c) {
-				continue
-			}
-			if !yield(cert.Entry{Serial: serial, RevokedAt: c.At, Reason: int(c.Reason)}, nil) {
+			if taken && !yield(e, err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+// entry reads a row, and says whether it is on the list.
+func (p *plan) entry(row store.Row) (cert.Entry, bool, error) {
+	c, err := ca.ReadRevocation(row)
+	if err != nil {
+		return cert.Entry{}, true, err
+	}
+	serial, err := hex.DecodeString(c.Serial)
+	return cert.Entry{Serial: serial, RevokedAt: c.At, Reason: int(c.Reason)}, err != nil || p.take(row, c), err
 }
 
 // maxForgotten is how many revocations are forgotten with one list.

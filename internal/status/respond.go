@@ -29,7 +29,7 @@ type Answer struct {
 	until time.Time // when it is to be made again
 }
 
-// failure returns the answer that there is none.
+// refuse returns the answer that there is none.
 func refuse(f ocsp.Failure) *Answer { return &Answer{DER: f.Encode(), Failure: f} }
 
 // unknownAge is how long an answer about a certificate that does not exist is
@@ -163,7 +163,8 @@ func (s *Service) inLane(ctx context.Context, l *lane, q *question, nonce []byte
 		return answer, q.known
 	}
 	warn(ctx, "no OCSP answer", q.from[0].id, err)
-	if fault.KindOf(err) == fault.Unavailable || fault.KindOf(err) == fault.WrongState {
+	switch fault.KindOf(err) { //nolint:exhaustive // the others are bugs
+	case fault.Unavailable, fault.WrongState, fault.NotFound:
 		return refuse(ocsp.TryLater), false
 	}
 	return refuse(ocsp.InternalError), false
@@ -182,14 +183,7 @@ func (s *Service) answer(ctx context.Context, q *question, nonce []byte) (*Answe
 		for _, single := range q.singles {
 			v.Note("status", fmt.Sprintf("%x %s", single.ID.Serial, single.Status))
 		}
-		now := s.Now().UTC().Truncate(time.Second)
-		next := now.Add(s.AnswerValidity)
-		if !q.known {
-			next = now.Add(unknownAge)
-		}
-		if by.notAfter.Before(next) {
-			next = by.notAfter
-		}
+		now, next := s.span(q, by)
 		for i := range q.singles {
 			q.singles[i].ThisUpdate, q.singles[i].NextUpdate = now, next
 		}
@@ -198,6 +192,9 @@ func (s *Service) answer(ctx context.Context, q *question, nonce []byte) (*Answe
 			return nil, err
 		}
 		basic, err := s.sign(ctx, call, q.authority, by, data)
+		if kind := fault.KindOf(err); err != nil && (kind == fault.NotFound || kind == fault.WrongState) {
+			s.signers.reject(q.authority.ID, by) // somebody took its key away
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -212,31 +209,28 @@ func (s *Service) answer(ctx context.Context, q *question, nonce []byte) (*Answe
 	})
 }
 
+// span returns the thisUpdate and nextUpdate of an answer: no longer than its
+// signer lasts.
+func (s *Service) span(q *question, by *signer) (now, next time.Time) {
+	now = s.Now().UTC().Truncate(time.Second)
+	next = now.Add(s.AnswerValidity)
+	if !q.known {
+		next = now.Add(unknownAge)
+	}
+	if by.notAfter.Before(next) {
+		next = by.notAfter
+	}
+	return now, next
+}
+
 // lookUp finds what is to be said of the question's certificates, and which
 // authority says it.
 func (s *Service) lookUp(ctx context.Context, q *question) error {
 	q.singles, q.known = nil, true
 	for _, id := range q.ids {
-		single := ocsp.Single{ID: id, Status: ocsp.Unknown}
-		for _, from := range s.issuers.find("", &id) {
-			if !s.answers(q, from) {
-				continue
-			}
-			c, err := s.Authorities.Lookup(ctx, from.id, cert.SerialText(new(big.Int).SetBytes(id.Serial)))
-			if err != nil && fault.KindOf(err) == fault.NotFound {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if q.authority == nil {
-				q.authority, _ = s.Authorities.ByID(from.id)
-			}
-			single.Status = ocsp.Good
-			if c.RevokedAt != nil {
-				single.Status, single.RevokedAt, single.Reason = ocsp.Revoked, *c.RevokedAt, int(c.Reason)
-			}
-			break
+		single, err := s.lookUpOne(ctx, q, id)
+		if err != nil {
+			return err
 		}
 		q.known = q.known && single.Status != ocsp.Unknown
 		q.singles = append(q.singles, single)
@@ -247,6 +241,32 @@ func (s *Service) lookUp(ctx context.Context, q *question) error {
 		return err
 	}
 	return nil
+}
+
+// lookUpOne finds what is to be said of one certificate.
+func (s *Service) lookUpOne(ctx context.Context, q *question, id ocsp.CertID) (ocsp.Single, error) {
+	single := ocsp.Single{ID: id, Status: ocsp.Unknown}
+	for _, from := range s.issuers.find("", &id) {
+		if !s.answers(q, from) {
+			continue
+		}
+		c, err := s.Authorities.Lookup(ctx, from.id, cert.SerialText(new(big.Int).SetBytes(id.Serial)))
+		if err != nil && fault.KindOf(err) == fault.NotFound {
+			continue
+		}
+		if err != nil {
+			return single, err
+		}
+		if q.authority == nil {
+			q.authority, _ = s.Authorities.ByID(from.id)
+		}
+		single.Status = ocsp.Good
+		if c.RevokedAt != nil {
+			single.Status, single.RevokedAt, single.Reason = ocsp.Revoked, *c.RevokedAt, int(c.Reason)
+		}
+		break
+	}
+	return single, nil
 }
 
 // answers reports whether an issuer may say something in the answer: it is one

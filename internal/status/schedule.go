@@ -20,13 +20,13 @@ const (
 	DeltaValidity = day
 )
 
-// The share of a core that revocations may cost. A list that is quickly made
-// is made whenever it lacks a change, so that whoever asks after a revocation
-// gets one with it. One that takes long is made again only after share times
-// as long as it took; its delta, where there is one, tells the news meanwhile.
+// The share of a core that revocations may cost. A list of few entries is made
+// whenever it lacks a change, so that whoever asks after a revocation gets one
+// with it. A longer one is made again only after share times as long as it
+// took; its delta, where there is one, tells the news meanwhile.
 const (
-	quick = 50 * time.Millisecond
-	share = 20
+	fewEntries = 10_000
+	share      = 20
 )
 
 // changes are the times of the newest changes of an authority's revocations.
@@ -140,13 +140,11 @@ func (s *slot) due(changed time.Time, base *List, now time.Time) bool {
 	if base != nil && base.Number > l.Number {
 		return true
 	}
-	return changed.After(l.seen) && l.affordable(now)
+	return changed.After(l.seen) && (l.short() || !now.Before(l.made.Add(share*l.cost)))
 }
 
-// affordable reports whether the list may be made again because of a change.
-func (l *List) affordable(now time.Time) bool {
-	return l.cost <= quick || !now.Before(l.made.Add(share*l.cost))
-}
+// short reports whether the list is made as soon as it is due.
+func (l *List) short() bool { return l.Entries <= fewEntries && !l.long }
 
 // current returns the scope's list, a new one when it is due. While a new one
 // cannot be made, the old one serves until its nextUpdate.
@@ -159,7 +157,7 @@ func (s *Service) current(ctx context.Context, a *ca.Authority, of scope) (*List
 	if !slot.due(s.lastChange(of), s.base(of), now) {
 		return l, nil
 	}
-	if l != nil && !l.lost && l.cost > quick && now.Before(l.NextUpdate) {
+	if l != nil && !l.lost && !l.short() && now.Before(l.NextUpdate) {
 		return l, nil // the clock makes the next one; nobody has to wait so long
 	}
 	made, err := s.renew(ctx, of)

@@ -7,6 +7,8 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,6 +43,8 @@ type signer struct {
 	certificate []byte // of a delegate, in DER
 	notBefore   time.Time
 	notAfter    time.Time
+	realm       key.RealmID
+	region      string
 }
 
 // delegate reports whether the signer is not the authority itself.
@@ -55,7 +59,7 @@ func (s *signer) due(now time.Time) bool {
 type signers struct {
 	mu       sync.Mutex // guards what follows
 	live     map[string]*signer
-	failures map[string]failure
+	failures map[string]*failure
 	making   map[string]*sync.Mutex
 }
 
@@ -64,13 +68,16 @@ const signerVersion = 1
 
 // signerRecord is the body of the row "authority id/ocsp" in
 // store.Authorities, whose columns are empty: the delegate who signs the
-// authority's OCSP answers. Without a certificate, the key waits for one.
+// authority's OCSP answers.
 type signerRecord struct {
-	V           int    `json:"v"`
-	Key         key.ID `json:"key"`
-	Spec        string `json:"spec"`
-	Algorithm   string `json:"algorithm"`
-	Certificate []byte `json:"certificate"`
+	V int `json:"v"`
+	// Realm and Region are the authority's, Key is in them.
+	Realm       key.RealmID `json:"realm"`
+	Region      string      `json:"region"`
+	Key         key.ID      `json:"key"`
+	Spec        string      `json:"spec"`
+	Algorithm   string      `json:"algorithm"`
+	Certificate []byte      `json:"certificate"`
 }
 
 // ocspSuffix, after an authority's id, is the id of its signer's row.
@@ -78,9 +85,12 @@ const ocspSuffix = "/ocsp"
 
 // loadOther reads a row beside the authorities' that is no list's.
 func (s *Service) loadOther(row store.Row) error {
+	if id, ok := strings.CutSuffix(row.ID, earlierSuffix); ok {
+		return s.loadEarlier(id, row)
+	}
 	id, ok := strings.CutSuffix(row.ID, ocspSuffix)
 	if !ok {
-		return nil // an authority, or what an earlier version kept
+		return nil // an authority
 	}
 	var r signerRecord
 	if err := json.Unmarshal(row.Body, &r); err != nil || r.V != signerVersion {
@@ -90,6 +100,7 @@ func (s *Service) loadOther(row store.Row) error {
 	if err != nil {
 		return fmt.Errorf("record %s: %w", row.ID, err)
 	}
+	made.realm, made.region = r.Realm, r.Region
 	s.signers.put(id, made)
 	return nil
 }
@@ -126,15 +137,36 @@ func (s *signers) get(id string) *signer {
 	return s.live[id]
 }
 
+// ids returns the authorities that have delegates.
+func (s *signers) ids() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.live))
+}
+
+// drop forgets an authority's delegate.
+func (s *signers) drop(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.live, id)
+}
+
+// reject forgets a delegate that cannot sign any more, unless there is another
+// one already.
+func (s *signers) reject(id string, by *signer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live[id] == by {
+		delete(s.live, id)
+	}
+}
+
 // failed returns how the last attempt at a signer failed, if that is too short
 // ago to try again.
 func (s *signers) failed(id string, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f, ok := s.failures[id]; ok && now.Sub(f.at).Abs() < retry {
-		return f.err
-	}
-	return nil
+	return s.failures[id].recent(now)
 }
 
 // fail notes how an attempt went; nil forgets earlier ones.
@@ -146,9 +178,9 @@ func (s *signers) fail(id string, now time.Time, err error) {
 		return
 	}
 	if s.failures == nil {
-		s.failures = map[string]failure{}
+		s.failures = map[string]*failure{}
 	}
-	s.failures[id] = failure{now, err}
+	s.failures[id] = &failure{now, err}
 }
 
 // lock has one signer of an authority be made at a time.
@@ -251,8 +283,9 @@ func (s *Service) makeSigner(ctx context.Context, a *ca.Authority) (made *signer
 	if made, err = newSigner(k.Name.ID, algorithm, issued.DER); err != nil {
 		return nil, err
 	}
+	made.realm, made.region = a.Realm, a.Region
 	body, err := json.Marshal(signerRecord{
-		V: signerVersion, Key: k.Name.ID, Spec: spec.String(), Algorithm: algorithm.String(), Certificate: issued.DER,
+		V: signerVersion, Realm: a.Realm, Region: a.Region, Key: k.Name.ID, Spec: spec.String(), Algorithm: algorithm.String(), Certificate: issued.DER,
 	})
 	if err != nil {
 		return nil, err
@@ -295,16 +328,18 @@ func signerKind(a *ca.Authority) (alg.Spec, alg.Algorithm) {
 // sign has the signer sign ResponseData that passed the lint and returns the
 // BasicOCSPResponse.
 func (s *Service) sign(ctx context.Context, call *key.Call, a *ca.Authority, by *signer, data []byte) ([]byte, error) {
+	// GnuTLS looks for who signed among the certificates in the answer alone,
+	// so the authority's is there, too.
+	own := by.certificate
 	if !by.delegate() {
-		token, err := s.lints.Response(data, by.public, by.algorithm)
-		if err != nil {
-			return nil, err
-		}
-		return s.Authorities.Sign(ctx, call, a.ID, token)
+		own = a.Certificate
 	}
-	token, err := s.lints.Response(data, by.public, by.algorithm, by.certificate)
+	token, err := s.lints.Response(data, by.public, by.algorithm, own)
 	if err != nil {
 		return nil, err
+	}
+	if !by.delegate() {
+		return s.Authorities.Sign(ctx, call, a.ID, token)
 	}
 	var key crypto.Signer
 	if key, err = s.Keys.DelegatedSigner(ctx, call, grantee(a.ID), by.key, by.algorithm); err != nil {

@@ -154,7 +154,7 @@ const tickBatch = 16
 // failed is left alone for a minute.
 func (s *Service) Tick(ctx context.Context) (more bool, err error) {
 	done := 0
-	var failed []error
+	failed := []error{s.bury(ctx)}
 	for _, a := range s.Authorities.All() {
 		if !a.Publishes() {
 			continue
@@ -183,6 +183,7 @@ func (s *Service) due(a *ca.Authority) []func(context.Context) error {
 			})
 		}
 	}
+	list = append(list, s.unpublished(a, now)...)
 	if s.signerDue(a, now) {
 		list = append(list, func(ctx context.Context) error { return s.renewSigner(ctx, a) })
 	}

@@ -53,20 +53,20 @@ func Build(ctx context.Context, dir string) (string, error) {
 	return path, nil
 }
 
-// Root returns the folder of the module's go.mod, at or above the working
-// directory.
+// Root returns the folder of the product's module, at or above the working
+// directory. A test in a module of its own is below it too.
 func Root() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
 	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "cmd", "holdfast")); err == nil {
 			return dir, nil
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", errors.New("no go.mod at or above the working directory")
+			return "", errors.New("no cmd/holdfast at or above the working directory")
 		}
 		dir = parent
 	}

@@ -1,4 +1,4 @@
-package profile
+package document
 
 import (
 	"crypto/x509"
@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/extension"
 	"github.com/holdfast-kms/holdfast/internal/name"
+	"github.com/holdfast-kms/holdfast/internal/profile"
 )
 
 // usageNames are the key usages in the order of their bits (RFC 5280 section
@@ -28,12 +30,12 @@ func usageNames() []string {
 // extendedNames are the words for extended key usages.
 func extendedNames() map[string]asn1.ObjectIdentifier {
 	return map[string]asn1.ObjectIdentifier{
-		"any":        usageOID(x509.ExtKeyUsageAny),
-		"serverAuth": usageOID(x509.ExtKeyUsageServerAuth), "clientAuth": usageOID(x509.ExtKeyUsageClientAuth),
-		"codeSigning": usageOID(x509.ExtKeyUsageCodeSigning), "emailProtection": usageOID(x509.ExtKeyUsageEmailProtection),
-		"ipsecEndSystem": usageOID(x509.ExtKeyUsageIPSECEndSystem), "ipsecTunnel": usageOID(x509.ExtKeyUsageIPSECTunnel),
-		"ipsecUser": usageOID(x509.ExtKeyUsageIPSECUser), "timeStamping": usageOID(x509.ExtKeyUsageTimeStamping),
-		"OCSPSigning":     usageOID(x509.ExtKeyUsageOCSPSigning),
+		"any":        extension.UsageOID(x509.ExtKeyUsageAny),
+		"serverAuth": extension.UsageOID(x509.ExtKeyUsageServerAuth), "clientAuth": extension.UsageOID(x509.ExtKeyUsageClientAuth),
+		"codeSigning": extension.UsageOID(x509.ExtKeyUsageCodeSigning), "emailProtection": extension.UsageOID(x509.ExtKeyUsageEmailProtection),
+		"ipsecEndSystem": extension.UsageOID(x509.ExtKeyUsageIPSECEndSystem), "ipsecTunnel": extension.UsageOID(x509.ExtKeyUsageIPSECTunnel),
+		"ipsecUser": extension.UsageOID(x509.ExtKeyUsageIPSECUser), "timeStamping": extension.UsageOID(x509.ExtKeyUsageTimeStamping),
+		"OCSPSigning":     extension.UsageOID(x509.ExtKeyUsageOCSPSigning),
 		"smartcardLogon":  {1, 3, 6, 1, 4, 1, 311, 20, 2, 2},
 		"documentSigning": {1, 3, 6, 1, 5, 5, 7, 3, 36}, // RFC 9336
 		"ipsecIKE":        {1, 3, 6, 1, 5, 5, 7, 3, 17}, // RFC 4945
@@ -41,25 +43,25 @@ func extendedNames() map[string]asn1.ObjectIdentifier {
 }
 
 // profile returns the profile of a document.
-func (d *document) profile() (*Profile, error) {
-	p := &Profile{
+func (d *document) profile() (*profile.Profile, error) {
+	p := &profile.Profile{
 		Name: d.Name, Description: d.Description, Exportable: d.Exportable, Callers: d.Callers,
 		CriticalExtended:      d.ExtendedKeyUsageCritical,
 		PlainBasicConstraints: d.BasicConstraintsCritical != nil && !*d.BasicConstraintsCritical,
-		Subject: SubjectRules{
+		Subject: profile.SubjectRules{
 			Others: d.Subject.Others, Repeated: d.Subject.Repeated, FreeName: d.Subject.FreeCommonName,
 		},
 	}
 	if d.Subject.Attributes != nil {
-		p.Subject.Attributes = map[string]AttributeRule{}
+		p.Subject.Attributes = map[string]profile.AttributeRule{}
 		for word, a := range *d.Subject.Attributes {
-			p.Subject.Attributes[word] = AttributeRule(a)
+			p.Subject.Attributes[word] = profile.AttributeRule(a)
 		}
 	}
 	for _, r := range d.Rules {
-		p.Rules = append(p.Rules, Rule(r))
+		p.Rules = append(p.Rules, profile.Rule(r))
 	}
-	for _, step := range []func(*Profile) error{
+	for _, step := range []func(*profile.Profile) error{
 		d.readAuthority, d.readUsages, d.readSources, d.readNames, d.readKeys, d.readValidity, d.readPolicies, d.readExtensions,
 	} {
 		if err := step(p); err != nil {
@@ -72,13 +74,13 @@ func (d *document) profile() (*Profile, error) {
 // none is the word for a limit that is not there.
 const none = "none"
 
-func (d *document) readAuthority(p *Profile) error {
+func (d *document) readAuthority(p *profile.Profile) error {
 	if d.Authority == nil {
 		return nil
 	}
 	p.CA, p.SelfSigned = true, d.Authority.SelfSigned
 	if d.Authority.PathLength == none {
-		p.PathLen = NoPathLimit
+		p.PathLen = profile.NoPathLimit
 		return nil
 	}
 	n, err := strconv.Atoi(d.Authority.PathLength)
@@ -89,7 +91,7 @@ func (d *document) readAuthority(p *Profile) error {
 	return nil
 }
 
-func (d *document) readUsages(p *Profile) (err error) {
+func (d *document) readUsages(p *profile.Profile) (err error) {
 	if p.Usage, err = readUsage(d.KeyUsage); err != nil {
 		return err
 	}
@@ -106,9 +108,9 @@ func (d *document) readUsages(p *Profile) (err error) {
 				return unfit("%q is no extended key usage: write one of %s, or an object identifier", word, words(extendedNames()))
 			}
 		}
-		i := slices.IndexFunc(knownUsages(), func(u x509.ExtKeyUsage) bool { return usageOID(u).Equal(oid) })
+		i := slices.IndexFunc(extension.Usages(), func(u x509.ExtKeyUsage) bool { return extension.UsageOID(u).Equal(oid) })
 		if i >= 0 {
-			p.Extended = append(p.Extended, knownUsages()[i])
+			p.Extended = append(p.Extended, extension.Usages()[i])
 			continue
 		}
 		p.ExtendedOIDs = append(p.ExtendedOIDs, oid)
@@ -136,7 +138,7 @@ func words[T any](table map[string]T) []string { return slices.Sorted(maps.Keys(
 
 // readSources reads what may come from where: a list that is absent means
 // both for subject and names, and neither for extensions.
-func (d *document) readSources(p *Profile) error {
+func (d *document) readSources(p *profile.Profile) error {
 	both := []string{"csr", "caller"}
 	from := &both
 	if d.From != nil {
@@ -147,8 +149,8 @@ func (d *document) readSources(p *Profile) error {
 			return unfit("%q is neither %q nor %q", word, "csr", "caller")
 		}
 	}
-	p.Sources = Sources{NoCSR: !slices.Contains(*from, "csr"), NoCaller: !slices.Contains(*from, "caller")}
-	p.Passthrough = Passthrough{API: slices.Contains(d.Passthrough, "caller"), CSR: slices.Contains(d.Passthrough, "csr")}
+	p.Sources = profile.Sources{NoCSR: !slices.Contains(*from, "csr"), NoCaller: !slices.Contains(*from, "caller")}
+	p.Passthrough = profile.Passthrough{API: slices.Contains(d.Passthrough, "caller"), CSR: slices.Contains(d.Passthrough, "csr")}
 	switch d.CSRExtras {
 	case "", "refuse":
 	case "ignore":
@@ -159,33 +161,33 @@ func (d *document) readSources(p *Profile) error {
 	return nil
 }
 
-func (d *document) readNames(p *Profile) (err error) {
+func (d *document) readNames(p *profile.Profile) (err error) {
 	n := &d.Names
 	p.NameRequired, p.MaxNames = n.Required, n.Maximum
 	if n.DNS != nil {
-		p.Names |= DNSName
-		p.DNS, p.Wildcards = DNSRules{n.DNS.Domains, n.DNS.Subdomains, n.DNS.Patterns}, n.DNS.Wildcards
+		p.Names |= profile.DNSName
+		p.DNS, p.Wildcards = profile.DNSRules{Domains: n.DNS.Domains, Subdomains: n.DNS.Subdomains, Patterns: n.DNS.Patterns}, n.DNS.Wildcards
 	}
 	if n.IP != nil {
-		p.Names |= IPAddress
+		p.Names |= profile.IPAddress
 		if p.IPs.Networks, err = readNetworks(n.IP.Networks); err != nil {
 			return err
 		}
 	}
 	if n.URI != nil {
-		p.Names |= URIName
-		p.URIs = URIRules(*n.URI)
+		p.Names |= profile.URIName
+		p.URIs = profile.URIRules(*n.URI)
 	}
 	if n.Email != nil {
-		p.Names |= EmailAddress
-		p.Emails = DomainRules(*n.Email)
+		p.Names |= profile.EmailAddress
+		p.Emails = profile.DomainRules(*n.Email)
 	}
 	if n.UPN != nil {
-		p.Names |= UserPrincipalName
-		p.UPNs = DomainRules(*n.UPN)
+		p.Names |= profile.UserPrincipalName
+		p.UPNs = profile.DomainRules(*n.UPN)
 	}
 	if n.Other != nil {
-		p.Names |= OtherNames
+		p.Names |= profile.OtherNames
 		for _, text := range n.Other.Types {
 			oid, ok := name.ParseOID(text)
 			if !ok {
@@ -195,10 +197,10 @@ func (d *document) readNames(p *Profile) (err error) {
 		}
 	}
 	if n.Directory != nil {
-		p.Names |= DirectoryName
+		p.Names |= profile.DirectoryName
 	}
 	if n.RegisteredID != nil {
-		p.Names |= RegisteredID
+		p.Names |= profile.RegisteredID
 	}
 	return nil
 }
@@ -215,19 +217,19 @@ func readNetworks(list []string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
-func (d *document) readKeys(p *Profile) error {
+func (d *document) readKeys(p *profile.Profile) error {
 	if d.Keys == nil {
-		p.Keys = AnyKey()
+		p.Keys = profile.AnyKey()
 		return nil
 	}
 	if r := d.Keys.RSA; r != nil {
-		if r.Minimum < 2048 || r.Maximum > maxRSA || r.Minimum > r.Maximum {
-			return unfit("RSA keys have 2048 to %d bits", maxRSA)
+		if r.Minimum < 2048 || r.Maximum > profile.MaxRSA || r.Minimum > r.Maximum {
+			return unfit("RSA keys have 2048 to %d bits", profile.MaxRSA)
 		}
 		p.Keys.RSAMin, p.Keys.RSAMax = r.Minimum, r.Maximum
 	}
 	for _, word := range d.Keys.Types {
-		flag := p.Keys.flag(alg.ParseSpec(word))
+		flag := p.Keys.Rule(alg.ParseSpec(word))
 		if flag == nil {
 			return unfit("%q is no type of keys that certificates are for", word)
 		}
@@ -236,7 +238,7 @@ func (d *document) readKeys(p *Profile) error {
 	return nil
 }
 
-func (d *document) readValidity(p *Profile) (err error) {
+func (d *document) readValidity(p *profile.Profile) (err error) {
 	v := &d.Validity
 	p.AskStart, p.CutAsked = v.AskStart, v.Cut
 	if v.Fixed != "" {
@@ -246,7 +248,7 @@ func (d *document) readValidity(p *Profile) (err error) {
 		p.FixedValidity = true
 		v.Default = v.Fixed
 	}
-	if p.Default, err = ParseValidity(v.Default); err != nil {
+	if p.Default, err = profile.ParseValidity(v.Default); err != nil {
 		return err
 	}
 	switch v.Maximum {
@@ -254,13 +256,13 @@ func (d *document) readValidity(p *Profile) (err error) {
 		p.Maximum = p.Default
 	case none:
 	default:
-		if p.Maximum, err = ParseValidity(v.Maximum); err != nil {
+		if p.Maximum, err = profile.ParseValidity(v.Maximum); err != nil {
 			return err
 		}
 	}
 	p.Backdate = 5 * time.Minute
 	if v.Backdate != nil {
-		back, err := ParseValidity(*v.Backdate)
+		back, err := profile.ParseValidity(*v.Backdate)
 		if err != nil || back.Months+back.Years != 0 || !back.Until.IsZero() {
 			return unfit("%q is no time by which to backdate", *v.Backdate)
 		}
@@ -269,16 +271,16 @@ func (d *document) readValidity(p *Profile) (err error) {
 	return nil
 }
 
-func (d *document) readPolicies(p *Profile) (err error) {
+func (d *document) readPolicies(p *profile.Profile) (err error) {
 	for _, i := range d.Policies {
 		oid, ok := name.ParseOID(i.OID)
 		if !ok {
 			return unfit("%q is no certificate policy", i.OID)
 		}
-		p.Policies = append(p.Policies, PolicyInformation{oid, i.CPS, i.Notice})
+		p.Policies = append(p.Policies, profile.PolicyInformation{OID: oid, CPS: i.CPS, Notice: i.Notice})
 	}
 	if c := d.NameConstraints; c != nil {
-		p.Constraints = &NameConstraints{Critical: c.Critical == nil || *c.Critical}
+		p.Constraints = &profile.NameConstraints{Critical: c.Critical == nil || *c.Critical}
 		if p.Constraints.Permitted, err = c.Permitted.read(); err != nil {
 			return err
 		}
@@ -287,13 +289,13 @@ func (d *document) readPolicies(p *Profile) (err error) {
 	return err
 }
 
-func (d *subtreesDoc) read() (t Subtrees, err error) {
+func (d *subtreesDoc) read() (t profile.Subtrees, err error) {
 	t.DNS, t.Emails, t.URIs = d.DNS, d.Email, d.URI
 	if t.IPs, err = readNetworks(d.IP); err != nil {
 		return t, err
 	}
 	for _, values := range d.Directory {
-		var s Subject
+		var s profile.Subject
 		for _, word := range words(values) {
 			oid, _, ok := name.ParseAttribute(word)
 			if !ok {
@@ -306,7 +308,7 @@ func (d *subtreesDoc) read() (t Subtrees, err error) {
 	return t, nil
 }
 
-func (d *document) readExtensions(p *Profile) error {
+func (d *document) readExtensions(p *profile.Profile) error {
 	for _, e := range d.Extensions {
 		oid, ok := name.ParseOID(e.OID)
 		if !ok {

@@ -1,4 +1,11 @@
-package profile
+// Package document reads and writes certificate profiles as people write them
+// and as they are stored: YAML or JSON, of version 1, strict. Nothing in a
+// document is executed or filled in: "${…}" and "{{…}}" are text.
+// docs/certificates.md describes each member.
+//
+// Start with Parse and Format. The package is internal; what version 1 of the
+// documents means stays as it is within v1.
+package document
 
 import (
 	"bytes"
@@ -8,17 +15,21 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/profile"
 )
 
-// A document is a profile as people write it and as it is stored: YAML or
-// JSON, of version 1, strict. docs/certificates.md describes each member.
-// Nothing in it is executed or filled in: "${…}" and "{{…}}" are text.
+// Version is the version of the documents.
+const Version = 1
 
-// DocumentVersion is the version of the documents.
-const DocumentVersion = 1
+// MaxSize is the longest document in bytes.
+const MaxSize = 64 << 10
 
-// MaxDocument is the longest document in bytes.
-const MaxDocument = 64 << 10
+// unfit returns the error for a document that is no profile.
+func unfit(format string, args ...any) error {
+	return fault.New(fault.InvalidArgument, format, args...)
+}
 
 // document is the whole.
 type document struct {
@@ -161,9 +172,9 @@ type ruleDocument struct {
 
 // Parse reads a document and returns the profile, compiled. What is wrong
 // with it is InvalidArgument; an unknown member is named with its line.
-func Parse(text []byte) (*Profile, error) {
-	if len(text) > MaxDocument {
-		return nil, unfit("a profile's document has at most %d bytes", MaxDocument)
+func Parse(text []byte) (*profile.Profile, error) {
+	if len(text) > MaxSize {
+		return nil, unfit("a profile's document has at most %d bytes", MaxSize)
 	}
 	if trimmed := bytes.TrimLeft(text, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '{' {
 		// JSON is YAML but for tabs between its parts; within its texts it has none.
@@ -178,8 +189,8 @@ func Parse(text []byte) (*Profile, error) {
 	if err := decoder.Decode(&d); err != nil {
 		return nil, unfit("the profile's document cannot be read: %s", yamlText(err))
 	}
-	if d.Version != DocumentVersion {
-		return nil, unfit("the profile's document is of version %d; this program knows version %d", d.Version, DocumentVersion)
+	if d.Version != Version {
+		return nil, unfit("the profile's document is of version %d; this program knows version %d", d.Version, Version)
 	}
 	p, err := d.profile()
 	if err != nil {
@@ -225,9 +236,9 @@ func yamlText(err error) string {
 	}
 	words := strings.Fields(text)
 	for i := range words {
-		// "field x not found in type profile.document", "cannot unmarshal !!seq
-		// into profile.document": the type is of no interest.
-		if i >= 2 && strings.Contains(words[i], "profile.") {
+		// "field x not found in type document.document", "cannot unmarshal !!seq
+		// into document.document": the type is of no interest.
+		if i >= 2 && strings.Contains(words[i], "document.") {
 			if words[i] = ""; words[i-1] == "type" {
 				words[i-2] = ""
 			}
@@ -239,8 +250,8 @@ func yamlText(err error) string {
 
 // Format writes the profile as a document. What Parse makes of it is the same
 // profile.
-func Format(p *Profile) ([]byte, error) {
-	d, err := p.document()
+func Format(p *profile.Profile) ([]byte, error) {
+	d, err := documentOf(p)
 	if err != nil {
 		return nil, err
 	}

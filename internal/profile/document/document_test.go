@@ -1,26 +1,33 @@
-package profile
+package document
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/profile"
 )
 
 // same compares profiles by what is written in them.
-func same(a, b *Profile) string {
-	return cmp.Diff(a, b, cmpopts.IgnoreUnexported(Profile{}), cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.Prefix{}))
+func same(a, b *profile.Profile) string {
+	return cmp.Diff(a, b, cmpopts.IgnoreUnexported(profile.Profile{}), cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.Prefix{}))
 }
 
 // TestBuiltinDocuments: every built-in profile is what its document says.
 func TestBuiltinDocuments(t *testing.T) {
-	for _, p := range Builtin() {
+	for _, p := range profile.Builtin() {
 		text, err := Format(&p)
 		if err != nil {
 			t.Fatal(err)
@@ -79,7 +86,7 @@ func TestDocuments(t *testing.T) {
 // TestJSON: a document may be JSON, tabs and all.
 func TestJSON(t *testing.T) {
 	p, err := Parse([]byte("{\n\t\"version\": 1,\n\t\"name\": \"web\",\n\t\"names\": {\"dns\": {\"domains\": [\"example.com\"]}},\n\t\"validity\": {\"default\": \"90d\"}\n}\n"))
-	if err != nil || p.Name != "web" || p.Names != DNSName || p.Maximum != Days(90) {
+	if err != nil || p.Name != "web" || p.Names != profile.DNSName || p.Maximum != profile.Days(90) {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
@@ -99,7 +106,7 @@ func TestBadDocuments(t *testing.T) {
 		"an alias":                     {head + "callers: &a [x]\nfrom: *a", "line 4"},
 		"a merge":                      {head + "keys: {<<: {types: [p-256]}}", "line 4"},
 		"a tag":                        {head + "description: !!binary aGVsbG8=", "line 4"},
-		"too long":                     {head + strings.Repeat("#", MaxDocument), "65536"},
+		"too long":                     {head + strings.Repeat("#", MaxSize), "65536"},
 		"no name":                      {"version: 1\nvalidity: {default: 90d}", "name"},
 		"a bad name":                   {"version: 1\nname: a b\nvalidity: {default: 90d}", "name"},
 		"no validity":                  {"version: 1\nname: x", "validity"},
@@ -143,11 +150,29 @@ func TestBadDocuments(t *testing.T) {
 			if fault.KindOf(err) != fault.InvalidArgument || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("error %v, want it to say %q", err, c.says)
 			}
-			if err != nil && strings.Contains(err.Error(), "profile.") {
+			if err != nil && strings.Contains(err.Error(), "document.") {
 				t.Errorf("the error shows Go's types: %v", err)
 			}
 		})
 	}
+}
+
+// someKey returns a public key.
+func someKey(t *testing.T) *engine.PublicKey {
+	t.Helper()
+	pub, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spki, err := engine.MarshalPublic(alg.Ed25519, pub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := engine.ParsePublic(alg.Ed25519, spki)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
 }
 
 // TestNoTemplates: what looks like a template in a document, or in a request,
@@ -160,7 +185,10 @@ func TestNoTemplates(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := p.Draft(t.Context(), input(t, Subject{CommonName: text}, Names{}))
+		d, err := p.Draft(t.Context(), &profile.Input{
+			Key: someKey(t), Subject: profile.Subject{CommonName: text}, Now: time.Now(), Room: profile.NoPathLimit,
+			Issuer: &x509.Certificate{NotAfter: time.Now().AddDate(1, 0, 0)},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +204,7 @@ func FuzzParse(f *testing.F) {
 	for _, text := range documents(f) {
 		f.Add(text)
 	}
-	for _, p := range Builtin() {
+	for _, p := range profile.Builtin() {
 		text, err := Format(&p)
 		if err != nil {
 			f.Fatal(err)

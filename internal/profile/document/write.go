@@ -1,4 +1,4 @@
-package profile
+package document
 
 import (
 	"crypto/x509"
@@ -8,26 +8,28 @@ import (
 	"strconv"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/extension"
 	"github.com/holdfast-kms/holdfast/internal/name"
+	"github.com/holdfast-kms/holdfast/internal/profile"
 )
 
-// document returns the document of a profile.
-func (p *Profile) document() (*document, error) {
+// documentOf returns the document of a profile.
+func documentOf(p *profile.Profile) (*document, error) {
 	d := &document{
-		Version: DocumentVersion, Name: p.Name, Description: p.Description, Exportable: p.Exportable, Callers: p.Callers,
+		Version: Version, Name: p.Name, Description: p.Description, Exportable: p.Exportable, Callers: p.Callers,
 		KeyUsage: writeUsage(p.Usage), RSAKeyUsage: writeUsage(p.RSAUsage), ECKeyUsage: writeUsage(p.ECUsage),
 		ExtendedKeyUsage: writeExtended(p), ExtendedKeyUsageCritical: p.CriticalExtended,
 		Subject: subjectDocument{
 			Others: p.Subject.Others, Repeated: p.Subject.Repeated, FreeCommonName: p.Subject.FreeName,
 		},
-		Names: p.writeNames(), Keys: p.Keys.document(), Validity: p.writeValidity(),
+		Names: writeNames(p), Keys: writeKeys(&p.Keys), Validity: writeValidity(p),
 	}
 	if p.PlainBasicConstraints {
 		d.BasicConstraintsCritical = new(bool)
 	}
 	if p.CA {
 		d.Authority = &authorityDocument{PathLength: none, SelfSigned: p.SelfSigned}
-		if p.PathLen != NoPathLimit {
+		if p.PathLen != profile.NoPathLimit {
 			d.Authority.PathLength = strconv.Itoa(p.PathLen)
 		}
 	}
@@ -38,7 +40,7 @@ func (p *Profile) document() (*document, error) {
 		}
 		d.Subject.Attributes = &attributes
 	}
-	if p.Sources != (Sources{}) {
+	if p.Sources != (profile.Sources{}) {
 		from := sources(!p.Sources.NoCaller, !p.Sources.NoCSR)
 		d.From = &from
 	}
@@ -49,7 +51,7 @@ func (p *Profile) document() (*document, error) {
 	for _, r := range p.Rules {
 		d.Rules = append(d.Rules, ruleDocument(r))
 	}
-	return d, p.writeExtensions(d)
+	return d, d.writeExtensions(p)
 }
 
 // sources lists callers and requests. A list of neither is there, and empty.
@@ -74,11 +76,11 @@ func writeUsage(usage x509.KeyUsage) []string {
 	return list
 }
 
-func writeExtended(p *Profile) []string {
+func writeExtended(p *profile.Profile) []string {
 	var list []string
 	table := extendedNames()
 next:
-	for _, oid := range extendedOIDs(p.Extended, p.ExtendedOIDs) {
+	for _, oid := range extension.UsageOIDs(p.Extended, p.ExtendedOIDs) {
 		for _, word := range words(table) {
 			if table[word].Equal(oid) {
 				list = append(list, word)
@@ -90,33 +92,33 @@ next:
 	return list
 }
 
-func (p *Profile) writeNames() namesDocument {
+func writeNames(p *profile.Profile) namesDocument {
 	n := namesDocument{Required: p.NameRequired, Maximum: p.MaxNames}
-	if p.Names&DNSName != 0 {
+	if p.Names&profile.DNSName != 0 {
 		n.DNS = &dnsDocument{p.DNS.Domains, p.DNS.Subdomains, p.DNS.Patterns, p.Wildcards}
 	}
-	if p.Names&IPAddress != 0 {
+	if p.Names&profile.IPAddress != 0 {
 		n.IP = &ipDocument{writeNetworks(p.IPs.Networks)}
 	}
-	if p.Names&URIName != 0 {
+	if p.Names&profile.URIName != 0 {
 		d := uriDocument(p.URIs)
 		n.URI = &d
 	}
-	if p.Names&EmailAddress != 0 {
+	if p.Names&profile.EmailAddress != 0 {
 		d := domainDocument(p.Emails)
 		n.Email = &d
 	}
-	if p.Names&UserPrincipalName != 0 {
+	if p.Names&profile.UserPrincipalName != 0 {
 		d := domainDocument(p.UPNs)
 		n.UPN = &d
 	}
-	if p.Names&OtherNames != 0 {
+	if p.Names&profile.OtherNames != 0 {
 		n.Other = &otherDocument{writeOIDs(p.Others.Types)}
 	}
-	if p.Names&DirectoryName != 0 {
+	if p.Names&profile.DirectoryName != 0 {
 		n.Directory = &struct{}{}
 	}
-	if p.Names&RegisteredID != 0 {
+	if p.Names&profile.RegisteredID != 0 {
 		n.RegisteredID = &struct{}{}
 	}
 	return n
@@ -136,34 +138,34 @@ func texted[T any](list []T, text func(T) string) []string {
 	return out
 }
 
-func (r *KeyRules) document() *keysDocument {
+func writeKeys(r *profile.KeyRules) *keysDocument {
 	d := &keysDocument{}
 	if r.RSAMax != 0 {
 		d.RSA = &rsaDocument{r.RSAMin, r.RSAMax}
 	}
 	for _, s := range alg.Specs() {
-		if allowed := r.flag(s); allowed != nil && *allowed {
+		if allowed := r.Rule(s); allowed != nil && *allowed {
 			d.Types = append(d.Types, s.String())
 		}
 	}
 	return d
 }
 
-func (p *Profile) writeValidity() validityDocument {
-	back := Validity{For: p.Backdate}.String()
+func writeValidity(p *profile.Profile) validityDocument {
+	back := profile.Validity{For: p.Backdate}.String()
 	v := validityDocument{Backdate: &back, AskStart: p.AskStart, Cut: p.CutAsked}
 	if p.FixedValidity {
 		v.Fixed = p.Default.String()
 		return v
 	}
 	v.Default, v.Maximum = p.Default.String(), none
-	if p.Maximum.ends() {
+	if p.Maximum.Ends() {
 		v.Maximum = p.Maximum.String()
 	}
 	return v
 }
 
-func (p *Profile) writeExtensions(d *document) error {
+func (d *document) writeExtensions(p *profile.Profile) error {
 	for _, i := range p.Policies {
 		d.Policies = append(d.Policies, policyDocument{i.OID.String(), i.CPS, i.Notice})
 	}
@@ -173,7 +175,7 @@ func (p *Profile) writeExtensions(d *document) error {
 	if c := p.Constraints; c != nil {
 		d.NameConstraints = &constraintsDoc{Critical: &c.Critical}
 		for _, t := range []struct {
-			from *Subtrees
+			from *profile.Subtrees
 			to   *subtreesDoc
 		}{{&c.Permitted, &d.NameConstraints.Permitted}, {&c.Excluded, &d.NameConstraints.Excluded}} {
 			*t.to = subtreesDoc{DNS: t.from.DNS, Email: t.from.Emails, URI: t.from.URIs, IP: writeNetworks(t.from.IPs)}
@@ -191,7 +193,7 @@ func (p *Profile) writeExtensions(d *document) error {
 
 // directoryDocument writes a directory name, whose attributes a document
 // has once each.
-func directoryDocument(s *Subject) (map[string]string, error) {
+func directoryDocument(s *profile.Subject) (map[string]string, error) {
 	values := map[string]string{}
 	for _, a := range s.Attributes() {
 		word := name.AttributeName(a.OID)
