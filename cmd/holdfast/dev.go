@@ -15,7 +15,7 @@ import (
 )
 
 // newDevCommand is `holdfast dev`.
-func newDevCommand(a *app) *cobra.Command {
+func newDevCommand(a *terminal.App) *cobra.Command {
 	var file, dir, listen, listenHTTP, pprof string
 	var credentials []string
 	var inMemory bool

@@ -12,6 +12,7 @@
 // The exit status is 0 for success, 1 for failure and 2 for wrong usage. All
 // of this, and the shapes that --json prints, stay as they are within v1.
 //
-// main.go has the list of commands, one file for each noun; root.go and
-// package terminal have what they share.
+// main.go has the list of commands. Those about the server itself are here;
+// each other noun has its package under internal; package terminal has what
+// they share.
 package main

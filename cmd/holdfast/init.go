@@ -17,7 +17,7 @@ import (
 )
 
 // newInitCommand is `holdfast init`.
-func newInitCommand(a *app) *cobra.Command {
+func newInitCommand(a *terminal.App) *cobra.Command {
 	var data, method, admin string
 	var replace bool
 	c := &cobra.Command{

@@ -9,6 +9,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/auditlog"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/authorities"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/certificates"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/keys"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/users"
+	"github.com/holdfast-kms/holdfast/internal/server"
 	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
@@ -21,7 +27,10 @@ func main() {
 
 // run runs one command line. A failure has been told on stderr when it returns.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
-	a := &app{Terminal: terminal.Terminal{In: stdin, Out: stdout, Err: stderr}}
+	a := &app{App: terminal.App{
+		Terminal:  terminal.Terminal{In: stdin, Out: stdout, Err: stderr},
+		UserAgent: "holdfast-cli/" + server.Version().Version,
+	}}
 	root := newRoot(a)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -36,17 +45,17 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 }
 
 // commands are the nouns of the command line, in the order of the help.
-func commands() []func(*app) *cobra.Command {
-	return []func(*app) *cobra.Command{
+func commands() []func(*terminal.App) *cobra.Command {
+	return []func(*terminal.App) *cobra.Command{
 		newDevCommand,
 		newInitCommand,
 		newServerCommand,
-		newKeyCommand,
-		newAliasCommand,
-		newCACommand,
-		newCertCommand,
-		newIdentityCommand,
-		newAuditCommand,
+		keys.New,
+		keys.NewAlias,
+		authorities.New,
+		certificates.New,
+		users.New,
+		auditlog.New,
 		newVersionCommand,
 	}
 }

@@ -50,24 +50,6 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// How users may call a key, and what the API is asked for.
-func TestKeyName(t *testing.T) {
-	tests := map[string]string{
-		"a":                                    "alias/a",
-		"alias/a":                              "alias/a",
-		"team/a":                               "alias/team/a",
-		"260b7fa3-7fec-4cd5-9770-0437d204d3ac": "260b7fa3-7fec-4cd5-9770-0437d204d3ac",
-		"arn:aws:kms:us-east-1:123456789012:alias/a":                              "arn:aws:kms:us-east-1:123456789012:alias/a",
-		"123456789012/us-east-1/260b7fa3-7fec-4cd5-9770-0437d204d3ac":             "123456789012/us-east-1/260b7fa3-7fec-4cd5-9770-0437d204d3ac",
-		"arn:aws:kms:us-east-1:123456789012:key/260b7fa3-7fec-4cd5-9770-0437d204": "arn:aws:kms:us-east-1:123456789012:key/260b7fa3-7fec-4cd5-9770-0437d204",
-	}
-	for in, want := range tests {
-		if got := keyName(in); got != want {
-			t.Errorf("keyName(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
 // A run tells its failure on stderr and nothing on stdout.
 func TestRun(t *testing.T) {
 	var stdout, stderr bytes.Buffer

@@ -24,7 +24,7 @@ import (
 const passphraseVariable = "HOLDFAST_PASSPHRASE" //nolint:gosec // the name of a variable
 
 // newServerCommand is `holdfast server`.
-func newServerCommand(a *app) *cobra.Command {
+func newServerCommand(a *terminal.App) *cobra.Command {
 	var file, data, listen, pprof string
 	c := &cobra.Command{
 		Use:   "server",

@@ -17,26 +17,26 @@ type versions struct {
 }
 
 // newVersionCommand is `holdfast version`.
-func newVersionCommand(a *app) *cobra.Command {
+func newVersionCommand(a *terminal.App) *cobra.Command {
 	var remote bool
 	cmd := &cobra.Command{Use: "version", Short: "Print the version, with --server the server's too", Args: cobra.NoArgs}
 	cmd.Flags().BoolVar(&remote, "server", false, "ask the server for its version as well")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		v := versions{Client: server.Version()}
 		if !remote {
-			return a.showVersions(v)
+			return showVersions(a, v)
 		}
-		return a.remote(func(ctx context.Context, c *client.Client, _ []string) (err error) {
+		return a.Remote(func(ctx context.Context, c *client.Client, _ []string) (err error) {
 			if v.Server, err = c.Version(ctx); err != nil {
 				return err
 			}
-			return a.showVersions(v)
+			return showVersions(a, v)
 		})(cmd, args)
 	}
-	return a.connection(cmd)
+	return a.Connection(cmd)
 }
 
-func (a *app) showVersions(v versions) error {
+func showVersions(a *terminal.App, v versions) error {
 	return a.Show(v, func(w *terminal.Table) {
 		w.Row("holdfast", v.Client.Version, v.Client.Revision, v.Client.Go)
 		if v.Server != nil {

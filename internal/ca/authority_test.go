@@ -12,12 +12,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	zx509 "github.com/zmap/zcrypto/x509"
 	"github.com/zmap/zlint/v3"
-	"github.com/zmap/zlint/v3/lint"
+	zlint3 "github.com/zmap/zlint/v3/lint"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/lint"
 	"github.com/holdfast-kms/holdfast/internal/profile"
 )
 
@@ -25,10 +27,10 @@ import (
 // CA key and algorithm: a root, an issuing authority, a certificate of each
 // profile, and both CRLs.
 func TestJudges(t *testing.T) {
-	kinds, pool, throwAways := 0, &keyPool{}, newThrowAways()
-	for _, spec := range specs() {
+	kinds, pool, lints := 0, &keyPool{}, lint.New()
+	for _, spec := range cert.Specs() {
 		for _, a := range spec.For(alg.SignVerify) {
-			if signatureAlgorithm(a) == x509.UnknownSignatureAlgorithm {
+			if cert.Algorithm(a) == x509.UnknownSignatureAlgorithm {
 				continue
 			}
 			if testing.Short() && spec != alg.P256 {
@@ -37,7 +39,7 @@ func TestJudges(t *testing.T) {
 			kinds++
 			t.Run(spec.String()+" "+a.String(), func(t *testing.T) {
 				f := newFixture(t, "http://pki.example.com")
-				f.keys.pool, f.throwAways = pool, throwAways
+				f.keys.pool, f.lints = pool, lints
 				judge(t, f, spec, a)
 			})
 		}
@@ -97,11 +99,7 @@ func (f *fixture) judgeByTools(t *testing.T, root, issuer *Authority, server, bo
 	t.Helper()
 	var crls [][]byte
 	for _, id := range []string{root.ID, issuer.ID} {
-		crl, err := f.PublicCRL(t.Context(), id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		crls = append(crls, crl.DER)
+		crls = append(crls, f.crl(t, id))
 	}
 	anchor := write(t, "root.pem", "CERTIFICATE", root.Certificate)
 	list := write(t, "crls.pem", "X509 CRL", crls...)
@@ -134,18 +132,18 @@ func (f *fixture) judgeByTools(t *testing.T, root, issuer *Authority, server, bo
 // judgeByZlint has zlint's own runner judge what left, with its signature.
 func judgeByZlint(t *testing.T, crls [][]byte, certificates ...[]byte) {
 	t.Helper()
-	registry, err := lint.GlobalRegistry().Filter(lint.FilterOptions{
-		IncludeSources: lintSources(), ExcludeNames: slices.Collect(maps.Keys(lintExceptions())),
+	registry, err := zlint3.GlobalRegistry().Filter(zlint3.FilterOptions{
+		IncludeSources: lint.Sources(), ExcludeNames: slices.Collect(maps.Keys(lint.Exceptions())),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	report := func(what string, results map[string]*lint.LintResult) {
+	report := func(what string, results map[string]*zlint3.LintResult) {
 		if len(results) == 0 {
 			t.Errorf("no lint ran on %s", what)
 		}
 		for name, r := range results {
-			if r.Status >= lint.Warn {
+			if r.Status >= zlint3.Warn {
 				t.Errorf("zlint on %s: %s: %s %s", what, name, r.Status, r.Details)
 			}
 		}
@@ -220,7 +218,7 @@ func TestAuthorityCertificate(t *testing.T) {
 		}
 		return facts{
 			c.KeyUsage, c.IsCA, c.BasicConstraintsValid, c.MaxPathLen, c.SignatureAlgorithm, fmt.Sprintf("%x", c.AuthorityKeyId),
-			c.CRLDistributionPoints, c.IssuingCertificateURL, critical, serialText(c.SerialNumber), c.Subject.String(),
+			c.CRLDistributionPoints, c.IssuingCertificateURL, critical, cert.SerialText(c.SerialNumber), c.Subject.String(),
 		}
 	}
 	usage := x509.KeyUsageCertSign | x509.KeyUsageCRLSign
@@ -238,7 +236,7 @@ func TestAuthorityCertificate(t *testing.T) {
 		t.Errorf("certificates (-want +got):\n%s", d)
 	}
 	for _, c := range []*x509.Certificate{r, c} {
-		id, err := subjectKeyID(c.RawSubjectPublicKeyInfo)
+		id, err := cert.SubjectKeyID(c.RawSubjectPublicKeyInfo)
 		if err != nil || !bytes.Equal(id, c.SubjectKeyId) || len(id) != 20 {
 			t.Errorf("subject key id %x, want %x (%v)", c.SubjectKeyId, id, err)
 		}
@@ -270,10 +268,9 @@ func TestAuthorityRefused(t *testing.T) {
 		text   string
 	}{
 		"name taken":               {func(r *CreateAuthorityRequest) { r.Name = "root" }, fault.AlreadyExists, 0, "root"},
-		"no name":                  {func(r *CreateAuthorityRequest) { r.Name = "" }, fault.InvalidArgument, 0, "name"},
 		"name with a slash":        {func(r *CreateAuthorityRequest) { r.Name = "a/b" }, fault.InvalidArgument, 0, "name"},
 		"name like an id":          {func(r *CreateAuthorityRequest) { r.Name = limited.ID }, fault.InvalidArgument, 0, "id"},
-		"no common name":           {func(r *CreateAuthorityRequest) { r.Subject = profile.Subject{Organization: "x"} }, fault.InvalidArgument, 0, "common name"},
+		"no subject":               {func(r *CreateAuthorityRequest) { r.Subject = profile.Subject{} }, fault.InvalidArgument, 0, "subject"},
 		"NUL in the subject":       {func(r *CreateAuthorityRequest) { r.Subject.CommonName = "a\x00b" }, fault.InvalidArgument, 0, "printed"},
 		"right-to-left override":   {func(r *CreateAuthorityRequest) { r.Subject.CommonName = "a\u202eb" }, fault.InvalidArgument, 0, "printed"},
 		"long common name":         {func(r *CreateAuthorityRequest) { r.Subject.CommonName = string(make([]byte, 65)) }, fault.InvalidArgument, 0, "64"},
@@ -310,7 +307,7 @@ func TestUnsupportedSpecs(t *testing.T) {
 	f := newFixture(t, "")
 	f.authority(t, "root", alg.P256, "")
 	for _, spec := range alg.Specs() {
-		if slices.Contains(specs(), spec) {
+		if slices.Contains(cert.Specs(), spec) {
 			continue
 		}
 		ref := f.keys.add(t, alg.P256)

@@ -2,14 +2,12 @@ package ca
 
 import (
 	"context"
-	"slices"
-	"strings"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
-	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
@@ -27,6 +25,10 @@ type Certificate struct {
 	// Requester is key.Principal.String of who asked for it.
 	Requester                     string
 	IssuedAt, NotBefore, NotAfter time.Time
+	// Shard is the part of the authority's revocations that the certificate
+	// belongs to, "" when they are not divided. Its CRL distribution point
+	// names it, so that it never changes.
+	Shard string
 	// RevokedAt is nil for a certificate that is not revoked.
 	RevokedAt *time.Time
 	Reason    Reason
@@ -56,13 +58,20 @@ func (c *Certificate) Status(now time.Time) Status {
 
 // insertCertificate stores a new certificate. The store refuses a serial
 // number that the authority has used.
-func insertCertificate(tx store.Tx, c *Certificate) error {
-	row, err := c.row()
-	if err != nil {
+func (s *Service) insertCertificate(tx store.Tx, c *Certificate) error {
+	if err := tx.Insert(store.Certificates, c.Row()); err != nil {
 		return err
 	}
-	return tx.Insert(store.Certificates, row)
+	if f := s.issued.Load(); f != nil {
+		(*f)(c)
+	}
+	return nil
 }
+
+// OnIssued has f called with each certificate that is stored from now on. It
+// runs inside the transaction: it must be quick, must not use the store, and
+// now and then is told of a certificate that is not stored after all.
+func (s *Service) OnIssued(f func(*Certificate)) { s.issued.Store(&f) }
 
 // Certificate returns one certificate of an authority.
 func (s *Service) Certificate(ctx context.Context, call *key.Call, authority, serial string) (*Certificate, error) {
@@ -88,16 +97,18 @@ func (s *Service) visitCertificate(call *key.Call, v *guard.Visit, action key.Ac
 		v.About(resource(call.Caller.Principal.Realm, call.Region, key.KindAuthority, authority))
 		return nil, "", err
 	}
-	if serial, err = parseSerial(serial); err != nil {
-		v.About(a.resource())
+	if serial, err = cert.ParseSerial(serial); err != nil {
+		v.About(a.Resource())
 		return nil, "", err
 	}
-	return a, serial, v.Authorize(guard.Target{Action: action, Resource: a.certificate(serial)})
+	t := a.Target(action)
+	t.Resource = a.certificate(serial)
+	return a, serial, s.authorize(v, t)
 }
 
 // stored reads one of the authority's certificates.
 func (a *authority) stored(r store.Reader, serial string) (*Certificate, error) {
-	row, err := r.Get(store.Certificates, certificateID(a.ID, serial))
+	row, err := r.Get(store.Certificates, CertificateID(a.ID, serial))
 	if fault.KindOf(err) == fault.NotFound && err != nil {
 		return nil, &fault.Error{
 			Kind: fault.NotFound, Resource: a.certificate(serial).String(), Public: "the certificate does not exist", Err: err,
@@ -106,119 +117,5 @@ func (a *authority) stored(r store.Reader, serial string) (*Certificate, error) 
 	if err != nil {
 		return nil, err
 	}
-	return readCertificate(row)
-}
-
-// Filter chooses certificates of a listing. A zero field asks for nothing.
-type Filter struct {
-	// Authority is an issuer's id or name; "" lists all of the realm.
-	Authority string
-	// Text is a part of the subject or of a name, in any case.
-	Text   string
-	Status Status
-	// ExpiresBefore wants certificates that end before it.
-	ExpiresBefore time.Time
-}
-
-// maxScan is how many certificates one page looks at. A page of a narrow
-// filter may so be short, or even empty, and still not be the last.
-const maxScan = 20000
-
-// Certificates returns a page of certificates in the order of their
-// authorities' ids and then of their making, and where the next page begins,
-// "" at the end.
-func (s *Service) Certificates(ctx context.Context, call *key.Call, f Filter, page kms.Page) ([]*Certificate, string, error) {
-	var list []*Certificate
-	next, err := guard.Do(ctx, s.guard, call, key.ListCertificates, func(v *guard.Visit) (string, error) {
-		from, err := s.listable(call, v, f)
-		if err != nil {
-			return "", err
-		}
-		l := lister{filter: f, now: s.now(), after: page.After, limit: limitOf(page), budget: maxScan}
-		l.filter.Text = strings.ToLower(f.Text)
-		err = s.store.View(ctx, func(r store.Reader) error { return l.run(r, from) })
-		list = l.list
-		return l.next, err
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	return list, next, nil
-}
-
-// listable authorises a listing and returns the authorities that it is of.
-func (s *Service) listable(call *key.Call, v *guard.Visit, f Filter) ([]*authority, error) {
-	if !slices.Contains([]Status{AnyStatus, StatusValid, StatusExpired, StatusRevoked}, f.Status) {
-		return nil, fault.New(fault.InvalidArgument, "%q is no status: valid, expired or revoked", f.Status)
-	}
-	if f.Authority != "" {
-		a, err := s.visit(call, v, key.ListCertificates, f.Authority)
-		return []*authority{a}, err
-	}
-	realm := call.Caller.Principal.Realm
-	return s.realm(realm), v.Authorize(guard.Target{
-		Action: key.ListCertificates, Resource: key.Resource{Realm: realm, Region: call.Region},
-	})
-}
-
-// lister goes through certificates for one page.
-type lister struct {
-	filter Filter
-	now    time.Time
-	after  string // the id of the last row seen by the page before
-	limit  int
-	budget int
-	list   []*Certificate
-	next   string
-}
-
-// run collects the page from the authorities' certificates.
-func (l *lister) run(r store.Reader, from []*authority) error {
-	last := ""
-	for _, a := range from {
-		// "0" follows "/" in ASCII: the range is every id that begins with "id/".
-		q := store.Query{From: a.ID + "/", To: a.ID + "0", After: l.after, Limit: l.budget}
-		if l.after >= q.To {
-			continue
-		}
-		for row, err := range r.Scan(store.Certificates, q) {
-			if err != nil {
-				return err
-			}
-			if len(l.list) == l.limit || l.budget == 0 {
-				l.next = last
-				return nil
-			}
-			last = row.ID
-			l.budget--
-			if err := l.look(row); err != nil {
-				return err
-			}
-		}
-		if l.budget == 0 {
-			l.next = last
-			return nil
-		}
-	}
-	return nil
-}
-
-// look takes a row into the page if the filter wants it.
-func (l *lister) look(row store.Row) error {
-	expires := row.Columns[1]
-	if !l.filter.ExpiresBefore.IsZero() && expires >= l.filter.ExpiresBefore.UTC().Format(store.TimeFormat) {
-		return nil
-	}
-	c, err := readCertificate(row)
-	if err != nil {
-		return err
-	}
-	if l.filter.Status != AnyStatus && c.Status(l.now) != l.filter.Status {
-		return nil
-	}
-	if t := l.filter.Text; t != "" && !strings.Contains(strings.ToLower(c.Subject+"\n"+strings.Join(c.Names, "\n")), t) {
-		return nil
-	}
-	l.list = append(l.list, c)
-	return nil
+	return ReadCertificate(row)
 }

@@ -3,24 +3,23 @@ package ca
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/asn1"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/token"
 )
 
 // day is the unit of certificates' lives.
@@ -34,98 +33,236 @@ const (
 	authorityBackdate      = 5 * time.Minute
 )
 
-// maxAuthorityName is the longest name of an authority in bytes.
-const maxAuthorityName = 128
+// The longest name of an authority, and of a standard for its key's storage,
+// in bytes.
+const (
+	maxAuthorityName = 128
+	maxKeyStandard   = 128
+)
 
-// CreateAuthorityRequest asks for a new authority on an existing key.
+// TokenLife is how long an idempotency token is remembered ("IdempotencyToken"
+// of CreateCertificateAuthority and IssueCertificate, AWS Private CA API
+// Reference).
+const TokenLife = 5 * time.Minute
+
+// CreateAuthorityRequest asks for a new authority. Either Key or NewKey says
+// what its key is.
 type CreateAuthorityRequest struct {
-	// Name is unique in the realm: letters, digits and ".", "_", "-".
+	// Name is unique in the realm: letters, digits and ".", "_", "-". An
+	// authority without a name is known by its id.
 	Name string
-	Key  kms.Ref
+	// Key is an existing key. NewKey is the spec of one that the authority makes
+	// for itself.
+	Key    kms.Ref
+	NewKey alg.Spec
+	// KeyStandard is Authority.KeyStandard.
+	KeyStandard string
 	// Algorithm is what the key signs with; NoAlgorithm is the spec's default
 	// (PKCS #1 v1.5 with SHA-256 for RSA).
 	Algorithm alg.Algorithm
 	Subject   profile.Subject
+	// Type may be "" unless Pending is set: Root without a Parent, else
+	// Subordinate.
+	Type Type
+	Mode Mode // "" is GeneralPurpose
 	// Parent is the id or name of the issuing authority, "" for a root.
 	Parent string
+	// Pending makes the authority with a request (AuthorityCSR) in place of a
+	// certificate, which ImportAuthorityCertificate brings. Request says what
+	// else the request asks for.
+	Pending bool
+	Request Requested
 	// Validity is 0 for the default, which ends with the parent's at the
 	// latest.
 	Validity time.Duration
 	// PathLen is how many authorities may stand below; nil is the default: no
 	// limit for a root, 0 below a parent.
 	PathLen *int
+	// Revocation is nil for DefaultRevocation.
+	Revocation *RevocationConfig
+	Tags       []key.Tag
+	// Policy is the authority's own, nil for none.
+	Policy *key.Document
+	// Token makes the request idempotent: the same caller's same request with
+	// the same token is the same authority for TokenLife.
+	Token string `json:"-"`
+}
+
+// Requested is what the certificate request of a pending authority asks for
+// beside its name and key.
+type Requested struct {
+	// KeyUsage is 0 for the signing of certificates and CRLs.
+	KeyUsage x509.KeyUsage
+	// Extensions are further ones, such as a subject information access.
+	Extensions []pkix.Extension
 }
 
 // CreateAuthority makes an authority: a root, which signs its own
-// certificate, or one whose certificate a parent issues. The caller needs
-// CreateAuthority, Sign and CreateGrant on the key, and IssueCertificate on
-// the parent.
+// certificate; one whose certificate a parent issues; or one that waits for
+// its certificate. The caller needs CreateAuthority, TagAuthority to set tags,
+// Sign and CreateGrant on an existing key, and IssueCertificate on the parent.
 func (s *Service) CreateAuthority(ctx context.Context, call *key.Call, req *CreateAuthorityRequest) (*Authority, error) {
 	return guard.Do(ctx, s.guard, call, key.CreateAuthority, func(v *guard.Visit) (*Authority, error) {
-		realm := call.Caller.Principal.Realm
-		if err := v.Authorize(guard.Target{Action: key.CreateAuthority, Resource: key.Resource{Realm: realm, Region: call.Region}}); err != nil {
+		if err := admitCreation(v, req.Tags); err != nil {
 			return nil, err
 		}
-		parent, err := s.parent(call, v, req)
+		ticket, err := s.tokens.Enter(ctx, token.Request{
+			Who: call.Caller.Principal, Operation: "CreateAuthority", Token: req.Token, Life: TokenLife, Of: req,
+		})
 		if err != nil {
 			return nil, err
 		}
-		a := &authority{
-			Authority: Authority{Name: req.Name, Realm: realm, Region: call.Region, State: Active, CreatedAt: s.now().UTC()},
-			due:       s.now(),
+		defer ticket.Leave()
+		if id, done := ticket.Result(); done {
+			return s.again(v, id)
 		}
-		if a.ID, err = newID(); err != nil {
-			return nil, err
-		}
-		v.About(a.resource())
-		v.Note("name", req.Name)
-		v.Note("subject", req.Subject.String())
-		template, err := s.authorityTemplate(req, parent, a.CreatedAt)
+		f, err := s.plan(v, req)
 		if err != nil {
 			return nil, err
 		}
-		issued, err := s.signAuthority(ctx, call, v, req, signing{a, parent, template})
-		if err != nil {
-			return nil, err
-		}
-		if err := s.addAuthority(ctx, v, a, issued); err != nil {
-			return nil, err
-		}
-		return a.at(a.CreatedAt), nil
+		return s.found(ctx, v, f, func(tx store.Tx) error { return ticket.Put(tx, f.ID) })
 	})
 }
 
-// parent checks the request's own fields and returns its parent, nil for a
-// root. It authorises the call to have the parent issue.
-func (s *Service) parent(call *key.Call, v *guard.Visit, req *CreateAuthorityRequest) (*authority, error) {
-	if err := checkAuthorityName(req.Name); err != nil {
+// again returns the authority that the first request with a token made.
+func (s *Service) again(v *guard.Visit, id string) (*Authority, error) {
+	a, ok := s.ByID(id)
+	if !ok {
+		return nil, noAuthority()
+	}
+	v.About(a.Resource())
+	return a, nil
+}
+
+// admitCreation asks whether the call may make an authority; tags need their
+// own permission.
+func admitCreation(v *guard.Visit, tags []key.Tag) error {
+	t := guard.Target{
+		Resource:   key.Resource{Realm: v.Call.Caller.Principal.Realm, Region: v.Call.Region},
+		Attributes: &policy.Attributes{Tags: tags},
+	}
+	if len(tags) > 0 {
+		t.Action = key.TagAuthority
+		if err := v.Authorize(t); err != nil {
+			return err
+		}
+	}
+	t.Action = key.CreateAuthority
+	return v.Authorize(t)
+}
+
+// plan checks a request and returns the authority it asks for, yet without
+// key and certificate. It authorises the call to have the parent issue.
+func (s *Service) plan(v *guard.Visit, req *CreateAuthorityRequest) (*founding, error) {
+	if err := req.check(); err != nil {
 		return nil, err
 	}
-	if _, taken := s.live.Load().byName[nameKey(call.Caller.Principal.Realm, req.Name)]; taken {
-		return nil, fault.New(fault.AlreadyExists, "an authority with the name %s exists", req.Name)
+	now, call := s.now().UTC(), v.Call
+	f := &founding{
+		authority: &authority{
+			Authority: Authority{
+				Name: req.Name, Realm: call.Caller.Principal.Realm, Region: call.Region, Type: req.kind(), Mode: req.Mode, KeyStandard: req.KeyStandard,
+				State: Creating, Revocation: DefaultRevocation(), PathLen: -1, CreatedAt: now, UpdatedAt: now, StateChangedAt: now,
+			},
+		},
+		key: keyChoice{existing: req.Key, made: req.NewKey, algorithm: req.Algorithm}, now: now,
 	}
-	if req.Subject.CommonName == "" {
-		return nil, fault.New(fault.InvalidArgument, "an authority's subject needs a common name")
+	if f.Mode == "" {
+		f.Mode = GeneralPurpose
 	}
-	if err := req.Subject.Check(); err != nil {
+	var err error
+	if f.ID, err = newID(); err != nil {
 		return nil, err
 	}
-	if req.Parent == "" {
-		return nil, nil //nolint:nilnil // a root has no parent
-	}
-	parent, err := s.find(call, req.Parent)
-	if err != nil {
+	if err := s.settle(v, f.authority, req); err != nil {
 		return nil, err
 	}
-	if err := admitIssue(v, parent, profile.Authority); err != nil {
+	v.Note("name", req.Name)
+	v.Note("subject", req.Subject.String())
+	if req.Pending {
+		f.request, err = requestTemplate(req)
+		return f, err
+	}
+	if f.parent, err = s.parent(v, req.Parent); err != nil {
 		return nil, err
 	}
-	v.Note("parent", parent.ID)
-	return parent, s.usable(parent, s.now())
+	v.About(f.Resource())
+	f.template, err = s.authorityTemplate(req, f.parent, now)
+	return f, err
+}
+
+// settle gives a new authority what a request says of its record: revocation,
+// tags and policy.
+func (s *Service) settle(v *guard.Visit, a *authority, req *CreateAuthorityRequest) (err error) {
+	if req.Revocation != nil {
+		a.Revocation = *req.Revocation
+	}
+	if err := a.Revocation.Check(); err != nil {
+		return err
+	}
+	if a.Tags, err = key.MergeTags(nil, req.Tags); err != nil || req.Policy == nil {
+		return err
+	}
+	a.Policy = *req.Policy
+	a.compiled, err = s.checkPolicy(v, &a.Authority, a.Policy)
+	return err
+}
+
+// kind returns the type that the request asks for.
+func (r *CreateAuthorityRequest) kind() Type {
+	switch {
+	case r.Type != "":
+		return r.Type
+	case r.Parent != "":
+		return Subordinate
+	}
+	return Root
+}
+
+// check checks the request's own fields.
+func (r *CreateAuthorityRequest) check() error {
+	if err := r.checkKind(); err != nil {
+		return err
+	}
+	if r.Name != "" {
+		if err := checkAuthorityName(r.Name); err != nil {
+			return err
+		}
+	}
+	if err := (&keyChoice{r.Key, r.NewKey, r.Algorithm}).check(); err != nil {
+		return err
+	}
+	if len(r.Subject.Name().ToRDNSequence()) == 0 {
+		return fault.New(fault.InvalidArgument, "an authority needs a subject")
+	}
+	return r.Subject.Check()
+}
+
+// checkKind refuses what goes with no type of authority.
+func (r *CreateAuthorityRequest) checkKind() error {
+	switch {
+	case r.Mode != "" && r.Mode != GeneralPurpose && r.Mode != ShortLived:
+		return fault.New(fault.InvalidArgument, "%q is no mode of an authority: %s or %s", r.Mode, GeneralPurpose, ShortLived)
+	case r.Type != "" && r.Type != Root && r.Type != Subordinate:
+		return fault.New(fault.InvalidArgument, "%q is no type of an authority: %s or %s", r.Type, Root, Subordinate)
+	case r.Pending && r.Type == "":
+		return fault.New(fault.InvalidArgument, "an authority that waits for its certificate needs a type: %s or %s", Root, Subordinate)
+	case r.Pending && r.Parent != "":
+		return fault.New(fault.InvalidArgument, "an authority that waits for its certificate gets its parent with it")
+	case r.Pending && r.Validity != 0:
+		return fault.New(fault.InvalidArgument, "a certificate request asks for no validity")
+	case r.Type == Root && r.Parent != "":
+		return fault.New(fault.InvalidArgument, "a root has no parent")
+	case !r.Pending && r.Type == Subordinate && r.Parent == "":
+		return fault.New(fault.InvalidArgument, "a subordinate authority has a parent, or waits for its certificate")
+	case !r.Pending && (r.Request.KeyUsage != 0 || len(r.Request.Extensions) > 0):
+		return fault.New(fault.InvalidArgument, "only an authority that waits for its certificate has a request")
+	}
+	return nil
 }
 
 func checkAuthorityName(name string) error {
-	if name == "" || len(name) > maxAuthorityName ||
+	if len(name) > maxAuthorityName ||
 		strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") != "" {
 		return fault.New(fault.InvalidArgument,
 			"an authority's name has 1 to %d letters, digits and \".\", \"_\", \"-\"", maxAuthorityName)
@@ -136,6 +273,23 @@ func checkAuthorityName(name string) error {
 	return nil
 }
 
+// parent returns the issuing authority that the call names, nil for none, and
+// authorises the call to have it issue.
+func (s *Service) parent(v *guard.Visit, idOrName string) (*authority, error) {
+	if idOrName == "" {
+		return nil, nil //nolint:nilnil // a root has no parent
+	}
+	parent, err := s.find(v.Call, idOrName)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.admitIssue(v, parent, profile.Authority); err != nil {
+		return nil, err
+	}
+	v.Note("parent", parent.ID)
+	return parent, s.usable(parent, s.now())
+}
+
 // authorityTemplate returns what the new authority's certificate shall hold,
 // without its key.
 func (s *Service) authorityTemplate(req *CreateAuthorityRequest, parent *authority, now time.Time) (*x509.Certificate, error) {
@@ -143,22 +297,31 @@ func (s *Service) authorityTemplate(req *CreateAuthorityRequest, parent *authori
 	if err != nil {
 		return nil, err
 	}
-	serial, err := newSerial(now, rand.Reader)
-	if err != nil {
-		return nil, err
-	}
 	t := &x509.Certificate{
-		SerialNumber: serial, Subject: req.Subject.Name(),
-		BasicConstraintsValid: true, IsCA: true, MaxPathLen: pathLen, MaxPathLenZero: pathLen == 0,
+		Subject: req.Subject.Name(), BasicConstraintsValid: true, IsCA: true, MaxPathLen: pathLen, MaxPathLenZero: pathLen == 0,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
-	life := profile.Life{Asked: req.Validity, Standard: DefaultRootValidity, Maximum: MaxAuthorityValidity, Backdate: authorityBackdate}
-	if parent == nil {
-		return t, life.Put(t, nil, now)
+	return t, s.date(t, parent, req.Validity, now)
+}
+
+// date gives the certificate of an authority a serial number, a time, and
+// where its issuer (nil for itself) publishes.
+func (s *Service) date(t *x509.Certificate, parent *authority, asked time.Duration, now time.Time) (err error) {
+	if t.SerialNumber, err = cert.NewSerial(now, rand.Reader); err != nil {
+		return err
 	}
-	life.Standard = DefaultIssuingValidity
+	life := profile.Life{
+		Asked: profile.Validity{For: asked}, Standard: profile.Validity{For: DefaultRootValidity},
+		Maximum: profile.Validity{For: MaxAuthorityValidity}, Backdate: authorityBackdate,
+	}
+	t.CRLDistributionPoints, t.IssuingCertificateURL, t.OCSPServer = nil, nil, nil
+	if parent == nil {
+		return life.Put(t, nil, now)
+	}
+	life.Standard = profile.Validity{For: DefaultIssuingValidity}
+	life.Short = parent.short()
 	s.pointTo(t, parent)
-	return t, life.Put(t, parent.cert, now)
+	return life.Put(t, parent.cert, now)
 }
 
 // pathLenBelow returns the path length constraint of an authority below
@@ -166,7 +329,7 @@ func (s *Service) authorityTemplate(req *CreateAuthorityRequest, parent *authori
 func pathLenBelow(asked *int, parent *authority) (int, error) {
 	limit, standard := -1, -1
 	if parent != nil {
-		limit, standard = parent.cert.MaxPathLen, 0
+		limit, standard = room(parent.path), 0
 	}
 	if limit == 0 {
 		return 0, fault.New(fault.InvalidArgument, "the parent's path length is 0: it issues no authorities")
@@ -181,146 +344,4 @@ func pathLenBelow(asked *int, parent *authority) (int, error) {
 		return 0, fault.New(fault.InvalidArgument, "the path length %d is not below the parent's, which is %d", *asked, limit)
 	}
 	return *asked, nil
-}
-
-// pointTo names where the issuer's CRL and certificate are published (RFC
-// 5280 sections 4.2.1.13 and 4.2.2.1).
-func (s *Service) pointTo(t *x509.Certificate, issuer *authority) {
-	if s.publicURL == "" {
-		return
-	}
-	t.CRLDistributionPoints = []string{s.publicURL + "/pki/" + issuer.ID + ".crl"}
-	t.IssuingCertificateURL = []string{s.publicURL + "/pki/" + issuer.ID + ".cer"}
-}
-
-// signing is an authority on its way: itself, who issues it, and what it
-// shall be.
-type signing struct {
-	*authority
-	parent   *authority // nil for a root
-	template *x509.Certificate
-}
-
-// signAuthority binds the key to the authority and has its certificate
-// signed. It returns the certificate's record in the parent's inventory, nil
-// for a root. What it leaves behind when it fails is a grant to an authority
-// that does not exist, which nobody can use.
-func (s *Service) signAuthority(ctx context.Context, call *key.Call, v *guard.Visit, req *CreateAuthorityRequest, a signing) (*Certificate, error) {
-	k, err := s.keys.Delegate(ctx, call, req.Key, grantee(a.ID))
-	if err != nil {
-		return nil, err
-	}
-	a.Key, a.Spec = k.Name.ID, k.Spec
-	v.Note("key", k.Name.String())
-	if a.Algorithm, err = caAlgorithm(k, req.Algorithm); err != nil {
-		return nil, err
-	}
-	v.Note("algorithm", a.Algorithm.String())
-	pub, err := x509.ParsePKIXPublicKey(k.Current().Public)
-	if err != nil {
-		return nil, fmt.Errorf("reading the public key of %s: %w", k.Name, err)
-	}
-	if a.template.SubjectKeyId, err = subjectKeyID(k.Current().Public); err != nil {
-		return nil, err
-	}
-	signer, issuer := a.authority, a.template
-	if a.parent != nil {
-		signer, issuer = a.parent, a.parent.cert
-		a.Parent = signer.ID
-		a.Chain = append([][]byte{signer.Certificate}, signer.Chain...)
-	} else {
-		issuer.PublicKey = pub
-	}
-	token, err := s.prepareCertificate(a.template, issuer, pub, signer.Algorithm)
-	if err != nil {
-		return nil, err
-	}
-	if call.DryRun {
-		return nil, dryRun()
-	}
-	if a.Certificate, err = s.sign(ctx, call, signer, token); err != nil {
-		return nil, err
-	}
-	if a.cert, err = x509.ParseCertificate(a.Certificate); err != nil {
-		return nil, fmt.Errorf("reading the new certificate: %w", err)
-	}
-	a.describe()
-	v.Note("serial", a.Serial)
-	if a.parent == nil {
-		return nil, nil //nolint:nilnil // a root is in nobody's inventory
-	}
-	return &Certificate{
-		Authority: a.Parent, Serial: a.Serial, DER: a.Certificate, Subject: a.Subject, Profile: profile.Authority,
-		Key: &a.Key, Requester: call.Caller.Principal.String(),
-		IssuedAt: a.CreatedAt, NotBefore: a.NotBefore, NotAfter: a.NotAfter,
-	}, nil
-}
-
-// sign has the authority's key sign what passed the lint.
-func (s *Service) sign(ctx context.Context, call *key.Call, a *authority, token *linted) ([]byte, error) {
-	signer, err := s.keys.DelegatedSigner(ctx, call, grantee(a.ID), a.Key, a.Algorithm)
-	if err != nil {
-		return nil, err
-	}
-	return token.issue(signer)
-}
-
-// caAlgorithm returns the algorithm with which a key signs certificates.
-func caAlgorithm(k *key.Key, asked alg.Algorithm) (alg.Algorithm, error) {
-	if !slices.Contains(specs(), k.Spec) {
-		return 0, unsupportedSpec(k.Spec)
-	}
-	if k.Usage != alg.SignVerify {
-		return 0, fault.Because(fault.InvalidArgument, fault.WrongUsage, "an authority's key is a signing key")
-	}
-	if asked == alg.NoAlgorithm {
-		asked = k.Spec.For(alg.SignVerify)[0]
-	}
-	if !k.Spec.Has(asked) || signatureAlgorithm(asked) == x509.UnknownSignatureAlgorithm {
-		return 0, fault.Because(fault.InvalidArgument, fault.WrongAlgorithm,
-			"a %s key does not sign certificates with %s", k.Spec, asked)
-	}
-	return asked, nil
-}
-
-// subjectKeyID returns the subject key identifier of a public key: the first
-// 160 bits of the SHA-256 of its bits (RFC 7093 section 2, method 1; it is
-// what crypto/x509 has for authorities as well).
-func subjectKeyID(spki []byte) ([]byte, error) {
-	var info struct {
-		Algorithm pkix.AlgorithmIdentifier
-		Key       asn1.BitString
-	}
-	if _, err := asn1.Unmarshal(spki, &info); err != nil {
-		return nil, fmt.Errorf("reading a public key: %w", err)
-	}
-	sum := sha256.Sum256(info.Key.Bytes)
-	return sum[:20], nil
-}
-
-// addAuthority records the creation and stores and publishes the authority.
-func (s *Service) addAuthority(ctx context.Context, v *guard.Visit, a *authority, issued *Certificate) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, taken := s.live.Load().byName[nameKey(a.Realm, a.Name)]; taken {
-		return fault.New(fault.AlreadyExists, "an authority with the name %s exists", a.Name)
-	}
-	row, err := a.row()
-	if err != nil {
-		return err
-	}
-	err = v.Commit(ctx, func() error {
-		return s.store.Update(ctx, func(tx store.Tx) error {
-			if issued != nil {
-				if err := insertCertificate(tx, issued); err != nil {
-					return err
-				}
-			}
-			return tx.Insert(store.Authorities, row)
-		})
-	})
-	if err == nil {
-		s.publish(a)
-	}
-	return err
 }

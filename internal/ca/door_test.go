@@ -159,7 +159,7 @@ func TestLeastPrivilege(t *testing.T) {
 	if e := f.log.last(); e.Decision != audit.Allowed || e.Result != fault.PermissionDenied.String() {
 		t.Errorf("the refusal by the key is entered as %+v", e)
 	}
-	if crl, err := f.PublicCRL(t.Context(), root.ID); err != nil || crl.Number != 1 {
-		t.Errorf("%+v, %v", crl, err)
+	if crl := f.crl(t, root.ID); len(crl) == 0 {
+		t.Error("the authority cannot sign a list")
 	}
 }

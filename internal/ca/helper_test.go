@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -14,15 +18,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"filippo.io/mldsa"
 	"github.com/google/uuid"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -50,6 +57,8 @@ type fakeKeys struct {
 	aliases map[string]key.ID
 	// made counts the keys that CreateKey made.
 	made int
+	// ended are the keys that their owners scheduled the deletion of.
+	ended []key.ID
 	// corrupt breaks every signature that a delegate makes.
 	corrupt bool
 	// pool, when set, is where RSA keys come from: making them is slow.
@@ -108,7 +117,7 @@ func (f *fakeKeys) create(spec alg.Spec) (*key.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	spki, err := x509.MarshalPKIXPublicKey(signer.Public())
+	spki, err := engine.MarshalPublic(spec, signer.Public())
 	if err != nil {
 		return nil, err
 	}
@@ -178,18 +187,46 @@ func (s *fakeSigner) Sign(r io.Reader, digest []byte, opts crypto.SignerOpts) ([
 
 func (f *fakeKeys) CreateKey(_ context.Context, _ *key.Call, req *kms.CreateKeyRequest) (*key.Key, error) {
 	f.mu.Lock()
-	f.made++
+	_, taken := f.aliases[req.Alias]
 	f.mu.Unlock()
-	return f.create(req.Spec)
-}
-
-func (f *fakeKeys) CreateAlias(_ context.Context, _ *key.Call, name string, target kms.Ref) error {
+	if taken {
+		return nil, fault.New(fault.AlreadyExists, "the alias exists")
+	}
+	k, err := f.create(req.Spec)
+	if err != nil {
+		return nil, err
+	}
+	k.Exportable = req.Exportable
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, taken := f.aliases[name]; taken {
-		return fault.New(fault.AlreadyExists, "the alias exists")
+	f.made++
+	if req.Alias != "" {
+		f.aliases[req.Alias] = k.Name.ID
 	}
-	f.aliases[name] = target.ID
+	return k, nil
+}
+
+func (f *fakeKeys) Entrust(_ context.Context, _ *key.Call, grantee string, req *kms.ImportKeyRequest) (*key.Key, error) {
+	k, err := f.create(req.Spec)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.made++
+	f.keys[k.Name.ID].grantees = []string{grantee}
+	return k, nil
+}
+
+func (f *fakeKeys) EndEntrusted(_ context.Context, _ *key.Call, grantee string, id key.ID) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	k := f.keys[id]
+	if k == nil || !slices.Contains(k.grantees, grantee) {
+		return fault.New(fault.PermissionDenied, "%s does not own the key", grantee)
+	}
+	k.disabled = true
+	f.ended = append(f.ended, id)
 	return nil
 }
 
@@ -274,13 +311,18 @@ func newFixture(t testing.TB, publicURL string) *fixture {
 func (f *fixture) open(t testing.TB, publicURL string) *Service {
 	t.Helper()
 	s, err := New(t.Context(), Config{
-		Keys: f.keys, Guard: guard.New(f.log, f.ids), Store: f.store, PublicURL: publicURL,
+		Keys: f.keys, Guard: guard.New(f.log, f.ids), Store: f.store, PublicURL: publicURL, Compile: compilePolicy,
 		Now: func() time.Time { return f.clock },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// compilePolicy compiles the policy of a resource.
+func compilePolicy(d key.Document) (*policy.Policy, error) {
+	return policy.Compile([]byte(d.Text), policy.ForResource, aws.Vocabulary())
 }
 
 // grant gives a user an identity policy.
@@ -401,4 +443,24 @@ func wantFault(t testing.TB, err error, kind fault.Kind, reason fault.Reason, te
 	case !strings.Contains(err.Error(), text):
 		t.Errorf("error %q, want it to say %q", err, text)
 	}
+}
+
+// makeKey makes a key of a spec.
+func makeKey(spec alg.Spec) (crypto.Signer, error) {
+	info := spec.Info()
+	switch {
+	case info.Family == alg.RSA:
+		return rsa.GenerateKey(rand.Reader, info.Bits)
+	case spec == alg.P256:
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case spec == alg.P384:
+		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case spec == alg.P521:
+		return ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	}
+	if params, ok := engine.MLDSAParameters(spec); ok {
+		return mldsa.GenerateKey(params)
+	}
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	return private, err
 }

@@ -2,15 +2,11 @@ package ca
 
 import (
 	"context"
-	"crypto"
-	"crypto/rand"
-	"crypto/x509"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -18,6 +14,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/token"
 )
 
 // IssueRequest asks for a certificate. Exactly one of CSR, NewKey and Key
@@ -25,7 +22,11 @@ import (
 type IssueRequest struct {
 	// Authority is the issuer's id or name.
 	Authority string
-	Profile   string
+	// Profile is the name of a profile of the authority's realm. Inline, which
+	// stands in its place, is one of a front end's own; its name is what
+	// policies see of it.
+	Profile string
+	Inline  *profile.Profile
 	// CSR is a PKCS #10 request in DER.
 	CSR []byte
 	// NewKey is the spec of a key that Holdfast makes and keeps, as the
@@ -37,8 +38,15 @@ type IssueRequest struct {
 	// Subject and Names, where they are given, take the place of the CSR's.
 	Subject profile.Subject
 	Names   profile.Names
-	// Validity is 0 for the profile's default.
-	Validity time.Duration
+	// Extensions are for profiles that let them pass through.
+	Extensions profile.Extensions
+	// Validity is zero for the profile's default.
+	Validity profile.Validity
+	// Algorithm is what the authority signs with, NoAlgorithm for its usual one.
+	Algorithm alg.Algorithm
+	// Token, if it is not empty, makes a repetition of the request give the
+	// certificate that the first one gave.
+	Token string
 }
 
 // Issued is a new certificate. Chain is what to present beside it: its
@@ -48,20 +56,11 @@ type Issued struct {
 	Chain [][]byte
 }
 
-// order is an IssueRequest that was read and found to be in order.
-type order struct {
-	issuer   *authority
-	profile  *profile.Profile
-	template *x509.Certificate
-	names    profile.Names
-	pub      crypto.PublicKey // nil until there is a key
-	spki     []byte
-	key      *key.ID // the managed key
-}
-
 // Issue issues a certificate. The caller needs IssueCertificate on the
 // authority; CreateKey and CreateAlias for a new key, GetPublicKey on an
-// existing one.
+// existing one; and, for an authority's certificate under a profile by name,
+// CreateAuthority, because whoever may have servers' certificates is not
+// therefore to found authorities.
 func (s *Service) Issue(ctx context.Context, call *key.Call, req *IssueRequest) (*Issued, error) {
 	return guard.Do(ctx, s.guard, call, key.IssueCertificate, func(v *guard.Visit) (*Issued, error) {
 		issuer, err := s.find(call, req.Authority)
@@ -69,223 +68,134 @@ func (s *Service) Issue(ctx context.Context, call *key.Call, req *IssueRequest) 
 			v.About(resource(call.Caller.Principal.Realm, call.Region, key.KindAuthority, req.Authority))
 			return nil, err
 		}
-		if err := admitIssue(v, issuer, req.Profile); err != nil {
-			return nil, err
-		}
-		v.Note("profile", req.Profile)
-		now := s.now().UTC()
-		o, err := s.take(v, req, issuer, now)
+		kind, err := s.admit(v, issuer, req)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.obtainKey(ctx, call, v, req, o); err != nil {
+		v.Note("profile", kind.Name)
+		ticket, err := s.tokens.Enter(ctx, token.Request{
+			Who: call.Caller.Principal, Operation: "Issue", Scope: issuer.ID, Token: req.Token, Life: TokenLife, Of: req,
+		})
+		if err != nil {
 			return nil, err
 		}
-		return s.complete(ctx, call, v, o, now)
+		defer ticket.Leave()
+		if serial, done := ticket.Result(); done {
+			v.Note("serial", serial)
+			c, err := s.Lookup(ctx, issuer.ID, serial)
+			return issued(issuer, kind, c), err
+		}
+		o := &order{IssueRequest: req, issuer: issuer, profile: kind, now: s.now().UTC(), ticket: ticket}
+		if err := s.prepare(ctx, call, v, o); err != nil {
+			return nil, err
+		}
+		return s.complete(ctx, call, v, o)
 	})
+}
+
+// admit returns the request's profile if the call may have the issuer sign a
+// certificate of it. Of a profile that does not exist, only those learn who
+// could use it if it did.
+func (s *Service) admit(v *guard.Visit, issuer *authority, req *IssueRequest) (*profile.Profile, error) {
+	kind, err := s.chosen(issuer, req)
+	name := req.Profile
+	if kind != nil {
+		name = kind.Name
+	}
+	if kind != nil && kind.CA && req.Inline == nil {
+		t := guard.Target{
+			Action: key.CreateAuthority, Resource: key.Resource{Realm: issuer.Realm, Region: v.Call.Region},
+			Attributes: &policy.Attributes{Profile: name},
+		}
+		if denied := s.authorize(v, t); denied != nil {
+			return nil, denied
+		}
+	}
+	if denied := s.admitIssue(v, issuer, name); denied != nil {
+		return nil, denied
+	}
+	if err == nil {
+		err = kind.Admit(&v.Call.Caller)
+	}
+	return kind, err
+}
+
+// chosen returns the profile that a request names or brings.
+func (s *Service) chosen(issuer *authority, req *IssueRequest) (*profile.Profile, error) {
+	if req.Inline != nil {
+		return req.Inline.Compile()
+	}
+	p, ok := s.profiles.Load().find(issuer.Realm, req.Profile)
+	if !ok {
+		return nil, fault.New(fault.InvalidArgument, "there is no profile %q", req.Profile)
+	}
+	return p.Profile, nil
 }
 
 // admitIssue asks whether the call may have the issuer sign a certificate of
 // the profile.
-func admitIssue(v *guard.Visit, issuer *authority, profileName string) error {
-	return v.Authorize(guard.Target{
-		Action: key.IssueCertificate, Resource: issuer.resource(), Attributes: &policy.Attributes{Profile: profileName},
-	})
-}
-
-// take reads the request and returns it as an order.
-func (s *Service) take(v *guard.Visit, req *IssueRequest, issuer *authority, now time.Time) (*order, error) {
-	if err := s.usable(issuer, now); err != nil {
-		return nil, err
-	}
-	kind, ok := s.profiles[req.Profile]
-	if !ok {
-		return nil, fault.New(fault.InvalidArgument, "there is no profile %q", req.Profile)
-	}
-	if err := req.checkSource(); err != nil {
-		return nil, err
-	}
-	o := &order{issuer: issuer, profile: kind, names: req.Names}
-	subject := req.Subject
-	if req.CSR != nil {
-		in, err := profile.ReadCSR(req.CSR, req.Subject)
-		if err != nil {
-			return nil, err
-		}
-		if len(in.Ignored) > 0 {
-			v.Note("ignored extensions", strings.Join(in.Ignored, ", "))
-		}
-		if err := kind.CheckRequest(in); err != nil {
-			return nil, err
-		}
-		subject, o.pub, o.spki = in.Subject, in.Key, in.SPKI
-		if o.names.Len() == 0 {
-			o.names = in.Names
-		}
-	}
-	return o, s.draft(v, o, subject, kind.Life(req.Validity), now)
-}
-
-// checkSource refuses a request with no key, or with more than one.
-func (r *IssueRequest) checkSource() error {
-	sources := 0
-	for _, given := range []bool{r.CSR != nil, r.NewKey != alg.NoSpec, r.Key != nil} {
-		if given {
-			sources++
-		}
-	}
-	switch {
-	case sources != 1:
-		return fault.New(fault.InvalidArgument, "a certificate is for the key of a CSR, for a new key or for an existing key: give one of the three")
-	case r.KeyAlias != "" && r.NewKey == alg.NoSpec:
-		return fault.New(fault.InvalidArgument, "an alias is given to a new key only")
-	case r.NewKey != alg.NoSpec && !slices.Contains(specs(), r.NewKey):
-		return unsupportedSpec(r.NewKey)
-	}
-	return nil
-}
-
-// draft checks the names and writes the template, all but the key.
-func (s *Service) draft(v *guard.Visit, o *order, subject profile.Subject, life profile.Life, now time.Time) error {
-	if err := subject.Check(); err != nil {
-		return err
-	}
-	names, err := o.names.Normal()
-	if err != nil {
-		return err
-	}
-	o.names = names
-	if err := o.profile.CheckNames(subject, &names); err != nil {
-		return err
-	}
-	serial, err := newSerial(now, rand.Reader)
-	if err != nil {
-		return err
-	}
-	o.template = &x509.Certificate{
-		SerialNumber: serial, Subject: subject.Name(), BasicConstraintsValid: true,
-		ExtKeyUsage: o.profile.Extended,
-	}
-	names.Put(o.template)
-	s.pointTo(o.template, o.issuer)
-	v.Note("serial", serialText(serial))
-	v.Note("subject", o.template.Subject.String())
-	v.Note("names", strings.Join(names.Texts(), ", "))
-	return life.Put(o.template, o.issuer.cert, now)
-}
-
-// obtainKey sees to the order's public key. A new key is made only when the
-// same certificate for a throw-away key of its kind has passed the lint, so
-// that a refused request leaves no key behind.
-func (s *Service) obtainKey(ctx context.Context, call *key.Call, v *guard.Visit, req *IssueRequest, o *order) error {
-	var k *key.Key
-	switch {
-	case req.NewKey != alg.NoSpec:
-		made, err := s.makeKey(ctx, call, req, o)
-		if err != nil {
-			return err
-		}
-		k = made
-	case req.Key != nil:
-		result, err := s.keys.PublicKey(ctx, call, *req.Key)
-		if err != nil {
-			return err
-		}
-		if k = result.Key; k.Usage != alg.SignVerify {
-			return fault.Because(fault.InvalidArgument, fault.WrongUsage, "a certificate is for a signing key")
-		}
-	default:
-		return nil
-	}
-	if !slices.Contains(specs(), k.Spec) {
-		return unsupportedSpec(k.Spec)
-	}
-	o.key, o.spki = &k.Name.ID, k.Current().Public
-	v.Note("key", k.Name.String())
-	pub, err := x509.ParsePKIXPublicKey(o.spki)
-	if err != nil {
-		return fmt.Errorf("reading the public key of %s: %w", k.Name, err)
-	}
-	o.pub = pub
-	return nil
-}
-
-// makeKey rehearses the order and makes its key.
-func (s *Service) makeKey(ctx context.Context, call *key.Call, req *IssueRequest, o *order) (*key.Key, error) {
-	stand, err := s.throwAways.public(req.NewKey)
-	if err != nil {
-		return nil, err
-	}
-	spki, err := x509.MarshalPKIXPublicKey(stand)
-	if err != nil {
-		return nil, fmt.Errorf("encoding a public key: %w", err)
-	}
-	rehearsal := *o
-	rehearsal.pub, rehearsal.spki = stand, spki
-	if _, err := s.lint(&rehearsal); err != nil {
-		return nil, err
-	}
-	k, err := s.keys.CreateKey(ctx, call, &kms.CreateKeyRequest{
-		Spec: req.NewKey, Usage: alg.SignVerify, Description: "certificate of " + o.template.Subject.String(),
-	})
-	if err != nil || req.KeyAlias == "" {
-		return k, err
-	}
-	return k, s.keys.CreateAlias(ctx, call, req.KeyAlias, kms.Ref{ID: k.Name.ID})
-}
-
-// lint has the order's certificate encoded and linted.
-func (s *Service) lint(o *order) (*linted, error) {
-	if err := o.profile.Keys.Check(o.pub); err != nil {
-		return nil, err
-	}
-	if same, ok := o.pub.(interface{ Equal(crypto.PublicKey) bool }); ok && same.Equal(o.issuer.cert.PublicKey) {
-		return nil, fault.Because(fault.InvalidArgument, fault.ProfileViolation, "the key is the authority's own")
-	}
-	id, err := subjectKeyID(o.spki)
-	if err != nil {
-		return nil, err
-	}
-	o.template.SubjectKeyId, o.template.KeyUsage = id, o.profile.KeyUsage(o.pub)
-	return s.prepareCertificate(o.template, o.issuer.cert, o.pub, o.issuer.Algorithm)
+func (s *Service) admitIssue(v *guard.Visit, issuer *authority, profileName string) error {
+	t := issuer.Target(key.IssueCertificate)
+	t.Attributes = &policy.Attributes{Profile: profileName}
+	return s.authorize(v, t)
 }
 
 // complete lints, signs, records and stores the certificate.
-func (s *Service) complete(ctx context.Context, call *key.Call, v *guard.Visit, o *order, now time.Time) (*Issued, error) {
-	token, err := s.lint(o)
+func (s *Service) complete(ctx context.Context, call *key.Call, v *guard.Visit, o *order) (*Issued, error) {
+	passed, err := s.lint(o)
 	if err != nil {
 		return nil, err
 	}
-	if len(token.warnings) > 0 {
-		v.Note("lint warnings", strings.Join(token.warnings, ", "))
+	if warnings := passed.Warnings(); len(warnings) > 0 {
+		v.Note("lint warnings", strings.Join(warnings, ", "))
 	}
 	if call.DryRun {
 		return nil, dryRun()
 	}
-	der, err := s.sign(ctx, call, o.issuer, token)
+	der, err := s.sign(ctx, call, o.issuer, passed)
 	if err != nil {
 		return nil, err
 	}
+	t := o.draft.Template
 	c := &Certificate{
-		Authority: o.issuer.ID, Serial: serialText(o.template.SerialNumber), DER: der,
-		Subject: o.template.Subject.String(), Names: o.names.Texts(), Profile: o.profile.Name, Key: o.key,
-		Requester: call.Caller.Principal.String(),
-		IssuedAt:  now, NotBefore: o.template.NotBefore, NotAfter: o.template.NotAfter,
+		Authority: o.issuer.ID, Serial: cert.SerialText(t.SerialNumber), DER: der,
+		Subject: o.draft.Subject.String(), Names: o.draft.Names.Texts(), Profile: o.profile.Name, Key: o.key,
+		Requester: call.Caller.Principal.String(), Shard: s.shard(o.issuer, t.SerialNumber),
+		IssuedAt: o.now, NotBefore: t.NotBefore, NotAfter: t.NotAfter,
 	}
 	err = v.Commit(ctx, func() error {
-		return s.store.Update(ctx, func(tx store.Tx) error { return insertCertificate(tx, c) })
+		return s.store.Update(ctx, func(tx store.Tx) error {
+			if err := s.insertCertificate(tx, c); err != nil {
+				return err
+			}
+			return o.ticket.Put(tx, c.Serial)
+		})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &Issued{Certificate: c, Chain: o.issuer.presented()}, nil
+	return issued(o.issuer, o.profile, c), err
 }
 
-// presented returns the certificates that a server presents beside one of the
-// authority's: the authority's and its issuers', without the root's.
-func (a *authority) presented() [][]byte {
-	if a.Parent == "" {
-		return nil
+// issued returns a certificate of the profile with what is presented beside it.
+func issued(issuer *authority, kind *profile.Profile, c *Certificate) *Issued {
+	if kind.SelfSigned {
+		return &Issued{Certificate: c}
 	}
-	return append([][]byte{a.Certificate}, a.Chain[:len(a.Chain)-1]...)
+	return &Issued{Certificate: c, Chain: issuer.Presented()}
+}
+
+// mayIssue returns nil when the issuer may make a certificate of the profile
+// at a time, else a WrongState error. A certificate that signs itself is how
+// an authority that has none yet gets one.
+func (s *Service) mayIssue(issuer *authority, kind *profile.Profile, now time.Time) error {
+	if !kind.SelfSigned {
+		return s.usable(issuer, now)
+	}
+	if issuer.Type != Root {
+		return fault.New(fault.InvalidArgument, "a certificate that signs itself is a root's")
+	}
+	switch state := issuer.state(now); state {
+	case Pending, Active, Expired:
+		return nil
+	default:
+		return state.refuse()
+	}
 }

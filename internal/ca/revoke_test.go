@@ -3,9 +3,9 @@ package ca
 import (
 	"context"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,35 +14,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/cert"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
-	"github.com/holdfast-kms/holdfast/internal/kms"
-	"github.com/holdfast-kms/holdfast/internal/profile"
+	"github.com/holdfast-kms/holdfast/internal/store"
 )
-
-// listed returns the serials and reasons on the authority's current CRL.
-func (f *fixture) listed(t *testing.T, id string) (*CRL, map[string]int) {
-	t.Helper()
-	crl, err := f.PublicCRL(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := x509.ParseRevocationList(crl.DER)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := list.CheckSignatureFrom(f.live.Load().byID[id].cert); err != nil {
-		t.Error(err)
-	}
-	if list.Number.Uint64() != crl.Number || !list.NextUpdate.Equal(crl.NextUpdate) || !list.ThisUpdate.Equal(crl.ThisUpdate) {
-		t.Errorf("the list says %s, %s, %s; the record %+v", list.Number, list.ThisUpdate, list.NextUpdate, crl)
-	}
-	serials := map[string]int{}
-	for _, e := range list.RevokedCertificateEntries {
-		serials[serialText(e.SerialNumber)] = e.ReasonCode
-	}
-	return crl, serials
-}
 
 func (f *fixture) revoke(t *testing.T, c *Issued, r Reason) {
 	t.Helper()
@@ -51,41 +28,27 @@ func (f *fixture) revoke(t *testing.T, c *Issued, r Reason) {
 	}
 }
 
-// A CRL is for everybody: whoever asks for it and hangs up at once does not
-// keep others from having one with the newest revocation.
-func TestHangingUpDoesNotHoldARevocationBack(t *testing.T) {
-	f := newFixture(t, "")
-	root := f.authority(t, "root", alg.P256, "")
-	f.listed(t, root.ID)
-	c := f.issue(t, root.ID, "a.example.com")
-	f.revoke(t, c, KeyCompromise)
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, _ = f.PublicCRL(gone, root.ID) // whatever it says to nobody
-	if _, got := f.listed(t, root.ID); got[c.Serial] != int(KeyCompromise) || len(got) != 1 {
-		t.Errorf("the CRL lists %v, want %s", got, c.Serial)
+// revoked returns the reasons of the authority's revocations by serial number.
+func (f *fixture) revoked(t testing.TB, id string) map[string]Reason {
+	t.Helper()
+	list := map[string]Reason{}
+	for _, r := range f.revocations(t, id) {
+		list[r.Serial] = r.Reason
 	}
+	return list
 }
 
 func TestRevoke(t *testing.T) {
 	f := newFixture(t, "")
 	root := f.authority(t, "root", alg.P256, "")
-	first, none := f.listed(t, root.ID)
-	if first.Number != 1 || len(none) != 0 || first.NextUpdate.Sub(first.ThisUpdate) != CRLValidity {
-		t.Errorf("first CRL %+v with %v", first, none)
-	}
-	want := map[string]int{}
+	want := map[string]Reason{}
 	for _, reason := range Reasons() {
 		c := f.issue(t, "root", "a.example.com")
 		f.revoke(t, c, reason)
-		want[c.Serial] = int(reason)
+		want[c.Serial] = reason
 	}
-	second, got := f.listed(t, root.ID)
-	if d := cmp.Diff(want, got); d != "" || second.Number != 2 {
-		t.Errorf("CRL %d (-want +got):\n%s", second.Number, d)
-	}
-	if again, _ := f.listed(t, root.ID); again != second {
-		t.Error("a CRL that is not due was made again")
+	if d := cmp.Diff(want, f.revoked(t, root.ID)); d != "" {
+		t.Errorf("revoked (-want +got):\n%s", d)
 	}
 
 	// Idempotent for the same reason, refused for another.
@@ -101,14 +64,24 @@ func TestRevoke(t *testing.T) {
 		t.Errorf("revoked again: %+v, %v", after, err)
 	}
 	_, err = f.Revoke(t.Context(), f.as("admin"), "root", c.Serial, KeyCompromise)
-	wantFault(t, err, fault.WrongState, 0, "superseded")
+	wantFault(t, err, fault.WrongState, fault.AlreadyRevoked, "superseded")
+	_, err = f.Revoke(t.Context(), f.as("admin"), "root", c.Serial, CertificateHold)
+	wantFault(t, err, fault.WrongState, fault.AlreadyRevoked, "superseded")
 	_, err = f.Revoke(t.Context(), f.as("admin"), "root", "00", Unspecified)
 	wantFault(t, err, fault.NotFound, 0, "certificate")
 	_, err = f.Revoke(t.Context(), f.as("admin"), "root", "zz", Unspecified)
 	wantFault(t, err, fault.InvalidArgument, 0, "hexadecimal")
-	for _, r := range []Reason{6, 7, 8, 11, -1} {
+	for _, r := range []Reason{7, RemoveFromCRL, 11, -1} {
 		_, err = f.Revoke(t.Context(), f.as("admin"), "root", c.Serial, r)
 		wantFault(t, err, fault.InvalidArgument, 0, "reason")
+	}
+	dry := f.as("admin")
+	dry.DryRun = true
+	fresh := f.issue(t, "root", "c.example.com")
+	_, err = f.Revoke(t.Context(), dry, "root", fresh.Serial, KeyCompromise)
+	wantFault(t, err, fault.InvalidArgument, fault.DryRun, "")
+	if c, err := f.Lookup(t.Context(), root.ID, fresh.Serial); err != nil || c.RevokedAt != nil {
+		t.Errorf("a dry run revoked: %+v, %v", c, err)
 	}
 }
 
@@ -118,181 +91,321 @@ func TestReasons(t *testing.T) {
 			t.Errorf("%s reads as %d, %v", r, got, err)
 		}
 	}
-	_, err := ParseReason("certificateHold")
-	wantFault(t, err, fault.Unsupported, 0, "good")
+	_, err := ParseReason("removeFromCRL")
+	wantFault(t, err, fault.InvalidArgument, 0, "release")
 	_, err = ParseReason("boredom")
 	wantFault(t, err, fault.InvalidArgument, 0, "boredom")
 }
 
-// TestCRLInTime follows a CRL through its life.
-func TestCRLInTime(t *testing.T) {
+// TestHold: a hold is a revocation that may be taken back, or become final,
+// and then counts from its beginning.
+func TestHold(t *testing.T) {
 	f := newFixture(t, "")
 	root := f.authority(t, "root", alg.P256, "")
+	var told []string
+	f.OnRevoked(func(c *Certificate, at time.Time) {
+		told = append(told, fmt.Sprintf("%s %v %v", c.Serial, c.RevokedAt != nil, at.Equal(f.live.Load().byID[root.ID].changed)))
+	})
 	c := f.issue(t, "root", "a.example.com")
-	f.revoke(t, c, KeyCompromise)
-	refresh := func() uint64 {
-		t.Helper()
-		if more, err := f.Tick(t.Context()); err != nil || more {
-			t.Fatal(more, err)
-		}
-		return f.live.Load().byID[root.ID].crl.Number
+	_, err := f.Release(t.Context(), f.as("admin"), "root", c.Serial)
+	wantFault(t, err, fault.WrongState, 0, "not on hold")
+	f.revoke(t, c, CertificateHold)
+	began := f.clock.Truncate(time.Second)
+	got, err := f.Release(t.Context(), f.as("admin"), "root", c.Serial)
+	if err != nil || got.RevokedAt != nil || got.Status(f.clock) != StatusValid {
+		t.Errorf("released: %+v, %v", got, err)
 	}
-	if n := refresh(); n != 1 {
-		t.Errorf("CRL %d", n)
+	if r := f.revoked(t, root.ID)[c.Serial]; r != RemoveFromCRL {
+		t.Errorf("the released hold is kept as %d", r)
 	}
-	f.clock = f.clock.Add(CRLValidity/2 - time.Minute)
-	if n := refresh(); n != 1 {
-		t.Errorf("CRL %d before it is due", n)
-	}
-	f.clock = f.clock.Add(2 * time.Minute)
-	if n := refresh(); n != 2 {
-		t.Errorf("CRL %d when it is due", n)
-	}
-
-	// An expired certificate is on one more CRL, then no longer.
-	f.clock = c.NotAfter.Add(time.Hour)
-	if crl, got := f.listed(t, root.ID); len(got) != 1 || crl.Number != 3 {
-		t.Errorf("CRL %d after the end has %v", crl.Number, got)
-	}
-	f.clock = f.clock.Add(CRLValidity)
-	if crl, got := f.listed(t, root.ID); len(got) != 0 || crl.Number != 4 {
-		t.Errorf("CRL %d, the one after, has %v", crl.Number, got)
-	}
-
-	// Who revokes an expired certificate sees it on one CRL, too.
-	late := f.issue(t, "root", "b.example.com")
-	f.clock = late.NotAfter.Add(2 * CRLValidity)
-	f.listed(t, root.ID)
-	f.clock = f.clock.Add(time.Second)
-	f.revoke(t, late, KeyCompromise)
-	if _, got := f.listed(t, root.ID); len(got) != 1 {
-		t.Errorf("an expired certificate's revocation is not seen: %v", got)
-	}
-
-	// After a restart the CRL is the same, and its number goes on.
-	before, _ := f.listed(t, root.ID)
-	f.Service = f.open(t, "")
-	after, _ := f.listed(t, root.ID)
-	if d := cmp.Diff(before.DER, after.DER); d != "" {
-		t.Error("the CRL is another one after a restart")
-	}
-	f.revoke(t, f.issue(t, "root", "c.example.com"), Superseded)
-	f.Service = f.open(t, "") // a revocation outlives a restart
-	if crl, got := f.listed(t, root.ID); crl.Number != before.Number+1 || len(got) != 2 {
-		t.Errorf("CRL %d with %v", crl.Number, got)
-	}
-}
-
-// TestCRLWithoutKey: while the key is disabled, the old CRL serves until its
-// nextUpdate, and asking does not try again and again.
-func TestCRLWithoutKey(t *testing.T) {
-	f := newFixture(t, "")
-	root := f.authority(t, "root", alg.P256, "")
-	old, _ := f.listed(t, root.ID)
-	f.keys.keys[root.Key].disabled = true
-	f.clock = f.clock.Add(CRLValidity / 2)
-	if crl, _ := f.listed(t, root.ID); crl != old {
-		t.Error("not the old CRL")
-	}
-	tried := len(f.log.entries)
-	for range 10 {
-		f.listed(t, root.ID)
-	}
-	if n := len(f.log.entries) - tried; n != 0 {
-		t.Errorf("asking for the CRL made %d attempts", n)
-	}
-	f.clock = f.clock.Add(CRLValidity)
-	_, err := f.PublicCRL(t.Context(), root.ID)
-	wantFault(t, err, fault.Unavailable, 0, "CRL")
-	if _, err := f.Tick(t.Context()); err != nil {
-		t.Errorf("Tick tries again at once: %v", err)
-	}
+	f.revoke(t, c, CertificateHold)
 	f.clock = f.clock.Add(time.Hour)
-	if _, err := f.Tick(t.Context()); fault.ReasonOf(err) != fault.KeyDisabled {
-		t.Errorf("Tick: %v", err)
+	f.revoke(t, c, KeyCompromise)
+	now, err := f.Lookup(t.Context(), root.ID, c.Serial)
+	if err != nil || now.Reason != KeyCompromise || !now.RevokedAt.Equal(began) {
+		t.Errorf("%+v, %v; want it revoked since %s", now, err, began)
 	}
-	f.keys.keys[root.Key].disabled = false
-	f.clock = f.clock.Add(2 * time.Hour)
-	if crl, _ := f.listed(t, root.ID); crl.Number != 2 {
-		t.Errorf("CRL %d after the key is back", crl.Number)
-	}
-	if _, err := f.PublicCRL(t.Context(), "none"); fault.KindOf(err) != fault.NotFound {
-		t.Error(err)
-	}
-	if _, err := f.PublicCertificate(t.Context(), "none"); fault.KindOf(err) != fault.NotFound {
-		t.Error(err)
+	_, err = f.Release(t.Context(), f.as("admin"), "root", c.Serial)
+	wantFault(t, err, fault.WrongState, 0, "not on hold")
+	want := []string{c.Serial + " true true", c.Serial + " false true", c.Serial + " true true", c.Serial + " true true"}
+	if d := cmp.Diff(want, told); d != "" {
+		t.Errorf("told (-want +got):\n%s", d)
 	}
 }
 
-// TestTickInBatches: a tick is short, and says that there is more to do.
-func TestTickInBatches(t *testing.T) {
+// TestHoldOfAnAuthority: an authority whose certificate is on hold issues
+// nothing, and is afterwards what it was.
+func TestHoldOfAnAuthority(t *testing.T) {
 	f := newFixture(t, "")
-	for i := range tickBatch + 3 {
-		f.authority(t, fmt.Sprintf("ca%d", i), alg.P256, "")
+	f.authority(t, "root", alg.P256, "")
+	sub := f.authority(t, "sub", alg.P256, "root")
+	state := func() State {
+		a, _ := f.ByID(sub.ID)
+		return a.State
 	}
-	for _, want := range []bool{true, false} {
-		if more, err := f.Tick(t.Context()); more != want || err != nil {
-			t.Errorf("more %v, %v", more, err)
-		}
+	if _, err := f.Revoke(t.Context(), f.as("admin"), "root", sub.Serial, CertificateHold); err != nil || state() != Revoked {
+		t.Fatal(err, state())
 	}
-	for _, a := range f.live.Load().byID {
-		if a.crl == nil {
-			t.Errorf("no CRL of %s", a.Name)
-		}
+	f.Service = f.open(t, "")
+	if _, err := f.Release(t.Context(), f.as("admin"), "root", sub.Serial); err != nil || state() != Active {
+		t.Fatal(err, state())
 	}
+	f.issue(t, "sub", "a.example.com")
+	if _, err := f.Revoke(t.Context(), f.as("admin"), "root", sub.Serial, CACompromise); err != nil || state() != Revoked {
+		t.Fatal(err, state())
+	}
+	_, err := f.Issue(t.Context(), f.as("admin"), &IssueRequest{
+		Authority: "sub", Profile: "tls-server", CSR: newCSR(t, alg.P256, &x509.CertificateRequest{DNSNames: []string{"b.example.com"}}),
+	})
+	wantFault(t, err, fault.WrongState, 0, "revoked")
 }
 
-// TestCRLRecorded: making a CRL is an act of the authority, on record.
-func TestCRLRecorded(t *testing.T) {
+// TestOrderOfChanges: changes have the order of their times, also when the
+// clock stands still or goes back, and after a restart.
+func TestOrderOfChanges(t *testing.T) {
 	f := newFixture(t, "")
 	root := f.authority(t, "root", alg.P256, "")
-	f.listed(t, root.ID)
-	e := f.log.last()
-	if e.Action != key.UpdateAuthority || e.Operation != "MakeCRL" || !strings.HasSuffix(e.Principal, "service:ca/"+root.ID) ||
-		detail(e, "crl number") != "1" || e.Result != "ok" {
+	var want, got []string
+	for i := range 6 {
+		c := f.issue(t, "root", "a.example.com")
+		f.clock = f.clock.Add(time.Duration(1-i) * time.Minute)
+		if i == 3 {
+			f.Service = f.open(t, "")
+		}
+		f.revoke(t, c, Superseded)
+		want = append(want, c.Serial)
+	}
+	for _, r := range f.revocations(t, root.ID) {
+		got = append(got, r.Serial)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("changes (-want +got):\n%s", d)
+	}
+}
+
+// TestProof: whoever has the private key may revoke, and says which
+// certificate.
+func TestProof(t *testing.T) {
+	f := newFixture(t, "")
+	root := f.authority(t, "root", alg.P256, "")
+	for _, spec := range []alg.Spec{alg.P256, alg.Ed25519} {
+		signer, err := makeKey(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := makeKey(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		original := signCSR(t, signer, &x509.CertificateRequest{DNSNames: []string{"a.example.com"}})
+		issue := func() *Issued {
+			c, err := f.Issue(t.Context(), f.as("admin"), &IssueRequest{Authority: "root", Profile: "tls-server", CSR: original})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		c, another := issue(), issue()
+		algorithm := spec.For(alg.SignVerify)[0]
+		signed := func(text string) []byte {
+			out, err := cert.SignMessage(signer, algorithm, []byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return out
+		}
+		request := func(subject pkix.Name) *x509.CertificateRequest { return &x509.CertificateRequest{Subject: subject} }
+		text := ProofText(c.Serial)
+		for _, bad := range []struct {
+			name  string
+			proof Proof
+			kind  fault.Kind
+		}{
+			{"nothing", Proof{}, fault.InvalidArgument},
+			{"both", Proof{Request: original, Signature: signed(text), Algorithm: algorithm}, fault.InvalidArgument},
+			{"the request that it was issued for", Proof{Request: original}, fault.BadSignature},
+			{"a request for another", Proof{Request: signCSR(t, signer, request(name(ProofText(another.Serial))))}, fault.BadSignature},
+			{"a request by another key", Proof{Request: signCSR(t, other, request(name(text)))}, fault.BadSignature},
+			{"a request with more in it", Proof{Request: signCSR(t, signer, request(pkix.Name{CommonName: text, Country: []string{"DE"}}))}, fault.BadSignature},
+			{"no request", Proof{Request: []byte("x")}, fault.InvalidArgument},
+			{"a signature for another", Proof{Signature: signed(ProofText(another.Serial)), Algorithm: algorithm}, fault.BadSignature},
+			{"another algorithm", Proof{Signature: signed(text), Algorithm: alg.PKCS1SHA256}, fault.InvalidArgument},
+		} {
+			_, err := f.RevokeWithProof(t.Context(), f.as("nobody"), "root", c.Serial, KeyCompromise, &bad.proof)
+			if fault.KindOf(err) != bad.kind || err == nil {
+				t.Errorf("%s: %v, want %s", bad.name, err, bad.kind)
+			}
+		}
+		broken := signCSR(t, signer, request(name(text)))
+		broken[len(broken)-1] ^= 1
+		if _, err := f.RevokeWithProof(t.Context(), f.as("nobody"), "root", c.Serial, KeyCompromise, &Proof{Request: broken}); err == nil {
+			t.Error("a request with a broken signature is a proof")
+		}
+		for _, r := range []Reason{CertificateHold, CACompromise, AACompromise, RemoveFromCRL} {
+			_, err := f.RevokeWithProof(t.Context(), f.as("nobody"), "root", c.Serial, r, &Proof{Signature: signed(text), Algorithm: algorithm})
+			wantFault(t, err, fault.InvalidArgument, 0, "reason")
+		}
+		if got := f.revoked(t, root.ID); len(got) != 0 && spec == alg.P256 {
+			t.Fatalf("revoked %v", got)
+		}
+		for c, proof := range map[*Issued]*Proof{
+			c:       {Signature: signed(text), Algorithm: algorithm},
+			another: {Request: signCSR(t, signer, request(name(ProofText(another.Serial))))},
+		} {
+			got, err := f.RevokeWithProof(t.Context(), f.as("nobody"), "root", c.Serial, KeyCompromise, proof)
+			if err != nil || got.RevokedAt == nil {
+				t.Errorf("%s: %+v, %v", spec, got, err)
+			}
+			if e := f.log.last(); e.Action != key.RevokeCertificate || e.Result != "ok" || !strings.Contains(e.Why, "private key") {
+				t.Errorf("entry %+v", e)
+			}
+		}
+	}
+}
+
+// TestShards: a certificate's shard is fixed when it is issued, and its
+// distribution point names it.
+func TestShards(t *testing.T) {
+	f := newFixture(t, "http://pki.example.com")
+	root := f.authority(t, "root", alg.P256, "")
+	before := f.issue(t, "root", "a.example.com")
+	config := DefaultRevocation()
+	config.CRL.Shards = 3
+	if _, err := f.UpdateAuthority(t.Context(), f.as("admin"), "root", Update{Revocation: &config}); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for range 30 {
+		c := f.issue(t, "root", "a.example.com")
+		want := "http://pki.example.com/pki/" + root.ID + "/" + c.Shard + ".crl"
+		if got := parse(t, c.DER).CRLDistributionPoints; len(got) != 1 || got[0] != want {
+			t.Fatalf("distribution points %v, want %s", got, want)
+		}
+		seen[c.Shard]++
+	}
+	if len(seen) != 3 || seen["1"] == 0 || seen["2"] == 0 || seen["3"] == 0 {
+		t.Errorf("shards %v", seen)
+	}
+	last := f.issue(t, "root", "b.example.com")
+	config.CRL.Shards = 0
+	if _, err := f.UpdateAuthority(t.Context(), f.as("admin"), "root", Update{Revocation: &config}); err != nil {
+		t.Fatal(err)
+	}
+	f.revoke(t, before, Superseded)
+	f.revoke(t, last, Superseded)
+	for _, r := range f.revocations(t, root.ID) {
+		if want := map[string]string{before.Serial: "", last.Serial: last.Shard}[r.Serial]; r.Shard != want {
+			t.Errorf("revoked in the shard %q, want %q", r.Shard, want)
+		}
+	}
+}
+
+// TestPoints: certificates name what the authority's configuration says.
+func TestPoints(t *testing.T) {
+	type points struct{ CRL, OCSP, Issuer []string }
+	with := func(edit func(*RevocationConfig)) *RevocationConfig {
+		c := DefaultRevocation()
+		edit(&c)
+		return &c
+	}
+	for _, c := range []struct {
+		name, public string
+		config       *RevocationConfig
+		want         points // ID stands for the authority's id
+	}{
+		{"as it comes", "http://p", with(func(*RevocationConfig) {}), points{[]string{"http://p/pki/ID.crl"}, []string{"http://p/pki/ID/ocsp"}, []string{"http://p/pki/ID.cer"}}},
+		{"no public address", "", with(func(c *RevocationConfig) { c.CRL.Shards = 3 }), points{}},
+		{"neither", "http://p", &RevocationConfig{}, points{nil, nil, []string{"http://p/pki/ID.cer"}}},
+		{"no distribution point", "http://p", with(func(c *RevocationConfig) { c.CRL.OmitDistributionPoint = true }), points{nil, []string{"http://p/pki/ID/ocsp"}, []string{"http://p/pki/ID.cer"}}},
+		{
+			"custom names", "http://p",
+			with(func(c *RevocationConfig) {
+				c.CRL.CustomName, c.OCSP.CustomName = "crl.example.com", "ocsp.example.com/"
+			}),
+			points{[]string{"http://crl.example.com/pki/ID.crl"}, []string{"http://ocsp.example.com/pki/ID/ocsp"}, []string{"http://p/pki/ID.cer"}},
+		},
+		{
+			"a bucket behind a name", "",
+			with(func(c *RevocationConfig) {
+				c.CRL.CustomName, c.CRL.Bucket, c.OCSP.Enabled = "crl.example.com", "b", false
+			}),
+			points{[]string{"http://crl.example.com/crl/ID.crl"}, nil, nil},
+		},
+		{
+			"a bucket with a path", "http://p",
+			with(func(c *RevocationConfig) { c.CRL.CustomName, c.CRL.Bucket, c.CRL.Path = "crl.example.com", "b", "a/b" }),
+			points{[]string{"http://crl.example.com/a/b/ID.crl"}, []string{"http://p/pki/ID/ocsp"}, []string{"http://p/pki/ID.cer"}},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFixture(t, c.public)
+			root := f.authority(t, "root", alg.P256, "")
+			if _, err := f.UpdateAuthority(t.Context(), f.as("admin"), "root", Update{Revocation: c.config}); err != nil {
+				t.Fatal(err)
+			}
+			got := parse(t, f.issue(t, "root", "a.example.com").DER)
+			for _, list := range [][]string{got.CRLDistributionPoints, got.OCSPServer, got.IssuingCertificateURL} {
+				for i := range list {
+					list[i] = strings.ReplaceAll(list[i], root.ID, "ID")
+				}
+			}
+			if d := cmp.Diff(c.want, points{got.CRLDistributionPoints, got.OCSPServer, got.IssuingCertificateURL}); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+// TestIssueOwn: what an authority issues for its own work is recorded and in
+// its inventory.
+func TestIssueOwn(t *testing.T) {
+	f := newFixture(t, "http://p")
+	root := f.authority(t, "root", alg.P256, "")
+	a, _ := f.ByID(root.ID)
+	k, err := f.keys.create(alg.P256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := f.IssueOwn(t.Context(), f.OwnCall(a, "Test"), root.ID, &OwnCertificate{
+		Profile: "own", Key: k, Validity: 100 * 365 * day,
+		Template: &x509.Certificate{Subject: name("worker"), KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.NotAfter.Equal(root.NotAfter) {
+		t.Errorf("it ends %s, the authority %s", c.NotAfter, root.NotAfter)
+	}
+	if err := cert.CheckFrom(parse(t, c.DER), a.X509()); err != nil {
+		t.Error(err)
+	}
+	if got, err := f.Lookup(t.Context(), root.ID, c.Serial); err != nil || got.Profile != "own" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if e := f.log.last(); e.Action != key.IssueCertificate || !strings.Contains(e.Principal, "ca/"+root.ID) {
 		t.Errorf("entry %+v", e)
 	}
-	if crl, err := f.CRL(t.Context(), f.as("admin"), "root"); err != nil || crl.Number != 1 {
-		t.Errorf("%+v, %v", crl, err)
+	if _, err := engine.ParsePublic(k.Spec, k.Current().Public); err != nil {
+		t.Error(err)
 	}
 }
 
-// TestConcurrentRevocations: whoever asks after a revocation gets a CRL with
-// it, whatever else happens at the time.
+// TestConcurrentRevocations: every revocation that was answered is stored.
 func TestConcurrentRevocations(t *testing.T) {
 	f := newFixture(t, "")
 	root := f.authority(t, "root", alg.P256, "")
 	const workers, each = 8, 5
+	csr := newCSR(t, alg.P256, &x509.CertificateRequest{DNSNames: []string{"a.example.com"}})
 	var wg sync.WaitGroup
 	failures := make(chan error, workers*each)
 	for range workers {
 		wg.Go(func() {
 			for range each {
-				failures <- func() error {
-					c, err := f.Issue(t.Context(), f.as("admin"), &IssueRequest{
-						Authority: "root", Profile: "tls-server", NewKey: alg.P256, Names: profile.Names{DNS: []string{"a.example.com"}},
-					})
-					if err != nil {
-						return err
-					}
-					if _, err := f.Revoke(t.Context(), f.as("admin"), "root", c.Serial, Superseded); err != nil {
-						return err
-					}
-					crl, err := f.PublicCRL(t.Context(), root.ID)
-					if err != nil {
-						return err
-					}
-					list, err := x509.ParseRevocationList(crl.DER)
-					if err != nil {
-						return err
-					}
-					if !slices.ContainsFunc(list.RevokedCertificateEntries, func(e x509.RevocationListEntry) bool {
-						return serialText(e.SerialNumber) == c.Serial
-					}) {
-						return errors.New("a revoked certificate is not on the CRL")
-					}
-					return nil
-				}()
+				c, err := f.Issue(t.Context(), f.as("admin"), &IssueRequest{Authority: "root", Profile: "tls-server", CSR: csr})
+				if err == nil {
+					_, err = f.Revoke(t.Context(), f.as("admin"), "root", c.Serial, Superseded)
+				}
+				failures <- err
 			}
 		})
 	}
@@ -303,75 +416,39 @@ func TestConcurrentRevocations(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, got := f.listed(t, root.ID); len(got) != workers*each {
-		t.Errorf("%d on the CRL", len(got))
+	if got := f.revoked(t, root.ID); len(got) != workers*each {
+		t.Errorf("%d revoked", len(got))
 	}
 }
 
-func TestCertificates(t *testing.T) {
+// failing is a store whose updates fail.
+type failing struct {
+	store.Store
+	err error
+}
+
+func (s *failing) Update(ctx context.Context, f func(store.Tx) error) error {
+	if s.err != nil {
+		return s.err
+	}
+	return s.Store.Update(ctx, f)
+}
+
+// TestRevocationNotStored: what was not stored is not made known.
+func TestRevocationNotStored(t *testing.T) {
 	f := newFixture(t, "")
-	a := f.authority(t, "a", alg.P256, "")
-	f.authority(t, "b", alg.P256, "")
-	serials := map[string][]string{}
-	for i := range 7 {
-		for _, ca := range []string{"a", "b"} {
-			f.clock = f.clock.Add(time.Millisecond)
-			serials[ca] = append(serials[ca], f.issue(t, ca, fmt.Sprintf("h%d.%s.example.com", i, ca)).Serial)
-		}
+	broken := &failing{Store: f.store}
+	f.store = broken
+	f.Service = f.open(t, "")
+	root := f.authority(t, "root", alg.P256, "")
+	c := f.issue(t, "root", "a.example.com")
+	f.OnRevoked(func(*Certificate, time.Time) { t.Error("told of a revocation that is not stored") })
+	broken.err = errors.New("the disk is gone")
+	if _, err := f.Revoke(t.Context(), f.as("admin"), "root", c.Serial, Superseded); !errors.Is(err, broken.err) {
+		t.Errorf("%v", err)
 	}
-	revoked := serials["a"][3]
-	if _, err := f.Revoke(t.Context(), f.as("admin"), "a", revoked, Superseded); err != nil {
-		t.Fatal(err)
-	}
-	all := func(filter Filter, limit int) []string {
-		t.Helper()
-		var got []string
-		for page := (kms.Page{Limit: limit}); ; {
-			list, next, err := f.Certificates(t.Context(), f.as("admin"), filter, page)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(list) > limit {
-				t.Errorf("a page of %d", len(list))
-			}
-			for _, c := range list {
-				got = append(got, c.Serial)
-			}
-			if page.After = next; next == "" {
-				return got
-			}
-		}
-	}
-	for _, limit := range []int{1, 3, 7, 14, 100} {
-		if d := cmp.Diff(serials["a"], all(Filter{Authority: "a"}, limit)); d != "" {
-			t.Errorf("pages of %d (-want +got):\n%s", limit, d)
-		}
-		if got := all(Filter{}, limit); len(got) != 14 {
-			t.Errorf("pages of %d: %d of all", limit, len(got))
-		}
-	}
-	if d := cmp.Diff([]string{revoked}, all(Filter{Status: StatusRevoked}, 2)); d != "" {
-		t.Error(d)
-	}
-	if got := all(Filter{Authority: a.ID, Status: StatusValid}, 2); len(got) != 6 {
-		t.Errorf("%d valid", len(got))
-	}
-	if d := cmp.Diff([]string{serials["b"][4]}, all(Filter{Text: "H4.B"}, 2)); d != "" {
-		t.Error(d)
-	}
-	if got := all(Filter{ExpiresBefore: f.clock.Add(80 * day)}, 5); len(got) != 0 {
-		t.Errorf("%d end within 80 days", len(got))
-	}
-	if got := all(Filter{ExpiresBefore: f.clock.Add(100 * day)}, 5); len(got) != 14 {
-		t.Errorf("%d end within 100 days", len(got))
-	}
-	_, _, err := f.Certificates(t.Context(), f.as("admin"), Filter{Status: "odd"}, kms.Page{})
-	wantFault(t, err, fault.InvalidArgument, 0, "odd")
-	_, _, err = f.Certificates(t.Context(), f.as("admin"), Filter{Authority: "nobody"}, kms.Page{})
-	wantFault(t, err, fault.NotFound, 0, "authority")
-	stranger := f.as("admin")
-	stranger.Caller.Principal.Realm = "000000000042"
-	if list, _, err := f.Certificates(t.Context(), stranger, Filter{}, kms.Page{}); err != nil || len(list) != 0 {
-		t.Errorf("another realm sees %d certificates (%v)", len(list), err)
+	broken.err = nil
+	if got := f.revoked(t, root.ID); len(got) != 0 {
+		t.Errorf("revoked %v", got)
 	}
 }

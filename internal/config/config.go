@@ -41,6 +41,9 @@ type Config struct {
 	Log       Log       `yaml:"log"`
 	Metrics   Metrics   `yaml:"metrics"`
 	Lifecycle Lifecycle `yaml:"lifecycle"`
+	Buckets   Buckets   `yaml:"buckets"`
+
+	Certificates Certificates `yaml:"certificates"`
 }
 
 // TLS is the certificate that the server presents.
@@ -86,6 +89,14 @@ type Limits struct {
 	OpenedKeys int `yaml:"opened_keys"`
 }
 
+// Certificates is what certificates are refused for, beside the lints.
+type Certificates struct {
+	// WeakKeys is a directory with the lists of Debian's package
+	// openssl-blacklist ("blacklist.RSA-2048" and so on): RSA keys whose private
+	// halves are published. Default: none; other weak keys are found without.
+	WeakKeys string `yaml:"weak_keys"`
+}
+
 // Log is where and how the server logs: to stderr.
 type Log struct {
 	// Level is debug, info, warn or error. Default: info.
@@ -115,6 +126,7 @@ func Default() Config {
 		RSA:    RSA{Native: "auto", Library: "libcrypto.so.3"},
 		Limits: Limits{Connections: 10_000, OpenedKeys: 4096},
 		Log:    Log{Level: "info", Format: "text"}, Lifecycle: Lifecycle{Interval: 30 * time.Second},
+		Buckets: Buckets{S3: S3{Region: "us-east-1", Timeout: time.Minute}},
 	}
 }
 
@@ -166,6 +178,7 @@ func (c *Config) Validate() error {
 	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
 		refuse("tls", "certificate and key go together")
 	}
+	c.Buckets.validate(refuse)
 	c.validateRanges(refuse)
 	if len(wrong) > 0 {
 		return &fault.Error{Kind: fault.InvalidArgument, Op: "config", Public: errors.Join(wrong...).Error()}

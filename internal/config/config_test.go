@@ -1,9 +1,16 @@
 package config
 
 import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
@@ -37,6 +44,13 @@ func TestWrongConfigurations(t *testing.T) {
 		{"key without certificate", "tls: {key: k.pem}\n", "tls: certificate and key go together"},
 		{"range", "audit: {segment_mib: 100000}\n", "audit.segment_mib: 100000 is not between 1 and 4096"},
 		{"choice", "log: {level: loud}\n", `log.level: "loud" is none of`},
+		{"relative buckets", "buckets: {dir: b}\n", `buckets.dir: "b" is not an absolute path`},
+		{"endpoint in the clear", "buckets: {s3: {endpoint: http://s3.example.com, access_key_id: a, secret_access_key: b}}\n", "use https"},
+		{"endpoint without credential", "buckets: {s3: {endpoint: https://s3.example.com}}\n", "an endpoint needs access_key_id"},
+		{"two secrets", "buckets: {s3: {endpoint: https://s3.example.com, access_key_id: a, secret_access_key: b, secret_access_key_file: c}}\n", "either"},
+		{"credential without endpoint", "buckets: {s3: {access_key_id: a}}\n", "a credential without an endpoint"},
+		{"no address", "buckets: {s3: {endpoint: s3, access_key_id: a, secret_access_key: b}}\n", `"s3" is not an http`},
+		{"timeout", "buckets: {s3: {endpoint: https://a, access_key_id: a, secret_access_key: b, timeout: 2h}}\n", "buckets.s3.timeout"},
 		{"all at once", "data: d\nlog: {level: loud}\n", "log.level"},
 	}
 	for _, test := range tests {
@@ -56,6 +70,49 @@ func TestLoopback(t *testing.T) {
 	} {
 		if got := Loopback(address); got != want {
 			t.Errorf("Loopback(%q) = %v, want %v", address, got, want)
+		}
+	}
+}
+
+func TestBuckets(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte("in a file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const common = "data: /srv/keys\nbuckets:\n  s3:\n    endpoint: http://127.0.0.1:9000\n    access_key_id: id\n    "
+	for text, want := range map[string]string{
+		"secret_access_key: here": "here", "secret_access_key_file: " + file: "in a file",
+	} {
+		c, err := Parse([]byte(common + text + "\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		secret, err := c.Buckets.S3.Secret()
+		if err != nil || secret.Reveal() != want {
+			t.Errorf("%s gives %q, %v", text, secret.Reveal(), err)
+		}
+		if c.BucketDir() != "/srv/keys/buckets" || c.Buckets.S3.Region != "us-east-1" || c.Buckets.S3.Timeout != time.Minute {
+			t.Errorf("defaults: %+v", c.Buckets)
+		}
+	}
+}
+
+func TestSecretIsNotShown(t *testing.T) {
+	c := Default()
+	c.Buckets.S3.SecretAccessKey, c.Buckets.S3.SessionToken = "hidden", "hidden"
+	encoded, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logged strings.Builder
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("x", slog.Any("secret", c.Buckets.S3.SecretAccessKey)) //nolint:sloglint // what is tested
+	for _, shown := range []string{string(encoded), string(text), logged.String(), fmt.Sprintf("%v %+v %#v %s", c, c, c, c.Buckets.S3.SecretAccessKey)} {
+		if strings.Contains(shown, "hidden") || !strings.Contains(shown, "redacted") {
+			t.Errorf("shown: %s", shown)
 		}
 	}
 }

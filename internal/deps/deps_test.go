@@ -26,10 +26,11 @@ const module = "github.com/holdfast-kms/holdfast"
 // design (see ARCHITECTURE.md). A change says why in docs/design.
 var layers = [][]string{
 	{"internal/fault", "internal/alg"},
-	{"internal/key"},
-	{"internal/policy", "internal/audit", "internal/engine", "internal/store"},
-	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert"},
-	{"internal/identity", "internal/kms", "internal/engine/*", "internal/store/*", "internal/profile", "internal/lint", "internal/ocsp"},
+	{"internal/key", "internal/name"},
+	{"internal/policy", "internal/audit", "internal/engine", "internal/store", "internal/extension"},
+	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/weakkey", "internal/token", "internal/ciphertext"},
+	{"internal/identity", "internal/kms", "internal/engine/*", "internal/store/*", "internal/profile", "internal/lint", "internal/ocsp", "internal/keystore"},
+	{"internal/profile/document"}, // profiles as text
 	{"internal/ca"},
 	{"internal/status", "internal/inventory", "internal/managed"}, // what is built on authorities
 	{"internal/lifecycle"},
@@ -43,8 +44,8 @@ var layers = [][]string{
 
 // core names the packages that know no transport and no cloud's words.
 var core = []string{
-	"internal/fault", "internal/alg", "internal/key", "internal/policy", "internal/audit", "internal/engine",
-	"internal/store", "internal/seal", "internal/guard", "internal/identity", "internal/kms", "internal/profile", "internal/cert", "internal/lint",
+	"internal/fault", "internal/alg", "internal/key", "internal/name", "internal/policy", "internal/audit", "internal/engine",
+	"internal/store", "internal/extension", "internal/seal", "internal/guard", "internal/ciphertext", "internal/identity", "internal/kms", "internal/keystore", "internal/profile", "internal/profile/document", "internal/cert", "internal/weakkey", "internal/token", "internal/lint",
 	"internal/ocsp", "internal/ca", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle",
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 )
 
-// This file and engine/soft/mldsa.go are all that know the ML-DSA library,
-// which is Go's own code ahead of its release: built with Go 1.27 it is a thin
+// This file, engine/soft/mldsa.go and what makes throw-away keys
+// (lint/throwaway.go) are all that know the ML-DSA library, which is Go's own code ahead of its release: built with Go 1.27 it is a thin
 // layer over crypto/mldsa, which has the same API and can take its place.
 
 // muSize is the length of mu in bytes (FIPS 204 algorithm 7, line 6).
@@ -66,6 +66,19 @@ func mldsaOptions(f alg.Form) crypto.SignerOpts {
 		return mldsacrypto.MLDSAMu
 	}
 	return crypto.Hash(0)
+}
+
+// FormOf returns the form of the message that comes with options as Options
+// makes them.
+func FormOf(opts crypto.SignerOpts) alg.Form {
+	switch opts.HashFunc() {
+	case 0:
+		return alg.Raw
+	case mldsacrypto.MLDSAMu:
+		return alg.ExternalMu
+	default:
+		return alg.Digest
+	}
 }
 
 // verifyMLDSA checks a signature of a message, or of its mu, with the empty

@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 
+	"filippo.io/mldsa"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
@@ -20,12 +21,17 @@ import (
 type PublicKey struct {
 	spec alg.Spec
 	key  crypto.PublicKey
+	spki []byte // as it was read
 }
 
 // Key returns the key as crypto/x509 and crypto/tls know it: *rsa.PublicKey,
 // *ecdsa.PublicKey or ed25519.PublicKey; of the specs that they do not know,
 // *secp256k1.PublicKey or *mldsa.PublicKey.
 func (p *PublicKey) Key() crypto.PublicKey { return p.key }
+
+// SPKI returns the key's SubjectPublicKeyInfo in DER, as it was read. It must
+// not be changed.
+func (p *PublicKey) SPKI() []byte { return p.spki }
 
 // Spec returns the key's spec.
 func (p *PublicKey) Spec() alg.Spec { return p.spec }
@@ -47,7 +53,35 @@ func ParsePublic(spec alg.Spec, spki []byte) (*PublicKey, error) {
 	if !bytes.Equal(again, spki) {
 		return nil, fault.New(fault.InvalidArgument, "the public key is not in its canonical encoding")
 	}
-	return &PublicKey{spec, pub}, nil
+	return &PublicKey{spec, pub, bytes.Clone(spki)}, nil
+}
+
+// ParseForeign reads the SubjectPublicKeyInfo of a key from elsewhere, as
+// strictly as ParsePublic and without being told its spec. A key of a known
+// kind whose size the table does not have, such as RSA with 8,192 bits, has
+// the spec NoSpec: no algorithm goes with it.
+func ParseForeign(spki []byte) (*PublicKey, error) {
+	for _, family := range []alg.Spec{alg.NoSpec, alg.MLDSA44, alg.Secp256k1} { // crypto/x509, and what it does not know
+		pub, err := parsePublic(family, spki)
+		if err != nil {
+			continue
+		}
+		switch pub.(type) {
+		case *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey, *mldsa.PublicKey, *secp256k1.PublicKey:
+		default:
+			return nil, unknownPublic()
+		}
+		spec := SpecOf(pub)
+		if again, err := marshalPublic(spec, pub); err != nil || !bytes.Equal(again, spki) {
+			return nil, fault.New(fault.InvalidArgument, "the public key is not in its canonical encoding")
+		}
+		return &PublicKey{spec, pub, bytes.Clone(spki)}, nil
+	}
+	return nil, unknownPublic()
+}
+
+func unknownPublic() error {
+	return fault.New(fault.Unsupported, "the public key is of a kind that is not known here")
 }
 
 func parsePublic(spec alg.Spec, spki []byte) (crypto.PublicKey, error) {

@@ -167,7 +167,7 @@ func TestSaltLength(t *testing.T) {
 	if !ok {
 		t.Fatal("no RSA key")
 	}
-	pub := &PublicKey{alg.RSA2048, k.Public()}
+	pub := &PublicKey{spec: alg.RSA2048, key: k.Public()}
 	digest := bytes.Repeat([]byte{1}, 32)
 	for salt, want := range map[int]bool{32: true, 31: false, 33: false, 20: false, rsa.PSSSaltLengthAuto: false} {
 		signature, err := rsa.SignPSS(rand.Reader, k, crypto.SHA256, digest, &rsa.PSSOptions{SaltLength: salt})
@@ -218,7 +218,7 @@ func TestMessages(t *testing.T) {
 		k := private(t, tt.spec)
 		m := Message{tt.form, make([]byte, tt.length)}
 		signature, err := Sign(k, tt.a, m)
-		verr := (&PublicKey{tt.spec, k.Public()}).Verify(tt.a, m, signature)
+		verr := (&PublicKey{spec: tt.spec, key: k.Public()}).Verify(tt.a, m, signature)
 		for name, err := range map[string]error{"Sign": err, "Verify": verr} {
 			if (err == nil) != (tt.kind == 0) || fault.KindOf(err) != tt.kind || fault.ReasonOf(err) != tt.reason {
 				t.Errorf("%s of %s, form %d, %d bytes: %v", name, tt.a, tt.form, tt.length, err)
@@ -261,7 +261,7 @@ func TestErrors(t *testing.T) {
 // TestWrongUse asks of keys what their algorithms do not do.
 func TestWrongUse(t *testing.T) {
 	k := private(t, alg.P256)
-	pub := &PublicKey{alg.P256, k.Public()}
+	pub := &PublicKey{spec: alg.P256, key: k.Public()}
 	if _, err := pub.Encrypt(alg.OAEPSHA256, nil); fault.ReasonOf(err) != fault.WrongAlgorithm {
 		t.Errorf("Encrypt with P-256: %v", err)
 	}
@@ -269,10 +269,10 @@ func TestWrongUse(t *testing.T) {
 		t.Errorf("Decrypt with P-256: %v", err)
 	}
 	r := private(t, alg.RSA2048)
-	if _, err := (&PublicKey{alg.RSA2048, r.Public()}).Encrypt(alg.PKCS1SHA256, nil); fault.ReasonOf(err) != fault.WrongAlgorithm {
+	if _, err := (&PublicKey{spec: alg.RSA2048, key: r.Public()}).Encrypt(alg.PKCS1SHA256, nil); fault.ReasonOf(err) != fault.WrongAlgorithm {
 		t.Errorf("Encrypt with a signature algorithm: %v", err)
 	}
-	if err := (&PublicKey{alg.AES256, nil}).Verify(alg.AESGCM, Message{alg.Raw, nil}, nil); err == nil {
+	if err := (&PublicKey{spec: alg.AES256, key: nil}).Verify(alg.AESGCM, Message{alg.Raw, nil}, nil); err == nil {
 		t.Error("an AES key verifies")
 	}
 }

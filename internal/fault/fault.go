@@ -72,10 +72,14 @@ const (
 	KeyUnavailable
 	KeyCreating
 	KeyNotPendingDeletion
-	AuthorityPending // has no certificate yet
+	AuthorityCreating // the call that makes it has not ended
+	AuthorityPending  // has no certificate yet
 	AuthorityDisabled
 	AuthorityExpired
 	AuthorityDeleted
+	NotRenewable   // a managed certificate that nobody has or uses
+	InUse          // a thing that others use
+	NotExportable  // a key whose material must not leave
 	AlreadyRevoked // for another reason than the one given now
 
 	// With InvalidArgument.

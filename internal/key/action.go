@@ -71,6 +71,8 @@ const (
 	GetAuthorityCertificate
 	ImportAuthorityCertificate
 	RestoreAuthority
+	RenewAuthority
+	RekeyAuthority
 	TagAuthority
 	UntagAuthority
 	ListAuthorityTags
@@ -148,6 +150,7 @@ var actionNames = [lastAction]string{
 	ListCertificates: "ca:ListCertificates", RevokeCertificate: "ca:Revoke", GetCRL: "ca:GetCRL",
 	GetAuthorityCSR: "ca:GetCSR", GetAuthorityCertificate: "ca:GetAuthorityCertificate",
 	ImportAuthorityCertificate: "ca:ImportCertificate", RestoreAuthority: "ca:Restore",
+	RenewAuthority: "ca:Renew", RekeyAuthority: "ca:Rekey",
 	TagAuthority: "ca:Tag", UntagAuthority: "ca:Untag", ListAuthorityTags: "ca:ListTags",
 	PutAuthorityPolicy: "ca:PutPolicy", GetAuthorityPolicy: "ca:GetPolicy", DeleteAuthorityPolicy: "ca:DeletePolicy",
 	CreatePermission: "ca:CreatePermission", DeletePermission: "ca:DeletePermission", ListPermissions: "ca:ListPermissions",

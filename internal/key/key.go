@@ -75,12 +75,15 @@ const (
 // Key is a key's metadata. A *Key is immutable once it is shared: a change
 // makes a new one by Clone.
 type Key struct {
-	Name        Name
-	Spec        alg.Spec
-	Usage       alg.Usage
-	Origin      Origin
-	Protection  Protection
-	Engine      string // the name of the engine that has the material
+	Name       Name
+	Spec       alg.Spec
+	Usage      alg.Usage
+	Origin     Origin
+	Protection Protection
+	Engine     string // the name of the engine that has the material
+	// Exportable says that the key's material may leave, to whoever may
+	// ExportKey. It is so from the key's first day, or never.
+	Exportable  bool
 	State       State
 	Description string
 	CreatedAt   time.Time

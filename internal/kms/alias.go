@@ -56,10 +56,7 @@ func (s *Service) putAlias(ctx context.Context, call *key.Call, action key.Actio
 			return none, err
 		}
 		if action == key.CreateAlias && exists {
-			return none, &fault.Error{
-				Kind: fault.AlreadyExists, Resource: aliasResource(r.Realm, r.Region, name).String(),
-				Public: "the alias " + name + " exists",
-			}
+			return none, aliasExists(r.Realm, r.Region, name)
 		}
 		now := s.now().UTC()
 		a := &key.Alias{Realm: r.Realm, Region: r.Region, Name: name, Target: r.ID, CreatedAt: now, UpdatedAt: now}
@@ -72,6 +69,39 @@ func (s *Service) putAlias(ctx context.Context, call *key.Call, action key.Actio
 		return none, s.storeAlias(ctx, v, a)
 	})
 	return err
+}
+
+// firstAlias returns the alias of a key that is being made, if the caller may
+// give it. Until unlock is called nobody else gives the name away.
+func (s *Service) firstAlias(v *guard.Visit, e *entry, name string) (alias *key.Alias, unlock func(), err error) {
+	if err := CheckAlias(name); err != nil {
+		return nil, nil, err
+	}
+	if err := s.admitAlias(v, key.CreateAlias, e, name); err != nil {
+		return nil, nil, err
+	}
+	n, now := e.key.Name, s.now().UTC()
+	lock := s.locks.alias(aliasID(n.Realm, n.Region, name))
+	lock.Lock()
+	if _, exists := s.memory.alias(n.Realm, n.Region, name); exists {
+		lock.Unlock()
+		return nil, nil, aliasExists(n.Realm, n.Region, name)
+	}
+	return &key.Alias{Realm: n.Realm, Region: n.Region, Name: name, Target: n.ID, CreatedAt: now, UpdatedAt: now}, lock.Unlock, nil
+}
+
+func aliasExists(realm key.RealmID, region, name string) error {
+	return &fault.Error{
+		Kind: fault.AlreadyExists, Resource: aliasResource(realm, region, name).String(), Public: "the alias " + name + " exists",
+	}
+}
+
+func insertAlias(tx store.Tx, a *key.Alias) error {
+	row, err := aliasRow(a)
+	if err != nil {
+		return err
+	}
+	return tx.Insert(store.Aliases, row)
 }
 
 // admitAlias asks for the action on the alias and on the key.

@@ -149,7 +149,7 @@ func deleteKey(tx store.Tx, k *key.Key) ([]*key.Alias, error) {
 // rotate gives a key new material and plans the next rotation.
 func (s *Service) rotate(ctx context.Context, v *guard.Visit, e *entry) error {
 	k := e.key.Clone()
-	material, err := s.addVersion(ctx, k, key.Automatic)
+	material, err := s.addVersion(ctx, k, key.Automatic, s.engine.Generate)
 	if err != nil {
 		return err
 	}

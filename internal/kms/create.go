@@ -17,48 +17,67 @@ import (
 // request's region. The key is enabled at once.
 func (s *Service) CreateKey(ctx context.Context, call *key.Call, req *CreateKeyRequest) (*key.Key, error) {
 	return guard.Do(ctx, s.guard, call, key.CreateKey, func(v *guard.Visit) (*key.Key, error) {
-		k, err := s.newKey(call, req)
-		if k != nil {
-			v.Note("spec", k.Spec.String())
-			v.Note("usage", k.Usage.String())
-		}
-		if denied := s.admitCreation(v, req); denied != nil {
-			return nil, denied
-		}
-		if err != nil {
-			return nil, err
-		}
-		compiled, err := s.checkPolicy(v, k, k.Policy, req.BypassLockout)
-		if err != nil {
-			return nil, err
-		}
-		if err := dry(call); err != nil {
-			return nil, err
-		}
-		v.About(k.Resource())
-		if err := s.make(ctx, v, k, compiled); err != nil {
-			return nil, err
-		}
-		return k, nil
+		return s.create(ctx, v, &creation{CreateKeyRequest: req, action: key.CreateKey, source: s.engine.Generate, origin: key.Generated})
 	})
+}
+
+// source is where a version's material comes from: engine.Engine.Generate, or
+// what was brought.
+type source func(ctx context.Context, ref engine.Ref, spec alg.Spec) (engine.Material, error)
+
+// creation is a request for a key, whichever way its material comes.
+type creation struct {
+	*CreateKeyRequest
+	action key.Action
+	source source
+	origin key.Origin
+}
+
+// create makes a key that the caller must be allowed to make.
+func (s *Service) create(ctx context.Context, v *guard.Visit, c *creation) (*key.Key, error) {
+	k, err := s.newKey(v, c)
+	if denied := s.admitCreation(v, c); denied != nil {
+		return nil, denied
+	}
+	if err != nil {
+		return nil, err
+	}
+	compiled, err := s.checkPolicy(v, k, k.Policy, c.BypassLockout)
+	if err != nil {
+		return nil, err
+	}
+	var alias *key.Alias
+	if c.Alias != "" {
+		var unlock func()
+		if alias, unlock, err = s.firstAlias(v, newEntry(k, compiled, nil), c.Alias); err != nil {
+			return nil, err
+		}
+		defer unlock()
+	}
+	if err := dry(v.Call); err != nil {
+		return nil, err
+	}
+	v.About(k.Resource())
+	if err := s.make(ctx, v, newEntry(k, compiled, nil), alias, c.source); err != nil {
+		return nil, err
+	}
+	return k, nil
 }
 
 // admitCreation asks whether the caller may make such a key; tags need their
 // own permission.
-func (s *Service) admitCreation(v *guard.Visit, req *CreateKeyRequest) error {
-	attributes := &policy.Attributes{
-		Spec: req.Spec, Usage: req.Usage, Tags: req.Tags, BypassLockout: req.BypassLockout,
-	}
-	if len(req.Tags) > 0 {
+func (s *Service) admitCreation(v *guard.Visit, c *creation) error {
+	attributes := &policy.Attributes{Spec: c.Spec, Usage: c.Usage, Tags: c.Tags, BypassLockout: c.BypassLockout}
+	if len(c.Tags) > 0 {
 		if err := v.Authorize(s.realmTarget(v.Call, key.TagResource, attributes)); err != nil {
 			return err
 		}
 	}
-	return v.Authorize(s.realmTarget(v.Call, key.CreateKey, attributes))
+	return v.Authorize(s.realmTarget(v.Call, c.action, attributes))
 }
 
 // newKey checks a request and returns the key it asks for, without material.
-func (s *Service) newKey(call *key.Call, req *CreateKeyRequest) (*key.Key, error) {
+func (s *Service) newKey(v *guard.Visit, req *creation) (*key.Key, error) {
 	usage, err := usageOf(req.Spec, req.Usage)
 	if err != nil {
 		return nil, err
@@ -66,18 +85,27 @@ func (s *Service) newKey(call *key.Call, req *CreateKeyRequest) (*key.Key, error
 	if !s.engine.Supports(req.Spec, usage) {
 		return nil, fault.New(fault.Unsupported, "engine %s does not make keys of spec %s", s.engine.Name(), req.Spec)
 	}
+	if req.Exportable && !s.exports(req.Spec) {
+		return nil, fault.New(fault.Unsupported, "engine %s does not give keys of spec %s away", s.engine.Name(), req.Spec)
+	}
 	if err := checkDescription(req.Description); err != nil {
 		return nil, err
 	}
-	tags, err := mergeTags(nil, req.Tags)
+	tags, err := key.MergeTags(nil, req.Tags)
 	if err != nil {
 		return nil, err
 	}
+	v.Note("spec", req.Spec.String())
+	v.Note("usage", usage.String())
+	if req.Exportable {
+		v.Note("exportable", "true")
+	}
+	realm := v.Call.Caller.Principal.Realm
 	k := &key.Key{
-		Name: key.Name{Realm: call.Caller.Principal.Realm, Region: call.Region, ID: randomID()},
-		Spec: req.Spec, Usage: usage, Origin: key.Generated, Protection: key.Software, Engine: s.engine.Name(),
-		State: key.Creating, Description: req.Description, CreatedAt: s.now().UTC(), Tags: tags, Revision: 1,
-		Policy: s.defaultPolicy(call.Caller.Principal.Realm),
+		Name: key.Name{Realm: realm, Region: v.Call.Region, ID: randomID()},
+		Spec: req.Spec, Usage: usage, Origin: req.origin, Protection: key.Software, Engine: s.engine.Name(),
+		Exportable: req.Exportable, State: key.Creating, Description: req.Description, CreatedAt: s.now().UTC(), Tags: tags,
+		Revision: 1, Policy: s.defaultPolicy(realm),
 	}
 	if req.Policy != nil {
 		k.Policy = *req.Policy
@@ -110,9 +138,11 @@ func checkDescription(text string) error {
 	return nil
 }
 
-// make gives a new key its first material and stores both.
-func (s *Service) make(ctx context.Context, v *guard.Visit, k *key.Key, p *policy.Policy) error {
-	material, err := s.addVersion(ctx, k, key.First)
+// make gives a new key its first material and stores both, with its alias if
+// it has one.
+func (s *Service) make(ctx context.Context, v *guard.Visit, e *entry, alias *key.Alias, from source) error {
+	k := e.key
+	material, err := s.addVersion(ctx, k, key.First, from)
 	if err != nil {
 		return err
 	}
@@ -128,19 +158,25 @@ func (s *Service) make(ctx context.Context, v *guard.Visit, k *key.Key, p *polic
 			if err := tx.Insert(store.Keys, row); err != nil {
 				return err
 			}
-			return insertMaterial(tx, k, material)
+			if err := insertMaterial(tx, k, material); err != nil || alias == nil {
+				return err
+			}
+			return insertAlias(tx, alias)
 		})
 		if err == nil {
-			s.memory.put(newEntry(k, p, nil))
+			s.memory.put(newEntry(k, e.policy, nil))
+			if alias != nil {
+				s.memory.putAlias(alias)
+			}
 		}
 		return err
 	})
 }
 
 // addVersion makes new material and adds its version to the key.
-func (s *Service) addVersion(ctx context.Context, k *key.Key, cause key.RotationCause) (engine.Material, error) {
+func (s *Service) addVersion(ctx context.Context, k *key.Key, cause key.RotationCause, from source) (engine.Material, error) {
 	n := key.VersionNumber(len(k.Versions) + 1) //nolint:gosec // rotations are limited and periods are days
-	material, err := s.engine.Generate(ctx, refOf(k, n), k.Spec)
+	material, err := from(ctx, refOf(k, n), k.Spec)
 	if err != nil {
 		return engine.Material{}, err
 	}

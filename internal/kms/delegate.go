@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -15,6 +16,9 @@ import (
 
 // delegated is what a part of Holdfast that works with a key may do with it.
 var delegated = []key.Action{key.Sign, key.GetPublicKey}
+
+// entrusted is what a part of Holdfast may do with a key that is its own.
+var entrusted = []key.Action{key.Sign, key.GetPublicKey, key.ExportKey, key.ScheduleKeyDeletion}
 
 // delegate returns the principal of a part of Holdfast, such as an authority.
 func delegate(realm key.RealmID, grantee string) key.Principal {
@@ -50,6 +54,80 @@ func (s *Service) Delegate(ctx context.Context, call *key.Call, ref Ref, grantee
 	})
 }
 
+// Entrust makes a key that is a part of Holdfast's own (a managed certificate,
+// "managed/<id>"), in the call's realm and region: of new material, or of the
+// request's. It asks for no permission, since what the caller may do was decided on what
+// the key is for; the entry in the audit log is the grantee's. The grant that
+// the key is made with lets the grantee sign, export and end it.
+func (s *Service) Entrust(ctx context.Context, call *key.Call, grantee string, req *ImportKeyRequest) (*key.Key, error) {
+	c := &creation{CreateKeyRequest: &req.CreateKeyRequest, action: key.CreateKey, source: s.engine.Generate, origin: key.Generated}
+	if req.Material != nil {
+		c.action, c.source, c.origin = key.ImportKey, s.brought(req), key.Imported
+	}
+	inner := onBehalf(call, delegate(call.Caller.Principal.Realm, grantee), c.action)
+	return guard.Do(ctx, s.guard, inner, c.action, func(v *guard.Visit) (*key.Key, error) {
+		k, err := s.newKey(v, c)
+		if err != nil {
+			return nil, err
+		}
+		k.Grants = []key.Grant{{
+			ID: string(randomID()), Grantee: inner.Caller.Principal, Actions: entrusted, CreatedAt: k.CreatedAt,
+		}}
+		compiled, err := s.compile(k.Policy)
+		if err != nil {
+			return nil, err
+		}
+		v.Permit(k.Resource(), "the key is "+grantee+"'s own")
+		return k, s.make(ctx, v, newEntry(k, compiled, nil), nil, c.source)
+	})
+}
+
+// ExportEntrusted is ExportKey by the part of Holdfast whose own the key is.
+func (s *Service) ExportEntrusted(ctx context.Context, call *key.Call, grantee string, id key.ID) (*ExportedKey, error) {
+	e, inner, err := s.entrusted(call, grantee, id, key.ExportKey)
+	if err != nil {
+		return nil, err
+	}
+	return guard.Do(ctx, s.guard, inner, key.ExportKey, func(v *guard.Visit) (*ExportedKey, error) {
+		return s.export(ctx, v, e, "")
+	})
+}
+
+// EndEntrusted schedules the deletion of such a key, in MinDeletion days. One
+// that is gone or going is left alone.
+func (s *Service) EndEntrusted(ctx context.Context, call *key.Call, grantee string, id key.ID) error {
+	if e, ok := s.memory.get(id); !ok || e.key.State == key.PendingDeletion {
+		return nil
+	}
+	_, inner, err := s.entrusted(call, grantee, id, key.ScheduleKeyDeletion)
+	if err != nil {
+		return err
+	}
+	_, err = s.ScheduleDeletion(ctx, inner, Ref{ID: id}, MinDeletion)
+	return err
+}
+
+// entrusted returns a key and the envelope for what its grantee does with it.
+func (s *Service) entrusted(call *key.Call, grantee string, id key.ID, action key.Action) (*entry, *key.Call, error) {
+	e, ok := s.memory.get(id)
+	if !ok {
+		return nil, nil, fault.New(fault.NotFound, "key %s does not exist", id)
+	}
+	inner := onBehalf(call, delegate(e.key.Name.Realm, grantee), action)
+	inner.Region = e.key.Name.Region
+	return e, inner, nil
+}
+
+// onBehalf returns the envelope of a step that a part of Holdfast does within
+// a call.
+func onBehalf(call *key.Call, who key.Principal, action key.Action) *key.Call {
+	inner := *call
+	inner.Caller = key.Caller{Principal: who, Method: "internal"}
+	_, operation, _ := strings.Cut(action.String(), ":")
+	inner.API, inner.Operation, inner.Recorded = "holdfast", operation, false
+	return &inner
+}
+
 // DelegatedSigner returns a signer for a key that was delegated to the
 // grantee. Each signature is authorised by the grant, needs an enabled key,
 // and has an audit entry of its own within the call that it serves: the
@@ -67,10 +145,9 @@ func (s *Service) DelegatedSigner(
 	if err != nil {
 		return nil, err
 	}
-	inner := *call
-	inner.Caller = key.Caller{Principal: delegate(name.Realm, grantee), Method: "internal"}
-	inner.API, inner.Operation, inner.Region, inner.Recorded = "holdfast", "Sign", name.Region, false
-	return &delegatedSigner{ctx: ctx, service: s, call: &inner, name: name, algorithm: a, public: public.Key()}, nil
+	inner := onBehalf(call, delegate(name.Realm, grantee), key.Sign)
+	inner.Region = name.Region
+	return &delegatedSigner{ctx: ctx, service: s, call: inner, name: name, algorithm: a, public: public.Key()}, nil
 }
 
 // delegatedSigner is a crypto.Signer, whose Sign has no context: it keeps
@@ -87,13 +164,10 @@ type delegatedSigner struct {
 // Public returns the public half of the key's current version.
 func (d *delegatedSigner) Public() crypto.PublicKey { return d.public }
 
-// Sign signs a digest, or the message itself where opts names no hash. The
-// algorithm is the signer's own.
+// Sign signs a digest, an external mu, or the message itself where opts names
+// no hash. The algorithm is the signer's own.
 func (d *delegatedSigner) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	m := engine.Message{Form: alg.Digest, Bytes: digest}
-	if opts.HashFunc() == 0 {
-		m.Form = alg.Raw
-	}
+	m := engine.Message{Form: engine.FormOf(opts), Bytes: digest}
 	return guard.DoWithin(d.ctx, d.service.guard, d.call, key.Sign, func(v *guard.Visit) ([]byte, error) {
 		e, err := d.service.find(d.name)
 		if err != nil {

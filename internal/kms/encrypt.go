@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/ciphertext"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
@@ -57,21 +58,21 @@ func (s *Service) encrypt(ctx context.Context, e *entry, a alg.Algorithm, plaint
 	return public.Encrypt(a, plaintext)
 }
 
-// seal makes a symmetric ciphertext, in the format described in ciphertext.go.
+// seal makes a symmetric ciphertext, in the format of package ciphertext.
 func (s *Service) seal(ctx context.Context, e *entry, plaintext []byte, pairs []key.Tag) ([]byte, error) {
 	n := e.key.Current().Number
 	k, err := s.open(ctx, e, n)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]byte, 0, headerSize+len(plaintext)+k.AEAD.Overhead())
-	out, err = header{id: e.key.Name.ID, version: n}.append(out)
+	out := make([]byte, 0, ciphertext.HeaderSize+len(plaintext)+k.AEAD.Overhead())
+	out, err = ciphertext.Header{Key: e.key.Name.ID, Version: n}.Append(out)
 	if err != nil {
 		return nil, err
 	}
 	associated := scratches.Get().(*scratch)
 	defer scratches.Put(associated)
-	associated.b, err = appendContext(append(associated.b[:0], out...), pairs)
+	associated.b, err = ciphertext.AppendContext(append(associated.b[:0], out...), pairs)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +122,7 @@ func (s *Service) decrypt(
 	}
 	result := &DecryptResult{Key: e.key, Version: version, Algorithm: req.Algorithm}
 	if req.Algorithm == alg.AESGCM {
-		result.Plaintext, err = unseal(k, req.Ciphertext[:headerSize], payload, req.Context)
+		result.Plaintext, err = unseal(k, req.Ciphertext[:ciphertext.HeaderSize], payload, req.Context)
 	} else {
 		result.Plaintext, err = engine.Decrypt(k.Decrypter, req.Algorithm, req.Ciphertext)
 	}
@@ -142,27 +143,27 @@ func (s *Service) source(call *key.Call, req *DecryptRequest) (*entry, key.Versi
 		}
 		return e, e.key.Current().Number, req.Ciphertext, nil
 	}
-	h, payload, err := parseHeader(req.Ciphertext)
+	h, payload, err := ciphertext.Parse(req.Ciphertext)
 	if err != nil {
 		return nil, 0, nil, err
 	}
 	if !named {
-		e, ok := s.memory.get(h.id)
+		e, ok := s.memory.get(h.Key)
 		if !ok || e.key.Name.Region != call.Region {
 			return nil, 0, nil, fault.Because(fault.PermissionDenied, fault.UnknownKey,
 				"the ciphertext refers to a key that does not exist, does not exist in this region, or that the caller may not use")
 		}
-		return e, h.version, payload, nil
+		return e, h.Version, payload, nil
 	}
 	e, err := s.resolve(call, req.Key)
 	if err != nil {
 		return nil, 0, nil, err
 	}
-	if e.key.Name.ID != h.id {
+	if e.key.Name.ID != h.Key {
 		return nil, 0, nil, e.at(fault.Because(fault.InvalidArgument, fault.IncorrectKey,
 			"the ciphertext was made with another key"))
 	}
-	return e, h.version, payload, nil
+	return e, h.Version, payload, nil
 }
 
 // unseal opens the engine's part of a symmetric ciphertext.
@@ -170,7 +171,7 @@ func unseal(k *engine.Key, head, payload []byte, pairs []key.Tag) ([]byte, error
 	associated := scratches.Get().(*scratch)
 	defer scratches.Put(associated)
 	var err error
-	associated.b, err = appendContext(append(associated.b[:0], head...), pairs)
+	associated.b, err = ciphertext.AppendContext(append(associated.b[:0], head...), pairs)
 	if err != nil {
 		return nil, err
 	}

@@ -80,9 +80,9 @@ type fixture struct {
 	clock  func() time.Time
 }
 
-func compile(t testing.TB, kind policy.Kind, text string) *policy.Policy {
+func compile(t testing.TB, text string) *policy.Policy {
 	t.Helper()
-	p, err := policy.Compile([]byte(text), kind, aws.Vocabulary())
+	p, err := policy.Compile([]byte(text), policy.ForIdentity, aws.Vocabulary())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func newFixture(t testing.TB) *fixture {
 		t.Fatal(err)
 	}
 	f := &fixture{t: t, store: mem.New(), log: &ledger{}, root: root, clock: time.Now}
-	f.people = people{"admin": {compile(t, policy.ForIdentity,
+	f.people = people{"admin": {compile(t,
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`)}}
 	f.open()
 	return f

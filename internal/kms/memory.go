@@ -160,7 +160,7 @@ func (s *Service) find(name key.Name) (*entry, error) {
 	if ok && e.key.Name == name {
 		return e, nil
 	}
-	if _, isID := uuidBytes(name.ID); !isID && !isMultiRegion(name.ID) {
+	if _, isID := name.ID.UUID(); !isID && !name.ID.MultiRegion() {
 		return nil, &fault.Error{
 			Kind: fault.NotFound, Reason: fault.MalformedKeyID, Resource: name.String(),
 			Public: "not a key id: " + string(name.ID),

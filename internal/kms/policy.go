@@ -38,7 +38,7 @@ func (s *Service) checkPolicy(v *guard.Visit, k *key.Key, doc key.Document, bypa
 		return nil, err
 	}
 	v.Note("policy", digest(doc.Text))
-	if bypassLockout || !v.LocksOut(guard.Target{Resource: k.Resource(), Policy: compiled}) {
+	if bypassLockout || !v.LocksOut(guard.Target{Action: key.PutKeyPolicy, Resource: k.Resource(), Policy: compiled}) {
 		return compiled, nil
 	}
 	return nil, fault.Because(fault.InvalidArgument, fault.PolicyLockout,

@@ -29,6 +29,22 @@ type CreateKeyRequest struct {
 	// BypassLockout turns off the check that the caller can change the policy
 	// again.
 	BypassLockout bool
+	// Exportable lets ExportKey give the material away. It cannot be set later.
+	Exportable bool
+	// Alias, if it is not empty, names the key from the start, for which the
+	// caller needs CreateAlias as well. A key whose alias is taken is not made.
+	Alias string
+}
+
+// ImportKeyRequest asks for a key whose material is made already.
+type ImportKeyRequest struct {
+	CreateKeyRequest
+	// Material is the key in plain form (package engine, Importer): PKCS #8 in
+	// DER, or the bytes of a symmetric key. The caller overwrites it afterwards.
+	Material []byte
+	// Public, where it is given, is the SubjectPublicKeyInfo in DER that the
+	// key must have: that of the certificate that it is for, say.
+	Public []byte
 }
 
 // EncryptRequest asks for a ciphertext of at most MaxPlaintext bytes.
@@ -135,6 +151,13 @@ type VerifyMACRequest struct {
 	MAC []byte
 }
 
+// ExportedKey is the material of a key's current version.
+type ExportedKey struct {
+	Key      *key.Key
+	Version  key.Version
+	Material Secret
+}
+
 // PublicKeyResult is a key's current public half.
 type PublicKeyResult struct {
 	Key     *key.Key
@@ -152,7 +175,7 @@ const (
 	MaxPlaintext   = 4096 // bytes of a plaintext, and of a message to sign
 	MaxCiphertext  = 6144 // bytes
 	MaxRandom      = 1024 // bytes of random or of a data key
-	MaxTags        = 50   // per key
+	MaxTags        = key.MaxTags
 	MaxGrants      = 100  // per key
 	MaxDescription = 8192 // characters
 	MaxPolicy      = 32 << 10

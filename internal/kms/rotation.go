@@ -80,7 +80,7 @@ func (s *Service) RotateOnDemand(ctx context.Context, call *key.Call, ref Ref) (
 				return err
 			}
 			k.Rotation.OnDemandCount++
-			material, err = s.addVersion(ctx, k, key.OnDemand)
+			material, err = s.addVersion(ctx, k, key.OnDemand, s.engine.Generate)
 			v.NoteInt("version", len(k.Versions))
 			return err
 		},

@@ -127,7 +127,7 @@ func (s *Service) Keys() int { return int(s.memory.count.Load()) }
 func randomID() key.ID {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand.Read)
-	return newID(b)
+	return key.NewID(b)
 }
 
 // randomMaterialID returns a new id for a version's material.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/ciphertext"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -357,6 +358,29 @@ func TestAliases(t *testing.T) {
 	want(t, err, fault.NotFound, fault.Unspecified)
 }
 
+// TestAliasOfNewKey: a key is made with its alias, or not at all.
+func TestAliasOfNewKey(t *testing.T) {
+	f := newFixture(t)
+	request := func(user, alias string) (*key.Key, error) {
+		return f.CreateKey(t.Context(), f.as(user), &kms.CreateKeyRequest{Spec: alg.P256, Usage: alg.SignVerify, Alias: alias})
+	}
+	k, err := request("admin", "alias/web")
+	must(t, err)
+	_, err = request("admin", "alias/web")
+	want(t, err, fault.AlreadyExists, fault.Unspecified)
+	_, err = request("admin", "web")
+	want(t, err, fault.InvalidArgument, fault.MalformedAlias)
+	f.open()
+	got, err := f.DescribeKey(t.Context(), f.admin(), kms.Ref{Alias: "alias/web"})
+	if must(t, err); got.Name != k.Name {
+		t.Errorf("alias/web is of %s, want %s", got.Name, k.Name)
+	}
+	keys, _, err := f.ListKeys(t.Context(), f.admin(), kms.Page{Limit: 10})
+	if must(t, err); len(keys) != 1 {
+		t.Errorf("%d keys were made", len(keys))
+	}
+}
+
 func TestAliasNames(t *testing.T) {
 	for name, reason := range map[string]fault.Reason{
 		"one": fault.MalformedAlias, "alias/": fault.MalformedAlias, "alias/a b": fault.MalformedAlias,
@@ -430,7 +454,7 @@ func TestTags(t *testing.T) {
 
 func TestPoliciesDecide(t *testing.T) {
 	f := newFixture(t)
-	f.people["signer"] = []*policy.Policy{compile(t, policy.ForIdentity,
+	f.people["signer"] = []*policy.Policy{compile(t,
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:Sign","Resource":"*"}}`)}
 	k := f.create(alg.P256, alg.SignVerify)
 	sign := func(user string) error {
@@ -604,7 +628,7 @@ func TestListKeysInPages(t *testing.T) {
 func TestLongContextIsRefusedBeforeThePolicy(t *testing.T) {
 	f := newFixture(t)
 	k := f.create(alg.AES256, alg.NoUsage)
-	long := []key.Tag{{Key: "a", Value: strings.Repeat("x", kms.MaxContext)}}
+	long := []key.Tag{{Key: "a", Value: strings.Repeat("x", ciphertext.MaxContext)}}
 	_, err := f.Encrypt(t.Context(), f.as("nobody"), &kms.EncryptRequest{
 		Key: refTo(k), Algorithm: alg.AESGCM, Plaintext: []byte("x"), Context: long,
 	})

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/ciphertext"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
@@ -100,10 +101,10 @@ func noteContext(v *guard.Visit, pairs []key.Tag) error {
 	size := 0
 	for _, p := range pairs {
 		v.Note("context:"+p.Key, p.Value)
-		size += contextSize(p)
+		size += ciphertext.Size(p)
 	}
-	if size > MaxContext {
-		return contextTooLong()
+	if size > ciphertext.MaxContext {
+		return ciphertext.TooLong()
 	}
 	return nil
 }

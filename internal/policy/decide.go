@@ -59,9 +59,9 @@ func Decide(in Input) Decision {
 // LocksOut reports whether a resource's new policy, in.Resource, would leave
 // nobody at hand to change it again: neither the caller nor the root of the
 // resource's realm could put another one. The rest of in is that of the
-// request that brings the policy; its action does not matter.
+// request that brings the policy; its action is the one that puts policies on
+// such a resource.
 func LocksOut(in Input) bool {
-	in.Request.Action = key.PutKeyPolicy
 	if Decide(in).Allowed {
 		return false
 	}

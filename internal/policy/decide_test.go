@@ -233,6 +233,7 @@ func TestLocksOut(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			in := policy.Input{Request: request(t, c.who), Resource: compile(t, c.key, policy.ForResource)}
+			in.Request.Action = key.PutKeyPolicy
 			for _, statements := range c.identity {
 				in.Identity = append(in.Identity, compile(t, statements, policy.ForIdentity))
 			}

@@ -55,6 +55,44 @@ func (p *Policy) Named(name string) *Policy {
 	return &named
 }
 
+// Beside returns the policy of a resource as most services read it, all but
+// the keys': it adds to the policies of the realm's own callers instead of
+// standing above them. What it does not deny, the realm's root may do, and
+// the policies of the realm's callers decide. label is how Decision.Why calls
+// it, as in `authority policy statement 1`.
+func (p *Policy) Beside(realm key.RealmID, label string) *Policy {
+	beside := *p
+	beside.statements = append([]statement(nil), p.statements...)
+	for i := range beside.statements {
+		s := &beside.statements[i]
+		s.why = label + " statement " + strconv.Itoa(i+1)
+		if s.sid != "" {
+			s.why = label + " statement " + strconv.Quote(s.sid)
+		}
+	}
+	var none key.ActionSet
+	beside.statements = append(beside.statements, statement{
+		actions:    none.Complement(),
+		principals: principals{list: []Principal{{Principal: key.Principal{Realm: realm, Kind: key.Root}}}},
+		resources:  resources{not: true}, // all but nothing
+		why:        whyRoot,
+	})
+	return &beside
+}
+
+// Knows reports whether any statement of a policy on a resource of the realm
+// lets the principal in, to whatever. It is for finding out whether a caller
+// of another realm may know that the resource exists.
+func (p *Policy) Knows(who key.Principal, realm key.RealmID) bool {
+	s := newSubject(who)
+	for i := range p.statements {
+		if !p.statements[i].deny && p.statements[i].principals.admits(&s, realm) != refused {
+			return true
+		}
+	}
+	return false
+}
+
 // applies reports whether the statement is about the request, apart from who
 // makes it.
 func (s *statement) applies(e *evaluation, v Vocabulary) bool {

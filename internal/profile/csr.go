@@ -1,50 +1,41 @@
 package profile
 
 import (
-	"crypto"
+	"bytes"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"errors"
 	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
+	"github.com/holdfast-kms/holdfast/internal/cert"
+	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/extension"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/name"
 )
 
 // MaxCSR is the longest certificate request taken, in bytes.
 const MaxCSR = 32 << 10
 
-// Extensions that a request may ask for (RFC 5280 section 4.2).
-var (
-	oidSubjectKeyID     = asn1.ObjectIdentifier{2, 5, 29, 14}
-	oidKeyUsage         = asn1.ObjectIdentifier{2, 5, 29, 15}
-	oidSubjectAltName   = asn1.ObjectIdentifier{2, 5, 29, 17}
-	oidBasicConstraints = asn1.ObjectIdentifier{2, 5, 29, 19}
-	oidExtendedKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
-)
-
-// Kinds of names (RFC 5280 section 4.2.1.6), as tags.
-const (
-	tagEmail = 0x80 | 1
-	tagDNS   = 0x80 | 2
-	tagURI   = 0x80 | 6
-	tagIP    = 0x80 | 7
-)
-
-// Request is what a certificate request asks for. ReadCSR makes it.
+// Request is what a certificate request asks for. ReadCSR makes it; a
+// Profile's Draft judges it.
 type Request struct {
 	// Key is the public key, SPKI the same as the request has it, in DER.
-	Key  crypto.PublicKey
-	SPKI []byte
-	// Subject is the one that the caller gave, else the request's.
+	Key     *engine.PublicKey
+	SPKI    []byte
 	Subject Subject
 	Names   Names // not yet checked: see Names.Normal
-	// Ignored are the extensions that were asked for without insisting and
-	// are not honoured, as object identifiers in text.
-	Ignored  []string
-	extended []asn1.ObjectIdentifier // the extended key usages
+
+	rawSubject []byte // the subject in DER, nil where it is not as we would encode it
+	isCA       bool
+	usage      *x509.KeyUsage
+	extended   []asn1.ObjectIdentifier
+	others     []pkix.Extension // of the kinds that nobody here reads, and policies and name constraints
 }
 
 // malformed returns the error for a request that cannot be taken.
@@ -53,11 +44,9 @@ func malformed(format string, args ...any) error {
 }
 
 // ReadCSR reads a PKCS #10 request (RFC 2986) in DER: strictly, with its
-// signature checked, and with nothing in it that would have to be overlooked.
-// subject is the one that the caller gives instead of the request's, or empty.
-// Its errors have the reason MalformedCSR or, for what only authorities may
-// have and for keys that no profile takes, ProfileViolation.
-func ReadCSR(der []byte, subject Subject) (*Request, error) {
+// signature checked. Its errors have the reason MalformedCSR or, for keys that
+// no profile takes, ProfileViolation.
+func ReadCSR(der []byte) (*Request, error) {
 	if len(der) > MaxCSR {
 		return nil, fault.Because(fault.LimitExceeded, fault.MalformedCSR,
 			"a certificate request is at most %d bytes", MaxCSR)
@@ -69,54 +58,93 @@ func ReadCSR(der []byte, subject Subject) (*Request, error) {
 	if csr.Version != 0 {
 		return nil, malformed("the certificate request is not of version 1")
 	}
-	if csr.PublicKeyAlgorithm == x509.UnknownPublicKeyAlgorithm {
-		return nil, fault.Because(fault.Unsupported, fault.MalformedCSR,
-			"the request's key is of a kind for which no certificates are issued")
-	}
-	if err := checkProof(csr); err != nil {
+	if err := checkAttributes(csr.RawTBSCertificateRequest); err != nil {
 		return nil, err
 	}
-	r := &Request{Key: csr.PublicKey, SPKI: csr.RawSubjectPublicKeyInfo, Subject: subject}
-	if subject == (Subject{}) {
-		if r.Subject, err = subjectOf(csr.Subject); err != nil {
-			return nil, err
-		}
+	r := &Request{SPKI: csr.RawSubjectPublicKeyInfo}
+	if k, ok := csr.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() > MaxRSA { // before it costs a huge verification
+		return nil, violation("an RSA key of %d bits: %d is the most", k.N.BitLen(), MaxRSA)
 	}
-	if err := r.readExtensions(csr.Extensions); err != nil {
+	if r.Key, err = cert.CheckRequest(csr); err != nil {
 		return nil, err
 	}
-	if r.Names, err = namesOf(csr); err != nil {
-		return nil, err
+	if r.Subject, err = name.ParseSubject(csr.RawSubject); err != nil {
+		return nil, malformed("the certificate request's subject is %v", err)
 	}
-	return r, nil
+	if again, err := r.Subject.DER(); err == nil && sameButOrder(again, csr.RawSubject) {
+		r.rawSubject = csr.RawSubject
+	}
+	return r, r.readExtensions(csr.Extensions)
 }
 
-// checkProof checks that whoever made the request has its private key.
-func checkProof(csr *x509.CertificateRequest) error {
-	if rules := Builtin()[0].Keys; rules.Check(csr.PublicKey) != nil {
-		return rules.Check(csr.PublicKey) // before a huge key costs a huge verification
+// publicText returns what a caller may know of an error.
+func publicText(err error) string {
+	if e, ok := errors.AsType[*fault.Error](err); ok && e.Public != "" {
+		return e.Public
 	}
-	switch csr.SignatureAlgorithm { //nolint:exhaustive // only the broken ones are of interest
-	case x509.SHA1WithRSA, x509.ECDSAWithSHA1, x509.MD5WithRSA, x509.MD2WithRSA:
-		return malformed("the certificate request is signed by %s, which is broken", csr.SignatureAlgorithm)
+	return "it is not in order"
+}
+
+// sameButOrder reports whether two names have the same attributes, each in the
+// same encoding, in whichever order. A request's own order is kept so; its
+// outdated string types, and attributes that share a place, are not.
+func sameButOrder(ours, theirs []byte) bool {
+	if bytes.Equal(ours, theirs) {
+		return true
 	}
-	if err := csr.CheckSignature(); err != nil {
-		return malformed("the certificate request's own signature does not verify")
+	a, b := places(ours), places(theirs)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(a, b)
+}
+
+// places returns the elements of an RDNSequence.
+func places(der []byte) []string {
+	input := cryptobyte.String(der)
+	var list, element cryptobyte.String
+	input.ReadASN1(&list, cbasn1.SEQUENCE)
+	var out []string
+	for list.ReadASN1Element(&element, cbasn1.SET) {
+		out = append(out, string(element))
+	}
+	return out
+}
+
+// checkAttributes refuses a request (CertificationRequestInfo, RFC 2986
+// section 4.1) that has an attribute twice, or with more than one value: two
+// readers could choose differently.
+func checkAttributes(tbs []byte) error {
+	input := cryptobyte.String(tbs)
+	var body, attributes cryptobyte.String
+	var there bool
+	ok := input.ReadASN1(&body, cbasn1.SEQUENCE) && body.SkipASN1(cbasn1.INTEGER) && body.SkipASN1(cbasn1.SEQUENCE) &&
+		body.SkipASN1(cbasn1.SEQUENCE) && body.ReadOptionalASN1(&attributes, &there, cbasn1.Tag(0).ContextSpecific().Constructed())
+	var seen []asn1.ObjectIdentifier
+	for ok && !attributes.Empty() {
+		var attribute, values, first cryptobyte.String
+		var tag cbasn1.Tag
+		var oid asn1.ObjectIdentifier
+		if ok = attributes.ReadASN1(&attribute, cbasn1.SEQUENCE) && attribute.ReadASN1ObjectIdentifier(&oid) &&
+			attribute.ReadASN1(&values, cbasn1.SET) && values.ReadAnyASN1(&first, &tag); !ok {
+			break
+		}
+		if slices.ContainsFunc(seen, oid.Equal) || !values.Empty() {
+			return malformed("the certificate request has the attribute %s twice", oid)
+		}
+		seen = append(seen, oid)
+	}
+	if !ok {
+		return malformed("the certificate request's attributes cannot be read")
 	}
 	return nil
 }
 
-// readExtensions goes through the extensions asked for. What only an
-// authority may have, and what is critical and unknown, is refused; key usage
-// is the profile's affair.
+// readExtensions goes through the extensions asked for.
 func (r *Request) readExtensions(list []pkix.Extension) error {
-	seen := map[string]bool{}
-	for _, e := range list {
-		id := e.Id.String()
-		if seen[id] {
-			return malformed("the certificate request has the extension %s twice", id)
+	for i, e := range list {
+		if slices.ContainsFunc(list[:i], func(f pkix.Extension) bool { return f.Id.Equal(e.Id) }) {
+			return malformed("the certificate request has the extension %s twice", e.Id)
 		}
-		seen[id] = true
 		if err := r.readExtension(e); err != nil {
 			return err
 		}
@@ -124,11 +152,19 @@ func (r *Request) readExtensions(list []pkix.Extension) error {
 	return nil
 }
 
-func (r *Request) readExtension(e pkix.Extension) error {
+func (r *Request) readExtension(e pkix.Extension) (err error) {
 	switch {
-	case e.Id.Equal(oidSubjectAltName):
-		return checkNameKinds(e.Value)
-	case e.Id.Equal(oidBasicConstraints):
+	case e.Id.Equal(extension.SubjectAltName):
+		r.Names, err = name.Parse(e.Value)
+		switch {
+		case errors.Is(err, name.ErrTooMany):
+			return fault.Because(fault.LimitExceeded, fault.MalformedCSR, "a certificate has at most %d names", name.Max)
+		case errors.Is(err, name.ErrKind):
+			return fault.Because(fault.Unsupported, fault.MalformedCSR, "the request has a subject alternative name of a kind that is not supported")
+		case err != nil:
+			return malformed("the request's subject alternative names cannot be read")
+		}
+	case e.Id.Equal(extension.BasicConstraints):
 		var bc struct {
 			IsCA    bool `asn1:"optional"`
 			PathLen int  `asn1:"optional,default:-1"`
@@ -136,65 +172,84 @@ func (r *Request) readExtension(e pkix.Extension) error {
 		if rest, err := asn1.Unmarshal(e.Value, &bc); err != nil || len(rest) != 0 {
 			return malformed("the certificate request's basic constraints cannot be read")
 		}
-		if bc.IsCA {
-			return violation("the request asks for a CA certificate: authorities are made by creating one")
-		}
-	case e.Id.Equal(oidKeyUsage):
+		r.isCA = bc.IsCA
+	case e.Id.Equal(extension.KeyUsage):
 		var bits asn1.BitString
 		if rest, err := asn1.Unmarshal(e.Value, &bits); err != nil || len(rest) != 0 {
 			return malformed("the certificate request's key usage cannot be read")
 		}
-		if bits.At(5) != 0 || bits.At(6) != 0 { // keyCertSign, cRLSign
-			return violation("the request asks for a key usage that only authorities have")
+		var usage x509.KeyUsage
+		for i := range 9 {
+			usage |= x509.KeyUsage(bits.At(i) << i)
 		}
-	case e.Id.Equal(oidExtendedKeyUsage):
+		r.usage = &usage
+	case e.Id.Equal(extension.ExtendedKeyUsage):
 		if rest, err := asn1.Unmarshal(e.Value, &r.extended); err != nil || len(rest) != 0 {
 			return malformed("the certificate request's extended key usage cannot be read")
 		}
-	case e.Id.Equal(oidSubjectKeyID): // computed here
-	case e.Critical:
-		return fault.Because(fault.Unsupported, fault.MalformedCSR, "the request insists on the extension %s, which is not supported", e.Id)
+	case e.Id.Equal(extension.SubjectKeyID), e.Id.Equal(extension.AuthorityKeyID): // made here
 	default:
-		r.Ignored = append(r.Ignored, e.Id.String())
+		r.others = append(r.others, e)
 	}
 	return nil
 }
 
-// checkNameKinds refuses names of kinds that Names does not have (crypto/x509
-// passes over them in silence), and too many of them.
-func checkNameKinds(der []byte) error {
-	input := cryptobyte.String(der)
-	var list cryptobyte.String
-	if !input.ReadASN1(&list, cbasn1.SEQUENCE) || !input.Empty() {
-		return malformed("the request's subject alternative names cannot be read")
+// caUsages are the key usages that only authorities have.
+const caUsages = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+
+// judge refuses what a request asks for and cannot have, or returns what is
+// passed over, as object identifiers in text.
+func (p *Profile) judge(r *Request) (ignored []string, err error) {
+	var refusal error
+	object := func(oid asn1.ObjectIdentifier, err error) {
+		ignored = append(ignored, oid.String())
+		if refusal == nil {
+			refusal = err
+		}
 	}
-	for count := 0; !list.Empty(); count++ {
-		var name cryptobyte.String
-		var tag cbasn1.Tag
-		if !list.ReadAnyASN1(&name, &tag) {
-			return malformed("the request's subject alternative names cannot be read")
+	if r.isCA && !p.CA {
+		object(extension.BasicConstraints, violation("the request asks for a CA certificate, which profile %s does not make", p.Name))
+	}
+	if r.usage != nil && *r.usage&caUsages != 0 && !p.CA {
+		object(extension.KeyUsage, violation("the request asks for a key usage that only authorities have"))
+	}
+	if p.usagesDefined() || !p.Passthrough.CSR {
+		given := extension.UsageOIDs(p.Extended, p.ExtendedOIDs)
+		for _, oid := range r.extended {
+			if !slices.ContainsFunc(given, oid.Equal) {
+				object(extension.ExtendedKeyUsage, violation("the request asks for the extended key usage %s, which profile %s does not give", oid, p.Name))
+				break
+			}
 		}
-		if count >= MaxNames {
-			return fault.New(fault.LimitExceeded, "a certificate has at most %d names", MaxNames)
-		}
-		switch tag {
-		case tagEmail, tagDNS, tagURI, tagIP:
+	}
+	for _, e := range r.others {
+		switch {
+		case p.Passthrough.CSR && !p.compiled.defines(e.Id) && p.passable(e) == nil:
+		case e.Critical && p.Passthrough.CSR:
+			object(e.Id, p.passable(e))
+		case e.Critical:
+			object(e.Id, fault.Because(fault.Unsupported, fault.MalformedCSR, "the request insists on the extension %s, which profile %s does not take from a request", e.Id, p.Name))
 		default:
-			return fault.Because(fault.Unsupported, fault.MalformedCSR,
-				"the request has a subject alternative name that is no DNS name, IP address, URI or e-mail address")
+			ignored = append(ignored, e.Id.String())
 		}
+	}
+	if p.Lenient {
+		return ignored, nil
+	}
+	return ignored, refusal
+}
+
+// passable returns nil when a CSR's extension may pass through the profile.
+func (p *Profile) passable(e pkix.Extension) error {
+	switch {
+	case e.Id.Equal(extension.Constraints) && !p.CA:
+		return violation("the request asks for name constraints, which only authorities have")
+	case !extension.IsValue(e.Value):
+		return malformed("the request's extension %s is not one value in DER", e.Id)
+	case p.compiled.defines(e.Id):
+		return violation("the request asks for the extension %s, which profile %s defines", e.Id, p.Name)
 	}
 	return nil
 }
 
-// CheckRequest refuses a request for an extended key usage that the profile
-// does not give (ProfileViolation): better than a certificate that its owner
-// did not expect.
-func (p *Profile) CheckRequest(r *Request) error {
-	for _, oid := range r.extended {
-		if !slices.ContainsFunc(p.Extended, func(u x509.ExtKeyUsage) bool { return u.OID().EqualASN1OID(oid) }) {
-			return violation("the request asks for the extended key usage %s, which profile %s does not give", oid, p.Name)
-		}
-	}
-	return nil
-}
+func (p *Profile) usagesDefined() bool { return len(p.Extended)+len(p.ExtendedOIDs) > 0 }

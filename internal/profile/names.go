@@ -1,329 +1,232 @@
 package profile
 
 import (
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/asn1"
-	"net"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
-
-	"golang.org/x/net/idna"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/name"
 )
 
-// MaxNames is how many subject alternative names a certificate may have.
-const MaxNames = 100
-
-// Limits of single names in bytes.
-const (
-	maxDNSName = 253 // RFC 1034 section 3.1, less the root's dot
-	maxLabel   = 63
-	maxURI     = 2048
-	maxEmail   = 254 // RFC 5321 section 4.5.3.1.3, less the angle brackets
-	maxLocal   = 64  // RFC 5321 section 4.5.3.1.1
-)
-
-// Subject is a distinguished name, one value for each attribute. An empty
-// field leaves its attribute out.
-type Subject struct {
-	CommonName, Organization, OrganizationalUnit, Country, Province, Locality string
+// DNSRules narrow a profile's DNS names. Where there are domains or patterns,
+// a name has to be one of the domains, below one of them if Subdomains says
+// so, or to match one of the patterns, in which "*" stands for any text within
+// one label and "**" for any at all. A wildcard name is below its domain.
+type DNSRules struct {
+	Domains    []string
+	Subdomains bool
+	Patterns   []string
 }
 
-// attribute is one of the attributes that a Subject can have.
-type attribute struct {
-	name  string
-	oid   asn1.ObjectIdentifier
-	limit int // characters, RFC 5280 appendix A.1
-	field func(*Subject) *string
+// IPRules narrow a profile's IP addresses to networks; none allows all.
+type IPRules struct{ Networks []netip.Prefix }
+
+// URIRules narrow a profile's URIs.
+type URIRules struct {
+	// Schemes are the schemes that a URI may have, none for any.
+	Schemes []string
+	// Patterns are those of which a URI has to match one; "*" stands for any
+	// text without "/", "**" for any at all. None allows all.
+	Patterns []string
+	// SPIFFE makes the certificate an X.509-SVID (SPIFFE X509-SVID sections 2
+	// and 3): exactly one URI, which is a SPIFFE ID, with a path unless the
+	// certificate is an authority's. TrustDomains are patterns of its trust
+	// domain, "*" for any text within one label; none allows all.
+	SPIFFE       bool
+	TrustDomains []string
 }
 
-// attributes returns the attributes of a Subject.
-func attributes() []attribute {
-	return []attribute{
-		{"common name", asn1.ObjectIdentifier{2, 5, 4, 3}, 64, func(s *Subject) *string { return &s.CommonName }},
-		{"organization", asn1.ObjectIdentifier{2, 5, 4, 10}, 64, func(s *Subject) *string { return &s.Organization }},
-		{"organizational unit", asn1.ObjectIdentifier{2, 5, 4, 11}, 64, func(s *Subject) *string { return &s.OrganizationalUnit }},
-		{"country", asn1.ObjectIdentifier{2, 5, 4, 6}, 2, func(s *Subject) *string { return &s.Country }},
-		{"province", asn1.ObjectIdentifier{2, 5, 4, 8}, 128, func(s *Subject) *string { return &s.Province }},
-		{"locality", asn1.ObjectIdentifier{2, 5, 4, 7}, 128, func(s *Subject) *string { return &s.Locality }},
-	}
+// DomainRules narrow e-mail addresses and user principal names to domains;
+// none allows all.
+type DomainRules struct {
+	Domains    []string
+	Subdomains bool
 }
 
-// String returns the subject as RFC 4514 writes it.
-func (s Subject) String() string { return s.Name().String() }
+// OtherRules narrow other names to types; none allows all.
+type OtherRules struct{ Types []asn1.ObjectIdentifier }
 
-// Name returns the subject in the shape that crypto/x509 takes.
-func (s Subject) Name() pkix.Name {
-	list := func(v string) []string {
-		if v == "" {
-			return nil
-		}
-		return []string{v}
-	}
-	return pkix.Name{
-		CommonName: s.CommonName, Organization: list(s.Organization),
-		OrganizationalUnit: list(s.OrganizationalUnit), Country: list(s.Country),
-		Province: list(s.Province), Locality: list(s.Locality),
-	}
-}
-
-// Check refuses values that are too long or that no name should hold
-// (InvalidArgument).
-func (s Subject) Check() error {
-	for _, a := range attributes() {
-		v := *a.field(&s)
-		if utf8.RuneCountInString(v) > a.limit {
-			return fault.New(fault.InvalidArgument, "the subject's %s is longer than %d characters", a.name, a.limit)
-		}
-		if !utf8.ValidString(v) || strings.ContainsFunc(v, unprintable) {
-			return fault.New(fault.InvalidArgument, "the subject's %s has characters that cannot be printed", a.name)
-		}
-	}
-	if c := s.Country; c != "" && (len(c) != 2 || strings.Trim(c, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "") {
-		return fault.New(fault.InvalidArgument, "the subject's country is not two capital letters (ISO 3166)")
-	}
-	return nil
-}
-
-// unprintable reports control characters, and the invisible ones that make
-// two different names look the same.
-func unprintable(r rune) bool { return !unicode.IsPrint(r) }
-
-// subjectOf reads the subject of a request. Attributes that Subject does not
-// have, or has twice, are refused by name.
-func subjectOf(n pkix.Name) (Subject, error) {
-	var s Subject
-next:
-	for _, got := range n.Names {
-		for _, a := range attributes() {
-			if !a.oid.Equal(got.Type) {
-				continue
+func (c *compiled) readNames(p *Profile) (err error) {
+	for _, list := range [][]string{p.DNS.Domains, p.Emails.Domains, p.UPNs.Domains} {
+		for _, domain := range list {
+			if domain != strings.ToLower(domain) || name.CheckDNS(domain, false) != nil {
+				return unfit("%q is no domain in lower case", domain)
 			}
-			value, ok := got.Value.(string)
-			if field := a.field(&s); ok && *field == "" {
-				*field = value
-				continue next
-			}
-			return Subject{}, fault.Because(fault.InvalidArgument, fault.MalformedCSR,
-				"the request's subject has more than one %s, or one that is no text", a.name)
 		}
-		return Subject{}, fault.Because(fault.Unsupported, fault.MalformedCSR,
-			"the request's subject has the attribute %s, which is not supported: give the subject with the request", got.Type)
 	}
-	return s, nil
+	for _, n := range p.IPs.Networks {
+		if !n.IsValid() || n != n.Masked() || n.Addr().Is4In6() {
+			return unfit("%q is no network: its address has bits after the prefix", n)
+		}
+	}
+	for _, scheme := range p.URIs.Schemes {
+		if scheme == "" || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "" {
+			return unfit("%q is no URI scheme in lower case", scheme)
+		}
+	}
+	if p.URIs.SPIFFE && p.Names&URIName == 0 {
+		return unfit("a SPIFFE certificate has a URI, and the profile allows none")
+	}
+	if c.dns, err = globs(p.DNS.Patterns, ".*"); err != nil {
+		return err
+	}
+	if c.uris, err = globs(p.URIs.Patterns, "/"); err != nil {
+		return err
+	}
+	c.domains, err = globs(p.URIs.TrustDomains, ".")
+	return err
 }
 
-// Names are the subject alternative names of a certificate (RFC 5280 section
-// 4.2.1.6).
-type Names struct {
-	DNS    []string
-	IPs    []netip.Addr
-	URIs   []string
-	Emails []string
-}
-
-// Len returns the number of names.
-func (n *Names) Len() int { return len(n.DNS) + len(n.IPs) + len(n.URIs) + len(n.Emails) }
-
-// Texts returns the names as text, for listings and searches.
-func (n *Names) Texts() []string {
-	list := slices.Clone(n.DNS)
-	for _, ip := range n.IPs {
-		list = append(list, ip.String())
-	}
-	return append(append(list, n.URIs...), n.Emails...)
-}
-
-// namesOf returns the names that a CSR asks for. Kinds of names that Names
-// does not have were refused before.
-func namesOf(csr *x509.CertificateRequest) (Names, error) {
-	n := Names{DNS: csr.DNSNames, Emails: csr.EmailAddresses}
-	for _, ip := range csr.IPAddresses {
-		addr, ok := netip.AddrFromSlice(ip)
-		if !ok {
-			return Names{}, fault.Because(fault.InvalidArgument, fault.MalformedCSR, "the request has an IP address of the wrong length")
-		}
-		n.IPs = append(n.IPs, addr)
-	}
-	for _, u := range csr.URIs {
-		n.URIs = append(n.URIs, u.String())
-	}
-	return n, nil
-}
-
-// Normal returns the names checked, in their usual form (DNS names and mail
-// domains in lower case, IPv4 addresses as such) and without repetitions.
-// Its errors are InvalidArgument, and LimitExceeded for more than MaxNames.
-func (n *Names) Normal() (Names, error) {
-	if n.Len() > MaxNames {
-		return Names{}, fault.New(fault.LimitExceeded, "a certificate has at most %d names", MaxNames)
-	}
-	var out Names
-	for _, raw := range n.DNS {
-		name := strings.ToLower(raw)
-		if err := checkDNS(name, true); err != nil {
-			return Names{}, err
-		}
-		out.DNS = append(out.DNS, name)
-	}
-	for _, ip := range n.IPs {
-		ip = ip.Unmap()
-		if !ip.IsValid() || ip.Zone() != "" || ip.IsUnspecified() {
-			return Names{}, fault.New(fault.InvalidArgument, "%q is no IP address for a certificate", ip)
-		}
-		out.IPs = append(out.IPs, ip)
-	}
-	for _, raw := range n.URIs {
-		if err := checkURI(raw); err != nil {
-			return Names{}, err
-		}
-		out.URIs = append(out.URIs, raw)
-	}
-	for _, raw := range n.Emails {
-		address, err := normalEmail(raw)
-		if err != nil {
-			return Names{}, err
-		}
-		out.Emails = append(out.Emails, address)
-	}
-	out.DNS, out.IPs, out.URIs, out.Emails = unique(out.DNS), unique(out.IPs), unique(out.URIs), unique(out.Emails)
-	return out, nil
-}
-
-// unique removes repetitions and keeps the order.
-func unique[T comparable](list []T) []T {
-	var out []T
-	for _, v := range list {
-		if !slices.Contains(out, v) {
-			out = append(out, v)
-		}
-	}
-	return out
-}
-
-// Put writes the names, which Normal returned, into a template.
-func (n *Names) Put(t *x509.Certificate) {
-	t.DNSNames, t.EmailAddresses = n.DNS, n.Emails
-	for _, ip := range n.IPs {
-		t.IPAddresses = append(t.IPAddresses, net.IP(ip.AsSlice()))
-	}
-	for _, raw := range n.URIs {
-		if u, err := url.Parse(raw); err == nil { // checked by Normal
-			t.URIs = append(t.URIs, u)
-		}
-	}
-}
-
-// checkDNS refuses what is not a host name in the preferred syntax (RFC 5280
-// section 4.2.1.6, RFC 1034 section 3.5 as RFC 1123 section 2.1 changed it),
-// with internationalised labels in their A-form (RFC 5890 section 2.3.2.1).
-// A wildcard is a whole leftmost label, and needs two labels after it:
-// clients refuse one that would cover a top-level domain.
-func checkDNS(name string, wildcard bool) error {
-	bad := func(why string) error {
-		return fault.New(fault.InvalidArgument, "%q is no DNS name for a certificate: %s", name, why)
-	}
-	if name == "" || len(name) > maxDNSName {
-		return bad("it is empty or longer than 253 bytes")
-	}
-	labels := strings.Split(name, ".")
-	if wildcard && labels[0] == "*" {
-		if labels = labels[1:]; len(labels) < 2 {
-			return bad("a wildcard needs two labels after it")
-		}
-	}
-	for _, label := range labels {
-		if label == "" || len(label) > maxLabel {
-			return bad("a label is empty or longer than 63 bytes")
-		}
-		if strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-			return bad("a label has something else than letters, digits and hyphens; other letters are written as A-labels (xn--…), and a wildcard is the whole first label")
-		}
-		if label[0] == '-' || label[len(label)-1] == '-' {
-			return bad("a label begins or ends with a hyphen")
-		}
-		if len(label) > 3 && label[2:4] == "--" && !validALabel(label) {
-			return bad("a label looks like an A-label and is none")
-		}
-	}
-	if last := labels[len(labels)-1]; strings.Trim(last, "0123456789") == "" {
-		return bad("its last label is a number, as of an IP address")
-	}
-	return nil
-}
-
-// validALabel reports whether a label is an A-label: it stands for Unicode
-// text and is the way to write that text (RFC 5891 section 5.4).
-func validALabel(label string) bool {
-	profile := idna.New(idna.ValidateLabels(true), idna.StrictDomainName(true), idna.BidiRule(), idna.CheckJoiners(true))
-	text, err := profile.ToUnicode(label)
-	if err != nil || text == label {
-		return false
-	}
-	back, err := profile.ToASCII(text)
-	return err == nil && back == label
-}
-
-// checkURI refuses what is not an absolute URI with a scheme and, where it
-// has an authority, a host (RFC 5280 section 4.2.1.6).
-func checkURI(raw string) error {
-	bad := func(why string) error {
-		return fault.New(fault.InvalidArgument, "%q is no URI for a certificate: %s", raw, why)
-	}
-	if len(raw) > maxURI {
-		return fault.New(fault.InvalidArgument, "a URI is longer than %d bytes", maxURI)
-	}
-	if strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return bad("it has something else than printable ASCII")
-	}
-	u, err := url.Parse(raw)
+// settleNames returns the names of a request in their usual form: the
+// caller's, else those that the caller passes as an extension, else the CSR's.
+func (p *Profile) settleNames(in *Input, s *Subject) (Names, error) {
+	var asked *Names
 	switch {
-	case err != nil || !u.IsAbs():
-		return bad("it has no scheme, or cannot be parsed")
-	case u.User != nil:
-		return bad("it holds a user name or password")
-	case u.String() != raw:
-		return bad("it is not in its normal form, which is " + u.String())
-	case u.Opaque != "":
-		return nil // urn:…, which has no authority
-	case u.Hostname() == "":
-		return bad("it has no host")
+	case in.Names.Len() > 0:
+		asked = &in.Names
+	case in.Extensions.Names != nil && p.Passthrough.API:
+		asked = in.Extensions.Names
+	case in.Request != nil && !p.Sources.NoCSR:
+		asked = &in.Request.Names
+	default:
+		asked = &Names{}
 	}
-	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
+	names, err := asked.Normal()
+	if err != nil {
+		return Names{}, blame(err, in.Request != nil && asked == &in.Request.Names)
+	}
+	limit := p.MaxNames
+	if limit == 0 {
+		limit = MaxNames
+	}
+	if names.Len() > limit {
+		return Names{}, fault.Because(fault.LimitExceeded, fault.ProfileViolation, "a certificate of profile %s has at most %d names", p.Name, limit)
+	}
+	if err := p.checkKinds(s, &names); err != nil {
+		return Names{}, err
+	}
+	if err := p.checkCommonName(s, &names); err != nil {
+		return Names{}, err
+	}
+	return names, p.checkNames(&names)
+}
+
+// checkKinds refuses kinds of names that the profile does not have.
+func (p *Profile) checkKinds(s *Subject, n *Names) error {
+	have := n.Kinds()
+	if extra := have &^ p.Names; extra != 0 {
+		if p.Names == 0 {
+			return violation("profile %s has no subject alternative names, and the request has %s", p.Name, extra)
+		}
+		return violation("profile %s has no %s, only %s", p.Name, extra, p.Names)
+	}
+	if p.NameRequired && have == 0 {
+		return violation("profile %s wants a subject alternative name (%s); a common name is none", p.Name, p.Names)
+	}
+	if have == 0 && s.IsZero() {
+		return violation("a certificate needs a subject or a name")
+	}
+	return nil
+}
+
+// checkNames refuses names outside the profile's rules.
+func (p *Profile) checkNames(n *Names) error {
+	for _, host := range n.DNS {
+		if err := p.checkHost(host); err != nil {
+			return err
+		}
+	}
+	for _, ip := range n.IPs {
+		if len(p.IPs.Networks) > 0 && !slices.ContainsFunc(p.IPs.Networks, func(net netip.Prefix) bool { return net.Contains(ip) }) {
+			return violation("the address %s is in none of the networks of profile %s", ip, p.Name)
+		}
+	}
+	if err := p.checkURIs(n.URIs); err != nil {
+		return err
+	}
+	for _, address := range n.Emails {
+		if !p.Emails.allow(domainOf(address)) {
+			return violation("the e-mail address %q is of a domain that profile %s does not have", address, p.Name)
+		}
+	}
+	for _, upn := range n.UPNs {
+		if !p.UPNs.allow(domainOf(upn)) {
+			return violation("the user principal name %q is of a domain that profile %s does not have", upn, p.Name)
+		}
+	}
+	for i := range n.Others {
+		o := &n.Others[i]
+		if len(p.Others.Types) > 0 && !slices.ContainsFunc(p.Others.Types, o.OID.Equal) {
+			return violation("profile %s has no other names of the type %s", p.Name, o.OID)
+		}
+	}
+	return nil
+}
+
+func (p *Profile) checkHost(host string) error {
+	plain := host
+	if rest, wildcard := strings.CutPrefix(host, "*."); wildcard {
+		if !p.Wildcards {
+			return violation("profile %s has no wildcards", p.Name)
+		}
+		// A label that only "*" as a whole label of a pattern matches.
+		plain = "\x00." + rest
+	}
+	rules := DomainRules{p.DNS.Domains, p.DNS.Subdomains}
+	if len(p.DNS.Domains)+len(p.compiled.dns) == 0 ||
+		len(p.DNS.Domains) > 0 && rules.allow(plain) || anyMatch(p.compiled.dns, plain) {
 		return nil
 	}
-	return checkDNS(strings.ToLower(u.Hostname()), false)
+	return violation("the name %q is of no domain of profile %s and matches none of its patterns", host, p.Name)
 }
 
-// normalEmail returns a mailbox (RFC 5280 section 4.2.1.6: a Local-part, "@",
-// a Domain, nothing around them) with its domain in lower case. Quoted local
-// parts are refused: hardly anyone compares them right.
-func normalEmail(raw string) (string, error) {
-	bad := fault.New(fault.InvalidArgument, "%q is no e-mail address for a certificate", raw)
-	local, domain, ok := strings.Cut(raw, "@")
-	if !ok || local == "" || len(local) > maxLocal || len(raw) > maxEmail {
-		return "", bad
+func (p *Profile) checkURIs(uris []string) error {
+	if p.URIs.SPIFFE && len(uris) != 1 {
+		return violation("profile %s wants exactly one URI, a SPIFFE ID", p.Name)
 	}
-	for atom := range strings.SplitSeq(local, ".") {
-		if atom == "" || strings.ContainsFunc(atom, notAtext) {
-			return "", bad
+	for _, uri := range uris {
+		scheme, _, _ := strings.Cut(uri, ":")
+		if len(p.URIs.Schemes) > 0 && !slices.Contains(p.URIs.Schemes, strings.ToLower(scheme)) {
+			return violation("the URI %q is of a scheme that profile %s does not have", uri, p.Name)
+		}
+		if len(p.compiled.uris) > 0 && !anyMatch(p.compiled.uris, uri) {
+			return violation("the URI %q matches none of the patterns of profile %s", uri, p.Name)
+		}
+		if err := p.checkWorkload(uri); err != nil {
+			return err
 		}
 	}
-	domain = strings.ToLower(domain)
-	if checkDNS(domain, false) != nil {
-		return "", bad
-	}
-	return local + "@" + domain, nil
+	return nil
 }
 
-// notAtext reports characters outside atext (RFC 5322 section 3.2.3).
-func notAtext(r rune) bool {
-	letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
-	return !letter && !strings.ContainsRune("!#$%&'*+-/=?^_`{|}~", r)
+// checkWorkload checks a SPIFFE ID against the rules for those. A profile
+// with trust domains has no SPIFFE ID of another one, whatever else it allows.
+func (p *Profile) checkWorkload(uri string) error {
+	domain, path, ok := name.SPIFFE(uri)
+	if !ok {
+		if p.URIs.SPIFFE {
+			return violation("the URI %q is no SPIFFE ID, which profile %s wants", uri, p.Name)
+		}
+		return nil
+	}
+	if len(p.compiled.domains) > 0 && !anyMatch(p.compiled.domains, domain) {
+		return violation("the SPIFFE ID %q is of a trust domain that profile %s does not have", uri, p.Name)
+	}
+	if p.URIs.SPIFFE && !p.CA && path == "" {
+		return violation("the SPIFFE ID %q of a workload needs a path", uri)
+	}
+	return nil
 }
+
+// allow reports whether a host is one of the domains, or below one where
+// that is enough.
+func (r *DomainRules) allow(host string) bool {
+	return len(r.Domains) == 0 || slices.ContainsFunc(r.Domains, func(domain string) bool {
+		return host == domain || r.Subdomains && strings.HasSuffix(host, "."+domain)
+	})
+}
+
+// domainOf returns what follows the "@" of a mailbox or user principal name.
+func domainOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }

@@ -1,208 +1,255 @@
 // Package profile says what a certificate may hold: the kinds of certificates
-// that there are, with their usages, names, keys and lives; what a subject
-// and a subject alternative name look like; and what a certificate request
-// (PKCS #10) may ask for. It is values and rules alone: it knows no
-// authority, no store and no door. Package ca puts them to use.
+// that there are, with their usages, names, keys, lives and extensions; who
+// may have one; what a certificate request (PKCS #10) may ask for; and how all
+// this becomes the template of a certificate. It is values and rules alone: it
+// knows no authority, no store and no door. Package ca puts them to use.
 //
-// Start with Profile and Builtin. names.go has the rules for names, csr.go
-// those for requests, life.go those for the time of validity.
+// Start with Profile: Builtin has the ones that everybody has, package
+// document reads others, Profile.Draft makes a template of it. subject.go and
+// names.go have the rules for names, csr.go those for requests, life.go those
+// for the time of validity, extensions.go what goes into the extensions and in
+// which order of precedence, expression.go the rules in CEL.
 //
 // The package is internal and may change with any release. What the built-in
 // profiles give stays as it is within v1.
 package profile
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rsa"
 	"crypto/x509"
-	"net/netip"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"strings"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/name"
 )
 
-// NameKind is a set of kinds of subject alternative names, as bits.
-type NameKind uint8
+// What the certificates of a profile are for.
+type (
+	// Subject is a distinguished name.
+	Subject = name.Subject
+	// Attribute is one attribute of a Subject.
+	Attribute = name.Attribute
+	// Names are subject alternative names.
+	Names = name.Names
+	// OtherName is a name of a kind that an object identifier names.
+	OtherName = name.OtherName
+	// NameKind is a set of kinds of subject alternative names.
+	NameKind = name.Kind
+)
 
 // The kinds of names.
 const (
-	DNSName NameKind = 1 << iota
-	IPAddress
-	URIName
-	EmailAddress
+	DNSName           = name.DNS
+	IPAddress         = name.IP
+	URIName           = name.URI
+	EmailAddress      = name.Email
+	UserPrincipalName = name.UPN
+	OtherNames        = name.Other
+	DirectoryName     = name.Directory
+	RegisteredID      = name.RegisteredID
+	AnyName           = name.AnyKind
 )
 
-// kindNames are the kinds in words, in the order of their bits.
-func kindNames() []string { return []string{"DNS names", "IP addresses", "URIs", "e-mail addresses"} }
-
-// String returns the kinds in words, such as "DNS names, IP addresses".
-func (k NameKind) String() string {
-	var list []string
-	for i, name := range kindNames() {
-		if k&(1<<i) != 0 {
-			list = append(list, name)
-		}
-	}
-	return strings.Join(list, ", ")
-}
-
-// Profile says what certificates of one kind are like.
-type Profile struct {
-	Name, Description string
-	// Usage is the key usage of every key, RSAUsage what RSA keys have beside.
-	Usage, RSAUsage x509.KeyUsage
-	Extended        []x509.ExtKeyUsage
-	// Names are the kinds of names that a certificate may have.
-	Names NameKind
-	// NameRequired wants at least one name, and a common name that looks like
-	// a host to be one of the names: some clients still read it.
-	NameRequired bool
-	// Wildcards allows DNS names with a wildcard.
-	Wildcards bool
-	// Default is the validity when none is asked for, Maximum the longest.
-	Default, Maximum time.Duration
-	// Backdate is how far before the time of issue a certificate begins to be
-	// valid, for clients whose clocks are behind.
-	Backdate time.Duration
-	Keys     KeyRules
-}
-
-// KeyRules say which public keys a profile takes.
-type KeyRules struct {
-	// RSAMin and RSAMax bound the modulus in bits; both 0 refuse RSA.
-	RSAMin, RSAMax int
-	P256, P384     bool
-	P521, Ed25519  bool
-}
+// MaxNames is how many subject alternative names a certificate has at the
+// most under a profile that says nothing else. No profile says more than name.Max.
+const MaxNames = 100
 
 // Authority is the name of the profile under which the certificates of
 // authorities themselves are listed. It is none of the built-in ones: package
 // ca issues under it when it makes an authority, and at no other time.
 const Authority = "authority"
 
-// day is the unit of certificates' lives.
-const day = 24 * time.Hour
+// NoPathLimit is the path length of an authority that may have any number of
+// authorities below it.
+const NoPathLimit = -1
 
-// Builtin returns the built-in profiles, in the order of their documentation.
-func Builtin() []Profile {
-	keys := KeyRules{RSAMin: 2048, RSAMax: 8192, P256: true, P384: true, P521: true, Ed25519: true}
-	base := Profile{
-		Usage: x509.KeyUsageDigitalSignature, Default: 90 * day, Maximum: 825 * day, Backdate: 5 * time.Minute, Keys: keys,
-	}
-	server, client, mutual := base, base, base
+// Profile says what certificates of one kind are like. A profile that was not
+// returned by Builtin or read from a document is to be compiled before it is used. It is not
+// changed after that.
+type Profile struct {
+	Name, Description string
 
-	server.Name, server.Description = "tls-server", "a TLS server"
-	server.RSAUsage = x509.KeyUsageKeyEncipherment
-	server.Extended = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	server.Names, server.NameRequired, server.Wildcards = DNSName|IPAddress, true, true
+	// CA makes certificates of authorities. PathLen is how many authorities may
+	// stand below one (RFC 5280 section 4.2.1.9), or NoPathLimit. SelfSigned
+	// makes a root's: an authority's certificate for its own key.
+	CA         bool
+	PathLen    int
+	SelfSigned bool
+	// Usage is the key usage of every key; RSAUsage and ECUsage are what RSA
+	// keys and keys of the NIST curves have beside it. None at all leaves the
+	// extension out.
+	Usage, RSAUsage, ECUsage x509.KeyUsage
+	// Extended and ExtendedOIDs are the extended key usages. None at all leaves
+	// the extension out.
+	Extended     []x509.ExtKeyUsage
+	ExtendedOIDs []asn1.ObjectIdentifier
+	// PlainBasicConstraints makes the basic constraints not critical,
+	// CriticalExtended the extended key usage critical.
+	PlainBasicConstraints, CriticalExtended bool
 
-	client.Name, client.Description = "tls-client", "a TLS client: a person, a device or a program"
-	client.Extended = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	client.Names = DNSName | URIName | EmailAddress
+	Sources Sources
+	Subject SubjectRules
+	// Names are the kinds of names that a certificate may have. NameRequired
+	// wants at least one, and a common name that looks like a host, an address
+	// or a mailbox to be one of the names: some programs still read it.
+	Names        NameKind
+	NameRequired bool
+	// MaxNames is how many names there may be, 0 for the usual number.
+	MaxNames int
+	// Wildcards allows DNS names with a wildcard.
+	Wildcards bool
+	// DNS, IPs, URIs, Emails, UPNs and Others narrow the kinds of names.
+	DNS          DNSRules
+	IPs          IPRules
+	URIs         URIRules
+	Emails, UPNs DomainRules
+	Others       OtherRules
 
-	mutual.Name, mutual.Description = "tls-mutual", "a program that is a server and a client of mutual TLS"
-	mutual.RSAUsage = x509.KeyUsageKeyEncipherment
-	mutual.Extended = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
-	mutual.Names, mutual.NameRequired, mutual.Wildcards = DNSName|IPAddress|URIName, true, true
+	// Default is the validity when none is asked for, Maximum the longest; a
+	// zero Maximum is no limit but the issuer's own end.
+	Default, Maximum Validity
+	// FixedValidity refuses to be asked for another than the default one.
+	FixedValidity bool
+	// Backdate is how far before the time of issue a certificate begins to be
+	// valid, for clients whose clocks are behind.
+	Backdate time.Duration
+	// AskStart lets a request say when its certificate begins to be valid.
+	AskStart bool
+	// CutAsked cuts also a validity that was asked for to the issuer's end,
+	// where other profiles refuse it.
+	CutAsked bool
 
-	return []Profile{server, client, mutual}
+	Keys KeyRules
+	// Exportable lets the private key of a key that is made for a certificate
+	// leave, once it is asked for.
+	Exportable bool
+
+	Policies    []PolicyInformation
+	Constraints *NameConstraints
+	// Extra are extensions that every certificate has, as they are.
+	Extra []pkix.Extension
+	// Passthrough lets requests add extensions that the profile does not define.
+	Passthrough Passthrough
+	// Lenient passes over what a CSR asks for and does not get, and over key
+	// usages that a key of its kind cannot have, where other profiles refuse the
+	// request.
+	Lenient bool
+
+	// Rules are expressions that have to be true of a request.
+	Rules []Rule
+	// Callers are patterns of key.Principal.String ("realm:kind:name"), of which
+	// the caller's has to match one. "*" stands for any text. None lets all in
+	// that the policies let.
+	Callers []string
+
+	compiled *compiled
 }
+
+// Passthrough says from where extensions are taken that the profile does not
+// define itself. Where both the caller and the CSR have one, the caller's
+// stands (AWS Private CA, "Template order of operations").
+type Passthrough struct{ API, CSR bool }
+
+// Sources says from where subject and names are not taken: NoCSR passes over
+// a CSR's, NoCaller refuses a caller's. Where both may, the caller's stand.
+type Sources struct{ NoCSR, NoCaller bool }
 
 // violation returns the error for a request outside its profile.
 func violation(format string, args ...any) error {
 	return fault.Because(fault.InvalidArgument, fault.ProfileViolation, format, args...)
 }
 
-// CheckNames refuses names and subjects that the profile does not have
-// (ProfileViolation). The names are as Normal returns them.
-func (p *Profile) CheckNames(s Subject, n *Names) error {
-	var have NameKind
-	for kind, count := range map[NameKind]int{
-		DNSName: len(n.DNS), IPAddress: len(n.IPs), URIName: len(n.URIs), EmailAddress: len(n.Emails),
+// unfit returns the error for a profile that makes no sense.
+func unfit(format string, args ...any) error {
+	return fault.New(fault.InvalidArgument, format, args...)
+}
+
+// compiled is what a Profile's rules are once they are read.
+type compiled struct {
+	callers []pattern
+	subject map[string]*attributeRule
+	dns     []pattern
+	uris    []pattern
+	domains []pattern // trust domains
+	rules   []rule
+	// extra are the extensions that every certificate has, encoded; defined
+	// are those that no request can add.
+	extra   []pkix.Extension
+	defined []asn1.ObjectIdentifier
+}
+
+// Compile checks the profile and returns a copy that is ready for use. A
+// profile that makes no sense is InvalidArgument.
+func (p *Profile) Compile() (*Profile, error) {
+	if p.compiled != nil {
+		return p, nil
+	}
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	out, c := *p, &compiled{}
+	for _, step := range []func(*Profile) error{
+		c.readCallers, c.readSubject, c.readNames, c.readExtensions, c.readRules,
 	} {
-		if count > 0 {
-			have |= kind
+		if err := step(p); err != nil {
+			return nil, err
 		}
 	}
-	if extra := have &^ p.Names; extra != 0 {
-		return violation("profile %s has no %s, only %s", p.Name, extra, p.Names)
-	}
-	if !p.Wildcards && strings.Contains(strings.Join(n.DNS, " "), "*") {
-		return violation("profile %s has no wildcards", p.Name)
-	}
-	if p.NameRequired && have == 0 {
-		return violation("profile %s wants a subject alternative name (%s); a common name is none", p.Name, p.Names)
-	}
-	if have == 0 && s == (Subject{}) {
-		return violation("a certificate needs a subject or a name")
-	}
-	if p.NameRequired && looksLikeHost(s.CommonName) && !n.covers(s.CommonName) {
-		return violation("the common name %q looks like a host and is not among the names", s.CommonName)
-	}
-	return nil
+	out.compiled = c
+	return &out, nil
 }
 
-// looksLikeHost reports whether a client that reads common names could take
-// this one for a host's.
-func looksLikeHost(name string) bool {
-	if _, err := netip.ParseAddr(name); err == nil {
-		return true
+// maxDescription is the longest description in bytes, maxName the longest name.
+const (
+	maxDescription = 1024
+	maxName        = 128
+)
+
+// check refuses profiles whose parts do not go together.
+func (p *Profile) check() error {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/"
+	const caOnly = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+	usage := p.Usage | p.RSAUsage | p.ECUsage
+	switch {
+	case p.Name == "" || len(p.Name) > maxName || strings.Trim(p.Name, letters) != "":
+		return unfit("a profile's name has 1 to %d letters, digits and \".\", \"_\", \"-\", \"/\"", maxName)
+	case len(p.Description) > maxDescription || strings.ContainsFunc(p.Description, func(r rune) bool { return r < ' ' }):
+		return unfit("a profile's description is one line of at most %d bytes", maxDescription)
+	case p.CA && (p.PathLen < NoPathLimit || p.PathLen > maxPathLen):
+		return unfit("a path length is 0 to %d", maxPathLen)
+	case !p.CA && (p.PathLen != 0 || p.SelfSigned):
+		return unfit("only an authority's certificate has a path length or signs itself")
+	case !p.CA && usage&caOnly != 0:
+		return unfit("keyCertSign and cRLSign are usages of authorities")
+	case usage&^(1<<9-1) != 0:
+		return unfit("a key usage is one of nine bits")
+	case p.CA && usage != 0 && p.Usage&x509.KeyUsageCertSign == 0:
+		return unfit("an authority's key usage has keyCertSign")
+	case !p.CA && p.Constraints != nil:
+		return unfit("name constraints are for the certificates of authorities (RFC 5280 section 4.2.1.10)")
+	case p.NameRequired && p.Names == 0:
+		return unfit("a name is required, and no kind of name is allowed")
+	case p.MaxNames < 0 || p.MaxNames > name.Max:
+		return unfit("a certificate has at most %d names", name.Max)
+	case p.Keys == KeyRules{}:
+		return unfit("the profile takes no keys")
 	}
-	return strings.Contains(name, ".") && checkDNS(strings.ToLower(strings.TrimSuffix(name, ".")), true) == nil
+	return p.checkLife()
 }
 
-// covers reports whether a common name is among the names.
-func (n *Names) covers(name string) bool {
-	if ip, err := netip.ParseAddr(name); err == nil {
-		for _, have := range n.IPs {
-			if have == ip.Unmap() {
-				return true
-			}
-		}
-		return false
-	}
-	for _, have := range n.DNS {
-		if strings.EqualFold(have, strings.TrimSuffix(name, ".")) {
-			return true
-		}
-	}
-	return false
-}
+// maxPathLen is the largest path length that means something.
+const maxPathLen = 16
 
-// Check refuses public keys that are too weak, too large or of another kind
-// (ProfileViolation, for another kind as Unsupported).
-func (r *KeyRules) Check(pub crypto.PublicKey) error {
-	allowed := false
-	switch k := pub.(type) {
-	case *rsa.PublicKey:
-		if bits := k.N.BitLen(); bits < r.RSAMin || bits > r.RSAMax {
-			return violation("an RSA key of %d bits: this profile wants %d to %d", bits, r.RSAMin, r.RSAMax)
-		}
-		if k.E < 65537 || k.E%2 == 0 {
-			return violation("an RSA key with the public exponent %d: it has to be odd and at least 65537", k.E)
-		}
-		return nil
-	case *ecdsa.PublicKey:
-		allowed = r.P256 && k.Curve == elliptic.P256() || r.P384 && k.Curve == elliptic.P384() ||
-			r.P521 && k.Curve == elliptic.P521()
-	case ed25519.PublicKey:
-		allowed = r.Ed25519
-	}
-	if !allowed {
-		return fault.Because(fault.Unsupported, fault.ProfileViolation,
-			"certificates are for keys of RSA, P-256, P-384, P-521 and Ed25519")
-	}
-	return nil
-}
-
-// KeyUsage returns the key usage of a certificate for the key.
-func (p *Profile) KeyUsage(pub crypto.PublicKey) x509.KeyUsage {
-	if _, ok := pub.(*rsa.PublicKey); ok {
+// KeyUsage returns the key usage of a certificate for a key of a family.
+func (p *Profile) keyUsage(family keyFamily) x509.KeyUsage {
+	switch family {
+	case rsaKey:
 		return p.Usage | p.RSAUsage
+	case ecKey:
+		return p.Usage | p.ECUsage
+	case edKey, mldsaKey:
 	}
 	return p.Usage
 }

@@ -219,10 +219,15 @@ func (s *server) empty(ctx context.Context) error {
 			return err
 		}
 		var failures []error
-		for _, path := range append(stores, filepath.Join(s.Config.Data, auditDir)) {
+		for _, path := range append(stores, filepath.Join(s.Config.Data, auditDir), filepath.Join(s.Config.Data, crlDir)) {
 			failures = append(failures, os.RemoveAll(path))
 		}
 		if err := errors.Join(failures...); err != nil {
+			return err
+		}
+	}
+	if s.Config.Buckets.Dir == "" { // else it may have files of others
+		if err := os.RemoveAll(s.Config.BucketDir()); err != nil {
 			return err
 		}
 	}

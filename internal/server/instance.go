@@ -26,14 +26,18 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/identity"
+	"github.com/holdfast-kms/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/lifecycle"
+	"github.com/holdfast-kms/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/status"
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/embedded"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
+	"github.com/holdfast-kms/holdfast/internal/weakkey"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
@@ -41,6 +45,7 @@ import (
 const (
 	storeFile    = "holdfast.db"
 	auditDir     = "audit"
+	crlDir       = "crl"       // revocation lists, which are made anew if they are lost
 	auditKeyFile = "audit.pub" // verifies the audit log's checkpoints, PEM
 )
 
@@ -61,6 +66,9 @@ type instance struct {
 	admin     *identity.Admin
 	keys      *kms.Service
 	ca        *ca.Service
+	status    *status.Service
+	inventory *inventory.Service
+	managed   *managed.Service
 	clock     *lifecycle.Runner
 	handler   http.Handler
 
@@ -85,12 +93,14 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 	if err := i.openAudit(ctx, c, root, ephemeral, log); err != nil {
 		return nil, err
 	}
-	if err := i.openServices(ctx, c, root, log); err != nil {
+	if err := i.openServices(ctx, c, root, ephemeral, log); err != nil {
 		return nil, err
 	}
 	i.clock = lifecycle.Start(c.Lifecycle.Interval, log,
 		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
-		lifecycle.Task{Name: "revocation lists", Tick: i.ca.Tick})
+		lifecycle.Task{Name: "authorities", Tick: i.ca.Tick},
+		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick},
+		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick})
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.handler = i.mount(c, m)
 	return i, nil
@@ -178,7 +188,7 @@ func writeAuditKey(path string, public ed25519.PublicKey) error {
 }
 
 // openServices opens the directory, the engine, the door and the authorities.
-func (i *instance) openServices(ctx context.Context, c *config.Config, root *seal.Root, log *slog.Logger) (err error) {
+func (i *instance) openServices(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, log *slog.Logger) (err error) {
 	i.directory, err = identity.Open(ctx, identity.Config{Root: root, Store: i.store, Compile: compiler(policy.ForIdentity)})
 	if err != nil {
 		return err
@@ -200,12 +210,58 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
-	i.ca, err = ca.New(ctx, ca.Config{Keys: i.keys, Guard: i.guard, Store: i.store, PublicURL: c.PublicURL})
+	weak, err := weakKeys(c.Certificates.WeakKeys)
 	if err != nil {
 		return err
 	}
+	i.ca, err = ca.New(ctx, ca.Config{
+		Keys: i.keys, Guard: i.guard, Store: i.store, PublicURL: c.PublicURL, Compile: compiler(policy.ForResource), WeakKeys: weak,
+	})
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(c.Data, crlDir)
+	if ephemeral {
+		dir = ""
+	}
+	i.status, err = status.New(ctx, status.Config{Authorities: i.ca, Keys: i.keys, Guard: i.guard, Store: i.store, Dir: dir})
+	if err != nil {
+		return err
+	}
+	i.managed = managed.New(managed.Config{
+		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService,
+	})
 	engine.Ready()
+	return i.openInventory(ctx, c, log)
+}
+
+// openInventory opens the inventory, and the buckets for its reports.
+func (i *instance) openInventory(ctx context.Context, c *config.Config, log *slog.Logger) error {
+	sink, err := openBuckets(c)
+	if err != nil {
+		return err
+	}
+	i.closers = append(i.closers, sink.Close)
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		log.WarnContext(ctx, "the system's roots cannot be read: only the authorities here are trusted", slog.Any("cause", err))
+	}
+	i.inventory, err = inventory.New(ctx, inventory.Config{
+		Authorities: i.ca, Guard: i.guard, Store: i.store, Sink: sink, Roots: roots, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	i.closers = append(i.closers, i.inventory.Close)
 	return nil
+}
+
+// weakKeys reads the lists of weak keys in a directory, none when it is "".
+func weakKeys(dir string) (*weakkey.Blocklist, error) {
+	if dir == "" {
+		return nil, nil //nolint:nilnil // no list is a list without entries
+	}
+	return weakkey.ReadBlocklist(os.DirFS(dir))
 }
 
 // compiler returns what compiles policies of every dialect that a front end

@@ -6,6 +6,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/config"
 	awsfront "github.com/holdfast-kms/holdfast/internal/front/aws"
+	awsacm "github.com/holdfast-kms/holdfast/internal/front/aws/acm"
 	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
 	awssts "github.com/holdfast-kms/holdfast/internal/front/aws/sts"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
@@ -19,12 +20,13 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 		handler http.Handler
 	}{
 		{"/holdfast/", native.New(native.Config{
-			Keys: i.keys, Directory: i.directory, Identities: i.admin, Authorities: i.ca, Audit: i,
+			Keys: i.keys, Directory: i.directory, Identities: i.admin, Authorities: i.ca, Status: i.status,
+			Inventory: i.inventory, Audit: i,
 			Version: Version(), Region: c.Region, Observe: m.observe,
 		})},
-		{"/pki/", pki.New(pki.Config{Authorities: i.ca, Observe: m.observe})},
+		{"/pki/", pki.New(pki.Config{Status: i.status, Observe: m.observe})},
 		{"/", awsfront.New(awsfront.Config{
-			Services:  []awsfront.Service{awskms.New(i.keys), awssts.New(i.admin)},
+			Services:  []awsfront.Service{awskms.New(i.keys), awsacm.New(i.managed), awssts.New(i.admin)},
 			Directory: i.directory, Door: i.keys, Observe: m.observe,
 		})},
 	}

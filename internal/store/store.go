@@ -36,17 +36,18 @@ var (
 	Users = &Table{Name: "users", Columns: []string{"realm"}}
 	// AccessKeys holds sealed credentials by access key id (package identity).
 	AccessKeys = &Table{Name: "access_keys", Columns: []string{"user"}}
-	// Authorities holds certificate authorities by id, and their CRLs by
-	// "id/crl" (package ca). due is the time when the next CRL is to be made.
+	// Authorities holds certificate authorities by id (package ca), and what is
+	// known of their CRLs and OCSP responders by "id/…" (package status). due is
+	// when a deleted authority is destroyed, or "".
 	Authorities = &Table{Name: "authorities", Columns: []string{"realm", "due"}}
 	// Certificates holds every certificate issued, by "authority id/serial
-	// in hex" (package ca). revoked is "" or "authority id/time of revocation".
-	Certificates = &Table{Name: "certificates", Columns: []string{"authority", "expires", "revoked"}}
+	// in hex" (package ca). expires is "authority id/time of expiry".
+	Certificates = &Table{Name: "certificates", Columns: []string{"expires"}}
 	// Revocations holds what CRLs are made of, by "authority id/shard/serial"
 	// (package ca). changed is "authority id/time of the last change".
 	Revocations = &Table{Name: "revocations", Columns: []string{"changed"}}
 	// Terms finds certificates by what they are about: an empty body by
-	// "realm/kind/value/certificate" (package ca).
+	// "realm/kind/value/certificate" (package inventory).
 	Terms = &Table{Name: "terms"}
 	// Found holds certificates from elsewhere, by "realm/SHA-256 of the DER"
 	// (package inventory).
@@ -57,8 +58,8 @@ var (
 	// "realm/region"; due is when the next renewal is to be tried, or "".
 	Managed = &Table{Name: "managed", Columns: []string{"scope", "due"}}
 	// Tokens remembers requests that must not be done twice, by
-	// "realm/operation/token"; expires is when it may forget (packages ca and
-	// managed).
+	// "realm/operation/hash of who asks and the token"; expires is when it may
+	// forget (package token).
 	Tokens = &Table{Name: "tokens", Columns: []string{"expires"}}
 	// Reports holds the audit reports of authorities, by "authority id/report
 	// id" (package inventory).

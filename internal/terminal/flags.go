@@ -10,6 +10,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// MaxDocument is the longest policy that is read from a file, in bytes.
+const MaxDocument = 64 << 10
+
 // YesFlag adds --yes to a command that confirms.
 func YesFlag(cmd *cobra.Command, yes *bool) {
 	cmd.Flags().BoolVarP(yes, "yes", "y", false, "do it without asking")
@@ -69,4 +72,14 @@ func Hours(d time.Duration) (int, error) {
 		return 0, Usagef("--validity must be whole hours, such as 2160h")
 	}
 	return int(d / time.Hour), nil
+}
+
+// Require has a command refuse to run without a flag.
+// Require makes flags necessary.
+func Require(cmd *cobra.Command, flags ...string) {
+	for _, f := range flags {
+		if err := cmd.MarkFlagRequired(f); err != nil {
+			panic("requiring a flag that is not there: " + err.Error()) // our own bug
+		}
+	}
 }

@@ -160,3 +160,21 @@ func TestPrintable(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// How users may call a key, and what the API is asked for.
+func TestKeyName(t *testing.T) {
+	tests := map[string]string{
+		"a":                                    "alias/a",
+		"alias/a":                              "alias/a",
+		"team/a":                               "alias/team/a",
+		"260b7fa3-7fec-4cd5-9770-0437d204d3ac": "260b7fa3-7fec-4cd5-9770-0437d204d3ac",
+		"arn:aws:kms:us-east-1:123456789012:alias/a":                              "arn:aws:kms:us-east-1:123456789012:alias/a",
+		"123456789012/us-east-1/260b7fa3-7fec-4cd5-9770-0437d204d3ac":             "123456789012/us-east-1/260b7fa3-7fec-4cd5-9770-0437d204d3ac",
+		"arn:aws:kms:us-east-1:123456789012:key/260b7fa3-7fec-4cd5-9770-0437d204": "arn:aws:kms:us-east-1:123456789012:key/260b7fa3-7fec-4cd5-9770-0437d204",
+	}
+	for in, want := range tests {
+		if got := KeyName(in); got != want {
+			t.Errorf("KeyName(%q) = %q, want %q", in, got, want)
+		}
+	}
+}

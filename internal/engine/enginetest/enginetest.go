@@ -22,6 +22,10 @@ type Config struct {
 	New func(t *testing.T) engine.Engine
 	// Unsupported are the specs of the table that the engine does not have.
 	Unsupported []alg.Spec
+	// NoImport and NoExport are the specs, beside Unsupported, whose material
+	// the engine does not take (engine.Importer), or not give (engine.Exporter):
+	// all of them for an engine that lacks the interface.
+	NoImport, NoExport []alg.Spec
 }
 
 // has reports whether the engine should have the spec.
@@ -33,6 +37,7 @@ func Test(t *testing.T, c Config) {
 	t.Run("Unsupported", func(t *testing.T) { testUnsupported(t, c) })
 	t.Run("Random", func(t *testing.T) { testRandom(t, c) })
 	t.Run("Cancelled", func(t *testing.T) { testCancelled(t, c) })
+	t.Run("Transfer", func(t *testing.T) { testTransfer(t, c) })
 	ran := 0
 	for _, spec := range alg.Specs() {
 		if c.has(spec) {

@@ -18,8 +18,9 @@ import (
 	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
-// MaxBody bounds the body of a request in bytes. The largest that AWS's own
-// model of KMS allows is a policy document of 131,072 characters.
+// MaxBody bounds the body of a request in bytes, unless its operation has a
+// bound of its own. The largest that AWS's own model of KMS allows is a policy
+// document of 131,072 characters.
 const MaxBody = 256 << 10
 
 // maxUserAgent bounds what of a User-Agent goes into the audit log.
@@ -55,6 +56,8 @@ type Exchange struct {
 // service sets those that its errors need.
 type Words struct {
 	Algorithm, MessageType, KeyUsage, KeySpec, AliasName string
+	// Resource is the ARN of what the request is about.
+	Resource string
 }
 
 // Operation returns the name of the exchange's operation.
@@ -71,7 +74,7 @@ type buffers struct {
 var bufferPool = sync.Pool{New: func() any {
 	return &buffers{
 		body: make([]byte, 0, 8<<10), blobs: make([]byte, 0, 8<<10), out: make([]byte, 0, 8<<10),
-		scratch: make([]byte, 0, 1<<10),
+		scratch: make([]byte, 0, 1<<10), members: Members{list: make([]Member, 0, usualMembers)},
 	}
 }}
 
@@ -110,7 +113,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) serve(r *http.Request, x *Exchange) error {
 	b := x.buffers
 	var err error
-	if b.body, err = readBody(b.body, r); err != nil {
+	if b.body, err = readBody(b.body, r, h.maxBody(r)); err != nil {
 		return err
 	}
 	x.Body = b.body
@@ -146,10 +149,10 @@ func callOf(r *http.Request, now time.Time) key.Call {
 	return c
 }
 
-// readBody appends the body to b.
-func readBody(b []byte, r *http.Request) ([]byte, error) {
-	if r.ContentLength > MaxBody {
-		return b, tooLarge()
+// readBody appends the body, which is at most limit bytes, to b.
+func readBody(b []byte, r *http.Request, limit int) ([]byte, error) {
+	if r.ContentLength > int64(limit) {
+		return b, tooLarge(limit)
 	}
 	if need := int(r.ContentLength) + 1; need > cap(b) { // one more, for the read that finds the end
 		b = make([]byte, 0, need)
@@ -158,8 +161,8 @@ func readBody(b []byte, r *http.Request) ([]byte, error) {
 		n, err := r.Body.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
 		switch {
-		case len(b) > MaxBody:
-			return b, tooLarge()
+		case len(b) > limit:
+			return b, tooLarge(limit)
 		case err == io.EOF:
 			return b, nil
 		case err != nil:
@@ -170,8 +173,8 @@ func readBody(b []byte, r *http.Request) ([]byte, error) {
 	}
 }
 
-func tooLarge() error {
-	return wire.Invalid(codeTooLarge, "The request must be at most "+strconv.Itoa(MaxBody)+" bytes.")
+func tooLarge(limit int) error {
+	return wire.Invalid(codeTooLarge, "The request must be at most "+strconv.Itoa(limit)+" bytes.")
 }
 
 // answer writes the operation's result, or err, and returns the code for

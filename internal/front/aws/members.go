@@ -12,18 +12,16 @@ type Input interface {
 	Members(m *Members)
 }
 
-// maxMembers is more than any request has.
-const maxMembers = 16
+// usualMembers is how many members most requests have at most.
+const usualMembers = 16
 
 // Members is the declaration of a request: where each member goes, and what
 // AWS's model of the API asks of it. Members that are not declared are
 // ignored, as AWS does.
-type Members struct {
-	list [maxMembers]Member
-	n    int
-}
+type Members struct{ list []Member }
 
-// Member is the declaration of one member.
+// Member is the declaration of one member. It is good until the next one is
+// declared.
 type Member struct {
 	name   string
 	target any // a pointer, whose type says what the member is
@@ -34,6 +32,7 @@ type Member struct {
 	pattern           *Pattern // nil for any
 	enum              []string // nil for any
 	unlisted          bool     // the value is not in enum
+	least             int      // how many elements a list has at least
 }
 
 // form tells members apart whose targets have the same Go type.
@@ -54,14 +53,13 @@ type Pattern struct {
 }
 
 func (m *Members) reset() {
-	clear(m.list[:m.n])
-	m.n = 0
+	clear(m.list)
+	m.list = m.list[:0]
 }
 
 func (m *Members) add(member Member) *Member {
-	m.list[m.n] = member // more than maxMembers is our own bug
-	m.n++
-	return &m.list[m.n-1]
+	m.list = append(m.list, member)
+	return &m.list[len(m.list)-1]
 }
 
 // Text declares a string of min to max characters.
@@ -109,6 +107,15 @@ type stringList struct {
 	count int
 }
 
+// Long declares a number of 64 bits that is min or more.
+func (m *Members) Long(name string, to *int64, minimum int) *Member {
+	return m.add(Member{name: name, target: to, min: minimum})
+}
+
+// Flag declares a boolean of which it matters whether it is there: to stays
+// nil when it is not.
+func (m *Members) Flag(name string, to **bool) *Member { return m.add(Member{name: name, target: to}) }
+
 // Unsupported declares a member that AWS has and Holdfast does not: a request
 // that sets it is refused by name. Null, false and empty lists set nothing.
 func (m *Members) Unsupported(name string) *Member { return m.add(Member{name: name, form: ignored}) }
@@ -116,6 +123,18 @@ func (m *Members) Unsupported(name string) *Member { return m.add(Member{name: n
 // Required says that a request without the member is refused.
 func (m *Member) Required() *Member {
 	m.required = true
+	return m
+}
+
+// OneOf says what every string of a list must be one of.
+func (m *Member) OneOf(values []string) *Member {
+	m.enum = values
+	return m
+}
+
+// AtLeast says how many elements a list has at least.
+func (m *Member) AtLeast(count int) *Member {
+	m.least = count
 	return m
 }
 
@@ -132,13 +151,7 @@ func (x *Exchange) decode(in Input) error {
 	in.Members(m)
 	if len(x.Body) > 0 { // clients may leave out the body of a request without members
 		d.Reset(x.Body)
-		for name := range d.Members() {
-			if member := m.find(name); member != nil {
-				x.read(d, member)
-			} else {
-				d.Skip()
-			}
-		}
+		x.readAll(d, m)
 		d.End()
 		if err := d.Err(); err != nil {
 			return err
@@ -147,8 +160,19 @@ func (x *Exchange) decode(in Input) error {
 	return m.check()
 }
 
+// readAll reads a structure whose members are declared.
+func (x *Exchange) readAll(d *wire.Decoder, m *Members) {
+	for name := range d.Members() {
+		if member := m.find(name); member != nil {
+			x.read(d, member)
+		} else {
+			d.Skip()
+		}
+	}
+}
+
 func (m *Members) find(name []byte) *Member {
-	for i := range m.list[:m.n] {
+	for i := range m.list {
 		if m.list[i].name == string(name) {
 			return &m.list[i]
 		}
@@ -173,6 +197,13 @@ func (x *Exchange) read(d *wire.Decoder, m *Member) {
 		*to = d.Int()
 	case *bool:
 		*to = d.Bool()
+	case **bool:
+		value := d.Bool()
+		*to = &value
+	case *int64:
+		*to = d.Long()
+	case nested:
+		to.read(x, d, m)
 	case *stringList:
 		for range d.Elements() {
 			*to.to = append(*to.to, string(d.Text()))

@@ -17,6 +17,8 @@ import (
 type Operation struct {
 	Name   string
 	Action key.Action
+	// MaxBody bounds the operation's body in bytes; 0 is the usual bound.
+	MaxBody int
 	// Serve decodes the request, calls the door and writes the answer into
 	// the exchange.
 	Serve func(ctx context.Context, x *Exchange) error
@@ -126,6 +128,27 @@ func (h *Handler) route(r *http.Request, x *Exchange) {
 	x.Form = form
 	version := form.Get("Version")
 	h.find(x, form.Get("Action"), func(s *service) bool { return s.Version != "" && s.Version == version })
+}
+
+// maxBody returns how long the request's body may be, before it is read.
+func (h *Handler) maxBody(r *http.Request) int {
+	targets := r.Header[wire.HeaderTarget]
+	if len(targets) != 1 {
+		return MaxBody
+	}
+	dot := strings.LastIndexByte(targets[0], '.')
+	if dot < 0 {
+		return MaxBody
+	}
+	for i := range h.services {
+		if h.services[i].Target != targets[0][:dot] {
+			continue
+		}
+		if o := h.services[i].byName[targets[0][dot+1:]]; o != nil && o.MaxBody > 0 {
+			return o.MaxBody
+		}
+	}
+	return MaxBody
 }
 
 func (h *Handler) find(x *Exchange, operation string, is func(*service) bool) {

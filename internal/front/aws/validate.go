@@ -15,38 +15,45 @@ import (
 // in one ValidationException, as AWS has it.
 func (m *Members) check() error {
 	var v violations
-	for i := range m.list[:m.n] {
-		m.list[i].check(&v)
-	}
+	m.checkAt(&v, "")
 	switch {
-	case len(v) == 1:
-		return Validation("1 validation error detected: " + v[0])
-	case len(v) > 1:
-		return Validation(strconv.Itoa(len(v)) + " validation errors detected: " + strings.Join(v, "; "))
-	}
-	for i := range m.list[:m.n] {
-		if m.list[i].form == ignored && m.list[i].present {
-			return wire.Unsupported("Holdfast does not support the parameter " + m.list[i].name + ".")
-		}
+	case len(v.texts) == 1:
+		return Validation("1 validation error detected: " + v.texts[0])
+	case len(v.texts) > 1:
+		return Validation(strconv.Itoa(len(v.texts)) + " validation errors detected: " + strings.Join(v.texts, "; "))
+	case v.unsupported != "":
+		return wire.Unsupported("Holdfast does not support the parameter " + v.unsupported + ".")
 	}
 	return nil
+}
+
+// checkAt validates the members of a structure. Path is where it is: empty
+// for the request itself, else with a dot at its end.
+func (m *Members) checkAt(v *violations, path string) {
+	for i := range m.list {
+		m.list[i].check(v, path)
+	}
 }
 
 // Validation returns a ValidationException.
 func Validation(message string) error { return wire.Invalid("ValidationException", message) }
 
-// violations are the complaints about a request, in AWS's words.
-type violations []string
+// violations are the complaints about a request, in AWS's words, and the
+// first of its members that Holdfast does not support.
+type violations struct {
+	texts       []string
+	unsupported string
+}
 
 // maxViolations bounds the complaints about one request: a body of nothing
 // but empty tags would have an answer of megabytes.
 const maxViolations = 100
 
 func (v *violations) add(shown, path, constraint string) {
-	if len(*v) == maxViolations {
+	if len(v.texts) == maxViolations {
 		return
 	}
-	*v = append(*v, "Value "+shown+"at '"+path+"' failed to satisfy constraint: Member must "+constraint)
+	v.texts = append(v.texts, "Value "+shown+"at '"+path+"' failed to satisfy constraint: Member must "+constraint)
 }
 
 // length complains about a number of characters, bytes or elements.
@@ -69,42 +76,60 @@ func quote(s string) string {
 	return "'" + s + "' "
 }
 
-// path is the member's name as complaints have it: KeyId is keyId.
-func (m *Member) path() string { return strings.ToLower(m.name[:1]) + m.name[1:] }
+// path is where the member is, as complaints have it: KeyId is keyId.
+func (m *Member) path(at string) string { return at + strings.ToLower(m.name[:1]) + m.name[1:] }
 
-func (m *Member) check(v *violations) {
+// check validates a member of the structure at a path.
+func (m *Member) check(v *violations, at string) {
 	if !m.present {
 		if m.required {
-			v.add("null ", m.path(), "not be null")
+			v.add("null ", m.path(at), "not be null")
 		}
 		return
 	}
+	if m.form == ignored && v.unsupported == "" {
+		v.unsupported = at + m.name
+	}
 	switch to := m.target.(type) {
 	case *string:
-		m.checkText(v, *to)
+		m.checkText(v, at, *to)
 	case *[]byte:
-		v.length("", m.path(), len(*to), m.min, m.max) // bytes may be secret
+		m.checkBytes(v, at, len(*to))
 	case *int:
-		shown := quote(strconv.Itoa(*to))
-		if *to < m.min {
-			v.add(shown, m.path(), "have value greater than or equal to "+strconv.Itoa(m.min))
-		}
-		if *to > m.max {
-			v.add(shown, m.path(), "have value less than or equal to "+strconv.Itoa(m.max))
-		}
+		m.checkNumber(v, at, int64(*to))
+	case *int64:
+		m.checkNumber(v, at, *to)
 	case *stringList:
-		m.checkList(v, to)
+		m.checkList(v, at, to)
+	case nested:
+		to.check(v, m, m.path(at))
 	case *[]key.Tag:
 		if m.form == tagList {
-			m.checkTags(v, *to)
+			m.checkTags(v, at, *to)
 		}
 	}
 }
 
-func (m *Member) checkText(v *violations, text string) {
+// checkBytes complains about a blob without showing it: it may be secret.
+func (m *Member) checkBytes(v *violations, at string, n int) {
+	if n < m.min || m.max > 0 && n > m.max {
+		v.length("", m.path(at), n, m.min, m.max)
+	}
+}
+
+func (m *Member) checkNumber(v *violations, at string, n int64) {
+	if n < int64(m.min) {
+		v.add(quote(strconv.FormatInt(n, 10)), m.path(at), "have value greater than or equal to "+strconv.Itoa(m.min))
+	}
+	if m.max > 0 && n > int64(m.max) {
+		v.add(quote(strconv.FormatInt(n, 10)), m.path(at), "have value less than or equal to "+strconv.Itoa(m.max))
+	}
+}
+
+func (m *Member) checkText(v *violations, at, text string) {
 	if m.enum != nil {
 		if m.unlisted {
-			v.add(quote(text), m.path(), "satisfy enum value set: ["+strings.Join(m.enum, ", ")+"]")
+			v.add(quote(text), m.path(at), "satisfy enum value set: ["+strings.Join(m.enum, ", ")+"]")
 		}
 		return
 	}
@@ -112,20 +137,25 @@ func (m *Member) checkText(v *violations, text string) {
 	if n >= m.min && n <= m.max && matches {
 		return
 	}
-	v.length(quote(text), m.path(), n, m.min, m.max)
+	v.length(quote(text), m.path(at), n, m.min, m.max)
 	if !matches {
-		v.add(quote(text), m.path(), "satisfy regular expression pattern: "+m.pattern.Text)
+		v.add(quote(text), m.path(at), "satisfy regular expression pattern: "+m.pattern.Text)
 	}
 }
 
-func (m *Member) checkList(v *violations, list *stringList) {
+func (m *Member) checkList(v *violations, at string, list *stringList) {
 	shown := quote("[" + strings.Join(*list.to, ", ") + "]")
-	v.length(shown, m.path(), len(*list.to), 0, list.count)
-	if slices.ContainsFunc(*list.to, func(s string) bool {
+	v.length(shown, m.path(at), len(*list.to), m.least, list.count)
+	switch {
+	case m.enum != nil:
+		if slices.ContainsFunc(*list.to, func(s string) bool { return !slices.Contains(m.enum, s) }) {
+			v.add(shown, m.path(at), "satisfy constraint: [Member must satisfy enum value set: ["+strings.Join(m.enum, ", ")+"]]")
+		}
+	case slices.ContainsFunc(*list.to, func(s string) bool {
 		n := utf8.RuneCountInString(s)
 		return n < m.min || n > m.max
-	}) {
-		v.add(shown, m.path(), fmt.Sprintf("satisfy constraint: [Member must have length less than or equal to %d, "+
+	}):
+		v.add(shown, m.path(at), fmt.Sprintf("satisfy constraint: [Member must have length less than or equal to %d, "+
 			"Member must have length greater than or equal to %d]", m.max, m.min))
 	}
 }
@@ -136,9 +166,9 @@ const (
 	maxTagValue = 256
 )
 
-func (m *Member) checkTags(v *violations, tags []key.Tag) {
+func (m *Member) checkTags(v *violations, at string, tags []key.Tag) {
 	for i, t := range tags {
-		path := m.path() + "." + strconv.Itoa(i+1) + ".member."
+		path := m.path(at) + "." + strconv.Itoa(i+1) + ".member."
 		checkPart(v, path+"tagKey", t.Key, 1, maxTagKey)
 		checkPart(v, path+"tagValue", t.Value, 0, maxTagValue)
 	}

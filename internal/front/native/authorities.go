@@ -21,11 +21,13 @@ func (f *Front) createAuthority(
 	ctx context.Context, r *request, req *wire.CreateAuthorityRequest,
 ) (*wire.Authority, error) {
 	ask := &ca.CreateAuthorityRequest{
-		Name: req.Name, Key: refOf(req.Key), Subject: profile.Subject(req.Subject), Parent: req.Parent, PathLen: req.PathLength,
+		Name: req.Name, Key: refOf(req.Key), Subject: subjectOf(req.Subject), Parent: req.Parent, PathLen: req.PathLength,
 		Validity: time.Duration(req.ValidityDays) * 24 * time.Hour,
 	}
-	if err := required("key", req.Key); err != nil {
-		return nil, err
+	for name, value := range map[string]string{"name": req.Name, "key": req.Key} {
+		if err := required(name, value); err != nil {
+			return nil, err
+		}
 	}
 	if req.ValidityDays < 0 || req.ValidityDays > maxDays {
 		return nil, fault.New(fault.InvalidArgument, "the member %q must be 0 to %d", "validity_days", maxDays)
@@ -37,7 +39,7 @@ func (f *Front) createAuthority(
 		}
 		ask.Algorithm = a
 	}
-	return authorityOut(f.Authorities.CreateAuthority(ctx, r.call, ask))
+	return f.authorityOut(f.Authorities.CreateAuthority(ctx, r.call, ask))
 }
 
 func (f *Front) listAuthorities(ctx context.Context, r *request, _ *wire.None) (*wire.AuthorityList, error) {
@@ -51,7 +53,7 @@ func (f *Front) listAuthorities(ctx context.Context, r *request, _ *wire.None) (
 	}
 	list := &wire.AuthorityList{Authorities: make([]wire.Authority, len(all)), Next: next}
 	for i, a := range all {
-		out, err := authorityOut(a, nil)
+		out, err := f.authorityOut(a, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -61,7 +63,7 @@ func (f *Front) listAuthorities(ctx context.Context, r *request, _ *wire.None) (
 }
 
 func (f *Front) authority(ctx context.Context, r *request, _ *wire.None) (*wire.Authority, error) {
-	return authorityOut(f.Authorities.Authority(ctx, r.call, r.authority()))
+	return f.authorityOut(f.Authorities.Authority(ctx, r.call, r.authority()))
 }
 
 // authority returns the id or name of the authority that the path names.
@@ -81,11 +83,11 @@ func chainEndpoint() endpoint {
 // crlEndpoint serves an authority's newest CRL in DER.
 func crlEndpoint() endpoint {
 	return download(wire.TypeCRL, func(f *Front, ctx context.Context, r *request) ([]byte, error) {
-		crl, err := f.Authorities.CRL(ctx, r.call, r.authority())
+		crl, err := f.Status.CRL(ctx, r.call, r.authority(), "")
 		if err != nil {
 			return nil, err
 		}
-		return crl.DER, nil
+		return crl.DER()
 	})
 }
 
@@ -98,7 +100,7 @@ func (f *Front) listProfiles(context.Context, *request, *wire.None) (*wire.Profi
 }
 
 // authorityOut puts an authority into the API's shape.
-func authorityOut(a *ca.Authority, err error) (*wire.Authority, error) {
+func (f *Front) authorityOut(a *ca.Authority, err error) (*wire.Authority, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +108,7 @@ func authorityOut(a *ca.Authority, err error) (*wire.Authority, error) {
 		ID: a.ID, Name: a.Name, Realm: string(a.Realm), Region: a.Region, KeyID: string(a.Key),
 		Spec: aws.SpecName(a.Spec), Algorithm: aws.AlgorithmName(a.Algorithm), Parent: a.Parent,
 		Subject: a.Subject, Serial: a.Serial, State: string(a.State), NotBefore: a.NotBefore, NotAfter: a.NotAfter,
-		CreatedAt: a.CreatedAt, CRLNumber: a.CRLNumber, Certificate: pemOf(a.Certificate), Chain: pemOf(a.Chain...),
+		CreatedAt: a.CreatedAt, CRLNumber: f.Status.Number(a.ID), Certificate: pemOf(a.Certificate), Chain: pemOf(a.Chain...),
 	}
 	if a.PathLen >= 0 {
 		out.PathLength = &a.PathLen

@@ -10,6 +10,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/internal/profile"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
@@ -34,9 +35,9 @@ func (f *Front) issue(ctx context.Context, r *request, req *wire.IssueRequest) (
 // the authority to say.
 func issueRequest(req *wire.IssueRequest) (*ca.IssueRequest, error) {
 	ask := &ca.IssueRequest{
-		Authority: req.Authority, Profile: req.Profile, KeyAlias: req.KeyAlias, Subject: profile.Subject(req.Subject),
+		Authority: req.Authority, Profile: req.Profile, KeyAlias: req.KeyAlias, Subject: subjectOf(req.Subject),
 		Names:    profile.Names{DNS: req.Names.DNS, URIs: req.Names.URIs, Emails: req.Names.Emails},
-		Validity: time.Duration(req.ValidityHours) * time.Hour,
+		Validity: profile.Validity{For: time.Duration(req.ValidityHours) * time.Hour},
 	}
 	if err := required("authority", req.Authority); err != nil {
 		return nil, err
@@ -72,22 +73,32 @@ func issueRequest(req *wire.IssueRequest) (*ca.IssueRequest, error) {
 	return ask, nil
 }
 
+// subjectOf reads the API's shape of a distinguished name.
+func subjectOf(s wire.Subject) profile.Subject {
+	return profile.Subject{
+		CommonName: s.CommonName, Organization: s.Organization, OrganizationalUnit: s.OrganizationalUnit,
+		Country: s.Country, Province: s.Province, Locality: s.Locality,
+	}
+}
+
 func (f *Front) listCertificates(ctx context.Context, r *request, _ *wire.None) (*wire.CertificateList, error) {
 	page, err := r.page()
 	if err != nil {
 		return nil, err
 	}
-	filter := ca.Filter{Authority: r.param("authority"), Text: r.param("text"), Status: ca.Status(r.param("state"))}
-	if filter.ExpiresBefore, err = r.moment("expires_before"); err != nil {
+	query := inventory.Query{
+		Authority: r.param("authority"), Origin: inventory.Issued, Text: r.param("text"), State: inventory.State(r.param("state")),
+	}
+	if query.ExpiresBefore, err = r.moment("expires_before"); err != nil {
 		return nil, err
 	}
-	all, next, err := f.Authorities.Certificates(ctx, r.call, filter, page)
+	all, next, err := f.Inventory.Search(ctx, r.call, query, page)
 	if err != nil {
 		return nil, err
 	}
 	list := &wire.CertificateList{Certificates: make([]wire.Certificate, len(all)), Next: next}
 	for i, c := range all {
-		out, err := certificateOut(c, nil)
+		out, err := certificateOut(c.Certificate, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -10,8 +10,8 @@ import (
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
 
-// status returns the HTTP status of a kind of failure (RFC 9110 section 15).
-func status(k fault.Kind) int {
+// statusOf returns the HTTP status of a kind of failure (RFC 9110 section 15).
+func statusOf(k fault.Kind) int {
 	switch k {
 	case fault.InvalidArgument:
 		return http.StatusBadRequest
@@ -45,7 +45,7 @@ func problem(requestID string, err error) *wire.Problem {
 		f = fault.New(fault.Internal, "the server failed; its log has the cause under this request id")
 	}
 	p := &wire.Problem{
-		Type: wire.ProblemType + wire.KindName(f.Kind), Title: f.Kind.String(), Status: status(f.Kind),
+		Type: wire.ProblemType + wire.KindName(f.Kind), Title: f.Kind.String(), Status: statusOf(f.Kind),
 		Detail: f.Public, Kind: wire.KindName(f.Kind), Reason: wire.ReasonName(f.Reason), Resource: f.Resource,
 		RequestID: requestID,
 	}

@@ -18,8 +18,10 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/identity"
+	"github.com/holdfast-kms/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/status"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
 
@@ -51,6 +53,8 @@ type Config struct {
 	Directory   *identity.Directory
 	Identities  *identity.Admin
 	Authorities *ca.Service
+	Status      *status.Service
+	Inventory   *inventory.Service
 	Audit       Audit
 	// Version is what the version operation tells.
 	Version wire.ServerVersion

@@ -17,6 +17,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/identity"
+	"github.com/holdfast-kms/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/policy"
@@ -68,12 +69,15 @@ func newHouse(t testing.TB) *house {
 	must(err)
 	authorities, err := ca.New(ctx, ca.Config{Keys: keys, Guard: g, Store: store})
 	must(err)
+	certificates, err := inventory.New(ctx, inventory.Config{Authorities: authorities, Guard: g, Store: store})
+	must(err)
+	t.Cleanup(func() { must(certificates.Close()) })
 	call := &key.Call{Caller: key.Caller{Principal: key.Principal{Realm: key.DefaultRealm, Kind: key.Root}}, Time: time.Now()}
 	k, err := admin.Bootstrap(ctx, call, "admin", key.Document{Dialect: "aws", Text: everything}, nil)
 	must(err)
 	h.id, h.secret = k.ID, k.Secret
 	h.front = New(Config{
-		Keys: keys, Directory: directory, Identities: admin, Authorities: authorities, Audit: fakeAudit{},
+		Keys: keys, Directory: directory, Identities: admin, Authorities: authorities, Inventory: certificates, Audit: fakeAudit{},
 		Version: wire.ServerVersion{Version: "test"},
 		Observe: func(_, operation, code string, _ time.Duration) { h.observed = append(h.observed, operation+" "+code) },
 	})

@@ -1,11 +1,7 @@
 package pki
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -14,33 +10,28 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/status"
 )
 
-// Prefix is where the handler is mounted.
+// Prefix is where the handler is mounted. The mount leaves paths as they are:
+// an OCSP request in a path may have "//" in it, which is not to be cleaned.
 const Prefix = "/pki/"
 
-// How long caches may keep answers.
-const (
-	// maxCRLAge bounds the age of a CRL in a cache, so that a revocation is
-	// seen within the hour however far its nextUpdate is.
-	maxCRLAge = time.Hour
-	// certificateAge is for certificates of authorities, which never change.
-	certificateAge = 24 * time.Hour
-)
-
-// Publisher is what is published. *ca.Service is it.
+// Publisher is what is published. *status.Service is it.
 type Publisher interface {
-	PublicCRL(ctx context.Context, authority string) (*ca.CRL, error)
+	PublicCRL(ctx context.Context, authority, shard string, delta bool) (*status.List, error)
 	PublicCertificate(ctx context.Context, authority string) ([]byte, error)
+	PublicChain(ctx context.Context, authority string) ([][]byte, error)
+	PublicIssuers(ctx context.Context, authority string) ([][]byte, error)
+	Respond(ctx context.Context, authority string, request []byte) *status.Answer
 }
 
 // Config says what the handler works with.
 type Config struct {
-	Authorities Publisher
+	Status Publisher
 	// Observe is told of every request, for metrics; nil for none. code is
-	// "ok" or the HTTP status.
+	// "ok", the HTTP status, or the name of an OCSP failure.
 	Observe func(api, operation, code string, elapsed time.Duration)
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
@@ -59,62 +50,86 @@ func New(c Config) http.Handler {
 
 type handler struct{ Config }
 
-// document is what an address stands for.
-type document struct {
-	der         []byte
-	contentType string
-	tag         string
-	age         time.Duration
-	modified    time.Time
-}
-
-// operation is what is done at one kind of address.
+// operation is what is done at one kind of address. get is nil for OCSP.
 type operation struct {
-	suffix, name string
-	get          func(*handler, context.Context, string) (*document, error)
+	name string
+	get  func(*handler, context.Context, string) (*document, error)
 }
 
-// operations is the table of addresses.
-func operations() []operation {
-	return []operation{
-		{".crl", "GetCRL", (*handler).crl},
-		{".cer", "GetCertificate", (*handler).certificate},
+// operations is the table of addresses: what follows "/pki/" and an
+// authority's id. Lists of shards and OCSP requests are beside it.
+func operations() map[string]operation {
+	return map[string]operation{
+		".crl":         {"GetCRL", list("", false)},
+		"/delta.crl":   {"GetDeltaCRL", list("", true)},
+		".cer":         {"GetCertificate", (*handler).certificate},
+		".pem":         {"GetChain", (*handler).chain},
+		"/issuers.p7c": {"GetIssuers", (*handler).issuers},
 	}
 }
 
-// ServeHTTP answers GET and HEAD.
+// idSize is the length of an authority's id.
+const idSize = 36
+
+// ServeHTTP answers a request.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	name, code := "Unknown", http.StatusNotFound
-	defer func() {
-		text := "ok"
-		if code >= http.StatusBadRequest {
-			text = strconv.Itoa(code)
-		}
-		h.Observe("pki", name, text, time.Since(start))
-	}()
-	file, _ := strings.CutPrefix(r.URL.Path, Prefix)
-	for _, op := range operations() {
-		id, ok := strings.CutSuffix(file, op.suffix)
-		if !ok || uuid.Validate(id) != nil || len(id) != 36 {
-			continue
-		}
-		name = op.name
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			code = http.StatusMethodNotAllowed
-			w.Header().Set("Allow", "GET, HEAD")
-			break
-		}
-		d, err := op.get(h, r.Context(), id)
-		if err != nil {
-			code = h.status(r.Context(), err)
-			break
-		}
-		code = http.StatusOK
-		d.serve(w, r)
+	path, _ := strings.CutPrefix(r.URL.Path, Prefix)
+	id, rest := "", "/"+path
+	if len(path) >= idSize && uuid.Validate(path[:idSize]) == nil {
+		id, rest = path[:idSize], path[idSize:]
+	}
+	if query, ok := strings.CutPrefix(rest, "/ocsp"); ok && (query == "" || query[0] == '/') {
+		code := h.ocsp(w, r, id, query)
+		h.Observe("pki", "OCSP", code, time.Since(start))
 		return
 	}
-	refuse(w, code)
+	name, code := h.document(w, r, id, rest)
+	text := "ok"
+	if code >= http.StatusBadRequest {
+		text = strconv.Itoa(code)
+		refuse(w, code)
+	}
+	h.Observe("pki", name, text, time.Since(start))
+}
+
+// document answers with a file, and returns the operation and the status. One
+// of an error is not written yet.
+func (h *handler) document(w http.ResponseWriter, r *http.Request, id, rest string) (name string, code int) {
+	op, ok := operations()[rest]
+	if shard, isList := strings.CutPrefix(rest, "/"); !ok && isList {
+		op, ok = shardList(shard)
+	}
+	if !ok || id == "" {
+		return "Unknown", http.StatusNotFound
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		return op.name, http.StatusMethodNotAllowed
+	}
+	d, err := op.get(h, r.Context(), id)
+	if err != nil {
+		return op.name, h.status(r.Context(), err)
+	}
+	d.serve(w, r)
+	return op.name, http.StatusOK
+}
+
+// maxShard is the longest name of a shard, which is a number.
+const maxShard = 9
+
+// shardList returns the operation for a shard's list, named as ca.ListFile
+// does.
+func shardList(file string) (operation, bool) {
+	name, ok := strings.CutSuffix(file, ".crl")
+	shard, delta := strings.CutSuffix(name, "-delta")
+	if !ok || shard == "" || len(shard) > maxShard || strings.Trim(shard, "0123456789") != "" {
+		return operation{}, false
+	}
+	if delta {
+		return operation{"GetDeltaCRL", list(shard, true)}, true
+	}
+	return operation{"GetCRL", list(shard, false)}, true
 }
 
 // refuse answers with a status and nothing more.
@@ -139,39 +154,4 @@ func (h *handler) status(ctx context.Context, err error) int {
 	}
 	slog.ErrorContext(ctx, "publishing failed", slog.Any("cause", err))
 	return http.StatusInternalServerError
-}
-
-// crl returns an authority's current CRL.
-func (h *handler) crl(ctx context.Context, id string) (*document, error) {
-	list, err := h.Authorities.PublicCRL(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	return &document{
-		der: list.DER, contentType: "application/pkix-crl", tag: fmt.Sprintf("crl-%d", list.Number),
-		age: max(0, min(maxCRLAge, list.NextUpdate.Sub(h.Now()))), modified: list.ThisUpdate,
-	}, nil
-}
-
-// certificate returns an authority's own certificate.
-func (h *handler) certificate(ctx context.Context, id string) (*document, error) {
-	der, err := h.Authorities.PublicCertificate(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(der)
-	return &document{
-		der: der, contentType: "application/pkix-cert", tag: hex.EncodeToString(sum[:16]), age: certificateAge,
-	}, nil
-}
-
-// serve writes the document; ServeContent sees to HEAD, to conditions (RFC
-// 9110 section 13) and to ranges.
-func (d *document) serve(w http.ResponseWriter, r *http.Request) {
-	head := w.Header()
-	head.Set("Content-Type", d.contentType)
-	head.Set("ETag", `"`+d.tag+`"`)
-	head.Set("Cache-Control", fmt.Sprintf("public, max-age=%d, must-revalidate", int(d.age.Seconds())))
-	head.Set("X-Content-Type-Options", "nosniff")
-	http.ServeContent(w, r, "", d.modified, bytes.NewReader(d.der))
 }

@@ -51,11 +51,11 @@ func measured(b *testing.B, n int, f func()) {
 }
 
 func certificate(n int, body []byte) store.Row {
-	expires := time.Unix(1_800_000_000+int64(n), 0).UTC().Format(store.TimeFormat)
+	expires := time.Unix(1_800_000_000+int64(n), 0).UTC().Format("20060102150405")
 	serial := fmt.Sprintf("%012x%016x", 0x18f000000000+n, rand.Uint64())
 	return store.Row{
 		ID:      "0b7e1d6e-5e0a-4b63-9d1c-000000000001/" + serial,
-		Columns: []string{"0b7e1d6e-5e0a-4b63-9d1c-000000000001", expires, ""},
+		Columns: []string{"0b7e1d6e-5e0a-4b63-9d1c-000000000001/" + expires},
 		Body:    body,
 	}
 }

@@ -17,8 +17,10 @@ const applicationID = 0x48465354
 // frozen: a change of the schema is a new entry, never a change of an old one.
 //
 // Tables have an implicit rowid, which keeps rows of a kilobyte out of the
-// B-tree that finds them by id (WITHOUT ROWID costs four times the CPU). Each column's index ends in the id, so that it alone gives the
-// order that store.Query promises.
+// B-tree that finds them by id (WITHOUT ROWID costs four times the CPU). The
+// table of terms, whose bodies are empty, is that B-tree alone. Each column's
+// index ends in the id, so that it alone gives the order that store.Query
+// promises.
 func migrations() []string {
 	return []string{`
 CREATE TABLE "settings" (id TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL);
@@ -52,7 +54,7 @@ CREATE INDEX "certificates_revoked" ON "certificates" ("revoked", id);
 CREATE TABLE "revocations" (id TEXT NOT NULL PRIMARY KEY, "changed" TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX "revocations_changed" ON "revocations" ("changed", id);
 
-CREATE TABLE "terms" (id TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE "terms" (id TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE "found" (id TEXT NOT NULL PRIMARY KEY, "expires" TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX "found_expires" ON "found" ("expires", id);
@@ -67,8 +69,34 @@ CREATE TABLE "tokens" (id TEXT NOT NULL PRIMARY KEY, "expires" TEXT NOT NULL, bo
 CREATE INDEX "tokens_expires" ON "tokens" ("expires", id);
 
 CREATE TABLE "reports" (id TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL);
-`}
+` + certificatesOfVersion2}
 }
+
+// certificatesOfVersion2 brings the certificates of version 1 to version 2:
+// the id's prefix tells the authority and revocations are rows of their own,
+// so that issuing keeps one index and not three; expires becomes "authority
+// id/time" with 14 digits. The bodies, JSON with whole certificates, stay as
+// they are: package ca reads them. It writes revocations as this does.
+//
+// The rows are copied twice because RENAME TO and DROP COLUMN leave the
+// connection with a statement open, which keeps the log from being emptied.
+const certificatesOfVersion2 = `
+INSERT INTO "revocations" (id, "changed", body)
+SELECT substr(id, 1, instr(id, '/')) || substr(id, instr(id, '/')), "revoked",
+	CAST('1 ' || unixepoch(substr("revoked", instr("revoked", '/') + 1)) || ' ' ||
+		coalesce(json_extract(CAST(body AS TEXT), '$.reason'), 0) || ' ' || unixepoch("expires") AS BLOB)
+FROM "certificates" WHERE "revoked" <> '';
+
+CREATE TABLE "certificates_moved" (id TEXT NOT NULL PRIMARY KEY, "expires" TEXT NOT NULL, body BLOB NOT NULL);
+INSERT INTO "certificates_moved" (id, "expires", body)
+SELECT id, substr(id, 1, instr(id, '/')) || strftime('%Y%m%d%H%M%S', "expires"), body
+FROM "certificates" ORDER BY id;
+DROP TABLE "certificates";
+CREATE TABLE "certificates" (id TEXT NOT NULL PRIMARY KEY, "expires" TEXT NOT NULL, body BLOB NOT NULL);
+INSERT INTO "certificates" SELECT * FROM "certificates_moved";
+DROP TABLE "certificates_moved";
+CREATE INDEX "certificates_expires" ON "certificates" ("expires", id);
+`
 
 // migrate brings the file, which is empty or a store, to the version that the
 // steps lead to. A step happens whole or not at all.

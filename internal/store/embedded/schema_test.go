@@ -185,6 +185,51 @@ func TestUpgrade(t *testing.T) {
 	})
 }
 
+// TestCertificatesOfVersion1: the second version finds certificates by other
+// columns than the first, and keeps revocations as rows of their own.
+func TestCertificatesOfVersion1(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store.db")
+	script(t, path, migrations()[0], fmt.Sprintf("PRAGMA application_id = %d", applicationID), "PRAGMA user_version = 1", `
+		INSERT INTO certificates VALUES
+		('ca-1/01', 'ca-1', '2027-02-20T10:11:12.000000000Z', '', CAST('{"v":1,"der":"MAA="}' AS BLOB)),
+		('ca-1/02', 'ca-1', '2026-02-20T10:11:12.000000000Z', 'ca-1/2026-11-22T01:02:03.000000000Z', CAST('{"v":1,"reason":4}' AS BLOB)),
+		('ca-2/03', 'ca-2', '9999-12-31T23:59:59.000000000Z', 'ca-2/2026-11-23T01:02:03.000000000Z', CAST('{"v":1}' AS BLOB))`)
+	s := openAt(t, path)
+	defer closeStore(t, s)
+	want := map[*store.Table][]store.Row{
+		store.Certificates: {
+			{ID: "ca-1/01", Columns: []string{"ca-1/20270220101112"}, Body: []byte(`{"v":1,"der":"MAA="}`)},
+			{ID: "ca-1/02", Columns: []string{"ca-1/20260220101112"}, Body: []byte(`{"v":1,"reason":4}`)},
+			{ID: "ca-2/03", Columns: []string{"ca-2/99991231235959"}, Body: []byte(`{"v":1}`)},
+		},
+		store.Revocations: {
+			{ID: "ca-1//02", Columns: []string{"ca-1/2026-11-22T01:02:03.000000000Z"}, Body: []byte("1 1795309323 4 1771582272")},
+			{ID: "ca-2//03", Columns: []string{"ca-2/2026-11-23T01:02:03.000000000Z"}, Body: []byte("1 1795395723 0 253402300799")},
+		},
+	}
+	for table, rows := range want {
+		var got []store.Row
+		err := s.View(t.Context(), func(r store.Reader) error {
+			for row, err := range r.Scan(table, store.Query{}) {
+				if err != nil {
+					return err
+				}
+				got = append(got, row)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(rows, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", table.Name, diff)
+		}
+	}
+	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func wantVersion(t *testing.T, path string, want int) {
 	t.Helper()
 	header, err := os.ReadFile(path)

@@ -64,6 +64,8 @@ var actionNames = map[key.Action]string{
 	key.GetAuthorityCertificate:         "acm-pca:GetCertificateAuthorityCertificate",
 	key.ImportAuthorityCertificate:      "acm-pca:ImportCertificateAuthorityCertificate",
 	key.RestoreAuthority:                "acm-pca:RestoreCertificateAuthority",
+	key.RenewAuthority:                  "holdfast:RenewAuthority",
+	key.RekeyAuthority:                  "holdfast:RekeyAuthority",
 	key.TagAuthority:                    "acm-pca:TagCertificateAuthority",
 	key.UntagAuthority:                  "acm-pca:UntagCertificateAuthority",
 	key.ListAuthorityTags:               "acm-pca:ListTags",

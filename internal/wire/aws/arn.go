@@ -12,6 +12,10 @@ const Partition = "aws"
 // CAService is the service principal as which an authority uses its key.
 const CAService = "acm-pca.amazonaws.com"
 
+// ManagedService is the service principal as which managed certificates use
+// their keys and are renewed: authorities give it their permission.
+const ManagedService = "acm.amazonaws.com"
+
 // ARN is an Amazon Resource Name in its parts
 // (arn:partition:service:region:account:resource).
 type ARN struct {
@@ -51,6 +55,11 @@ func AuthorityARN(realm key.RealmID, region, id string) string {
 	return "arn:" + Partition + ":acm-pca:" + region + ":" + string(realm) + ":certificate-authority/" + id
 }
 
+// CertificateARN returns the ARN of a certificate that an authority issued.
+func CertificateARN(realm key.RealmID, region, authority, serial string) string {
+	return AuthorityARN(realm, region, authority) + "/certificate/" + serial
+}
+
 // ResourceARN returns the name that policies and answers use for a resource:
 // its ARN, or "*" for the realm at large, which IAM has no ARN for.
 func ResourceARN(r key.Resource) string {
@@ -65,7 +74,11 @@ func ResourceARN(r key.Resource) string {
 		return AuthorityARN(r.Realm, r.Region, r.ID)
 	case key.KindCertificate:
 		authority, serial, _ := strings.Cut(r.ID, "/")
-		return AuthorityARN(r.Realm, r.Region, authority) + "/certificate/" + serial
+		return CertificateARN(r.Realm, r.Region, authority, serial)
+	case key.KindManaged:
+		return "arn:" + Partition + ":acm:" + r.Region + ":" + string(r.Realm) + ":certificate/" + r.ID
+	case key.KindProfile:
+		return "arn:" + Partition + ":holdfast:" + r.Region + ":" + string(r.Realm) + ":profile/" + r.ID
 	case key.KindUser:
 		return "arn:" + Partition + ":iam::" + string(r.Realm) + ":user/" + r.ID
 	case key.KindServer:
@@ -75,7 +88,7 @@ func ResourceARN(r key.Resource) string {
 }
 
 // ParseResource reads the ARN of a key, an alias, an authority, a certificate
-// or a user. The resource's Key is not set.
+// (of an authority or managed) or a user. The resource's Key is not set.
 func ParseResource(s string) (key.Resource, bool) {
 	a, ok := ParseARN(s)
 	r := key.Resource{Realm: key.RealmID(a.Account), Region: a.Region}
@@ -94,6 +107,8 @@ func ParseResource(s string) (key.Resource, bool) {
 		r.Kind, r.ID = key.KindAlias, a.Resource
 	case "iam user":
 		r.Kind = key.KindUser
+	case "acm certificate":
+		r.Kind = key.KindManaged
 	case "acm-pca certificate-authority":
 		return parseAuthority(r)
 	default:
@@ -173,10 +188,14 @@ func ParsePrincipal(s string) (key.Principal, bool) {
 }
 
 // ServiceName returns the service principal of a part of Holdfast: an
-// authority ("ca/<id>") acts as AWS's private CA does.
+// authority ("ca/<id>") acts as AWS's private CA does, a managed certificate
+// ("managed/<id>") as AWS Certificate Manager.
 func ServiceName(p key.Principal) string {
 	if p.Name == "ca" || strings.HasPrefix(p.Name, "ca/") {
 		return CAService
+	}
+	if strings.HasPrefix(p.Name, "managed/") {
+		return ManagedService
 	}
 	return p.Name
 }

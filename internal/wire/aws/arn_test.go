@@ -22,6 +22,7 @@ func TestResourceARN(t *testing.T) {
 		{"arn:aws:kms:us-east-1:123456789012:alias/a/b", key.Resource{Kind: key.KindAlias, Realm: realm, Region: "us-east-1", ID: "alias/a/b"}},
 		{"arn:aws:acm-pca:us-east-1:123456789012:certificate-authority/" + uuid, key.Resource{Kind: key.KindAuthority, Realm: realm, Region: "us-east-1", ID: uuid}},
 		{"arn:aws:acm-pca:us-east-1:123456789012:certificate-authority/" + uuid + "/certificate/0a1b", key.Resource{Kind: key.KindCertificate, Realm: realm, Region: "us-east-1", ID: uuid + "/0a1b"}},
+		{"arn:aws:acm:us-east-1:123456789012:certificate/" + uuid, key.Resource{Kind: key.KindManaged, Realm: realm, Region: "us-east-1", ID: uuid}},
 		{"arn:aws:iam::123456789012:user/ops/bob", key.Resource{Kind: key.KindUser, Realm: realm, ID: "ops/bob"}},
 	} {
 		if got := ResourceARN(c.resource); got != c.arn {

@@ -151,17 +151,22 @@ func (d *Decoder) Bool() bool {
 }
 
 // Int reads a whole number of 32 bits.
-func (d *Decoder) Int() int {
-	if !d.want(JSONNumber, "an Integer") {
+func (d *Decoder) Int() int { return int(d.whole(32, "an Integer")) }
+
+// Long reads a whole number of 64 bits.
+func (d *Decoder) Long() int64 { return d.whole(64, "a Long") }
+
+func (d *Decoder) whole(bits int, what string) int64 {
+	if !d.want(JSONNumber, what) {
 		return 0
 	}
 	number := d.number()
-	n, err := strconv.ParseInt(string(number), 10, 32)
+	n, err := strconv.ParseInt(string(number), 10, bits)
 	if err != nil {
-		d.Fail("NUMBER_VALUE can not be converted to an Integer")
+		d.Fail("NUMBER_VALUE can not be converted to " + what)
 		return 0
 	}
-	return int(n)
+	return n
 }
 
 // number reads a number by RFC 8259 section 6 and returns its text.

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
@@ -148,18 +149,33 @@ func bypassLockout(r *policy.Request) (policy.Value, bool) {
 }
 
 // templates are the ACM PCA templates whose certificates the profiles of
-// package ca are like. How long a path an authority's certificate allows is
-// no part of the request: it counts as the template without any.
+// Holdfast's own are like. How long a path the profile "authority" allows is
+// no part of the request: it counts as the template without any. A
+// certificate for S/MIME, SPIFFE or a device is like none of AWS's: a policy
+// that allows some templates does not allow these profiles.
 var templates = map[string]string{
-	"tls-server": "EndEntityServerAuthCertificate/V1",
-	"tls-client": "EndEntityClientAuthCertificate/V1",
-	"tls-mutual": "EndEntityCertificate/V1",
-	"authority":  "SubordinateCACertificate_PathLen0/V1",
+	"tls-server":       "EndEntityServerAuthCertificate/V1",
+	"tls-client":       "EndEntityClientAuthCertificate/V1",
+	"tls-mutual":       "EndEntityCertificate/V1",
+	"code-signing":     "CodeSigningCertificate/V1",
+	"ocsp-signer":      "OCSPSigningCertificate/V1",
+	"root":             "RootCACertificate/V1",
+	"authority":        "SubordinateCACertificate_PathLen0/V1",
+	"subordinate-ca-0": "SubordinateCACertificate_PathLen0/V1",
+	"subordinate-ca-1": "SubordinateCACertificate_PathLen1/V1",
+	"subordinate-ca-2": "SubordinateCACertificate_PathLen2/V1",
+	"subordinate-ca-3": "SubordinateCACertificate_PathLen3/V1",
 }
 
+// templateARN is the template asked for: by its own name, which a profile of
+// a template has, or by that of a profile that is like one.
 func templateARN(r *policy.Request) (policy.Value, bool) {
-	template, ok := templates[attributes(r).Profile]
-	return policy.Text("arn:" + Partition + ":acm-pca:::template/" + template), ok
+	name := attributes(r).Profile
+	if _, ok := slices.BinarySearch(templateNames, name); ok {
+		return policy.Text(TemplateARN(name)), true
+	}
+	template, ok := templates[name]
+	return policy.Text(TemplateARN(template)), ok
 }
 
 func profile(r *policy.Request) (policy.Value, bool) { return present(attributes(r).Profile) }

@@ -241,6 +241,11 @@ type Credentials struct {
 // Sign signs a request with its body's bytes, as a client does: it sets
 // X-Amz-Date, X-Amz-Security-Token where there is a token, and Authorization.
 func Sign(r *http.Request, body []byte, c Credentials, region, service string, now time.Time) {
+	SignHashed(r, sha256.Sum256(body), c, region, service, now)
+}
+
+// SignHashed is Sign for a body of which the SHA-256 is known.
+func SignHashed(r *http.Request, payload [sha256.Size]byte, c Credentials, region, service string, now time.Time) {
 	now = now.UTC()
 	r.Header.Set(HeaderDate, now.Format(DateFormat))
 	if c.Token != "" {
@@ -250,7 +255,6 @@ func Sign(r *http.Request, body []byte, c Credentials, region, service string, n
 		AccessKeyID: c.AccessKeyID, SignedHeaders: signedNames(r.Header),
 		Scope: Scope{now.Format(dayFormat), region, service},
 	}
-	payload := sha256.Sum256(body)
 	a.Signature, _ = a.Signed(nil, NewSigningKey(c.Secret, a.Scope), r, &payload)
 	r.Header.Set("Authorization", a.String())
 }

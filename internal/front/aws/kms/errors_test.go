@@ -124,8 +124,9 @@ func TestReasons(t *testing.T) {
 	// authorities, and the proof's own are in the package above.
 	seen := map[fault.Reason]bool{
 		fault.Unspecified: true, fault.MalformedCSR: true, fault.ProfileViolation: true, fault.LintFailed: true,
-		fault.AuthorityPending: true, fault.AuthorityDisabled: true, fault.AuthorityExpired: true, fault.AuthorityDeleted: true,
-		fault.AlreadyRevoked: true, fault.MalformedCertificate: true, fault.CertificateMismatch: true, fault.WeakKey: true,
+		fault.AuthorityCreating: true,
+		fault.AuthorityPending:  true, fault.AuthorityDisabled: true, fault.AuthorityExpired: true, fault.AuthorityDeleted: true,
+		fault.AlreadyRevoked: true, fault.NotExportable: true, fault.NotRenewable: true, fault.InUse: true, fault.MalformedCertificate: true, fault.CertificateMismatch: true, fault.WeakKey: true,
 	}
 	for r := fault.MissingCredential; r <= fault.MalformedProof; r++ {
 		seen[r] = true

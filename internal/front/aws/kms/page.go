@@ -1,9 +1,6 @@
 package kms
 
 import (
-	"encoding/base64"
-	"strings"
-
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/aws"
 	"github.com/holdfast-kms/holdfast/internal/kms"
@@ -31,25 +28,18 @@ func (r *pageRequest) from(x *aws.Exchange, usual int) (kms.Page, error) {
 	if r.marker == "" {
 		return page, nil
 	}
-	text, err := base64.RawURLEncoding.Strict().DecodeString(r.marker)
-	after, ok := strings.CutPrefix(string(text), markerPrefix(x))
-	if err != nil || !ok || after == "" {
+	after, ok := x.AfterMarker(r.marker)
+	if !ok {
 		return page, fault.Because(fault.InvalidArgument, fault.MalformedMarker, "The marker is not of this listing.")
 	}
 	page.After = after
 	return page, nil
 }
 
-// markerPrefix begins the markers of an operation, format 1: a name of an
-// entry, which the next page begins after, in base64url. A marker holds
-// nothing that its listing did not, and gives no access: the next page is
-// authorised like the first.
-func markerPrefix(x *aws.Exchange) string { return "1:" + x.Operation() + ":" }
-
 // writeNext adds what tells whether and where a listing goes on.
 func writeNext(x *aws.Exchange, next string) {
 	if next != "" {
-		x.Out.Text("NextMarker", base64.RawURLEncoding.EncodeToString([]byte(markerPrefix(x)+next)))
+		x.Out.Text("NextMarker", x.NextMarker(next))
 	}
 	x.Out.Bool("Truncated", next != "")
 }

@@ -1,0 +1,238 @@
+// Package users has the commands of the noun identity: users, their policies,
+// access keys and sessions.
+//
+// Start with New. The package is internal and may change with any release.
+package users
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-kms/holdfast/client"
+	"github.com/holdfast-kms/holdfast/internal/terminal"
+)
+
+// app is what the package's commands share.
+type app struct{ *terminal.App }
+
+// New returns `holdfast identity`. access_key.go has the verbs about
+// credentials.
+func New(t *terminal.App) *cobra.Command {
+	a := &app{t}
+	return a.Connection(terminal.Group(
+		"identity", "Manage users, their policies and credentials",
+		a.whoAmI(), a.userCommand(), a.accessKeyCommand(), a.sessionCommand(),
+	))
+}
+
+func (a *app) whoAmI() *cobra.Command {
+	cmd := &cobra.Command{Use: "whoami", Short: "Show who the server takes you for", Args: cobra.NoArgs}
+	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
+		i, err := c.WhoAmI(ctx)
+		if err != nil {
+			return err
+		}
+		return a.Show(i, func(w *terminal.Table) {
+			w.Fact("Realm", i.Realm)
+			w.Fact("Kind", i.Kind)
+			w.Fact("Name", i.Name)
+			w.Fact("User id", i.UserID)
+			w.Fact("Credential", i.Credential)
+		})
+	})
+	return cmd
+}
+
+func (a *app) userCommand() *cobra.Command {
+	return terminal.Group("user", "Manage users",
+		a.userCreate(), a.userList(), a.userShow(), a.userDelete(),
+		terminal.Group("policy", "Manage what a user may do", a.userPolicyPut(), a.userPolicyDelete()))
+}
+
+// userArgument is a command's user: its first argument, or --user.
+type userArgument struct{ flag string }
+
+func (u *userArgument) add(a *app, cmd *cobra.Command) *cobra.Command {
+	cmd.Use += " [USER]"
+	cmd.Args = cobra.MaximumNArgs(1)
+	cmd.Flags().StringVarP(&u.flag, "user", "u", "", "the user's name")
+	cmd.ValidArgsFunction = a.UserNames()
+	terminal.CompleteBy(cmd, "user", a.UserNames())
+	return cmd
+}
+
+// onUser returns the RunE of a command about one user.
+func (a *app) onUser(u *userArgument, act func(ctx context.Context, c *client.Client, name string) error) func(*cobra.Command, []string) error {
+	return a.OnNamed(&u.flag, "no user is named: give the name with --user", act)
+}
+
+func (a *app) userCreate() *cobra.Command {
+	var user userArgument
+	cmd := user.add(a, &cobra.Command{
+		Use: "create", Short: "Add a user, who may do nothing yet",
+		Example: "  holdfast identity user create alice\n" +
+			"  holdfast identity user policy put alice --policy-name signer --in signer.json\n" +
+			"  holdfast identity access-key create alice",
+	})
+	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
+		u, err := c.CreateUser(ctx, name)
+		if err != nil {
+			return err
+		}
+		return a.showUser(u)
+	})
+	return cmd
+}
+
+func (a *app) showUser(u *client.User) error {
+	return a.Show(u, func(w *terminal.Table) {
+		w.Fact("User", u.Name)
+		w.Fact("Id", u.ID)
+		w.Fact("Realm", u.Realm)
+		w.Fact("Created", u.CreatedAt)
+		for _, k := range u.AccessKeys {
+			w.Fact("Access key", k.ID+" "+activity(k.Active)+", made "+terminal.Cell(k.CreatedAt))
+		}
+		for _, p := range u.Policies {
+			w.Fact("Policy", p.Name)
+		}
+	})
+}
+
+func activity(active bool) string {
+	if active {
+		return "active"
+	}
+	return "disabled"
+}
+
+func (a *app) userList() *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "List users", Args: cobra.NoArgs}
+	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
+		all := []client.User{}
+		err := terminal.Pages(func(p client.Page) (string, error) {
+			l, err := c.Users(ctx, p)
+			if err != nil {
+				return "", err
+			}
+			all = append(all, l.Users...)
+			return l.Next, nil
+		})
+		if err != nil {
+			return err
+		}
+		return a.Show(all, func(w *terminal.Table) {
+			w.Row("USER", "ID", "ACCESS KEYS", "POLICIES", "CREATED")
+			for _, u := range all {
+				w.Row(u.Name, u.ID, len(u.AccessKeys), len(u.Policies), u.CreatedAt)
+			}
+		})
+	})
+	return cmd
+}
+
+func (a *app) userShow() *cobra.Command {
+	var user userArgument
+	cmd := user.add(a, &cobra.Command{Use: "show", Short: "Show a user; with --json the policies' texts too"})
+	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
+		u, err := c.User(ctx, name)
+		if err != nil {
+			return err
+		}
+		return a.showUser(u)
+	})
+	return cmd
+}
+
+func (a *app) userDelete() *cobra.Command {
+	var user userArgument
+	var yes bool
+	cmd := user.add(a, &cobra.Command{Use: "delete", Short: "Remove a user with its policies and access keys"})
+	terminal.YesFlag(cmd, &yes)
+	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
+		if err := a.Confirm(yes, "remove the user %s", name); err != nil {
+			return err
+		}
+		if err := c.DeleteUser(ctx, name); err != nil {
+			return err
+		}
+		return a.Done("the user %s is removed", name)
+	})
+	return cmd
+}
+
+func (a *app) userPolicyPut() *cobra.Command {
+	var user userArgument
+	var policy, in string
+	cmd := user.add(a, &cobra.Command{Use: "put", Short: "Add or replace a policy of a user"})
+	cmd.Flags().StringVar(&policy, "policy-name", "", "the policy's name")
+	cmd.Flags().StringVar(&in, "in", "-", "the file with the policy; - is standard input")
+	terminal.Require(cmd, "policy-name")
+	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
+		text, err := a.Read(in, terminal.MaxDocument)
+		if err != nil {
+			return err
+		}
+		if err := c.PutUserPolicy(ctx, name, policy, client.Policy{Document: string(text)}); err != nil {
+			return err
+		}
+		return a.Done("%s has the policy %s", name, policy)
+	})
+	return cmd
+}
+
+func (a *app) userPolicyDelete() *cobra.Command {
+	var user userArgument
+	var policy string
+	var yes bool
+	cmd := user.add(a, &cobra.Command{Use: "delete", Short: "Remove a policy of a user"})
+	cmd.Flags().StringVar(&policy, "policy-name", "", "the policy's name")
+	terminal.Require(cmd, "policy-name")
+	terminal.YesFlag(cmd, &yes)
+	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
+		if err := a.Confirm(yes, "remove the policy %s of %s", policy, name); err != nil {
+			return err
+		}
+		if err := c.DeleteUserPolicy(ctx, name, policy); err != nil {
+			return err
+		}
+		return a.Done("%s has the policy %s no more", name, policy)
+	})
+	return cmd
+}
+
+func (a *app) sessionCommand() *cobra.Command {
+	var length time.Duration
+	cmd := &cobra.Command{
+		Use: "create", Short: "Make temporary credentials of your own", Args: cobra.NoArgs,
+		Example: "  eval \"$(holdfast identity session create --duration 15m)\"",
+	}
+	cmd.Flags().DurationVar(&length, "duration", time.Hour, "how long they hold")
+	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
+		s, err := c.CreateSession(ctx, length)
+		if err != nil {
+			return err
+		}
+		if err := a.Done("These credentials are shown only now. They hold until %s.", terminal.Cell(s.ExpiresAt)); err != nil {
+			return err
+		}
+		return a.Show(s, func(w *terminal.Table) {
+			exports(w, s.AccessKeyID, s.SecretAccessKey)
+			w.Row("export HOLDFAST_SESSION_TOKEN=" + s.SessionToken)
+			w.Row("export AWS_SESSION_TOKEN=" + s.SessionToken)
+		})
+	})
+	return terminal.Group("session", "Make temporary credentials", cmd)
+}
+
+// exports writes a credential as lines to source. Ids, secrets and tokens are
+// of letters, digits and signs that a shell leaves alone.
+func exports(w *terminal.Table, id, secret string) {
+	for _, api := range []string{"HOLDFAST", "AWS"} {
+		w.Row(fmt.Sprintf("export %s_ACCESS_KEY_ID=%s", api, id))
+		w.Row(fmt.Sprintf("export %s_SECRET_ACCESS_KEY=%s", api, secret))
+	}
+}

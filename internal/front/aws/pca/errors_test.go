@@ -1,0 +1,165 @@
+package pca_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/fault"
+)
+
+const (
+	resource = "123456789012/us-east-1/authority/" + caID
+	named    = `{"CertificateAuthorityArn":"` + caARN + `"}`
+	issue    = `{"CertificateAuthorityArn":"` + caARN + `","Csr":"` + csr64 + `","SigningAlgorithm":"SHA384WITHECDSA","Validity":{"Value":1,"Type":"DAYS"}}`
+	revoke   = `{"CertificateAuthorityArn":"` + caARN + `","CertificateSerial":"01","RevocationReason":"UNSPECIFIED"}`
+	// csr64 is a PEM file, in base64, with something in it that only the door
+	// would look at.
+	csr64  = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KYUdrPQotLS0tLUVORCBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K"
+	cert64 = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCmFHaz0KLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo="
+)
+
+func because(k fault.Kind, r fault.Reason) *fault.Error {
+	return &fault.Error{Kind: k, Reason: r, Resource: resource, Op: "ca:Issue", Public: "the public text"}
+}
+
+const alice = "User: arn:aws:iam::123456789012:user/alice is not authorized to perform: acm-pca:IssueCertificate on resource: " + caARN
+
+// TestKinds has every kind without a reason.
+func TestKinds(t *testing.T) {
+	want := map[fault.Kind]string{
+		fault.Internal:         "500 InternalFailure",
+		fault.InvalidArgument:  "400 InvalidArgsException The public text.",
+		fault.Unauthenticated:  "400 UnrecognizedClientException The security token included in the request is invalid.",
+		fault.PermissionDenied: "400 AccessDeniedException " + alice,
+		fault.NotFound:         "400 ResourceNotFoundException Resource " + caARN + " not found.",
+		fault.AlreadyExists:    "400 InvalidArgsException The public text.",
+		fault.WrongState:       "400 InvalidStateException The public text.",
+		fault.Conflict:         "400 ConcurrentModificationException The public text.",
+		fault.Unsupported:      "400 InvalidArgsException The public text.",
+		fault.LimitExceeded:    "400 LimitExceededException The public text.",
+		fault.BadCiphertext:    "400 InvalidArgsException The public text.",
+		fault.BadSignature:     "400 InvalidArgsException The public text.",
+		fault.Unavailable:      "503 RequestFailedException The public text.",
+	}
+	for _, k := range fault.Kinds() {
+		d := newDoor()
+		d.err = because(k, fault.Unspecified)
+		a := send(t, handler(d, time.Now), "IssueCertificate", issue)
+		got := strings.TrimSpace(fmt.Sprint(a.status, " ", a.kind, " ", a.message))
+		if k == fault.Internal {
+			got, _, _ = strings.Cut(got, " The request failed because of an internal error. Request id: ")
+		}
+		if got != want[k] {
+			t.Errorf("%s: got %q, want %q", k, got, want[k])
+		}
+	}
+}
+
+// TestReasons has every reason that an authority's operation can meet with
+// its kind, and fails for one that is added and has no row.
+func TestReasons(t *testing.T) {
+	const (
+		invalid, state, denied = fault.InvalidArgument, fault.WrongState, fault.PermissionDenied
+		tag                    = `{"CertificateAuthorityArn":"` + caARN + `","Tags":[{"Key":"a","Value":"b"}]}`
+		put                    = `{"ResourceArn":"` + caARN + `","Policy":"x"}`
+		policy                 = `{"ResourceArn":"` + caARN + `"}`
+		report                 = `{"CertificateAuthorityArn":"` + caARN + `","S3BucketName":"bucket","AuditReportResponseFormat":"CSV"}`
+		imported               = `{"CertificateAuthorityArn":"` + caARN + `","Certificate":"` + cert64 + `"}`
+		permit                 = `{"CertificateAuthorityArn":"` + caARN + `","Principal":"acm.amazonaws.com","Actions":["GetCertificate"]}`
+		unpermit               = `{"CertificateAuthorityArn":"` + caARN + `","Principal":"acm.amazonaws.com"}`
+		create                 = `{"CertificateAuthorityConfiguration":{"KeyAlgorithm":"RSA_2048","SigningAlgorithm":"SHA256WITHRSA","Subject":{"CommonName":"x"}},"CertificateAuthorityType":"ROOT"}`
+		get                    = `{"CertificateAuthorityArn":"` + caARN + `","CertificateArn":"` + caARN + "/certificate/" + serial + `"}`
+	)
+	rows := []struct {
+		operation, body string
+		err             *fault.Error
+		want            string
+	}{
+		{"IssueCertificate", issue, because(state, fault.AuthorityPending), "InvalidStateException The certificate authority " + caARN + " is not in a valid state for issuing certificates."},
+		{"IssueCertificate", issue, because(state, fault.AuthorityDisabled), "InvalidStateException The certificate authority " + caARN + " is not in a valid state for issuing certificates."},
+		{"IssueCertificate", issue, because(state, fault.AuthorityExpired), "InvalidStateException The certificate authority " + caARN + " is not in a valid state for issuing certificates."},
+		{"IssueCertificate", issue, because(state, fault.KeyDisabled), "InvalidStateException The certificate authority " + caARN + " is not in a valid state for issuing certificates."},
+		{"GetCertificate", get, because(state, fault.AuthorityDeleted), "InvalidStateException The certificate authority " + caARN + " is not in the correct state to have issued certificates."},
+		{"GetCertificateAuthorityCertificate", named, because(state, fault.AuthorityPending), "InvalidStateException The certificate authority " + caARN + " is not in the correct state to have a certificate signing request"},
+		{"GetCertificateAuthorityCsr", named, because(state, fault.AuthorityCreating), "RequestInProgressException The public text."},
+		{"GetCertificateAuthorityCsr", named, because(state, fault.AuthorityDeleted), "InvalidStateException The certificate authority " + caARN + " is not in the correct state to have a certificate signing request"},
+		{"UpdateCertificateAuthority", named, because(state, fault.AuthorityPending), "InvalidStateException The certificate authority must be in the ACTIVE or DISABLED state to be updated"},
+		{"DeleteCertificateAuthority", named, because(state, fault.Unspecified), "InvalidStateException The public text."},
+		{"DeleteCertificateAuthority", named, because(state, fault.AuthorityDeleted), "InvalidStateException The certificate authority is not in a valid state for deletion."},
+		{"TagCertificateAuthority", tag, because(state, fault.AuthorityDeleted), "InvalidStateException The public text."},
+		{"RevokeCertificate", revoke, because(state, fault.AlreadyRevoked), "RequestAlreadyProcessedException The public text."},
+		{"RevokeCertificate", revoke, because(invalid, fault.Unspecified), "InvalidRequestException The public text."},
+		{"IssueCertificate", issue, because(invalid, fault.MalformedCSR), "MalformedCSRException The public text."},
+		{"IssueCertificate", issue, because(fault.Unsupported, fault.MalformedCSR), "MalformedCSRException The public text."},
+		{"IssueCertificate", issue, because(fault.LimitExceeded, fault.MalformedCSR), "MalformedCSRException The public text."},
+		{"IssueCertificate", issue, because(invalid, fault.ProfileViolation), "InvalidArgsException The public text."},
+		{"IssueCertificate", issue, because(invalid, fault.LintFailed), "InvalidArgsException The public text."},
+		{"IssueCertificate", issue, because(invalid, fault.WeakKey), "InvalidArgsException The public text."},
+		{"IssueCertificate", issue, because(invalid, fault.WrongAlgorithm), "InvalidArgsException The public text."},
+		{"ImportCertificateAuthorityCertificate", imported, because(invalid, fault.MalformedCertificate), "MalformedCertificateException The public text."},
+		{"ImportCertificateAuthorityCertificate", imported, because(invalid, fault.CertificateMismatch), "CertificateMismatchException The public text."},
+		{"ImportCertificateAuthorityCertificate", imported, because(invalid, fault.Unspecified), "InvalidRequestException The public text."},
+		{"ImportCertificateAuthorityCertificate", imported, because(fault.Conflict, fault.Unspecified), "ConcurrentModificationException The public text."},
+		{"CreateCertificateAuthorityAuditReport", report, because(fault.Conflict, fault.Unspecified), "RequestInProgressException The public text."},
+		{"GetPolicy", policy, &fault.Error{Kind: fault.NotFound, Public: "no policy"}, "ResourceNotFoundException No policy."},
+		{"PutPolicy", put, because(invalid, fault.MalformedPolicy), "InvalidPolicyException The public text."},
+		{"PutPolicy", put, because(fault.LimitExceeded, fault.PolicyTooLong), "InvalidPolicyException The public text."},
+		{"PutPolicy", put, because(invalid, fault.PolicyLockout), "LockoutPreventedException The public text."},
+		{"TagCertificateAuthority", tag, because(invalid, fault.MalformedTag), "InvalidTagException The public text."},
+		{"TagCertificateAuthority", tag, because(invalid, fault.ReservedTag), "InvalidTagException The public text."},
+		{"TagCertificateAuthority", tag, because(invalid, fault.DuplicateTag), "InvalidTagException The public text."},
+		{"TagCertificateAuthority", tag, because(fault.LimitExceeded, fault.TooManyTags), "TooManyTagsException The public text."},
+		{"ListTags", named, because(invalid, fault.MalformedMarker), "InvalidNextTokenException The public text."},
+		{"CreatePermission", permit, because(fault.AlreadyExists, fault.Unspecified), "PermissionAlreadyExistsException The public text."},
+		{"DeletePermission", unpermit, &fault.Error{Kind: fault.NotFound, Public: "no permission"}, "ResourceNotFoundException No permission."},
+		{"CreateCertificateAuthority", create, because(fault.LimitExceeded, fault.Unspecified), "LimitExceededException The public text."},
+		{"CreateCertificateAuthority", create, because(invalid, fault.DryRun), "InvalidArgsException The public text."},
+		{"IssueCertificate", issue, because(denied, fault.DeniedByResourcePolicy), "AccessDeniedException " + alice + " with an explicit deny in a resource-based policy"},
+		{"IssueCertificate", issue, because(denied, fault.DeniedByIdentityPolicy), "AccessDeniedException " + alice + " with an explicit deny in an identity-based policy"},
+		{"IssueCertificate", issue, because(denied, fault.NoResourcePolicyAllows), "AccessDeniedException " + alice + " because no resource-based policy allows the acm-pca:IssueCertificate action"},
+		{"IssueCertificate", issue, because(denied, fault.NoIdentityPolicyAllows), "AccessDeniedException " + alice + " because no identity-based policy allows the acm-pca:IssueCertificate action"},
+	}
+	// What no operation of this API can meet has no row: these are about other
+	// uses of keys, and the proof's own are in the package above.
+	seen := map[fault.Reason]bool{
+		fault.Unspecified: true, fault.KeyPendingDeletion: true, fault.KeyPendingImport: true, fault.KeyUnavailable: true,
+		fault.KeyCreating: true, fault.KeyNotPendingDeletion: true, fault.WrongUsage: true, fault.IncorrectKey: true,
+		fault.DigestLength: true, fault.MessageTooLong: true, fault.MalformedKeyID: true, fault.MalformedAlias: true,
+		fault.ReservedAlias: true, fault.ForeignRegion: true, fault.IncompatibleUsage: true, fault.UsageRequired: true,
+		fault.UnknownKey: true, fault.TooManyRotations: true,
+	}
+	for r := fault.MissingCredential; r <= fault.MalformedProof; r++ {
+		seen[r] = true
+	}
+	for _, row := range rows {
+		seen[row.err.Reason] = true
+		d := newDoor()
+		d.err = fmt.Errorf("wrapped: %w", row.err)
+		a := send(t, handler(d, time.Now), row.operation, row.body)
+		if got := strings.TrimSpace(a.kind + " " + a.message); got != row.want || a.status != 400 {
+			t.Errorf("%s, %v:\n got %d %q\nwant %q", row.operation, row.err, a.status, got, row.want)
+		}
+	}
+	for r := range fault.MalformedProof + 1 {
+		if !seen[r] {
+			t.Errorf("reason %d has no row", r)
+		}
+	}
+}
+
+// TestSecretCause holds that the cause of a failure stays in the log.
+func TestSecretCause(t *testing.T) {
+	for _, err := range []error{
+		errors.New("the cause"), &fault.Error{Kind: fault.Internal, Public: "the cause", Err: errors.New("the cause")},
+	} {
+		d := newDoor()
+		d.err = err
+		a := send(t, handler(d, time.Now), "DescribeCertificateAuthority", named)
+		if a.status != 500 || strings.Contains(a.body, "the cause") || !strings.Contains(a.message, "Request id: ") {
+			t.Errorf("%v: %d %s", err, a.status, a.body)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package kms
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/guard"
+	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/policy"
+)
+
+// ImportKey makes a key of material that its owner brings, whole and at once.
+// The key is enabled at once, its origin is key.Imported, and it does not
+// rotate. The caller needs ImportKey. Material that is no sound key of the
+// spec is an InvalidArgument.
+func (s *Service) ImportKey(ctx context.Context, call *key.Call, req *ImportKeyRequest) (*key.Key, error) {
+	return guard.Do(ctx, s.guard, call, key.ImportKey, func(v *guard.Visit) (*key.Key, error) {
+		return s.create(ctx, v, &creation{
+			CreateKeyRequest: &req.CreateKeyRequest, action: key.ImportKey, source: s.brought(req), origin: key.Imported,
+		})
+	})
+}
+
+// brought is the source of material that is made already.
+func (s *Service) brought(req *ImportKeyRequest) source {
+	return func(ctx context.Context, ref engine.Ref, spec alg.Spec) (engine.Material, error) {
+		e, ok := s.engine.(engine.Importer)
+		if !ok || !e.Imports(spec) {
+			return engine.Material{}, fault.New(fault.Unsupported, "engine %s takes no material of spec %s", s.engine.Name(), spec)
+		}
+		m, err := e.Import(ctx, ref, spec, req.Material)
+		if err == nil && req.Public != nil && !bytes.Equal(m.Public, req.Public) {
+			return engine.Material{}, fault.Because(fault.InvalidArgument, fault.IncorrectKey, "the private key is not that of the public key")
+		}
+		return m, err
+	}
+}
+
+// exports reports whether the engine can give material of a spec away.
+func (s *Service) exports(spec alg.Spec) bool {
+	e, ok := s.engine.(engine.Exporter)
+	return ok && e.Exports(spec)
+}
+
+// ExportKey returns the material of an exportable key's current version, for
+// the caller to Wipe. The key must be enabled, and the caller needs ExportKey
+// on it. See docs/design/2026-11-22-key-export.md.
+func (s *Service) ExportKey(ctx context.Context, call *key.Call, ref Ref) (*ExportedKey, error) {
+	return guard.Do(ctx, s.guard, call, key.ExportKey, func(v *guard.Visit) (*ExportedKey, error) {
+		e, err := s.own(v, key.ExportKey, ref)
+		if err != nil {
+			return nil, err
+		}
+		return s.export(ctx, v, e, ref.Alias)
+	})
+}
+
+// export gives a key's material away if the call may have it.
+func (s *Service) export(ctx context.Context, v *guard.Visit, e *entry, alias string) (*ExportedKey, error) {
+	if err := v.Authorize(e.target(key.ExportKey, &policy.Attributes{Alias: alias})); err != nil {
+		return nil, err
+	}
+	if err := e.key.State.Use(); err != nil {
+		return nil, e.at(err)
+	}
+	from, ok := s.engine.(engine.Exporter)
+	if !e.key.Exportable || !ok {
+		return nil, e.at(fault.Because(fault.WrongState, fault.NotExportable, "the key was not made exportable"))
+	}
+	if err := dry(v.Call); err != nil {
+		return nil, err
+	}
+	version := e.key.Current()
+	v.Note("spec", e.key.Spec.String())
+	v.NoteInt("version", int(version.Number))
+	wrapped, err := s.material(ctx, e.key.Name.ID, version.Number)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := from.Export(ctx, refOf(e.key, version.Number), e.key.Spec, wrapped)
+	if err != nil {
+		return nil, err
+	}
+	return &ExportedKey{Key: e.key, Version: version, Material: NewSecret(plain)}, nil
+}

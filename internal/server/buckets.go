@@ -1,0 +1,46 @@
+package server
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/holdfast-kms/holdfast/internal/bucket"
+	"github.com/holdfast-kms/holdfast/internal/config"
+	"github.com/holdfast-kms/holdfast/internal/inventory"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws"
+)
+
+// buckets is where files for others go.
+type buckets interface {
+	inventory.Sink
+	io.Closer
+}
+
+// openBuckets opens the buckets that the configuration names.
+func openBuckets(c *config.Config) (buckets, error) {
+	s := &c.Buckets.S3
+	if s.Endpoint == "" {
+		return bucket.OpenDir(c.BucketDir())
+	}
+	secret, err := s.Secret()
+	if err != nil {
+		return nil, err
+	}
+	var roots *x509.CertPool
+	if s.CACertificate != "" {
+		text, err := os.ReadFile(s.CACertificate)
+		if err != nil {
+			return nil, fmt.Errorf("reading buckets.s3.ca_certificate: %w", err)
+		}
+		if roots = x509.NewCertPool(); !roots.AppendCertsFromPEM(text) {
+			return nil, errors.New("buckets.s3.ca_certificate: no certificate in PEM")
+		}
+	}
+	return bucket.NewS3(bucket.S3Config{
+		Endpoint: s.Endpoint, Region: s.Region, Roots: roots, Timeout: s.Timeout,
+		Credentials: aws.Credentials{AccessKeyID: s.AccessKeyID, Secret: secret.Reveal(), Token: s.SessionToken.Reveal()},
+	})
+}

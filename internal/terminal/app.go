@@ -1,0 +1,87 @@
+package terminal
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-kms/holdfast/client"
+)
+
+// App is what the commands of one run share: the terminal, and the server
+// that they ask.
+type App struct {
+	Terminal
+	// UserAgent is what servers' audit logs know the program by.
+	UserAgent string
+	// config is what the flags and variables say of the server.
+	config client.Config
+}
+
+// Connection adds the flags that say which server to ask, and as whom. The
+// secret and the session token come only from the environment: every user of
+// a machine can read a command line.
+func (a *App) Connection(cmd *cobra.Command) *cobra.Command {
+	flags := cmd.PersistentFlags()
+	flags.StringVar(&a.config.Address, "addr", "", "the server's URL, such as https://127.0.0.1:8443")
+	flags.StringVar(&a.config.CACert, "cacert", "", "a PEM file with the certificates to trust; the system's without it")
+	flags.StringVar(&a.config.AccessKeyID, "access-key-id", "", "the access key id; its secret is read from "+client.EnvSecretAccessKey)
+	flags.StringVar(&a.config.Region, "region", "", "the region of the keys; the server's own without it")
+	flags.DurationVar(&a.config.Timeout, "timeout", 30*time.Second, "how long to wait for the server")
+	return cmd
+}
+
+// Connect returns a client of the server that the flags name.
+func (a *App) Connect() (*client.Client, error) {
+	config := a.config
+	config.SecretAccessKey, config.SessionToken = os.Getenv(client.EnvSecretAccessKey), os.Getenv(client.EnvSessionToken)
+	config.UserAgent = a.UserAgent
+	c, err := client.New(config)
+	if err != nil && (config.Address == "" || config.AccessKeyID == "" || config.SecretAccessKey == "") {
+		return nil, Hint(err, "source DIR/env, which \"holdfast dev --dir DIR\" writes")
+	}
+	return c, err
+}
+
+// OnNamed returns the RunE of a command about one thing, which its first
+// argument names, or a flag.
+func (a *App) OnNamed(
+	flag *string, missing string, act func(ctx context.Context, c *client.Client, name string) error,
+) func(*cobra.Command, []string) error {
+	return a.Remote(func(ctx context.Context, c *client.Client, args []string) error {
+		name := *flag
+		if len(args) > 0 {
+			name = args[0]
+		}
+		if name == "" {
+			return WrongUsage(errors.New(missing))
+		}
+		return act(ctx, c, name)
+	})
+}
+
+// Remote returns the RunE of a command that asks the server.
+func (a *App) Remote(act func(ctx context.Context, c *client.Client, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, err := a.Connect()
+		if err != nil {
+			return err
+		}
+		return Explain(act(cmd.Context(), c, args), c.Address())
+	}
+}
+
+// Pages walks through a listing: list returns where the next page begins.
+func Pages(list func(client.Page) (next string, err error)) error {
+	page := client.Page{Limit: 1000}
+	for {
+		next, err := list(page)
+		if err != nil || next == "" {
+			return err
+		}
+		page.After = next
+	}
+}

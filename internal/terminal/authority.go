@@ -1,0 +1,43 @@
+package terminal
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-kms/holdfast/client"
+)
+
+// SubjectFlags adds the flags of a distinguished name.
+func SubjectFlags(cmd *cobra.Command, s *client.Subject) {
+	flags := cmd.Flags()
+	flags.StringVar(&s.CommonName, "cn", "", "the subject's common name")
+	flags.StringVar(&s.Organization, "org", "", "the subject's organization")
+	flags.StringVar(&s.OrganizationalUnit, "unit", "", "the subject's organizational unit")
+	flags.StringVar(&s.Country, "country", "", "the subject's country, two letters")
+	flags.StringVar(&s.Province, "province", "", "the subject's state or province")
+	flags.StringVar(&s.Locality, "locality", "", "the subject's locality")
+}
+
+// AuthorityArgument is a command's authority: its first argument, or --ca.
+type AuthorityArgument struct{ Flag string }
+
+// Add lets a command name an authority.
+func (n *AuthorityArgument) Add(a *App, cmd *cobra.Command) *cobra.Command {
+	cmd.Use += " [CA]"
+	cmd.Args = cobra.MaximumNArgs(1)
+	cmd.ValidArgsFunction = a.AuthorityNames()
+	n.FlagOf(a, cmd)
+	return cmd
+}
+
+// FlagOf adds --ca alone.
+func (n *AuthorityArgument) FlagOf(a *App, cmd *cobra.Command) {
+	cmd.Flags().StringVar(&n.Flag, "ca", "", "the authority: its name or id")
+	CompleteBy(cmd, "ca", a.AuthorityNames())
+}
+
+// OnAuthority returns the RunE of a command about one authority.
+func (a *App) OnAuthority(n *AuthorityArgument, act func(ctx context.Context, c *client.Client, name string) error) func(*cobra.Command, []string) error {
+	return a.OnNamed(&n.Flag, "no authority is named: give its name with --ca", act)
+}
