@@ -193,7 +193,11 @@ func (l Life) Put(t, issuer *x509.Certificate, now time.Time) error {
 	}
 	var longest time.Time
 	t.NotBefore, t.NotAfter, longest = l.span(now)
-	if short := t.NotBefore.Add(l.Short); l.Short != 0 && t.NotAfter.After(short) {
+	start := now // backdating is for clocks that are behind, and shortens no life
+	if t.NotBefore.After(now) {
+		start = t.NotBefore
+	}
+	if short := start.Add(l.Short).UTC().Truncate(time.Second); l.Short != 0 && t.NotAfter.After(short) {
 		if l.Asked.Ends() {
 			return violation("the authority's certificates last for %s at the most", Validity{For: l.Short})
 		}

@@ -24,6 +24,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/identity"
 	"github.com/holdfast-kms/holdfast/internal/inventory"
@@ -248,6 +249,7 @@ func (i *instance) openInventory(ctx context.Context, c *config.Config, log *slo
 	}
 	i.inventory, err = inventory.New(ctx, inventory.Config{
 		Authorities: i.ca, Guard: i.guard, Store: i.store, Sink: sink, Roots: roots, Log: log,
+		Styles: map[string]inventory.Style{awspca.ReportStyle: awspca.Style()},
 	})
 	if err != nil {
 		return err

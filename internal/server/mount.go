@@ -8,6 +8,7 @@ import (
 	awsfront "github.com/holdfast-kms/holdfast/internal/front/aws"
 	awsacm "github.com/holdfast-kms/holdfast/internal/front/aws/acm"
 	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
+	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
 	awssts "github.com/holdfast-kms/holdfast/internal/front/aws/sts"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	"github.com/holdfast-kms/holdfast/internal/front/pki"
@@ -26,7 +27,9 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 		})},
 		{"/pki/", pki.New(pki.Config{Status: i.status, Observe: m.observe})},
 		{"/", awsfront.New(awsfront.Config{
-			Services:  []awsfront.Service{awskms.New(i.keys), awsacm.New(i.managed), awssts.New(i.admin)},
+			Services: []awsfront.Service{
+				awskms.New(i.keys), awspca.New(i.ca, i.inventory), awsacm.New(i.managed), awssts.New(i.admin),
+			},
 			Directory: i.directory, Door: i.keys, Observe: m.observe,
 		})},
 	}

@@ -82,7 +82,7 @@ func Unauthenticated(e *fault.Error) Failure {
 func Denied(x *Exchange, e *fault.Error) Failure {
 	action := iamAction(e.Op)
 	text := "User: " + wire.PrincipalARN(x.Call.Caller.Principal) + " is not authorized to perform: " + action +
-		" on resource: " + ARNOf(e.Resource)
+		" on resource: " + wire.PolicyARN(resourceOf(e.Resource))
 	switch e.Reason { //nolint:exhaustive // the reasons of PermissionDenied; the table test has all reasons
 	case fault.DeniedByResourcePolicy:
 		text += " with an explicit deny in a resource-based policy"
@@ -109,7 +109,10 @@ func iamAction(op string) string {
 
 // ARNOf returns the ARN of a resource that a fault names in its canonical
 // form (key.Resource.String); "*" for the realm at large.
-func ARNOf(resource string) string {
+func ARNOf(resource string) string { return wire.ResourceARN(resourceOf(resource)) }
+
+// resourceOf reads key.Resource.String.
+func resourceOf(resource string) key.Resource {
 	parts := strings.SplitN(resource, "/", 4)
 	r := key.Resource{Realm: key.RealmID(parts[0])}
 	switch {
@@ -120,7 +123,7 @@ func ARNOf(resource string) string {
 	case len(parts) == 3:
 		r.Region, r.Kind, r.ID = parts[1], key.KindKey, parts[2]
 	}
-	return wire.ResourceARN(r)
+	return r
 }
 
 // Internal is what a client learns of a failure that is not its own: nothing

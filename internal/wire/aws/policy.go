@@ -42,7 +42,19 @@ type vocabulary struct{}
 func (vocabulary) Actions(pattern string) (key.ActionSet, error) { return matchActions(pattern) }
 
 // ResourceName returns the resource's ARN, or "*" for the account at large.
-func (vocabulary) ResourceName(r key.Resource) string { return ResourceARN(r) }
+func (vocabulary) ResourceName(r key.Resource) string { return PolicyARN(r) }
+
+// PolicyARN returns the ARN by which policies name a resource. A certificate
+// that an authority issued goes by the authority's ("Actions, resources, and
+// condition keys for AWS Private Certificate Authority", Service Authorization
+// Reference: there is no other resource type).
+func PolicyARN(r key.Resource) string {
+	if r.Kind == key.KindCertificate {
+		r.Kind = key.KindAuthority
+		r.ID, _, _ = strings.Cut(r.ID, "/")
+	}
+	return ResourceARN(r)
+}
 
 // CheckResource takes "*" and whatever begins as an ARN does; IAM itself takes
 // one that is cut short by a wildcard ("arn:aws:kms:*").

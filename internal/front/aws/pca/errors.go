@@ -107,10 +107,13 @@ func taken(operation string) string {
 	return unfit(operation)
 }
 
-// busy returns the exception for what another call is at.
+// busy returns the exception for what another call is at, or was.
 func busy(operation string) string {
-	if operation == "CreateCertificateAuthorityAuditReport" {
+	switch operation {
+	case "CreateCertificateAuthorityAuditReport":
 		return inProgress
+	case "CreateCertificateAuthority", "IssueCertificate": // an idempotency token of another request
+		return unfit(operation)
 	}
 	return "ConcurrentModificationException"
 }

@@ -37,7 +37,7 @@ func TestKinds(t *testing.T) {
 		fault.NotFound:         "400 ResourceNotFoundException Resource " + caARN + " not found.",
 		fault.AlreadyExists:    "400 InvalidArgsException The public text.",
 		fault.WrongState:       "400 InvalidStateException The public text.",
-		fault.Conflict:         "400 ConcurrentModificationException The public text.",
+		fault.Conflict:         "400 InvalidArgsException The public text.",
 		fault.Unsupported:      "400 InvalidArgsException The public text.",
 		fault.LimitExceeded:    "400 LimitExceededException The public text.",
 		fault.BadCiphertext:    "400 InvalidArgsException The public text.",
@@ -129,7 +129,7 @@ func TestReasons(t *testing.T) {
 		fault.KeyCreating: true, fault.KeyNotPendingDeletion: true, fault.WrongUsage: true, fault.IncorrectKey: true,
 		fault.DigestLength: true, fault.MessageTooLong: true, fault.MalformedKeyID: true, fault.MalformedAlias: true,
 		fault.ReservedAlias: true, fault.ForeignRegion: true, fault.IncompatibleUsage: true, fault.UsageRequired: true,
-		fault.UnknownKey: true, fault.TooManyRotations: true,
+		fault.UnknownKey: true, fault.TooManyRotations: true, fault.NotRenewable: true, fault.InUse: true, fault.NotExportable: true,
 	}
 	for r := fault.MissingCredential; r <= fault.MalformedProof; r++ {
 		seen[r] = true

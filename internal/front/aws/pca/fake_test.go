@@ -143,7 +143,7 @@ func (d *door) Revoke(_ context.Context, c *key.Call, authority, serial string, 
 }
 
 func (d *door) CreatePermission(_ context.Context, c *key.Call, id string, p ca.Permission) (*ca.Authority, error) {
-	return d.authority, d.note(c, "CreatePermission", id, fmt.Sprint(p.Principal, " ", p.Realm, " ", p.Actions))
+	return d.authority, d.note(c, "CreatePermission", id, fmt.Sprintf("%s %s %v", p.Principal, p.Realm, p.Actions))
 }
 
 func (d *door) DeletePermission(_ context.Context, c *key.Call, id, principal string, realm key.RealmID) (*ca.Authority, error) {

@@ -40,7 +40,7 @@ func templates() (map[string]*profile.Profile, error) {
 func template(full string) *profile.Profile {
 	parts := strings.Split(strings.TrimSuffix(full, "/V1"), "_")
 	p := &profile.Profile{
-		Name: full, Names: name.AnyKind, MaxNames: maxExtensions, Wildcards: true, Keys: profile.AnyKey(),
+		Name: full, Subject: profile.SubjectRules{Others: true, Repeated: true, FreeName: true}, Names: name.AnyKind, MaxNames: maxExtensions, Wildcards: true, Keys: profile.AnyKey(),
 		Default: profile.Validity{Months: usualLife}, Backdate: backdate, AskStart: true, Lenient: true,
 	}
 	kinds[parts[0]](p)

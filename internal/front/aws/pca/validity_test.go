@@ -12,8 +12,8 @@ import (
 )
 
 func TestValidity(t *testing.T) {
-	end := func(y int, m time.Month, d, h, min, s int) profile.Validity {
-		return profile.Validity{Until: time.Date(y, m, d, h, min, s, 0, time.UTC)}
+	end := func(y int, m time.Month, d, h, minute, s int) profile.Validity {
+		return profile.Validity{Until: time.Date(y, m, d, h, minute, s, 0, time.UTC)}
 	}
 	for in, want := range map[validity]profile.Validity{
 		{365, "DAYS"}:                profile.Days(365),
@@ -34,8 +34,15 @@ func TestValidity(t *testing.T) {
 		}
 	}
 	for _, in := range []validity{
-		{366 * 1001, "DAYS"}, {1 << 62, "MONTHS"}, {1 << 40, "YEARS"}, {253402300800, "ABSOLUTE"}, {1 << 62, "ABSOLUTE"},
-		{20301331000000, "END_DATE"}, {1, "END_DATE"}, {203012312359590, "END_DATE"}, {301231246060, "END_DATE"},
+		{366 * 1001, "DAYS"},
+		{1 << 62, "MONTHS"},
+		{1 << 40, "YEARS"},
+		{253402300800, "ABSOLUTE"},
+		{1 << 62, "ABSOLUTE"},
+		{20301331000000, "END_DATE"},
+		{1, "END_DATE"},
+		{203012312359590, "END_DATE"},
+		{301231246060, "END_DATE"},
 	} {
 		if got, err := (&issueRequest{validity: &in}).life(); fault.KindOf(err) != fault.InvalidArgument || err == nil {
 			t.Errorf("%v is %v (%v)", in, got, err)

@@ -115,8 +115,9 @@ aws acm-pca import-certificate-authority-certificate \
     --certificate-authority-arn "$sub" \
     --certificate "$blob://ca-cert.pem" \
     --certificate-chain "$blob://chain.pem"
-openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.csr \
-    -subj "/CN=server.example.com" -addext subjectAltName=DNS:server.example.com
+openssl ecparam -name prime256v1 -genkey -noout -out server.key
+openssl req -new -key server.key -out server.csr \
+    -subj "/CN=server.example.com"
 cert=$(aws acm-pca issue-certificate \
     --certificate-authority-arn "$sub" \
     --csr fileb://server.csr \
