@@ -37,7 +37,7 @@ var layers = [][]string{
 	{"internal/front/aws"}, // the protocol that the services under it share
 	{"internal/front/*", "internal/config", "internal/bucket"},
 	{"internal/server", ".", "client"},
-	{"internal/terminal", "internal/ceremony"}, // what the commands share
+	{"internal/terminal", "internal/ceremony", "internal/discovery"}, // what the commands share
 	{"cmd/holdfast/internal/*"},                // groups of commands, by their nouns
 	{"cmd/holdfast", "cmd/demo", "bench", "bench/*", "test/compat", "test/compat/*"},
 }

@@ -114,6 +114,11 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	return s, nil
 }
 
+// Ready reports whether certificates that were stored while there was no
+// inventory have been taken up. Until then searches by name, key, profile and
+// requester go through all certificates.
+func (s *Service) Ready() bool { return s.index.ready() }
+
 // Close writes what is still to be written and ends what runs in the
 // background. The store must still be open.
 func (s *Service) Close() error {

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,7 +87,7 @@ func (l *search) bySerial(r store.Reader, after string, look look) error {
 	if strings.HasPrefix(after, foundMark) {
 		q.After = prefix + after
 	}
-	for row, err := range r.Scan(store.Terms, q) {
+	for row, err := range l.scan(r, store.Terms, q) {
 		if err != nil {
 			return err
 		}
@@ -100,6 +101,29 @@ func (l *search) bySerial(r store.Reader, after string, look look) error {
 	}
 	return nil
 }
+
+// scan is Reader.Scan by ids, reading few rows at first and more later: a page
+// is often short.
+func (l *search) scan(r store.Reader, t *store.Table, q store.Query) iter.Seq2[store.Row, error] {
+	return func(yield func(store.Row, error) bool) {
+		for q.Limit = min(l.limit+1, maxPiece); ; q.Limit = min(2*q.Limit, maxPiece) {
+			n := 0
+			for row, err := range r.Scan(t, q) {
+				if !yield(row, err) || err != nil {
+					return
+				}
+				n++
+				q.After = row.ID
+			}
+			if n < q.Limit {
+				return
+			}
+		}
+	}
+}
+
+// maxPiece is the largest number of rows that scan reads at a time.
+const maxPiece = 512
 
 func queryOf(r idRange) store.Query { return store.Query{From: r.from, To: r.to} }
 
@@ -126,7 +150,7 @@ func (l *search) byTerms(name string, ranges []idRange) plan {
 
 // terms follows the terms of one of the ranges. A place is the term.
 func (l *search) terms(r store.Reader, q store.Query, ranges []idRange, look look) error {
-	for row, err := range r.Scan(store.Terms, q) {
+	for row, err := range l.scan(r, store.Terms, q) {
 		if err != nil {
 			return err
 		}
@@ -173,7 +197,7 @@ func (l *search) byBlocks(name, prefix string) plan {
 			authority, serial, _ := strings.Cut(after, "/")
 			q.From = prefix + authority + "/" + serial[:min(len(serial), blockDigits)]
 		}
-		for row, err := range r.Scan(store.Terms, q) {
+		for row, err := range l.scan(r, store.Terms, q) {
 			if err != nil {
 				return err
 			}
@@ -181,7 +205,7 @@ func (l *search) byBlocks(name, prefix string) plan {
 			if authority, _, _ := strings.Cut(block, "/"); !l.has(authority) {
 				continue
 			}
-			if err := issued(r, idRange{block, block + "g"}, after, look); err != nil { // behind every digit
+			if err := l.issued(r, idRange{block, block + "g"}, after, look); err != nil { // behind every digit
 				return err
 			}
 		}
@@ -190,12 +214,12 @@ func (l *search) byBlocks(name, prefix string) plan {
 }
 
 // issued looks at the certificates in a range of ids after a place.
-func issued(r store.Reader, ids idRange, after string, look look) error {
+func (l *search) issued(r store.Reader, ids idRange, after string, look look) error {
 	q := queryOf(ids)
 	if q.After = after; ids.from >= ids.to || after >= ids.to {
 		return nil
 	}
-	for row, err := range r.Scan(store.Certificates, q) {
+	for row, err := range l.scan(r, store.Certificates, q) {
 		if err != nil {
 			return err
 		}
@@ -218,7 +242,7 @@ func (l *search) byRevocation(r store.Reader, after string, look look) error {
 		if after >= q.To {
 			continue
 		}
-		for row, err := range r.Scan(store.Revocations, q) {
+		for row, err := range l.scan(r, store.Revocations, q) {
 			if err != nil {
 				return err
 			}
@@ -244,7 +268,7 @@ func (l *search) everything(r store.Reader, after string, look look) error {
 		if !l.IssuedBefore.IsZero() {
 			ids.to = a + "/" + serialAt(l.IssuedBefore.Add(time.Millisecond))
 		}
-		if err := issued(r, ids, after, look); err != nil {
+		if err := l.issued(r, ids, after, look); err != nil {
 			return err
 		}
 	}
@@ -255,7 +279,7 @@ func (l *search) everything(r store.Reader, after string, look look) error {
 	if fingerprint, ok := strings.CutPrefix(after, foundMark+"/"); ok {
 		q.After = foundID(l.realm, fingerprint)
 	}
-	for row, err := range r.Scan(store.Found, q) {
+	for row, err := range l.scan(r, store.Found, q) {
 		if err != nil {
 			return err
 		}

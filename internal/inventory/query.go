@@ -38,10 +38,6 @@ const (
 // States returns every state that a search can ask for, without AnyState.
 func States() []State { return []State{Valid, Expired, Revoked, Held} }
 
-// certificateHold is the reason of what can be released (RFC 5280 section
-// 5.3.1).
-const certificateHold ca.Reason = 6
-
 // Query says which certificates are wanted: those of which all of its fields
 // are true. A zero field asks for nothing.
 type Query struct {
@@ -83,7 +79,7 @@ type Entry struct {
 // StateAt returns the entry's state at a time.
 func (e *Entry) StateAt(now time.Time) State {
 	switch {
-	case e.RevokedAt != nil && e.Reason == certificateHold:
+	case e.RevokedAt != nil && e.Reason == ca.CertificateHold:
 		return Held
 	case e.RevokedAt != nil:
 		return Revoked

@@ -56,7 +56,7 @@ func newWorld(t testing.TB, n int) *world {
 			s.names = []string{"upper.example.com", "2001:db8::1", "exampleXcom"}
 		}
 		if random.IntN(6) == 0 {
-			s.revoked = []ca.Reason{ca.KeyCompromise, certificateHold, ca.Superseded}[random.IntN(3)]
+			s.revoked = []ca.Reason{ca.KeyCompromise, ca.CertificateHold, ca.Superseded}[random.IntN(3)]
 		}
 		authorities := w.house.All()
 		a := authorities[random.IntN(len(authorities))]
