@@ -86,11 +86,11 @@ func (w *world) authority(t *testing.T, k kind, name string, parent *authority, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	by := parent
+	by, days := parent, int64(200)
 	if parent == nil {
-		by, template = a, "RootCACertificate/V1"
+		by, template, days = a, "RootCACertificate/V1", 300
 	}
-	a.chain = w.issue(t, by, *csr.Csr, template, 300, nil)
+	a.chain = w.issue(t, by, *csr.Csr, template, days)
 	install := &acmpca.ImportCertificateAuthorityCertificateInput{CertificateAuthorityArn: &a.arn, Certificate: []byte(a.chain[0])}
 	if parent != nil {
 		install.CertificateChain = []byte(join(a.chain[1:]))
@@ -103,10 +103,10 @@ func (w *world) authority(t *testing.T, k kind, name string, parent *authority, 
 
 // issue has the authority issue a certificate and returns it and its issuers
 // up to the root.
-func (w *world) issue(t *testing.T, a *authority, csr, template string, days int64, pass *types.ApiPassthrough) []string {
+func (w *world) issue(t *testing.T, a *authority, csr, template string, days int64) []string {
 	t.Helper()
 	issued, err := w.IssueCertificate(t.Context(), &acmpca.IssueCertificateInput{
-		CertificateAuthorityArn: &a.arn, Csr: []byte(csr), SigningAlgorithm: a.algorithm, ApiPassthrough: pass,
+		CertificateAuthorityArn: &a.arn, Csr: []byte(csr), SigningAlgorithm: a.algorithm,
 		TemplateArn: aws.String("arn:aws:acm-pca:::template/" + template),
 		Validity:    &types.Validity{Type: types.ValidityPeriodTypeDays, Value: &days},
 	})
@@ -121,11 +121,9 @@ func (w *world) issue(t *testing.T, a *authority, csr, template string, days int
 	if err != nil {
 		t.Fatal(err)
 	}
-	chain := []string{*got.Certificate + "\n"}
-	for _, der := range blocks(t, aws.ToString(got.CertificateChain)+*got.Certificate) {
-		if text := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})); text != chain[0] {
-			chain = append(chain, text)
-		}
+	var chain []string
+	for _, der := range blocks(t, *got.Certificate+"\n"+aws.ToString(got.CertificateChain)) {
+		chain = append(chain, pemOf(der))
 	}
 	return chain
 }
@@ -170,7 +168,6 @@ func certificate(t *testing.T, text string) *x509.Certificate {
 // read returns the body of an answer that must be a success.
 func read(t *testing.T, answer *http.Response) []byte {
 	t.Helper()
-	defer func() { _ = answer.Body.Close() }() // read to its end
 	body, err := io.ReadAll(answer.Body)
 	if err != nil || answer.StatusCode != http.StatusOK {
 		t.Fatalf("%s: %s %v\n%s", answer.Request.URL, answer.Status, err, body)

@@ -20,7 +20,7 @@ func TestChains(t *testing.T) {
 			root := w.authority(t, k, "Root "+string(k.algorithm), nil, "")
 			issuer := w.authority(t, k, "Issuing "+string(k.algorithm), root, "SubordinateCACertificate_PathLen0/V1")
 			csr, _ := request(t, host("web.example.com"))
-			chain := w.issue(t, issuer, csr, "EndEntityCertificate/V1", 30, nil)
+			chain := w.issue(t, issuer, csr, "EndEntityCertificate/V1", 30)
 			if len(chain) != 3 {
 				t.Fatalf("a chain of %d certificates, want 3", len(chain))
 			}
@@ -60,7 +60,7 @@ func TestMixedChains(t *testing.T) {
 			root := w.authority(t, above, "Mixed root", nil, "")
 			issuer := w.authority(t, below, "Mixed issuing", root, "SubordinateCACertificate_PathLen0/V1")
 			csr, _ := request(t, host("mixed.example.com"))
-			chain := w.issue(t, issuer, csr, "EndEntityCertificate/V1", 30, nil)
+			chain := w.issue(t, issuer, csr, "EndEntityCertificate/V1", 30)
 			accepted(t, chain, crlsOf(t, chain), above.postQuantum() || below.postQuantum())
 		})
 	}
@@ -74,7 +74,7 @@ func TestRevocation(t *testing.T) {
 	root := w.authority(t, k, "Revoking root", nil, "")
 	issuer := w.authority(t, k, "Revoking issuing", root, "SubordinateCACertificate_PathLen0/V1")
 	csr, _ := request(t, host("revoked.example.com"))
-	chain := w.issue(t, issuer, csr, "EndEntityCertificate/V1", 30, nil)
+	chain := w.issue(t, issuer, csr, "EndEntityCertificate/V1", 30)
 	asked(t, chain, "good")
 	accepted(t, chain, crlsOf(t, chain), false)
 
@@ -121,12 +121,12 @@ func TestPathLength(t *testing.T) {
 	k := kind{types.KeyAlgorithmEcPrime256v1, types.SigningAlgorithmSha256withecdsa}
 	root := w.authority(t, k, "Path root", nil, "")
 	csr, key := request(t, host("outside-ca"))
-	outside := w.issue(t, root, csr, "SubordinateCACertificate_PathLen0/V1", 30, nil)
+	outside := w.issue(t, root, csr, "SubordinateCACertificate_PathLen0/V1", 30)
 
 	t.Run("refused by the judges", func(t *testing.T) {
 		below, belowKey := signedBy(t, outside[0], key, "Deeper CA", true)
 		leaf, _ := signedBy(t, below, belowKey, "deep.example.com", false)
-		refused(t, append([]string{leaf, below}, outside...), "", "path length", "pathlen", "path len", "constraint", "not trusted")
+		refused(t, append([]string{leaf, below}, outside...), "", "path length", "pathlen", "path len", "constraint", "not trusted", "does not chain")
 	})
 	t.Run("refused by us", func(t *testing.T) {
 		inner := w.authority(t, k, "Inner", root, "SubordinateCACertificate_PathLen0/V1")

@@ -127,5 +127,6 @@ func fetch(t *testing.T, url string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = answer.Body.Close() }() // read to its end
 	return read(t, answer)
 }

@@ -12,7 +12,8 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * Validates a path (RFC 5280 section 6) with revocation by the given CRLs.
+ * Validates a path (RFC 5280 section 6), with revocation by the given CRLs if
+ * there are any.
  *
  * java Validate.java ROOT.pem CRLS.pem CERTIFICATE.pem ISSUER.pem …
  */
@@ -31,7 +32,9 @@ public class Validate {
         }
         var parameters = new PKIXParameters(Set.of(new TrustAnchor(root, null)));
         try (var in = new FileInputStream(args[1])) {
-            parameters.addCertStore(CertStore.getInstance("Collection", new CollectionCertStoreParameters(factory.generateCRLs(in))));
+            var lists = factory.generateCRLs(in);
+            parameters.setRevocationEnabled(!lists.isEmpty());
+            parameters.addCertStore(CertStore.getInstance("Collection", new CollectionCertStoreParameters(lists)));
         }
         CertPathValidator.getInstance("PKIX").validate(factory.generateCertPath(path), parameters);
         System.out.println("valid");
