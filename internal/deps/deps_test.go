@@ -39,6 +39,7 @@ var layers = [][]string{
 	{"internal/server", ".", "client"},
 	{"internal/terminal", "internal/ceremony", "internal/discovery"}, // what the commands share
 	{"cmd/holdfast/internal/*"},                // groups of commands, by their nouns
+	{"bench/fill"},                             // what the benchmarks share
 	{"cmd/holdfast", "cmd/demo", "bench", "bench/*", "test/compat", "test/compat/*"},
 }
 
