@@ -23,7 +23,9 @@ func (s *Service) Certificate(ctx context.Context, call *key.Call, issuer, seria
 }
 
 // visitCertificate finds the authority, reads the serial number and
-// authorises an action on the certificate, which need not exist.
+// authorises an action on the certificate, which need not exist. A decision
+// is about the authority: its ARN is what AWS's policies name for these
+// actions ("Actions defined by AWS Private Certificate Authority").
 func (s *Service) visitCertificate(v *guard.Visit, action key.Action, issuer, serial string) (*authority.Entry, string, error) {
 	a, err := s.r.Visit(v, issuer)
 	if err != nil {
@@ -33,9 +35,11 @@ func (s *Service) visitCertificate(v *guard.Visit, action key.Action, issuer, se
 		v.About(a.Resource())
 		return nil, "", err
 	}
-	t := a.Target(action)
-	t.Resource = resourceOf(a, serial)
-	return a, serial, authority.Authorize(v, t)
+	if err := authority.Authorize(v, a.Target(action)); err != nil {
+		return nil, "", err
+	}
+	v.About(resourceOf(a, serial))
+	return a, serial, nil
 }
 
 // resourceOf returns one of the authority's certificates as the object of a

@@ -184,7 +184,7 @@ func TestProfileAbuse(t *testing.T) {
 		"an address outside its networks": {"shop", &x509.CertificateRequest{IPAddresses: []net.IP{{192, 0, 2, 1}}}, fault.InvalidArgument, "networks"},
 		"a host outside its domains":      {"shop", &x509.CertificateRequest{DNSNames: []string{"bank.example"}}, fault.InvalidArgument, "domain"},
 		"a rule that fails":               {"fails", good, fault.InvalidArgument, "no such key"},
-		"a rule that loops":               {"loops", good, fault.InvalidArgument, "cost"},
+		"a rule that loops":               {"loops", good, fault.InvalidArgument, "of profile loops"},
 		"a rule that is false":            {"false", good, fault.InvalidArgument, "one day at the most"},
 		"somebody else's profile":         {"other", good, fault.PermissionDenied, "not for this caller"},
 	} {
@@ -315,6 +315,56 @@ func TestRootAgain(t *testing.T) {
 	}
 	_, err = f.Issue(t.Context(), f.as("admin"), &IssueRequest{Authority: "root", Profile: "root-ca", CSR: newCSR(t, alg.P256, &x509.CertificateRequest{Subject: name("x")})})
 	wantFault(t, err, fault.InvalidArgument, fault.ProfileViolation, "own key")
+}
+
+// TestPendingHierarchy: an authority that waits for its certificate makes its
+// own as a root, by its own request, and then that of one below it: the way of
+// AWS Private CA.
+func TestPendingHierarchy(t *testing.T) {
+	f := newFixture(t, "")
+	ctx := t.Context()
+	pending := func(name string, kind Type) *Authority {
+		a, err := f.CreateAuthority(ctx, f.as("admin"), &CreateAuthorityRequest{
+			Name: name, Key: f.keys.add(t, alg.P256), Subject: profile.Subject{CommonName: name, Organization: "Größe"}, Type: kind, Pending: true,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	issue := func(issuer, subject, kind string) (*Issued, error) {
+		csr, err := f.AuthorityCSR(ctx, f.as("admin"), subject)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.Issue(ctx, f.as("admin"), &IssueRequest{Authority: issuer, Profile: kind, CSR: csr})
+	}
+	pending("top", Root)
+	pending("low", Subordinate)
+	_, err := issue("top", "low", "subordinate-ca-0")
+	wantFault(t, err, fault.WrongState, fault.AuthorityPending, "")
+	_, err = issue("top", "low", "root-ca")
+	wantFault(t, err, fault.InvalidArgument, fault.ProfileViolation, "own key")
+	top, err := issue("top", "top", "root-ca")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.ImportAuthorityCertificate(ctx, f.as("admin"), "top", top.DER, nil); err != nil {
+		t.Fatal(err)
+	}
+	low, err := issue("top", "low", "subordinate-ca-0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.ImportAuthorityCertificate(ctx, f.as("admin"), "low", low.DER, [][]byte{top.DER}); err != nil {
+		t.Fatal(err)
+	}
+	leaf := f.issue(t, "low", "a.example.com")
+	out, err := tool(t, "openssl", "verify", "-x509_strict", "-CAfile", write(t, "top.pem", "CERTIFICATE", top.DER),
+		"-untrusted", write(t, "low.pem", "CERTIFICATE", low.DER), write(t, "leaf.pem", "CERTIFICATE", leaf.DER))
+	if err != nil {
+		t.Error(err, out)
+	}
 }
 
 // TestInline: a front end's own profile is used like one that is stored, and

@@ -2,10 +2,11 @@
 // authorities here have issued, and those from elsewhere that somebody
 // registered or a scan discovered.
 //
-// Start with Service and Query. search.go finds certificates, term.go and
-// index.go are what it finds them by; export.go writes them out; foreign.go
-// and chain.go are about certificates from elsewhere and what is wrong with
-// certificates; report.go makes the audit reports of authorities.
+// Start with Service and Query. search.go finds certificates, plan.go by which
+// index, and index.go writes what package term says that they are found by;
+// export.go writes them out; foreign.go and chain.go are about certificates
+// from elsewhere and what is wrong with certificates; report.go makes the audit
+// reports of authorities.
 package inventory
 
 import (
@@ -113,6 +114,11 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	s.done.Go(func() { s.makeReports(background) })
 	return s, nil
 }
+
+// Ready reports whether certificates that were stored while there was no
+// inventory have been taken up. Until then searches by name, key, profile and
+// requester go through all certificates.
+func (s *Service) Ready() bool { return s.index.ready() }
 
 // Close writes what is still to be written and ends what runs in the
 // background. The store must still be open.

@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -14,11 +15,14 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/ca"
+	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/term"
+	"github.com/holdfast-kms/holdfast/internal/weakkey"
 )
 
 // ProblemKind says what is wrong with a certificate, or with the place where
@@ -108,7 +112,7 @@ func (s *Service) Certificate(ctx context.Context, call *key.Call, id string) (*
 			v.About(target.Resource)
 			return nil, fault.New(fault.InvalidArgument, "%q is no certificate's id: authority id/serial, or found/fingerprint", id)
 		}
-		if owner != foundMark {
+		if owner != term.FoundMark {
 			a, err := s.authorities.Find(call, owner)
 			if err != nil {
 				v.About(target.Resource)
@@ -140,7 +144,7 @@ func (s *Service) Certificate(ctx context.Context, call *key.Call, id string) (*
 func entryByID(r store.Reader, realm key.RealmID, id string) (*Entry, error) {
 	var e *Entry
 	var err error
-	if fingerprint, ok := strings.CutPrefix(id, foundMark+"/"); ok {
+	if fingerprint, ok := strings.CutPrefix(id, term.FoundMark+"/"); ok {
 		if e, err = found(r, realm, fingerprint); e == nil && err == nil {
 			return nil, noForeign(fingerprint)
 		}
@@ -223,13 +227,18 @@ func (j *judge) timeProblems(e *Entry) []Problem {
 }
 
 // weaknesses returns what is weak about a certificate: a key below 112 bits of
-// strength (NIST SP 800-131A), or a signature over a broken hash.
+// strength (NIST SP 800-131A), one that others can compute, or a signature
+// over a broken hash.
 func weaknesses(c *x509.Certificate) []Problem {
 	var list []Problem
 	switch k := c.PublicKey.(type) {
 	case *rsa.PublicKey:
 		if bits := k.N.BitLen(); bits < 2048 {
 			list = append(list, Problem{ProblemWeakKey, "", fmt.Sprintf("an RSA key of %d bits", bits)})
+		} else if known, err := cert.PublicOf(c); err == nil {
+			if e, ok := errors.AsType[*fault.Error](weakkey.Check(known, nil)); ok {
+				list = append(list, Problem{ProblemWeakKey, "", e.Public})
+			}
 		}
 	case *ecdsa.PublicKey:
 		if k.Curve == elliptic.P224() {

@@ -92,7 +92,7 @@ func (s *Service) CreateReport(ctx context.Context, call *key.Call, req *ReportR
 			return nil, fault.New(fault.InvalidArgument, "a report needs a bucket")
 		case a.Certificate == nil:
 			return nil, fault.Because(fault.WrongState, fault.AuthorityPending, "the authority has no certificate yet")
-		case a.State == "deleted":
+		case a.State == ca.Deleted:
 			return nil, fault.Because(fault.WrongState, fault.AuthorityDeleted, "the authority is deleted")
 		}
 		id, err := uuid.NewRandom()

@@ -146,7 +146,7 @@ func (s *Service) find(ctx context.Context, call *key.Call, id string) (*Certifi
 		if err != nil {
 			return err
 		}
-		c, err = readCertificate(row)
+		c, err = current(r, row)
 		return err
 	})
 	missing := err != nil && fault.KindOf(err) == fault.NotFound
@@ -157,6 +157,31 @@ func (s *Service) find(ctx context.Context, call *key.Call, id string) (*Certifi
 		}
 	}
 	return c, err
+}
+
+// current reads a certificate as it is now: whether it is revoked, its
+// authority knows, whoever revoked it or, from a hold, released it.
+func current(r store.Reader, row store.Row) (*Certificate, error) {
+	c, err := readCertificate(row)
+	if err != nil || c.Kind != Private || c.DER == nil {
+		return c, err
+	}
+	issued, err := r.Get(store.Certificates, ca.CertificateID(c.Authority, c.Serial))
+	if err != nil {
+		if fault.KindOf(err) == fault.NotFound { // the authority is gone
+			return c, nil
+		}
+		return nil, err
+	}
+	known, err := ca.ReadCertificate(issued)
+	if err != nil {
+		return nil, err
+	}
+	c.RevokedAt, c.Reason = time.Time{}, ca.Unspecified
+	if known.RevokedAt != nil {
+		c.RevokedAt, c.Reason = *known.RevokedAt, known.Reason
+	}
+	return c, nil
 }
 
 // visit finds a certificate and authorises an action on it.

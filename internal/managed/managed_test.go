@@ -318,6 +318,40 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
+// TestRevokedAtTheAuthority: who revokes there, or holds and releases, changes
+// the managed certificate as well; the clock leaves it alone then.
+func TestRevokedAtTheAuthority(t *testing.T) {
+	f := newFixture(t)
+	f.permit()
+	c := f.request("a.example.com")
+	_, err := f.Export(t.Context(), f.admin(), c.ID)
+	must(t, err)
+	_, err = f.ca.Revoke(t.Context(), f.admin(), f.authority.ID, c.Serial, ca.CertificateHold)
+	must(t, err)
+	if got := f.describe(c.ID); got.State(f.clock) != managed.Revoked || got.Reason != ca.CertificateHold {
+		t.Errorf("the certificate is %+v", got)
+	}
+	list, _, err := f.List(t.Context(), f.admin(), managed.List{Filter: managed.Filter{States: []managed.State{managed.Revoked}}})
+	if err != nil || len(list) != 1 {
+		t.Errorf("%d certificates are listed as revoked, %v", len(list), err)
+	}
+	f.clock = c.NotAfter.Add(-10 * day)
+	f.tick()
+	if got := f.describe(c.ID); got.Serial != c.Serial || got.Renewal != nil {
+		t.Errorf("a revoked certificate was renewed: %+v", got)
+	}
+	_, err = f.ca.Release(t.Context(), f.admin(), f.authority.ID, c.Serial)
+	must(t, err)
+	if got := f.describe(c.ID); got.State(f.clock) != managed.Issued {
+		t.Errorf("the released certificate is %+v", got)
+	}
+	f.clock = f.clock.Add(day + time.Second)
+	f.tick()
+	if got := f.describe(c.ID); got.Serial == c.Serial {
+		t.Errorf("the released certificate is not renewed: %+v", got)
+	}
+}
+
 func TestTags(t *testing.T) {
 	f := newFixture(t)
 	c := f.request("a.example.com")

@@ -102,7 +102,7 @@ func (s *Service) all(ctx context.Context, call *key.Call, l *List) ([]*Certific
 			if l.ends(row.ID, len(list)) {
 				return nil
 			}
-			if list, err = s.add(list, row, &l.Filter); err != nil {
+			if list, err = s.add(list, r, row, &l.Filter); err != nil {
 				return err
 			}
 		}
@@ -124,8 +124,8 @@ func (l *List) ends(id string, have int) bool {
 }
 
 // add appends a row's certificate to the list if the filter wants it.
-func (s *Service) add(list []*Certificate, row store.Row, f *Filter) ([]*Certificate, error) {
-	c, err := readCertificate(row)
+func (s *Service) add(list []*Certificate, r store.Reader, row store.Row, f *Filter) ([]*Certificate, error) {
+	c, err := current(r, row)
 	if err != nil {
 		return nil, err
 	}

@@ -102,10 +102,16 @@ func readCertificate(row store.Row) (*Certificate, error) {
 		ImportedAt: r.ImportedAt, RevokedAt: r.RevokedAt, Reason: r.Reason, Exportable: r.Exportable,
 		ExportedAt: r.ExportedAt, UsedBy: r.UsedBy, Logged: r.Logged, Revision: r.Revision,
 	}
-	if r.Kind != Private && r.Kind != Imported || c.Spec == alg.NoSpec || (c.DER == nil) != (c.Failure != NoFailure) {
+	if r.Kind != Private && r.Kind != Imported || c.Spec == alg.NoSpec || (len(c.DER) == 0) != (c.Failure != NoFailure) {
 		return nil, fmt.Errorf("reading managed certificate %s: kind %q, spec %q and failure %q make none", row.ID, r.Kind, r.Spec, r.Failure)
 	}
+	if len(c.DER) == 0 {
+		c.DER = nil // which is what says that there is none
+	}
 	if r.Renewal != nil {
+		if (r.Renewal.Attempts > 0) != (r.Renewal.Outcome == Refused) {
+			return nil, fmt.Errorf("reading managed certificate %s: %d attempts go with no renewal that %s", row.ID, r.Renewal.Attempts, r.Renewal.Outcome)
+		}
 		renewal := Renewal(*r.Renewal)
 		c.Renewal = &renewal
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -30,6 +31,9 @@ const dueBatch = 64
 // dueAt returns when the clock next tries to renew the certificate, or the
 // zero time.
 func (c *Certificate) dueAt(now time.Time) time.Time {
+	if c.State(now) == Revoked && c.Reason == ca.CertificateHold && now.Before(c.NotAfter) {
+		return now.Add(maxRetry) // it may be released by then, and nobody tells
+	}
 	if !c.Renewable(now) {
 		return time.Time{}
 	}

@@ -25,7 +25,7 @@ const (
 	maxMessage    = 256  // characters
 	maxDepth      = 64   // of an expression's nesting
 	costLimit     = 100_000
-	evaluation    = 100 * time.Millisecond // for all rules of a request
+	evaluation    = time.Second // for all rules of a request, should the cost be misjudged
 )
 
 // rule is a compiled Rule.
@@ -90,17 +90,19 @@ func environment() (*cel.Env, error) {
 }
 
 // evaluate refuses (ProfileViolation) a request of which a rule is not true,
-// or cannot be told.
+// or cannot be told. A caller who does not wait for it is Unavailable.
 func (p *Profile) evaluate(ctx context.Context, v *view) error {
 	if len(p.compiled.rules) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, evaluation)
+	limited, cancel := context.WithTimeout(ctx, evaluation)
 	defer cancel()
 	for _, r := range p.compiled.rules {
-		result, _, err := r.program.ContextEval(ctx, v)
+		result, _, err := r.program.ContextEval(limited, v)
 		switch {
 		case ctx.Err() != nil:
+			return &fault.Error{Kind: fault.Unavailable, Op: "profile.evaluate", Public: "the request was given up", Err: ctx.Err()}
+		case limited.Err() != nil:
 			return violation("the rule %q of profile %s took too long", r.Expression, p.Name)
 		case err != nil:
 			e := fault.Because(fault.InvalidArgument, fault.ProfileViolation,

@@ -83,6 +83,19 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
+// TestDocumented: the manual's examples are those of testdata.
+func TestDocumented(t *testing.T) {
+	manual, err := os.ReadFile("../../../docs/certificates.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, text := range documents(t) {
+		if !strings.Contains(string(manual), "```yaml\n"+string(text)+"```") {
+			t.Errorf("docs/certificates.md does not show %s as it is", file)
+		}
+	}
+}
+
 // TestJSON: a document may be JSON, tabs and all.
 func TestJSON(t *testing.T) {
 	p, err := Parse([]byte("{\n\t\"version\": 1,\n\t\"name\": \"web\",\n\t\"names\": {\"dns\": {\"domains\": [\"example.com\"]}},\n\t\"validity\": {\"default\": \"90d\"}\n}\n"))

@@ -127,8 +127,12 @@ func writeTimes(out *wire.Encoder, c *managed.Certificate) {
 		name string
 		time time.Time
 	}{
-		{"CreatedAt", c.CreatedAt}, {"IssuedAt", c.IssuedAt}, {"ImportedAt", c.ImportedAt}, {"RevokedAt", c.RevokedAt},
-		{"NotBefore", c.NotBefore}, {"NotAfter", c.NotAfter},
+		{"CreatedAt", c.CreatedAt},
+		{"IssuedAt", c.IssuedAt},
+		{"ImportedAt", c.ImportedAt},
+		{"RevokedAt", c.RevokedAt},
+		{"NotBefore", c.NotBefore},
+		{"NotAfter", c.NotAfter},
 	} {
 		if !at.time.IsZero() {
 			out.Time(at.name, at.time)

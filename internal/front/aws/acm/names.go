@@ -82,30 +82,48 @@ var (
 	}
 	kinds    = []named[managed.Kind]{{managed.Private, "PRIVATE"}, {managed.Imported, "IMPORTED"}}
 	failures = []named[managed.Failure]{
-		{managed.AccessDenied, "PCA_ACCESS_DENIED"}, {managed.NoAuthority, "PCA_RESOURCE_NOT_FOUND"},
-		{managed.AuthorityState, "PCA_INVALID_STATE"}, {managed.NotAllowed, "PCA_INVALID_ARGS"},
-		{managed.LimitReached, "PCA_LIMIT_EXCEEDED"}, {managed.Other, "PCA_REQUEST_FAILED"},
+		{managed.AccessDenied, "PCA_ACCESS_DENIED"},
+		{managed.NoAuthority, "PCA_RESOURCE_NOT_FOUND"},
+		{managed.AuthorityState, "PCA_INVALID_STATE"},
+		{managed.NotAllowed, "PCA_INVALID_ARGS"},
+		{managed.LimitReached, "PCA_LIMIT_EXCEEDED"},
+		{managed.Other, "PCA_REQUEST_FAILED"},
 	}
 	outcomes = []named[managed.Outcome]{{managed.Succeeded, "SUCCESS"}, {managed.Refused, "FAILED"}}
 	reasons  = []named[ca.Reason]{
-		{ca.Unspecified, "UNSPECIFIED"}, {ca.KeyCompromise, "KEY_COMPROMISE"}, {ca.CACompromise, "CA_COMPROMISE"},
-		{ca.AffiliationChanged, "AFFILIATION_CHANGED"}, {ca.Superseded, "SUPERSEDED"}, {ca.Superseded, "SUPERCEDED"},
-		{ca.CessationOfOperation, "CESSATION_OF_OPERATION"}, {ca.PrivilegeWithdrawn, "PRIVILEGE_WITHDRAWN"},
+		{ca.Unspecified, "UNSPECIFIED"},
+		{ca.KeyCompromise, "KEY_COMPROMISE"},
+		{ca.CACompromise, "CA_COMPROMISE"},
+		{ca.AffiliationChanged, "AFFILIATION_CHANGED"},
+		{ca.Superseded, "SUPERSEDED"},
+		{ca.Superseded, "SUPERCEDED"},
+		{ca.CessationOfOperation, "CESSATION_OF_OPERATION"},
+		{ca.CertificateHold, "CERTIFICATE_HOLD"},
+		{ca.PrivilegeWithdrawn, "PRIVILEGE_WITHDRAWN"},
 		{ca.AACompromise, "A_A_COMPROMISE"},
 	}
 	usages = []named[x509.KeyUsage]{
-		{x509.KeyUsageDigitalSignature, "DIGITAL_SIGNATURE"}, {x509.KeyUsageContentCommitment, "NON_REPUDIATION"},
-		{x509.KeyUsageKeyEncipherment, "KEY_ENCIPHERMENT"}, {x509.KeyUsageDataEncipherment, "DATA_ENCIPHERMENT"},
-		{x509.KeyUsageKeyAgreement, "KEY_AGREEMENT"}, {x509.KeyUsageCertSign, "CERTIFICATE_SIGNING"},
-		{x509.KeyUsageCRLSign, "CRL_SIGNING"}, {x509.KeyUsageEncipherOnly, "ENCIPHER_ONLY"},
+		{x509.KeyUsageDigitalSignature, "DIGITAL_SIGNATURE"},
+		{x509.KeyUsageContentCommitment, "NON_REPUDIATION"},
+		{x509.KeyUsageKeyEncipherment, "KEY_ENCIPHERMENT"},
+		{x509.KeyUsageDataEncipherment, "DATA_ENCIPHERMENT"},
+		{x509.KeyUsageKeyAgreement, "KEY_AGREEMENT"},
+		{x509.KeyUsageCertSign, "CERTIFICATE_SIGNING"},
+		{x509.KeyUsageCRLSign, "CRL_SIGNING"},
+		{x509.KeyUsageEncipherOnly, "ENCIPHER_ONLY"},
 		{x509.KeyUsageDecipherOnly, "DECIPHER_ONLY"},
 	}
 	extended = []named[x509.ExtKeyUsage]{
-		{x509.ExtKeyUsageServerAuth, "TLS_WEB_SERVER_AUTHENTICATION"}, {x509.ExtKeyUsageClientAuth, "TLS_WEB_CLIENT_AUTHENTICATION"},
-		{x509.ExtKeyUsageCodeSigning, "CODE_SIGNING"}, {x509.ExtKeyUsageEmailProtection, "EMAIL_PROTECTION"},
-		{x509.ExtKeyUsageTimeStamping, "TIME_STAMPING"}, {x509.ExtKeyUsageOCSPSigning, "OCSP_SIGNING"},
-		{x509.ExtKeyUsageIPSECEndSystem, "IPSEC_END_SYSTEM"}, {x509.ExtKeyUsageIPSECTunnel, "IPSEC_TUNNEL"},
-		{x509.ExtKeyUsageIPSECUser, "IPSEC_USER"}, {x509.ExtKeyUsageAny, anyUsage},
+		{x509.ExtKeyUsageServerAuth, "TLS_WEB_SERVER_AUTHENTICATION"},
+		{x509.ExtKeyUsageClientAuth, "TLS_WEB_CLIENT_AUTHENTICATION"},
+		{x509.ExtKeyUsageCodeSigning, "CODE_SIGNING"},
+		{x509.ExtKeyUsageEmailProtection, "EMAIL_PROTECTION"},
+		{x509.ExtKeyUsageTimeStamping, "TIME_STAMPING"},
+		{x509.ExtKeyUsageOCSPSigning, "OCSP_SIGNING"},
+		{x509.ExtKeyUsageIPSECEndSystem, "IPSEC_END_SYSTEM"},
+		{x509.ExtKeyUsageIPSECTunnel, "IPSEC_TUNNEL"},
+		{x509.ExtKeyUsageIPSECUser, "IPSEC_USER"},
+		{x509.ExtKeyUsageAny, anyUsage},
 	}
 )
 

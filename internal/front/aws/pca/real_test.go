@@ -203,11 +203,11 @@ func (w *world) create(kind, key, signing string, subject members, more ...any) 
 	return text(w.t, w.do("CreateCertificateAuthority", req), "CertificateAuthorityArn")
 }
 
-// issue has an authority issue a certificate and returns it with its ARN and
+// issue has an authority on P-256 issue a certificate and returns it with its ARN and
 // its chain.
-func (w *world) issue(arn, signing string, csr []byte, more ...any) (string, *x509.Certificate, []*x509.Certificate) {
+func (w *world) issue(arn string, csr []byte, more ...any) (string, *x509.Certificate, []*x509.Certificate) {
 	w.t.Helper()
-	req := arnWith(arn, append([]any{"Csr", csr, "SigningAlgorithm", signing, "Validity", days(30)}, more...)...)
+	req := arnWith(arn, append([]any{"Csr", csr, "SigningAlgorithm", "SHA256WITHECDSA", "Validity", days(30)}, more...)...)
 	issued := text(w.t, w.do("IssueCertificate", req), "CertificateArn")
 	got := w.do("GetCertificate", arnWith(arn, "CertificateArn", issued))
 	chain, _ := got["CertificateChain"].(string)
@@ -275,7 +275,7 @@ func TestHierarchy(t *testing.T) {
 	if got := w.status(root) + " " + w.status(issuing); got != "ACTIVE ACTIVE" {
 		t.Fatal(got)
 	}
-	arn, leaf, chain := w.issue(issuing, "SHA256WITHECDSA", csr)
+	arn, leaf, chain := w.issue(issuing, csr)
 	if len(chain) != 2 || leaf.CheckSignatureFrom(chain[0]) != nil || chain[0].CheckSignatureFrom(chain[1]) != nil ||
 		!slices.Equal(leaf.DNSNames, []string{"web.example.com"}) {
 		t.Errorf("%v, chain of %d", leaf.DNSNames, len(chain))
@@ -458,7 +458,7 @@ func TestPrecedence(t *testing.T) {
 	} {
 		t.Run(c.template, func(t *testing.T) {
 			w := &world{t: t, handler: w.handler}
-			_, got, _ := w.issue(root, "SHA256WITHECDSA", csr, "TemplateArn", template(c.template), "ApiPassthrough", api)
+			_, got, _ := w.issue(root, csr, "TemplateArn", template(c.template), "ApiPassthrough", api)
 			policy := ""
 			if len(got.Policies) > 0 {
 				policy = got.Policies[0].String()
@@ -471,7 +471,7 @@ func TestPrecedence(t *testing.T) {
 		})
 	}
 	sub := csrOf(t, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "Sub"}})
-	_, got, _ := w.issue(root, "SHA256WITHECDSA", sub, "TemplateArn", template("BlankSubordinateCACertificate_PathLen2_APIPassthrough"),
+	_, got, _ := w.issue(root, sub, "TemplateArn", template("BlankSubordinateCACertificate_PathLen2_APIPassthrough"),
 		"ApiPassthrough", members{"Extensions": members{"KeyUsage": members{"KeyCertSign": true, "CRLSign": true}}})
 	if !got.IsCA || got.MaxPathLen != 2 || got.KeyUsage != x509.KeyUsageCertSign|x509.KeyUsageCRLSign {
 		t.Errorf("CA %v, path length %d, usage %b", got.IsCA, got.MaxPathLen, got.KeyUsage)
@@ -489,8 +489,8 @@ func TestAuthorization(t *testing.T) {
 		{"Effect":"Allow","Action":["acm-pca:GetCertificate","acm-pca:DescribeCertificateAuthority"],"Resource":"` + root + `"},
 		{"Effect":"Allow","Action":"acm-pca:IssueCertificate","Resource":"` + root + `",
 		 "Condition":{"StringLike":{"acm-pca:TemplateArn":"arn:aws:acm-pca:::template/EndEntity*/V1"}}}]}`)
-	w.issue(root, "SHA256WITHECDSA", csr)
-	w.issue(root, "SHA256WITHECDSA", csr, "TemplateArn", template("EndEntityClientAuthCertificate"))
+	w.issue(root, csr)
+	w.issue(root, csr, "TemplateArn", template("EndEntityClientAuthCertificate"))
 	issue := arnWith(root, "Csr", csr, "SigningAlgorithm", "SHA256WITHECDSA", "Validity", days(1), "TemplateArn", template("CodeSigningCertificate"))
 	w.refused("IssueCertificate", issue, "AccessDeniedException", "not authorized to perform: acm-pca:IssueCertificate on resource: "+root)
 	w.refused("RevokeCertificate", arnWith(root, "CertificateSerial", "01", "RevocationReason", "UNSPECIFIED"),
@@ -510,13 +510,13 @@ func TestToken(t *testing.T) {
 	}
 	w.activate(first, first, "SHA256WITHECDSA", "RootCACertificate")
 	csr := csrOf(t, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "web.example.com"}, DNSNames: []string{"web.example.com"}})
-	a, _, _ := w.issue(first, "SHA256WITHECDSA", csr, "IdempotencyToken", "one")
-	if b, _, _ := w.issue(first, "SHA256WITHECDSA", csr, "IdempotencyToken", "one"); a != b {
+	a, _, _ := w.issue(first, csr, "IdempotencyToken", "one")
+	if b, _, _ := w.issue(first, csr, "IdempotencyToken", "one"); a != b {
 		t.Errorf("the same request made %s and %s", a, b)
 	}
 	w.refused("IssueCertificate", arnWith(first, "Csr", csr, "SigningAlgorithm", "SHA256WITHECDSA", "Validity", days(31), "IdempotencyToken", "one"),
 		"InvalidArgsException", "")
-	if b, _, _ := w.issue(first, "SHA256WITHECDSA", csr); a == b {
+	if b, _, _ := w.issue(first, csr); a == b {
 		t.Error("a request without a token made the same certificate")
 	}
 }
@@ -578,14 +578,22 @@ func TestRequests(t *testing.T) {
 	w.refused("IssueCertificate", issue(good, "Validity", members{"Type": "YEARS", "Value": 6}), "InvalidArgsException", "")
 	w.refused("IssueCertificate", issue(good, "Validity", members{"Type": "ABSOLUTE", "Value": 1}), "InvalidArgsException", "")
 	w.refused("IssueCertificate", issue(good, "TemplateArn", template("RootCACertificate")), "InvalidArgsException", "")
+	w.refused("IssueCertificate", issue(good, "TemplateArn", template("BlankEndEntityCertificate_APIPassthrough"),
+		"ApiPassthrough", members{"Extensions": members{"KeyUsage": members{"KeyCertSign": true}}}), "InvalidArgsException", "")
 	w.refused("IssueCertificate", issue(csrOf(t, &x509.CertificateRequest{
 		Subject: pkix.Name{CommonName: "nul\x00.example.com"}, URIs: []*url.URL{{Scheme: "https", Host: "x.example.com"}},
 	})), "MalformedCSRException", "")
 	w.refused("ImportCertificateAuthorityCertificate", arnWith(root, "Certificate", base64.StdEncoding.EncodeToString([]byte(
 		"-----BEGIN CERTIFICATE-----\naGk=\n-----END CERTIFICATE-----\n"))), "MalformedCertificateException", "")
 
+	// A common name alone is taken, as AWS takes it.
+	_, bare, _ := w.issue(root, csrOf(t, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "server.example.com"}}))
+	if bare.Subject.CommonName != "server.example.com" || len(bare.DNSNames) != 0 {
+		t.Errorf("%s, %v", bare.Subject, bare.DNSNames)
+	}
+
 	short := w.create("ROOT", "EC_prime256v1", "SHA256WITHECDSA", members{"CommonName": "Short"}, "UsageMode", "SHORT_LIVED_CERTIFICATE")
 	w.activate(short, short, "SHA256WITHECDSA", "RootCACertificate")
-	w.issue(short, "SHA256WITHECDSA", good, "Validity", days(7))
+	w.issue(short, good, "Validity", days(7))
 	w.refused("IssueCertificate", arnWith(short, "Csr", good, "SigningAlgorithm", "SHA256WITHECDSA", "Validity", days(8)), "InvalidArgsException", "")
 }

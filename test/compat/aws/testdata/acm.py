@@ -99,7 +99,7 @@ assert {u["Name"] for u in d["KeyUsages"]} == {"DIGITAL_SIGNATURE", "KEY_ENCIPHE
 assert [u["Name"] for u in d["ExtendedKeyUsages"]] == ["TLS_WEB_SERVER_AUTHENTICATION", "TLS_WEB_CLIENT_AUTHENTICATION"], d
 
 # Its key, for who has the passphrase; from then on it is renewed.
-assert "not" in refused("ValidationException", acm.renew_certificate, CertificateArn=web)
+refused("ValidationException", acm.renew_certificate, CertificateArn=web)
 out = acm.export_certificate(CertificateArn=web, Passphrase=b"correct horse")
 key = serialization.load_pem_private_key(out["PrivateKey"].encode(), b"correct horse")
 assert key.public_key() == first.public_key() and out["Certificate"] == content["Certificate"]
@@ -143,6 +143,8 @@ acm.add_tags_to_certificate(CertificateArn=web, Tags=[{"Key": "env", "Value": "t
 acm.remove_tags_from_certificate(CertificateArn=web, Tags=[{"Key": "team", "Value": "other"}, {"Key": "bare"}])
 tags = {t["Key"]: t.get("Value", "") for t in acm.list_tags_for_certificate(CertificateArn=web)["Tags"]}
 assert tags == {"env": "test", "team": "pki"}, tags
+acm.update_certificate_options(CertificateArn=web, Options={"CertificateTransparencyLoggingPreference": "DISABLED"})
+assert describe(web)["Options"]["CertificateTransparencyLoggingPreference"] == "DISABLED"
 refused("InvalidTagException", acm.add_tags_to_certificate, CertificateArn=web, Tags=[{"Key": "aws:x", "Value": ""}])
 
 # Imports.
