@@ -126,14 +126,6 @@ func (s *Service) chosen(issuer *authority.Entry, req *IssueRequest) (*profile.P
 	return p.Profile, nil
 }
 
-// admitIssue asks whether the call may have the issuer sign a certificate of
-// the profile.
-func (s *Service) admitIssue(v *guard.Visit, issuer *authority.Entry, profileName string) error {
-	t := issuer.Target(key.IssueCertificate)
-	t.Attributes = &policy.Attributes{Profile: profileName}
-	return authority.Authorize(v, t)
-}
-
 // complete lints, signs, records and stores the certificate.
 func (s *Service) complete(ctx context.Context, call *key.Call, v *guard.Visit, o *order) (*Issued, error) {
 	passed, err := s.lint(o)

@@ -10,29 +10,47 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
-// The names of authorities and of what they issued, for whoever stands above:
-// they deal with one package and not with the four that it is made of.
+// Whoever stands above deals with this package, and not with those that it is
+// made of: these are their names.
 type (
-	Authority        = authority.Authority
-	Type             = authority.Type
-	Mode             = authority.Mode
-	State            = authority.State
-	Permission       = authority.Permission
+	// Authority is a certificate authority.
+	Authority = authority.Authority
+	// Type says where an authority's certificate comes from.
+	Type = authority.Type
+	// Mode says what an authority issues.
+	Mode = authority.Mode
+	// State is an authority's place in its life.
+	State = authority.State
+	// Permission lets a service use an authority.
+	Permission = authority.Permission
+	// RevocationConfig says how an authority publishes what is revoked.
 	RevocationConfig = authority.RevocationConfig
-	CRLConfig        = authority.CRLConfig
-	OCSPConfig       = authority.OCSPConfig
+	// CRLConfig says what CRLs an authority makes.
+	CRLConfig = authority.CRLConfig
+	// OCSPConfig says whether an authority answers OCSP requests.
+	OCSPConfig = authority.OCSPConfig
+	// Requested is what the request of a pending authority asks for.
+	Requested = authority.Requested
 
+	// CreateAuthorityRequest asks for a new authority.
 	CreateAuthorityRequest = hierarchy.CreateAuthorityRequest
-	Requested              = authority.Requested
-	RekeyRequest           = hierarchy.RekeyRequest
-	CrossSignRequest       = hierarchy.CrossSignRequest
-	Update                 = hierarchy.Update
+	// RekeyRequest says what the key of an authority's successor is.
+	RekeyRequest = hierarchy.RekeyRequest
+	// CrossSignRequest asks for a further certificate of an authority.
+	CrossSignRequest = hierarchy.CrossSignRequest
+	// Update says what UpdateAuthority changes.
+	Update = hierarchy.Update
 
+	// Certificate is a certificate that an authority issued.
 	Certificate = ledger.Certificate
-	Issued      = ledger.Issued
-	Status      = ledger.Status
-	Reason      = ledger.Reason
-	Revocation  = ledger.Revocation
+	// Issued is a new certificate with what is presented beside it.
+	Issued = ledger.Issued
+	// Status is what a listing asks of a certificate's place in its life.
+	Status = ledger.Status
+	// Reason is why a certificate was revoked.
+	Reason = ledger.Reason
+	// Revocation is what a list of revoked certificates needs of one of them.
+	Revocation = ledger.Revocation
 )
 
 // The types, modes and states of authorities.

@@ -270,7 +270,8 @@ func (s *Service) DeleteProfile(ctx context.Context, call *key.Call, name string
 		if err := s.checkProfileName(name); err != nil {
 			return none, err
 		}
-		defer s.r.Hold()()
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		id, all := profileID(call.Caller.Principal.Realm, name), s.profiles.Load()
 		if _, ok := all.stored[id]; !ok {
 			return none, profileNotFound(name)

@@ -43,7 +43,7 @@ type CrossSignRequest struct {
 // ImportAuthorityCertificate on an authority here.
 func (s *Service) CrossSign(ctx context.Context, call *key.Call, req *CrossSignRequest) (*ledger.Issued, error) {
 	return guard.Do(ctx, s.r.Guard, call, key.IssueCertificate, func(v *guard.Visit) (*ledger.Issued, error) {
-		of, t, public, err := s.crossed(call, v, req)
+		of, t, public, err := s.crossed(v, req)
 		if err != nil {
 			return nil, err
 		}
@@ -78,7 +78,7 @@ func (s *Service) CrossSign(ctx context.Context, call *key.Call, req *CrossSignR
 
 // crossed returns the authority to be certified, nil for one elsewhere, what
 // its certificate shall hold, and its public key.
-func (s *Service) crossed(call *key.Call, v *guard.Visit, req *CrossSignRequest) (*authority.Entry, *x509.Certificate, *engine.PublicKey, error) {
+func (s *Service) crossed(v *guard.Visit, req *CrossSignRequest) (*authority.Entry, *x509.Certificate, *engine.PublicKey, error) {
 	sources := 0
 	for _, given := range []bool{req.Authority != "", req.Certificate != nil, req.CSR != nil} {
 		if given {
