@@ -18,7 +18,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/holdfast-kms/holdfast/bench/fill"
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -27,7 +26,6 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/policy"
-	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/embedded"
 )
 
@@ -50,7 +48,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	if *path != "" {
-		return only(ctx, *path, fill.Options{Realm: key.DefaultRealm, Authority: *authority, Count: *count, Now: time.Now(), RevokedEvery: 50})
+		return only(ctx, *path, &filling{realm: key.DefaultRealm, authority: *authority, count: *count, now: time.Now(), every: 50})
 	}
 	if *dir == "" {
 		temporary, err := os.MkdirTemp("", "holdfast-lookups-*")
@@ -68,21 +66,25 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\n| look-up | CPU µs, %d | CPU µs, %d | ratio | p50 µs, %d | p50 µs, %d |\n|---|---|---|---|---|---|\n", *few, *count, *few, *count)
+	if _, err := fmt.Fprintf(out, "\n| look-up | CPU µs, %d | CPU µs, %d | ratio | p50 µs, %d | p50 µs, %d |\n|---|---|---|---|---|---|\n", *few, *count, *few, *count); err != nil {
+		return err
+	}
 	for _, name := range names() {
 		a, b := small[name], large[name]
-		fmt.Fprintf(out, "| %s | %.0f | %.0f | %.2f | %.0f | %.0f |\n", name, a.cpu, b.cpu, b.cpu/a.cpu, a.median, b.median)
+		if _, err := fmt.Fprintf(out, "| %s | %.0f | %.0f | %.2f | %.0f | %.0f |\n", name, a.cpu, b.cpu, b.cpu/a.cpu, a.median, b.median); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // only fills a store.
-func only(ctx context.Context, path string, o fill.Options) error {
+func only(ctx context.Context, path string, o *filling) error {
 	s, err := embedded.Open(path, embedded.Options{CacheSize: 256 << 20})
 	if err != nil {
 		return err
 	}
-	return errors.Join(fill.Certificates(ctx, s, o), s.Close())
+	return errors.Join(fill(ctx, s, o), s.Close())
 }
 
 // figure is what one look-up takes, in microseconds.
@@ -90,7 +92,7 @@ type figure struct{ cpu, median float64 }
 
 // measure fills a store and looks up.
 func measure(ctx context.Context, out io.Writer, path string, count, rounds int) (map[string]figure, error) {
-	o := fill.Options{Realm: key.DefaultRealm, Authority: uuid.NewString(), Count: count, Now: time.Now().Add(-time.Hour), RevokedEvery: 50}
+	o := &filling{realm: key.DefaultRealm, authority: uuid.NewString(), count: count, now: time.Now().Add(-time.Hour), every: 50}
 	// An empty inventory marks the store as one whose certificates all have
 	// terms.
 	err := with(ctx, path, o, func(*inventory.Service) error { return nil })
@@ -105,11 +107,13 @@ func measure(ctx context.Context, out io.Writer, path string, count, rounds int)
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(out, "%d certificates in %v, %d bytes each\n", count, time.Since(begin).Round(time.Millisecond), info.Size()/int64(count))
+	if _, err := fmt.Fprintf(out, "%d certificates in %v, %d bytes each\n", count, time.Since(begin).Round(time.Millisecond), info.Size()/int64(count)); err != nil {
+		return nil, err
+	}
 	figures := map[string]figure{}
 	err = with(ctx, path, o, func(s *inventory.Service) error {
 		for _, name := range names() {
-			figures[name], err = lookUp(ctx, s, &o, name, rounds)
+			figures[name], err = lookUp(ctx, s, o, name, rounds)
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
@@ -125,15 +129,15 @@ func names() []string {
 }
 
 // query returns the query of a look-up for a random certificate.
-func query(o *fill.Options, name string) inventory.Query {
-	n := rand.IntN(o.Count) //nolint:gosec // no secret
+func query(o *filling, name string) inventory.Query {
+	n := rand.IntN(o.count) //nolint:gosec // no secret
 	switch name {
 	case "serial":
-		return inventory.Query{Authority: o.Authority, Serial: o.Serial(n)}
+		return inventory.Query{Authority: o.authority, Serial: o.serial(n)}
 	case "name":
-		return inventory.Query{Name: fill.Name(n)}
+		return inventory.Query{Name: hostName(n)}
 	case "key":
-		hash, err := o.KeyHash(n)
+		hash, err := o.keyHash(n)
 		if err != nil {
 			panic(err) // our own bug
 		}
@@ -141,18 +145,18 @@ func query(o *fill.Options, name string) inventory.Query {
 	case "domain, first 10":
 		return inventory.Query{Name: ".example.com"}
 	case "requester, first 10":
-		return inventory.Query{Requester: fill.Requester(n)}
+		return inventory.Query{Requester: requester(n)}
 	case "profile, first 10":
 		return inventory.Query{Profile: "tls-client"}
 	case "expiry, first 10":
-		return inventory.Query{ExpiresAfter: o.Now.Add(rand.N(60 * 24 * time.Hour))} //nolint:gosec // no secret
+		return inventory.Query{ExpiresAfter: o.now.Add(rand.N(60 * 24 * time.Hour))} //nolint:gosec // no secret
 	default:
 		return inventory.Query{State: inventory.Revoked}
 	}
 }
 
 // lookUp does one look-up many times.
-func lookUp(ctx context.Context, s *inventory.Service, o *fill.Options, name string, rounds int) (figure, error) {
+func lookUp(ctx context.Context, s *inventory.Service, o *filling, name string, rounds int) (figure, error) {
 	took := make([]time.Duration, rounds)
 	queries := make([]inventory.Query, rounds)
 	for i := range queries {
@@ -184,7 +188,7 @@ func cpu() time.Duration {
 }
 
 // with opens an inventory on a store.
-func with(ctx context.Context, path string, o fill.Options, use func(*inventory.Service) error) error {
+func with(ctx context.Context, path string, o *filling, use func(*inventory.Service) error) error {
 	s, err := embedded.Open(path, embedded.Options{})
 	if err != nil {
 		return err
@@ -220,14 +224,12 @@ type nobody struct{}
 func (nobody) Policies(*key.Caller) []*policy.Policy { return nil }
 
 // house is the one authority.
-type house struct{ o fill.Options }
+type house struct{ o *filling }
 
 func (h *house) All() []*ca.Authority {
-	return []*ca.Authority{{ID: h.o.Authority, Name: "measuring", Realm: h.o.Realm, Region: "us-east-1", State: ca.Active}}
+	return []*ca.Authority{{ID: h.o.authority, Name: "measuring", Realm: h.o.realm, Region: "us-east-1", State: ca.Active}}
 }
 
 func (h *house) Find(*key.Call, string) (*ca.Authority, error) { return h.All()[0], nil }
 
 func (h *house) OnIssued(func(*ca.Certificate)) {}
-
-var _ store.Store = (*embedded.Store)(nil)

@@ -28,26 +28,26 @@ var layers = [][]string{
 	{"internal/fault", "internal/alg"},
 	{"internal/key", "internal/name"},
 	{"internal/policy", "internal/audit", "internal/engine", "internal/store", "internal/extension"},
-	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/weakkey", "internal/token", "internal/ciphertext"},
+	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/ciphertext"},
 	{"internal/identity", "internal/kms", "internal/engine/*", "internal/store/*", "internal/profile", "internal/lint", "internal/ocsp", "internal/keystore"},
 	{"internal/profile/document"}, // profiles as text
 	{"internal/ca"},
+	{"internal/term"},
 	{"internal/status", "internal/inventory", "internal/managed"}, // what is built on authorities
 	{"internal/lifecycle"},
 	{"internal/front/aws"}, // the protocol that the services under it share
 	{"internal/front/*", "internal/config", "internal/bucket"},
 	{"internal/server", ".", "client"},
 	{"internal/terminal", "internal/ceremony", "internal/discovery"}, // what the commands share
-	{"cmd/holdfast/internal/*"},                // groups of commands, by their nouns
-	{"bench/fill"},                             // what the benchmarks share
+	{"cmd/holdfast/internal/*"},                                      // groups of commands, by their nouns
 	{"cmd/holdfast", "cmd/demo", "bench", "bench/*", "test/compat", "test/compat/*"},
 }
 
 // core names the packages that know no transport and no cloud's words.
 var core = []string{
 	"internal/fault", "internal/alg", "internal/key", "internal/name", "internal/policy", "internal/audit", "internal/engine",
-	"internal/store", "internal/extension", "internal/seal", "internal/guard", "internal/ciphertext", "internal/identity", "internal/kms", "internal/keystore", "internal/profile", "internal/profile/document", "internal/cert", "internal/weakkey", "internal/token", "internal/lint",
-	"internal/ocsp", "internal/ca", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle",
+	"internal/store", "internal/extension", "internal/seal", "internal/guard", "internal/ciphertext", "internal/identity", "internal/kms", "internal/keystore", "internal/profile", "internal/profile/document", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/lint",
+	"internal/ocsp", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle",
 }
 
 // A rule says that the packages in from import nothing under one of deny.
@@ -69,7 +69,7 @@ var rules = []rule{
 	},
 	{[]string{"internal/wire/*"}, []string{"database/sql", "os"}, "wire packages are pure codecs: no I/O"},
 	{
-		[]string{"internal/identity", "internal/kms", "internal/ca", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle"},
+		[]string{"internal/identity", "internal/kms", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle"},
 		[]string{module + "/internal/engine/", module + "/internal/store/"},
 		"kms and ca know the interfaces; server and cmd choose the implementations",
 	},

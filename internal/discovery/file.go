@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/holdfast-kms/holdfast/internal/inventory"
+	"github.com/holdfast-kms/holdfast/internal/bundle"
 )
 
 // maxFile is the largest file that is read, in bytes: bundles of roots have
@@ -78,7 +78,7 @@ func readFile(path string, found func(Finding)) int {
 	if !binary && !bytes.Contains(data, []byte("-----BEGIN ")) {
 		return 0
 	}
-	ders, err := inventory.ReadCertificates(data)
+	ders, err := bundle.Read(data)
 	if err != nil {
 		return 0 // some other file
 	}

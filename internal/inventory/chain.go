@@ -6,6 +6,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/term"
 )
 
 // maxDepth is the longest chain that is followed.
@@ -160,7 +161,7 @@ const maxNamesakes = 20
 
 // bySubject returns the foreign CA certificates with a subject.
 func (j *judge) bySubject(raw []byte) ([]*x509.Certificate, error) {
-	q := queryOf(prefixRange(termPrefix(j.realm, subjectTerm) + subjectHash(raw) + "/"))
+	q := queryOf(term.PrefixRange(term.Prefix(j.realm, term.Subject) + term.SubjectHash(raw) + "/"))
 	q.Limit = maxNamesakes
 	var fingerprints []string
 	for row, err := range j.r.Scan(store.Terms, q) {

@@ -16,6 +16,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/term"
 )
 
 // Format is a form in which certificates are written out.
@@ -127,7 +128,7 @@ func (e *Entry) values(now time.Time) []string {
 	}
 	return []string{
 		e.ID, string(origin), e.Authority, issuer, e.Serial, e.Subject, strings.Join(e.Names, " "), string(e.StateAt(now)),
-		moment(e.NotBefore), moment(e.NotAfter), issued, e.Profile, e.Requester, managed, KeyHash(e.DER), revoked, reason,
+		moment(e.NotBefore), moment(e.NotAfter), issued, e.Profile, e.Requester, managed, term.KeyHash(e.DER), revoked, reason,
 		first, last, places, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: e.DER})),
 	}
 }

@@ -12,8 +12,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/holdfast-kms/holdfast/internal/bundle"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/term"
 )
 
 // TestExport: every format has all certificates, more than are read at a time.
@@ -75,7 +77,7 @@ func TestExport(t *testing.T) {
 	for _, object := range array {
 		ids = append(ids, object["id"])
 		if object["serial"] == first.Serial && (object["state"] != "revoked" || object["revocation_reason"] != "keyCompromise" ||
-			object["names"] != "a.example.com b.example.com" || object["key_sha256"] != KeyHash(first.DER) || !strings.HasPrefix(object["subject"], "CN==cmd") && !strings.Contains(object["subject"], "cmd()")) {
+			object["names"] != "a.example.com b.example.com" || object["key_sha256"] != term.KeyHash(first.DER) || !strings.HasPrefix(object["subject"], "CN==cmd") && !strings.Contains(object["subject"], "cmd()")) {
 			t.Errorf("the revoked one is %v", object)
 		}
 		if object["origin"] == "foreign" && object["places"] != "10.0.0.1:443 web.example.net" {
@@ -94,7 +96,7 @@ func TestExport(t *testing.T) {
 	}
 	check(JSONLines, ids)
 
-	ders, err := ReadCertificates(write(PEM))
+	ders, err := bundle.Read(write(PEM))
 	if err != nil || len(ders) != n+2 {
 		t.Errorf("%d certificates in PEM (%v)", len(ders), err)
 	}

@@ -9,12 +9,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/bundle"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/term"
 )
 
 // Limits of Register.
@@ -121,7 +123,7 @@ func gather(source string, sightings []Sighting, now time.Time) ([]*Entry, error
 		if len(sight.Address)+len(sight.Name) > 1000 {
 			return nil, fault.New(fault.InvalidArgument, "a place has at most 1000 bytes")
 		}
-		ders, err := ReadCertificates(sight.Data)
+		ders, err := bundle.Read(sight.Data)
 		if err != nil {
 			return nil, err
 		}
@@ -290,7 +292,7 @@ func forget(tx store.Tx, realm key.RealmID, fingerprint string) error {
 
 func noForeign(fingerprint string) error {
 	return &fault.Error{
-		Kind: fault.NotFound, Op: "inventory", Resource: foundMark + "/" + fingerprint,
+		Kind: fault.NotFound, Op: "inventory", Resource: term.FoundMark + "/" + fingerprint,
 		Public: "no certificate with this fingerprint is registered",
 	}
 }
@@ -310,7 +312,7 @@ func foreignEntry(der []byte) (*Entry, error) {
 	}
 	fingerprint := Fingerprint(der)
 	e := &Entry{
-		ID: foundMark + "/" + fingerprint,
+		ID: term.FoundMark + "/" + fingerprint,
 		Certificate: &ca.Certificate{
 			Serial: cert.SerialText(c.SerialNumber), DER: der, Subject: c.Subject.String(), Names: namesOf(c),
 			IssuedAt: c.NotBefore, NotBefore: c.NotBefore, NotAfter: c.NotAfter,

@@ -8,6 +8,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/term"
 )
 
 // foundVersion is the version of foundRecord. A reader refuses others.
@@ -54,4 +55,19 @@ func readFound(row store.Row) (*Entry, error) {
 	}
 	e.Foreign.Source, e.Foreign.Places, e.Foreign.FirstSeen, e.Foreign.LastSeen = r.Source, r.Places, r.FirstSeen, r.LastSeen
 	return e, nil
+}
+
+// foreignTerms returns the rows of store.Terms for a foreign certificate.
+func foreignTerms(realm key.RealmID, e *Entry) []store.Row {
+	var rows []store.Row
+	for _, t := range term.Names(realm, e.Certificate) {
+		rows = append(rows, store.Row{ID: t + e.ID})
+	}
+	rows = append(rows,
+		store.Row{ID: term.Prefix(realm, term.Key) + term.KeyHash(e.DER)[:term.KeyDigits] + "/" + e.ID},
+		store.Row{ID: term.Prefix(realm, term.Serial) + e.Serial + "/" + e.ID})
+	if e.Foreign.CA {
+		rows = append(rows, store.Row{ID: term.Prefix(realm, term.Subject) + term.SubjectHash(e.Foreign.subject) + "/" + e.ID})
+	}
+	return rows
 }

@@ -1,16 +1,12 @@
 package inventory
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,9 +14,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/holdfast-kms/holdfast/internal/bundle"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/term"
 )
 
 func pemOf(ders ...[]byte) []byte {
@@ -86,7 +84,7 @@ func TestRegister(t *testing.T) {
 	if diff := cmp.Diff(want, got.Foreign, cmp.AllowUnexported(Foreign{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for _, q := range []Query{{Origin: Elsewhere}, {Name: ".example.net"}, {Serial: "0d"}, {Key: KeyHash(leaf)}} {
+	for _, q := range []Query{{Origin: Elsewhere}, {Name: ".example.net"}, {Serial: "0d"}, {Key: term.KeyHash(leaf)}} {
 		if ids := f.search(t, q, 10); !slices.Contains(ids, "found/"+Fingerprint(leaf)) {
 			t.Errorf("%+v finds %v", q, ids)
 		}
@@ -165,74 +163,6 @@ func TestPlacesAreBounded(t *testing.T) {
 	}
 }
 
-// TestReadCertificates reads every form that a bundle has, some written by
-// OpenSSL.
-func TestReadCertificates(t *testing.T) {
-	root, middle, leaf := foreign(t, "a")
-	want := [][]byte{leaf, middle, root}
-	forms := map[string][]byte{
-		"PEM":                 pemOf(want...),
-		"PEM with other text": append([]byte("subject=/CN=a\n"), pemOf(want...)...),
-		"DER in a row":        slices.Concat(want...),
-	}
-	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("SKIP: openssl is not installed: its PKCS #7 bundles are missing")
-	}
-	in := filepath.Join(t.TempDir(), "in.pem")
-	if err := os.WriteFile(in, pemOf(want...), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for form, args := range map[string][]string{
-		"PKCS #7 in PEM": {"crl2pkcs7", "-nocrl", "-certfile", in},
-		"PKCS #7 in DER": {"crl2pkcs7", "-nocrl", "-certfile", in, "-outform", "DER"},
-	} {
-		out, err := exec.CommandContext(t.Context(), "openssl", args...).Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		forms[form] = out
-	}
-	for form, data := range forms {
-		got, err := ReadCertificates(data)
-		if err != nil || len(got) != 3 {
-			t.Errorf("%s: %d certificates, %v", form, len(got), err)
-			continue
-		}
-		for _, der := range want {
-			if !slices.ContainsFunc(got, func(b []byte) bool { return bytes.Equal(b, der) }) {
-				t.Errorf("%s lacks a certificate", form)
-			}
-		}
-	}
-	trusted, err := exec.CommandContext(t.Context(), "openssl", "x509", "-in", in, "-addtrust", "serverAuth", "-trustout").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := ReadCertificates(trusted); err != nil || len(got) != 1 || !bytes.Equal(got[0], leaf) {
-		t.Errorf("a trusted certificate: %d, %v", len(got), err)
-	}
-}
-
-func FuzzReadCertificates(f *testing.F) {
-	root, middle, leaf := foreign(f, "a")
-	f.Add(pemOf(leaf, middle, root))
-	f.Add(slices.Concat(leaf, root))
-	f.Add(pem.EncodeToMemory(&pem.Block{Type: "PKCS7", Bytes: []byte{0x30, 0x03, 0x06, 0x01, 0x2a}}))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		list, err := ReadCertificates(data)
-		if err != nil {
-			return
-		}
-		again, err := ReadCertificates(pemOf(list...))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(list, again); diff != "" {
-			t.Errorf("written as PEM and read again (-first +second):\n%s", diff)
-		}
-	})
-}
-
 // kinds returns the kinds of an entry's problems, with their places.
 func kinds(list []Problem) []string {
 	var out []string
@@ -288,7 +218,7 @@ func TestProblems(t *testing.T) {
 			if _, err := f.Register(t.Context(), f.as("admin"), "", c.sightings); err != nil {
 				t.Fatal(err)
 			}
-			first, err := ReadCertificates(c.sightings[0].Data)
+			first, err := bundle.Read(c.sightings[0].Data)
 			if err != nil {
 				t.Fatal(err)
 			}

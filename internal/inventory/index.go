@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/term"
 )
 
 // index writes the terms of certificates.
@@ -53,7 +54,7 @@ const markID = "inventory/index"
 
 // mark is the body of that row, in JSON.
 type mark struct {
-	// V is the termsVersion of the terms.
+	// V is the term.Version of the terms.
 	V int `json:"v"`
 	// Before is the time before which everything issued is in the index.
 	Before time.Time `json:"before"`
@@ -88,8 +89,8 @@ func (x *index) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading how far the index of certificates is: %w", err)
 	}
-	if x.mark.V != termsVersion {
-		x.mark = mark{V: termsVersion}
+	if x.mark.V != term.Version {
+		x.mark = mark{V: term.Version}
 	} else if x.mark.Ready {
 		x.mark.Ready, x.mark.At = false, ""
 	}
@@ -208,7 +209,7 @@ func (x *index) close(ctx context.Context) error {
 	if err := x.flush(ctx); err != nil || !x.ready() {
 		return err
 	}
-	return x.set(ctx, mark{V: termsVersion, Before: x.now(), Ready: true})
+	return x.set(ctx, mark{V: term.Version, Before: x.now(), Ready: true})
 }
 
 func (x *index) marked() time.Time {
@@ -242,7 +243,7 @@ func (x *index) write(ctx context.Context, list []*ca.Certificate) (early []*ca.
 	rows := make([]store.Row, 0, 5*len(list))
 	for _, c := range list {
 		if realm, ok := realms[c.Authority]; ok {
-			rows = append(rows, Terms(realm, c)...)
+			rows = append(rows, term.Of(realm, c)...)
 		} else if x.now().Sub(c.IssuedAt) < slowest {
 			early = append(early, c)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/embedded"
+	"github.com/holdfast-kms/holdfast/internal/term"
 )
 
 // BenchmarkTerms is what the terms of a certificate cost: written with it, as
@@ -32,7 +33,7 @@ func BenchmarkTerms(b *testing.B) {
 				c := *first
 				c.Serial, c.Names = fmt.Sprintf("%012x%020x", 0x19a00000000+i, i), []string{fmt.Sprintf("h%08x.example.com", rand.Uint32())}
 				c.DER = append([]byte(nil), first.DER...)
-				spki := publicKeyInfo(c.DER)
+				spki := term.PublicKeyInfo(c.DER)
 				for j := len(spki) - 32; j < len(spki); j++ {
 					spki[j] = byte(rand.Uint32())
 				}
@@ -46,7 +47,7 @@ func BenchmarkTerms(b *testing.B) {
 					_, err = x.write(b.Context(), part)
 				} else {
 					err = s.Update(b.Context(), func(tx store.Tx) error {
-						for _, row := range Terms("123456789012", part[0]) {
+						for _, row := range term.Of("123456789012", part[0]) {
 							if err := tx.Put(store.Terms, row); err != nil {
 								return err
 							}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/term"
 )
 
 // terms counts the rows of store.Terms.
@@ -172,11 +173,11 @@ func TestBackFill(t *testing.T) {
 func TestOtherTerms(t *testing.T) {
 	f := newFixture(t)
 	f.caughtUp(t)
-	if err := f.index.set(t.Context(), mark{V: termsVersion + 1, Before: f.clock, Ready: true}); err != nil {
+	if err := f.index.set(t.Context(), mark{V: term.Version + 1, Before: f.clock, Ready: true}); err != nil {
 		t.Fatal(err)
 	}
 	x := newIndex(f.house, f.store, f.now, time.Second)
-	if err := x.load(t.Context()); err != nil || x.mark != (mark{V: termsVersion}) {
+	if err := x.load(t.Context()); err != nil || x.mark != (mark{V: term.Version}) {
 		t.Errorf("the mark is %+v (%v)", x.mark, err)
 	}
 }

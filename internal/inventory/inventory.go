@@ -2,10 +2,11 @@
 // authorities here have issued, and those from elsewhere that somebody
 // registered or a scan discovered.
 //
-// Start with Service and Query. search.go finds certificates, term.go and
-// index.go are what it finds them by; export.go writes them out; foreign.go
-// and chain.go are about certificates from elsewhere and what is wrong with
-// certificates; report.go makes the audit reports of authorities.
+// Start with Service and Query. search.go finds certificates, plan.go by which
+// index, and index.go writes what package term says that they are found by;
+// export.go writes them out; foreign.go and chain.go are about certificates
+// from elsewhere and what is wrong with certificates; report.go makes the audit
+// reports of authorities.
 package inventory
 
 import (

@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/term"
 )
 
 // A plan is a way to go through certificates, some of which a search wants.
@@ -28,26 +29,18 @@ type plan struct {
 // place where it stands.
 type look func(at string, e *Entry) error
 
-// idRange is a range of ids, its end not included.
-type idRange struct{ from, to string }
-
-// prefixRange is all ids that begin so.
-func prefixRange(prefix string) idRange {
-	return idRange{prefix, prefix + "\U0010ffff"} // no character sorts behind it
-}
-
 // planKey is the name of the plan by keys.
 const planKey = "key"
 
 // choose returns the plan that looks at the fewest certificates. Without an
 // index that is ready, there are fewer plans.
 func (l *search) choose(ready bool) plan {
-	named := newPattern(l.Name).ranges(l.realm)
+	named := term.NewPattern(l.Name).Ranges(l.realm)
 	switch {
 	case l.Serial != "":
 		return plan{"serial", false, l.bySerial}
 	case ready && l.Key != "":
-		return l.byTerms(planKey, []idRange{prefixRange(termPrefix(l.realm, keyTerm) + l.Key[:keyDigits] + "/")})
+		return l.byTerms(planKey, []term.Range{term.PrefixRange(term.Prefix(l.realm, term.Key) + l.Key[:term.KeyDigits] + "/")})
 	case ready && l.Name != "" && named != nil:
 		return l.byTerms("name", named)
 	case l.State == Revoked || l.State == Held:
@@ -55,9 +48,9 @@ func (l *search) choose(ready bool) plan {
 	case !l.ExpiresAfter.IsZero() || !l.ExpiresBefore.IsZero():
 		return plan{"expiry", false, l.byExpiry}
 	case ready && l.Requester != "":
-		return l.byBlocks("requester", termPrefix(l.realm, requesterTerm)+termText(l.Requester)+"/")
+		return l.byBlocks("requester", term.Prefix(l.realm, term.Requester)+term.Text(l.Requester)+"/")
 	case ready && l.Profile != "":
-		return l.byBlocks("profile", termPrefix(l.realm, profileTerm)+termText(l.Profile)+"/")
+		return l.byBlocks("profile", term.Prefix(l.realm, term.Profile)+term.Text(l.Profile)+"/")
 	}
 	return plan{"all", false, l.everything}
 }
@@ -82,9 +75,9 @@ func (l *search) bySerial(r store.Reader, after string, look look) error {
 	if !l.foreign {
 		return nil
 	}
-	prefix := termPrefix(l.realm, serialTerm) + l.Serial + "/"
-	q := queryOf(prefixRange(prefix))
-	if strings.HasPrefix(after, foundMark) {
+	prefix := term.Prefix(l.realm, term.Serial) + l.Serial + "/"
+	q := queryOf(term.PrefixRange(prefix))
+	if strings.HasPrefix(after, term.FoundMark) {
 		q.After = prefix + after
 	}
 	for row, err := range l.scan(r, store.Terms, q) {
@@ -125,19 +118,19 @@ func (l *search) scan(r store.Reader, t *store.Table, q store.Query) iter.Seq2[s
 // maxPiece is the largest number of rows that scan reads at a time.
 const maxPiece = 512
 
-func queryOf(r idRange) store.Query { return store.Query{From: r.from, To: r.to} }
+func queryOf(r term.Range) store.Query { return store.Query{From: r.From, To: r.To} }
 
 // byTerms follows the terms of ranges. A certificate with several terms in
 // them comes at the first only. A place is the number of the range and the
 // term.
-func (l *search) byTerms(name string, ranges []idRange) plan {
+func (l *search) byTerms(name string, ranges []term.Range) plan {
 	return plan{name, true, func(r store.Reader, after string, look look) error {
-		number, term, _ := strings.Cut(after, ":")
+		number, last, _ := strings.Cut(after, ":")
 		first, _ := strconv.Atoi(number) // 0 when there is none
 		for n := max(first, 0); n < len(ranges); n++ {
 			q := queryOf(ranges[n])
 			if n == first {
-				q.After = term
+				q.After = last
 			}
 			err := l.terms(r, q, ranges, func(at string, e *Entry) error { return look(strconv.Itoa(n)+":"+at, e) })
 			if err != nil {
@@ -149,7 +142,7 @@ func (l *search) byTerms(name string, ranges []idRange) plan {
 }
 
 // terms follows the terms of one of the ranges. A place is the term.
-func (l *search) terms(r store.Reader, q store.Query, ranges []idRange, look look) error {
+func (l *search) terms(r store.Reader, q store.Query, ranges []term.Range, look look) error {
 	for row, err := range l.scan(r, store.Terms, q) {
 		if err != nil {
 			return err
@@ -170,17 +163,17 @@ func (l *search) terms(r store.Reader, q store.Query, ranges []idRange, look loo
 
 // firstTerm reports whether a term is the first of the entry's names in the
 // ranges. That of a key is alone.
-func (l *search) firstTerm(e *Entry, ranges []idRange, term string) bool {
+func (l *search) firstTerm(e *Entry, ranges []term.Range, id string) bool {
 	if l.plan.name == planKey {
 		return true
 	}
-	prefix, _ := cutLast(term)
+	prefix, _ := cutLast(id)
 	prefix, _ = cutLast(prefix)
-	own := nameTerms(l.realm, e.Certificate)
+	own := term.Names(l.realm, e.Certificate)
 	slices.Sort(own)
 	for _, within := range ranges {
 		for _, t := range own {
-			if within.from <= t && t < within.to {
+			if within.From <= t && t < within.To {
 				return t == prefix+"/"
 			}
 		}
@@ -192,10 +185,10 @@ func (l *search) firstTerm(e *Entry, ranges []idRange, term string) bool {
 // A place is a certificate's id.
 func (l *search) byBlocks(name, prefix string) plan {
 	return plan{name, true, func(r store.Reader, after string, look look) error {
-		q := queryOf(prefixRange(prefix))
+		q := queryOf(term.PrefixRange(prefix))
 		if after != "" {
 			authority, serial, _ := strings.Cut(after, "/")
-			q.From = prefix + authority + "/" + serial[:min(len(serial), blockDigits)]
+			q.From = prefix + authority + "/" + serial[:min(len(serial), term.BlockDigits)]
 		}
 		for row, err := range l.scan(r, store.Terms, q) {
 			if err != nil {
@@ -205,7 +198,7 @@ func (l *search) byBlocks(name, prefix string) plan {
 			if authority, _, _ := strings.Cut(block, "/"); !l.has(authority) {
 				continue
 			}
-			if err := l.issued(r, idRange{block, block + "g"}, after, look); err != nil { // behind every digit
+			if err := l.issued(r, term.Range{From: block, To: block + "g"}, after, look); err != nil { // behind every digit
 				return err
 			}
 		}
@@ -214,9 +207,9 @@ func (l *search) byBlocks(name, prefix string) plan {
 }
 
 // issued looks at the certificates in a range of ids after a place.
-func (l *search) issued(r store.Reader, ids idRange, after string, look look) error {
+func (l *search) issued(r store.Reader, ids term.Range, after string, look look) error {
 	q := queryOf(ids)
-	if q.After = after; ids.from >= ids.to || after >= ids.to {
+	if q.After = after; ids.From >= ids.To || after >= ids.To {
 		return nil
 	}
 	for row, err := range l.scan(r, store.Certificates, q) {
@@ -264,9 +257,9 @@ func (l *search) byRevocation(r store.Reader, after string, look look) error {
 // A place is an entry's id.
 func (l *search) everything(r store.Reader, after string, look look) error {
 	for _, a := range l.authorities {
-		ids := idRange{a + "/" + serialAt(l.IssuedAfter), a + "0"}
+		ids := term.Range{From: a + "/" + serialAt(l.IssuedAfter), To: a + "0"}
 		if !l.IssuedBefore.IsZero() {
-			ids.to = a + "/" + serialAt(l.IssuedBefore.Add(time.Millisecond))
+			ids.To = a + "/" + serialAt(l.IssuedBefore.Add(time.Millisecond))
 		}
 		if err := l.issued(r, ids, after, look); err != nil {
 			return err
@@ -275,8 +268,8 @@ func (l *search) everything(r store.Reader, after string, look look) error {
 	if !l.foreign {
 		return nil
 	}
-	q := queryOf(prefixRange(foundID(l.realm, "")))
-	if fingerprint, ok := strings.CutPrefix(after, foundMark+"/"); ok {
+	q := queryOf(term.PrefixRange(foundID(l.realm, "")))
+	if fingerprint, ok := strings.CutPrefix(after, term.FoundMark+"/"); ok {
 		q.After = foundID(l.realm, fingerprint)
 	}
 	for row, err := range l.scan(r, store.Found, q) {

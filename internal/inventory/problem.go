@@ -21,6 +21,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/term"
 	"github.com/holdfast-kms/holdfast/internal/weakkey"
 )
 
@@ -111,7 +112,7 @@ func (s *Service) Certificate(ctx context.Context, call *key.Call, id string) (*
 			v.About(target.Resource)
 			return nil, fault.New(fault.InvalidArgument, "%q is no certificate's id: authority id/serial, or found/fingerprint", id)
 		}
-		if owner != foundMark {
+		if owner != term.FoundMark {
 			a, err := s.authorities.Find(call, owner)
 			if err != nil {
 				v.About(target.Resource)
@@ -143,7 +144,7 @@ func (s *Service) Certificate(ctx context.Context, call *key.Call, id string) (*
 func entryByID(r store.Reader, realm key.RealmID, id string) (*Entry, error) {
 	var e *Entry
 	var err error
-	if fingerprint, ok := strings.CutPrefix(id, foundMark+"/"); ok {
+	if fingerprint, ok := strings.CutPrefix(id, term.FoundMark+"/"); ok {
 		if e, err = found(r, realm, fingerprint); e == nil && err == nil {
 			return nil, noForeign(fingerprint)
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/fault"
-	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/term"
 )
 
 // Origin says where certificates come from.
@@ -112,8 +112,8 @@ func (q *Query) check() error {
 		}
 	}
 	for _, text := range []string{q.Name, q.Subject, q.Text, q.Profile, q.Requester} {
-		if len(text) > maxTermText {
-			return fault.New(fault.InvalidArgument, "what is searched for has at most %d bytes", maxTermText)
+		if len(text) > term.MaxText {
+			return fault.New(fault.InvalidArgument, "what is searched for has at most %d bytes", term.MaxText)
 		}
 	}
 	q.Name, q.Subject, q.Text = strings.ToLower(q.Name), strings.ToLower(q.Subject), strings.ToLower(q.Text)
@@ -131,7 +131,7 @@ func (q *Query) wants(e *Entry, now time.Time) bool {
 		(q.Profile == "" || e.Profile == q.Profile) &&
 		(q.Requester == "" || e.Requester == q.Requester) &&
 		(q.State == AnyState || q.State == e.StateAt(now) || q.State == Revoked && e.RevokedAt != nil) &&
-		(q.Key == "" || KeyHash(e.DER) == q.Key)
+		(q.Key == "" || term.KeyHash(e.DER) == q.Key)
 }
 
 func (q *Query) wantsText(e *Entry) bool {
@@ -144,8 +144,8 @@ func (q *Query) wantsText(e *Entry) bool {
 	if q.Name == "" {
 		return true
 	}
-	p := newPattern(q.Name)
-	return slices.ContainsFunc(e.Names, p.matches) || p.matches(commonName(e.Subject))
+	p := term.NewPattern(q.Name)
+	return slices.ContainsFunc(e.Names, p.Matches) || p.Matches(term.CommonName(e.Subject))
 }
 
 func (q *Query) wantsTime(e *Entry) bool {
@@ -153,108 +153,4 @@ func (q *Query) wantsTime(e *Entry) bool {
 		return (after.IsZero() || !t.Before(after)) && (before.IsZero() || t.Before(before))
 	}
 	return within(e.NotAfter, q.ExpiresAfter, q.ExpiresBefore) && within(e.IssuedAt, q.IssuedAfter, q.IssuedBefore)
-}
-
-// pattern is a Query's Name.
-type pattern struct {
-	text   string // as given, without the mark of a domain
-	domain string // what everything must be below, "" for none
-	itself bool   // and the domain itself
-	// domains says that only DNS names can match.
-	domains bool
-}
-
-func newPattern(name string) pattern {
-	if plain := strings.ReplaceAll(name, "*", "a"); looksLikeDomain(plain) {
-		name = strings.TrimSuffix(name, ".")
-	}
-	domain, itself := strings.CutPrefix(name, "**.")
-	below := itself
-	if !itself {
-		domain, below = strings.CutPrefix(name, ".")
-	}
-	if below && !strings.Contains(domain, "*") && looksLikeDomain(domain) {
-		return pattern{domain: domain, itself: itself, domains: true}
-	}
-	p := pattern{text: name}
-	p.domains = strings.HasPrefix(name, "*") && p.labels() != ""
-	return p
-}
-
-// labels returns the whole labels at the end of a pattern with "*" that is one
-// of DNS names, "" for any other.
-func (p pattern) labels() string {
-	if !looksLikeDomain(strings.ReplaceAll(p.text, "*", "a")) {
-		return ""
-	}
-	_, labels, _ := strings.Cut(p.text[strings.LastIndexByte(p.text, '*')+1:], ".")
-	return labels
-}
-
-// matches reports whether a name is one of the pattern's.
-func (p pattern) matches(name string) bool {
-	name = strings.ToLower(name)
-	switch domain := looksLikeDomain(name); {
-	case domain:
-		name = strings.TrimSuffix(name, ".")
-	case p.domains:
-		return false
-	}
-	if p.domain != "" {
-		return p.itself && name == p.domain || strings.HasSuffix(name, "."+p.domain)
-	}
-	return glob(p.text, name)
-}
-
-// glob reports whether a text matches a pattern in which "*" stands for any
-// characters. It takes the leftmost place for each part, which is right for
-// all but the last, and so time that grows with the product of the lengths
-// and not with a power.
-func glob(pattern, text string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
-		return pattern == text
-	}
-	text, ok := strings.CutPrefix(text, parts[0])
-	if !ok {
-		return false
-	}
-	for _, part := range parts[1 : len(parts)-1] {
-		_, text, ok = strings.Cut(text, part)
-		if !ok {
-			return false
-		}
-	}
-	return strings.HasSuffix(text, parts[len(parts)-1])
-}
-
-// ranges returns the ranges of term ids in which all certificates with such a
-// name are, and nil when the pattern says too little for that.
-func (p pattern) ranges(realm key.RealmID) []idRange {
-	switch {
-	case p.domain != "":
-		value := reverse(termText(p.domain))
-		list := []idRange{prefixRange(termPrefix(realm, domainTerm) + value + ".")}
-		if p.itself {
-			list = append(list, prefixRange(termPrefix(realm, domainTerm)+value+"/"))
-		}
-		return list
-	case !strings.Contains(p.text, "*"):
-		kind, value := nameValue(p.text)
-		return []idRange{prefixRange(termPrefix(realm, kind) + value + "/")}
-	}
-	// Domains are found by their last whole labels, other names by their
-	// beginning.
-	labels := p.labels()
-	if labels == "" && looksLikeDomain(strings.ReplaceAll(p.text, "*", "a")) {
-		return nil
-	}
-	var list []idRange
-	if labels != "" {
-		list = append(list, prefixRange(termPrefix(realm, domainTerm)+reverse(termText(labels))))
-	}
-	if start, _, _ := strings.Cut(p.text, "*"); start != "" {
-		list = append(list, prefixRange(termPrefix(realm, nameTerm)+termText(start)))
-	}
-	return list
 }

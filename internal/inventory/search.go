@@ -13,6 +13,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/term"
 )
 
 // maxLooks is how many certificates one page looks at. A page of a narrow
@@ -192,10 +193,10 @@ func found(r store.Reader, realm key.RealmID, fingerprint string) (*Entry, error
 }
 
 // about returns the entry that a term is about, when it is in the scope.
-func (sc *scope) about(r store.Reader, term string) (*Entry, error) {
-	rest, last := cutLast(term)
+func (sc *scope) about(r store.Reader, id string) (*Entry, error) {
+	rest, last := cutLast(id)
 	_, owner := cutLast(rest)
-	if owner == foundMark {
+	if owner == term.FoundMark {
 		if !sc.foreign {
 			return nil, nil
 		}

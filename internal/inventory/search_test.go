@@ -16,6 +16,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/term"
 )
 
 // world is a fixture with certificates of every sort.
@@ -109,12 +110,12 @@ func queries(w *world) map[string]Query {
 		"serial with colons":    {Serial: strings.ToUpper(one.Serial[:2] + ":" + one.Serial[2:])},
 		"foreign serial":        {Serial: foreign.Serial},
 		"serial of nobody":      {Serial: "01"},
-		"key":                   {Key: KeyHash(one.DER)},
-		"key of many":           {Key: KeyHash(foreign.DER)},
+		"key":                   {Key: term.KeyHash(one.DER)},
+		"key of many":           {Key: term.KeyHash(foreign.DER)},
 		"key of nobody":         {Key: strings.Repeat("ab", 32)},
 		"name":                  {Name: "example.com"},
 		"name in capitals":      {Name: "EXAMPLE.com"},
-		"common name":           {Name: commonName(person.Subject)},
+		"common name":           {Name: term.CommonName(person.Subject)},
 		"address":               {Name: "10.0.0.1"},
 		"address in long":       {Name: "2001:DB8:0::1"},
 		"mail":                  {Name: "mail@example.com"},
@@ -144,7 +145,7 @@ func queries(w *world) map[string]Query {
 		"profile issued late":   {Profile: "tls-client", IssuedAfter: late},
 		"authority":             {Authority: "alpha"},
 		"authority by id":       {Authority: w.house.list[0].ID, Name: ".example.com"},
-		"authority and key":     {Authority: "beta", Key: KeyHash(foreign.DER)},
+		"authority and key":     {Authority: "beta", Key: term.KeyHash(foreign.DER)},
 		"authority and profile": {Authority: "beta", Profile: "tls-server"},
 		"authority and end":     {Authority: "beta", ExpiresBefore: soonest},
 		"name and more":         {Name: ".example.com", Profile: "tls-server", State: Valid, ExpiresAfter: soonest},

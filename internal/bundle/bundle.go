@@ -1,4 +1,6 @@
-package inventory
+// Package bundle reads certificates in whatever form people have them: DER,
+// PEM, or PKCS #7. Start with Read.
+package bundle
 
 import (
 	"bytes"
@@ -11,11 +13,11 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
-// ReadCertificates returns the certificates in DER that data has, in their
+// Read returns the certificates in DER that data has, in their
 // order: one or several in DER, in PEM, or in a PKCS #7 bundle in either form.
 // PEM blocks of other types are passed over. Data without a certificate is a
 // MalformedCertificate error.
-func ReadCertificates(data []byte) ([][]byte, error) {
+func Read(data []byte) ([][]byte, error) {
 	var list [][]byte
 	if block, _ := pem.Decode(data); block == nil {
 		list = fromDER(data)

@@ -1,4 +1,8 @@
-package inventory
+// Package term has what certificates are found by: rows whose ids say which
+// certificates are about a value. Package inventory writes and follows them.
+//
+// Start with Of, and with Pattern for the names that people search for.
+package term
 
 import (
 	"crypto/sha256"
@@ -20,7 +24,7 @@ import (
 //
 //	realm/kind/value/certificate
 //
-// kind is one letter, see the constants. A value has no "/": termText sees to
+// kind is one letter, see the constants. A value has no "/": Text sees to
 // it. certificate is the id of the row in store.Certificates, or of one in
 // store.Found with "found" in the place of the realm. For the kinds whose
 // values have very many certificates it is shortened: "authority id/start of
@@ -32,60 +36,60 @@ import (
 // A term may be left behind by a certificate that is not there: whoever
 // follows it reads the certificate and looks whether it is what was asked for.
 
-// termsVersion is the version of what terms there are. A store with another
+// Version is the version of what terms there are. A store with another
 // one has its terms made again.
-const termsVersion = 1
+const Version = 1
 
 // The kinds.
 const (
-	// domainTerm has DNS names, and common names that look like one, in lower
+	// Domain has DNS names, and common names that look like one, in lower
 	// case with the labels in reverse: all below a domain are one range.
-	domainTerm = 'd'
-	// nameTerm has all other names in lower case: URIs, mail and IP addresses,
+	Domain = 'd'
+	// Name has all other names in lower case: URIs, mail and IP addresses,
 	// and common names of people and things.
-	nameTerm = 'n'
-	// keyTerm has the first half of the SHA-256 of the public key (the DER of
+	Name = 'n'
+	// Key has the first half of the SHA-256 of the public key (the DER of
 	// SubjectPublicKeyInfo), in hexadecimal.
-	keyTerm = 'k'
-	// profileTerm and requesterTerm have blocks of serials.
-	profileTerm   = 'p'
-	requesterTerm = 'r'
-	// serialTerm has the serials of foreign certificates.
-	serialTerm = 's'
-	// subjectTerm has what keyTerm has, of the subjects of foreign CA
+	Key = 'k'
+	// Profile and Requester have blocks of serials.
+	Profile   = 'p'
+	Requester = 'r'
+	// Serial has the serials of foreign certificates.
+	Serial = 's'
+	// Subject has what Key has, of the subjects of foreign CA
 	// certificates: chains are built by it.
-	subjectTerm = 'c'
+	Subject = 'c'
 )
 
-// blockDigits is how many digits of a serial make a block: of the 12 that are
+// BlockDigits is how many digits of a serial make a block: of the 12 that are
 // the time in milliseconds, all but the last 3, which are four seconds.
-const blockDigits = 9
+const BlockDigits = 9
 
-// foundMark stands in terms for the authority of a foreign certificate.
-const foundMark = "found"
+// FoundMark stands in terms for the authority of a foreign certificate.
+const FoundMark = "found"
 
-// maxTermText bounds a value. An id of the store has at most 1,024 bytes.
-const maxTermText = 600
+// MaxText bounds a value. An id of the store has at most 1,024 bytes.
+const MaxText = 600
 
-// termText makes a text the value of a term. "/" ends a value, and NUL and
+// Text makes a text the value of a term. "/" ends a value, and NUL and
 // broken UTF-8 cannot be stored; a long text is found by its beginning.
-func termText(text string) string {
+func Text(text string) string {
 	text = strings.ToValidUTF8(strings.ToLower(text), "\ufffd")
 	text = strings.NewReplacer("/", "\\", "\x00", "\\").Replace(text)
-	if len(text) > maxTermText {
-		text = strings.ToValidUTF8(text[:maxTermText], "")
+	if len(text) > MaxText {
+		text = strings.ToValidUTF8(text[:MaxText], "")
 	}
 	return text
 }
 
-// nameValue returns the kind and the value of a name as it stands in a
+// NameValue returns the kind and the value of a name as it stands in a
 // certificate or as somebody asks for it.
-func nameValue(name string) (kind byte, value string) {
-	value = termText(name)
+func NameValue(name string) (kind byte, value string) {
+	value = Text(name)
 	if !looksLikeDomain(value) {
-		return nameTerm, value
+		return Name, value
 	}
-	return domainTerm, reverse(strings.TrimSuffix(value, "."))
+	return Domain, reverse(strings.TrimSuffix(value, "."))
 }
 
 // looksLikeDomain reports whether a text in lower case is to be found as a
@@ -105,8 +109,8 @@ func reverse(domain string) string {
 	return strings.Join(labels, ".")
 }
 
-// termPrefix is what the ids of a realm's terms of a kind begin with.
-func termPrefix(realm key.RealmID, kind byte) string {
+// Prefix is what the ids of a realm's terms of a kind begin with.
+func Prefix(realm key.RealmID, kind byte) string {
 	return string(realm) + "/" + string(kind) + "/"
 }
 
@@ -114,7 +118,7 @@ func termPrefix(realm key.RealmID, kind byte) string {
 // the SHA-256 of its SubjectPublicKeyInfo, in hexadecimal; "" for what is no
 // certificate. It reads certificates with keys that crypto/x509 does not know.
 func KeyHash(der []byte) string {
-	spki := publicKeyInfo(der)
+	spki := PublicKeyInfo(der)
 	if spki == nil {
 		return ""
 	}
@@ -122,10 +126,10 @@ func KeyHash(der []byte) string {
 	return hex.EncodeToString(hash[:])
 }
 
-// publicKeyInfo returns the SubjectPublicKeyInfo of a certificate in DER (RFC
+// PublicKeyInfo returns the SubjectPublicKeyInfo of a certificate in DER (RFC
 // 5280 section 4.1), or nil. It reads no more than it has to: this is done
 // for each certificate issued.
-func publicKeyInfo(der []byte) []byte {
+func PublicKeyInfo(der []byte) []byte {
 	input := cryptobyte.String(der)
 	var certificate, tbs, spki cryptobyte.String
 	if !input.ReadASN1(&certificate, asn1.SEQUENCE) || !certificate.ReadASN1(&tbs, asn1.SEQUENCE) ||
@@ -144,9 +148,9 @@ func publicKeyInfo(der []byte) []byte {
 	return spki
 }
 
-// commonName returns the common name of a subject in the form of RFC 2253, as
+// CommonName returns the common name of a subject in the form of RFC 2253, as
 // package crypto/x509/pkix writes it; "" when there is none.
-func commonName(subject string) string {
+func CommonName(subject string) string {
 	var part strings.Builder
 	for rest := subject; rest != ""; rest = rest[1:] {
 		switch {
@@ -168,63 +172,48 @@ func commonName(subject string) string {
 	return name
 }
 
-// nameTerms returns the beginnings of terms, up to the certificate, for the
+// Names returns the beginnings of terms, up to the certificate, for the
 // names of a certificate, each once.
-func nameTerms(realm key.RealmID, c *ca.Certificate) []string {
+func Names(realm key.RealmID, c *ca.Certificate) []string {
 	var list []string
 	add := func(name string) {
-		kind, value := nameValue(name)
+		kind, value := NameValue(name)
 		if value == "" {
 			return
 		}
-		if term := termPrefix(realm, kind) + value + "/"; !slices.Contains(list, term) {
+		if term := Prefix(realm, kind) + value + "/"; !slices.Contains(list, term) {
 			list = append(list, term)
 		}
 	}
 	for _, n := range c.Names {
 		add(n)
 	}
-	add(commonName(c.Subject))
+	add(CommonName(c.Subject))
 	return list
 }
 
-// Terms returns the rows of store.Terms for a certificate that an authority of
+// Of returns the rows of store.Terms for a certificate that an authority of
 // the realm has issued.
-func Terms(realm key.RealmID, c *ca.Certificate) []store.Row {
+func Of(realm key.RealmID, c *ca.Certificate) []store.Row {
 	id := ca.CertificateID(c.Authority, c.Serial)
-	block := ca.CertificateID(c.Authority, c.Serial[:min(len(c.Serial), blockDigits)])
+	block := ca.CertificateID(c.Authority, c.Serial[:min(len(c.Serial), BlockDigits)])
 	rows := make([]store.Row, 0, 5)
-	for _, t := range nameTerms(realm, c) {
+	for _, t := range Names(realm, c) {
 		rows = append(rows, store.Row{ID: t + id})
 	}
 	if hash := KeyHash(c.DER); hash != "" {
-		rows = append(rows, store.Row{ID: termPrefix(realm, keyTerm) + hash[:keyDigits] + "/" + id})
+		rows = append(rows, store.Row{ID: Prefix(realm, Key) + hash[:KeyDigits] + "/" + id})
 	}
 	return append(rows,
-		store.Row{ID: termPrefix(realm, profileTerm) + termText(c.Profile) + "/" + block},
-		store.Row{ID: termPrefix(realm, requesterTerm) + termText(c.Requester) + "/" + block})
+		store.Row{ID: Prefix(realm, Profile) + Text(c.Profile) + "/" + block},
+		store.Row{ID: Prefix(realm, Requester) + Text(c.Requester) + "/" + block})
 }
 
-// keyDigits is how much of a hash stands in a term.
-const keyDigits = 32
+// KeyDigits is how much of a hash stands in a term.
+const KeyDigits = 32
 
-// foreignTerms returns the rows of store.Terms for a foreign certificate.
-func foreignTerms(realm key.RealmID, e *Entry) []store.Row {
-	var rows []store.Row
-	for _, t := range nameTerms(realm, e.Certificate) {
-		rows = append(rows, store.Row{ID: t + e.ID})
-	}
-	rows = append(rows,
-		store.Row{ID: termPrefix(realm, keyTerm) + KeyHash(e.DER)[:keyDigits] + "/" + e.ID},
-		store.Row{ID: termPrefix(realm, serialTerm) + e.Serial + "/" + e.ID})
-	if e.Foreign.CA {
-		rows = append(rows, store.Row{ID: termPrefix(realm, subjectTerm) + subjectHash(e.Foreign.subject) + "/" + e.ID})
-	}
-	return rows
-}
-
-// subjectHash returns the value of a subjectTerm.
-func subjectHash(raw []byte) string {
+// SubjectHash returns the value of a Subject.
+func SubjectHash(raw []byte) string {
 	hash := sha256.Sum256(raw)
-	return hex.EncodeToString(hash[:])[:keyDigits]
+	return hex.EncodeToString(hash[:])[:KeyDigits]
 }

@@ -1,9 +1,14 @@
-package inventory
+package term
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/hex"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -31,12 +36,12 @@ func TestNameValue(t *testing.T) {
 		"a\x00b\xff":              "n a\\b\ufffd",
 		"":                        "n ",
 	} {
-		kind, value := nameValue(name)
+		kind, value := NameValue(name)
 		if got := string(kind) + " " + value; got != want {
 			t.Errorf("%q is %q, want %q", name, got, want)
 		}
 	}
-	if _, value := nameValue(strings.Repeat("é", 1000)); len(value) > maxTermText || !utf8.ValidString(value) {
+	if _, value := NameValue(strings.Repeat("é", 1000)); len(value) > MaxText || !utf8.ValidString(value) {
 		t.Errorf("a long name has %d bytes", len(value))
 	}
 }
@@ -58,17 +63,26 @@ func TestCommonName(t *testing.T) {
 		"CN=first,CN=second":              "first",
 		`CN=with\=equals\;and\<others\> `: "with=equals;and<others> ",
 	} {
-		if got := commonName(subject); got != want {
+		if got := CommonName(subject); got != want {
 			t.Errorf("%q has %q, want %q", subject, got, want)
 		}
 	}
 }
 
 func TestTerms(t *testing.T) {
-	f := newFixture(t)
-	c := f.issue(t, f.house.list[0], spec{
-		common: "Web.example.com", names: []string{"web.example.com", "spiffe://x/y"}, profile: "tls-server", requester: "000000000001/user/a",
-	})
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, k.Public(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &ca.Certificate{
+		Authority: "0b7e1d6e-5e0a-4b63-9d1c-000000000001", Serial: "019a0000000000000000000000000001", DER: der, Subject: "CN=Web.example.com,O=x",
+		Names: []string{"web.example.com", "spiffe://x/y"}, Profile: "tls-server", Requester: "000000000001/user/a",
+	}
 	id := c.Authority + "/" + c.Serial
 	block := c.Authority + "/" + c.Serial[:9]
 	want := []string{
@@ -76,7 +90,7 @@ func TestTerms(t *testing.T) {
 		"r/p/tls-server/" + block, `r/r/000000000001\user\a/` + block,
 	}
 	var got []string
-	for _, row := range Terms("r", c) {
+	for _, row := range Of("r", c) {
 		got = append(got, row.ID)
 		if err := store.Terms.Check(row); err != nil {
 			t.Error(err)
@@ -127,7 +141,7 @@ func TestPatterns(t *testing.T) {
 		{"a*b*c", "acb", false},
 		{"", "", true},
 	} {
-		if got := newPattern(c.pattern).matches(c.name); got != c.want {
+		if got := NewPattern(c.pattern).Matches(c.name); got != c.want {
 			t.Errorf("%q matches %q: %v", c.pattern, c.name, got)
 		}
 	}
@@ -152,16 +166,16 @@ func FuzzPattern(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text, name string) {
 		text = strings.ToLower(text)
-		p := newPattern(text)
-		ranges := p.ranges(key.DefaultRealm)
-		if ranges == nil || text == "" || name == "" || len(name) > maxTermText || len(text) > maxTermText || !p.matches(name) {
+		p := NewPattern(text)
+		ranges := p.Ranges(key.DefaultRealm)
+		if ranges == nil || text == "" || name == "" || len(name) > MaxText || len(text) > MaxText || !p.Matches(name) {
 			return
 		}
 		if !utf8.ValidString(name) || !utf8.ValidString(text) {
 			return // names in certificates' records are UTF-8, and so are queries
 		}
-		for _, term := range nameTerms(key.DefaultRealm, &ca.Certificate{Names: []string{name}}) {
-			if !slices.ContainsFunc(ranges, func(r idRange) bool { return r.from <= term && term < r.to }) {
+		for _, term := range Names(key.DefaultRealm, &ca.Certificate{Names: []string{name}}) {
+			if !slices.ContainsFunc(ranges, func(r Range) bool { return r.From <= term && term < r.To }) {
 				t.Errorf("%q matches %q, whose term %q is not in %q", text, name, term, ranges)
 			}
 		}
