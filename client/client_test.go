@@ -352,3 +352,21 @@ func TestStrangers(t *testing.T) {
 		t.Errorf("silence: %v", err)
 	}
 }
+
+// A download that breaks off is an error, however much of it came.
+func TestDownloadBreaks(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "serial,subject\n1,half") // the client sees what comes of it
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	t.Cleanup(s.Close)
+	c, err := client.New(client.Config{Address: s.URL, AccessKeyID: "AKIAXXXXXXXXXXXXXXXX", SecretAccessKey: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := c.ExportInventory(context.Background(), client.InventoryFilter{}, "csv", &out); err == nil {
+		t.Errorf("no error after %q", out.String())
+	}
+}

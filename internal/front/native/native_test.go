@@ -20,8 +20,10 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/status"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
@@ -72,12 +74,16 @@ func newHouse(t testing.TB) *house {
 	certificates, err := inventory.New(ctx, inventory.Config{Authorities: authorities, Guard: g, Store: store})
 	must(err)
 	t.Cleanup(func() { must(certificates.Close()) })
+	lists, err := status.New(ctx, status.Config{Authorities: authorities, Keys: keys, Guard: g, Store: store})
+	must(err)
+	kept := managed.New(managed.Config{Keys: keys, Authorities: authorities, Guard: g, Store: store, Principal: aws.ManagedService})
 	call := &key.Call{Caller: key.Caller{Principal: key.Principal{Realm: key.DefaultRealm, Kind: key.Root}}, Time: time.Now()}
 	k, err := admin.Bootstrap(ctx, call, "admin", key.Document{Dialect: "aws", Text: everything}, nil)
 	must(err)
 	h.id, h.secret = k.ID, k.Secret
 	h.front = New(Config{
-		Keys: keys, Directory: directory, Identities: admin, Authorities: authorities, Inventory: certificates, Audit: fakeAudit{},
+		Keys: keys, Directory: directory, Identities: admin, Authorities: authorities, Status: lists,
+		Inventory: certificates, Managed: kept, Audit: fakeAudit{},
 		Version: wire.ServerVersion{Version: "test"},
 		Observe: func(_, operation, code string, _ time.Duration) { h.observed = append(h.observed, operation+" "+code) },
 	})
