@@ -21,7 +21,7 @@ func (f *fixture) crl(t testing.TB, id string) []byte {
 		t.Fatal("no such authority")
 	}
 	spool := &cert.Buffer{}
-	l := &cert.List{Number: big.NewInt(1), ThisUpdate: f.clock, NextUpdate: f.clock.Add(time.Hour)}
+	l := &cert.List{Number: big.NewInt(1), ThisUpdate: f.Service.now(), NextUpdate: f.Service.now().Add(time.Hour)}
 	draft, err := cert.WriteList(spool, l, a.X509(), a.Public(), a.Algorithm, func(yield func(cert.Entry, error) bool) {
 		for _, r := range f.revocations(t, id) {
 			serial, err := hex.DecodeString(r.Serial)
