@@ -39,6 +39,16 @@ func (c *Client) CreateKey(ctx context.Context, req *CreateKeyRequest) (*Key, er
 	return call[Key](ctx, c, post, path("keys"), nil, req)
 }
 
+// ImportKey makes a key of material that its owner brings.
+func (c *Client) ImportKey(ctx context.Context, req *ImportKeyRequest) (*Key, error) {
+	return call[Key](ctx, c, post, path("keys", "import"), nil, req)
+}
+
+// ExportKey returns the material of an exportable key.
+func (c *Client) ExportKey(ctx context.Context, key string) (*ExportedKey, error) {
+	return call[ExportedKey](ctx, c, post, path("keys", key, "export"), nil, nil)
+}
+
 // Keys returns a page of the keys' ids.
 func (c *Client) Keys(ctx context.Context, p Page) (*KeyList, error) {
 	return call[KeyList](ctx, c, get, path("keys"), p.query(), nil)

@@ -100,6 +100,43 @@ func transient(err error) bool {
 
 // once sends a request one time.
 func (c *Client) once(ctx context.Context, method, target string, body []byte) ([]byte, error) {
+	resp, err := c.ask(ctx, method, target, body)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }() // the body has been read
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
+	if err != nil {
+		return nil, fmt.Errorf("reading the server's answer: %w", err)
+	}
+	if resp.StatusCode/100 != 2 {
+		return nil, errorOf(resp, data)
+	}
+	return data, nil
+}
+
+// download sends a GET one time and writes its answer, of any length, to w.
+func (c *Client) download(ctx context.Context, at string, query url.Values, w io.Writer) error {
+	resp, err := c.ask(ctx, http.MethodGet, c.endpoint(at, query), nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }() // the body has been read
+	if resp.StatusCode/100 != 2 {
+		data, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
+		if err != nil {
+			return fmt.Errorf("reading the server's answer: %w", err)
+		}
+		return errorOf(resp, data)
+	}
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return fmt.Errorf("reading the server's answer: %w", err)
+	}
+	return nil
+}
+
+// ask sends a request one time; the answer's body is to be closed.
+func (c *Client) ask(ctx context.Context, method, target string, body []byte) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -117,19 +154,7 @@ func (c *Client) once(ctx context.Context, method, target string, body []byte) (
 	if body != nil {
 		req.Header.Set("Content-Type", native.TypeJSON)
 	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = resp.Body.Close() }() // the body has been read
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
-	if err != nil {
-		return nil, fmt.Errorf("reading the server's answer: %w", err)
-	}
-	if resp.StatusCode/100 != 2 {
-		return nil, errorOf(resp, data)
-	}
-	return data, nil
+	return c.http.Do(req)
 }
 
 // errorOf reads the answer to a request that failed.

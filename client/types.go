@@ -35,6 +35,10 @@ type (
 	AliasList = native.AliasList
 	// CreateKeyRequest asks for a new key.
 	CreateKeyRequest = native.CreateKeyRequest
+	// ImportKeyRequest brings a key whose material is made already.
+	ImportKeyRequest = native.ImportKeyRequest
+	// ExportedKey is the material of an exportable key's current version.
+	ExportedKey = native.ExportedKey
 	// SignRequest asks for a signature over a message of at most 4,096 bytes, or
 	// over a digest of any message.
 	SignRequest = native.SignRequest
@@ -87,17 +91,75 @@ type (
 	CreateAuthorityRequest = native.CreateAuthorityRequest
 	// Authority is a certificate authority.
 	Authority = native.Authority
+	// Revocation says how an authority publishes which of its certificates are
+	// revoked.
+	Revocation = native.Revocation
+	// CRLSettings say what CRLs an authority makes, and where they go.
+	CRLSettings = native.CRLSettings
+	// OCSPSettings say whether an authority answers OCSP requests.
+	OCSPSettings = native.OCSPSettings
+	// UpdateAuthorityRequest changes an authority. What is absent stays.
+	UpdateAuthorityRequest = native.UpdateAuthorityRequest
+	// ImportAuthorityRequest gives an authority its certificate.
+	ImportAuthorityRequest = native.ImportAuthorityRequest
+	// RenewAuthorityRequest asks for a new certificate for an authority's key.
+	RenewAuthorityRequest = native.RenewAuthorityRequest
+	// RekeyAuthorityRequest asks for a successor of an authority, with a new key.
+	RekeyAuthorityRequest = native.RekeyAuthorityRequest
+	// CrossSignRequest asks an authority to certify another one.
+	CrossSignRequest = native.CrossSignRequest
+	// Permission lets a service use an authority.
+	Permission = native.Permission
 	// AuthorityList is a page of authorities.
 	AuthorityList = native.AuthorityList
 	// IssueRequest asks for a certificate: for the key of a CSR, for a managed
 	// key, or for a managed key that is made for it.
 	IssueRequest = native.IssueRequest
+	// Attribute is an attribute of a distinguished name, or an other name.
+	Attribute = native.Attribute
+	// Extensions are what a request adds to a certificate where its profile lets
+	// it.
+	Extensions = native.Extensions
+	// PolicyInformation is a certificate policy.
+	PolicyInformation = native.PolicyInformation
+	// Extension is an extension of a certificate.
+	Extension = native.Extension
 	// Certificate is an issued certificate.
 	Certificate = native.Certificate
 	// IssuedCertificate is a new certificate with its issuers.
 	IssuedCertificate = native.IssuedCertificate
 	// CertificateList is a page of certificates.
 	CertificateList = native.CertificateList
+	// RevokeWithProofRequest asks that a certificate be revoked by whoever has
+	// its private key.
+	RevokeWithProofRequest = native.RevokeWithProofRequest
+	// InventoryItem is a certificate of the inventory.
+	InventoryItem = native.InventoryItem
+	// InventoryList is a page of the inventory.
+	InventoryList = native.InventoryList
+	// Place is where a certificate was seen.
+	Place = native.Place
+	// Sighting is certificates that were seen together.
+	Sighting = native.Sighting
+	// Registration is what came of registering certificates.
+	Registration = native.Registration
+	// InventoryProblem is something wrong with a certificate, or with a place
+	// where it is in use.
+	InventoryProblem = native.InventoryProblem
+	// ExpiringCount counts the certificates that end within so many days.
+	ExpiringCount = native.ExpiringCount
+	// Managed is a managed certificate.
+	Managed = native.Managed
+	// ManagedRenewal is an attempt to renew a managed certificate.
+	ManagedRenewal = native.ManagedRenewal
+	// ManagedList is a page of managed certificates.
+	ManagedList = native.ManagedList
+	// RequestManagedRequest asks for a managed certificate.
+	RequestManagedRequest = native.RequestManagedRequest
+	// ImportManagedRequest brings a certificate with its key.
+	ImportManagedRequest = native.ImportManagedRequest
+	// ExportedManaged is a managed certificate with its key.
+	ExportedManaged = native.ExportedManaged
 	// Profile is a kind of certificate that authorities issue.
 	Profile = native.Profile
 	// AuditRecord is an entry of the audit log.
@@ -129,8 +191,44 @@ type CertificateFilter struct {
 	Authority string
 	// Text is a part of the subject or of a name.
 	Text string
-	// State is "valid", "expired" or "revoked".
+	// State is "valid", "expired", "revoked" or "held".
 	State string
 	// ExpiresBefore wants certificates that end before it.
 	ExpiresBefore time.Time
+}
+
+// CRLPart chooses one of an authority's CRLs. The zero CRLPart is the complete
+// one.
+type CRLPart struct {
+	// Shard is the number of a shard, of an authority that has several.
+	Shard string
+	// Delta chooses the delta CRL.
+	Delta bool
+}
+
+// InventoryFilter chooses certificates of the inventory. A zero field asks for
+// nothing.
+type InventoryFilter struct {
+	// Authority is the issuer's id or name, Origin "issued" or "foreign".
+	Authority, Origin string
+	// Serial is a whole serial number in hex, Key the SHA-256 of a public key
+	// (SubjectPublicKeyInfo) in hex.
+	Serial, Key string
+	// Subject is a part of the subject, Text one of the subject or of a name.
+	Subject, Text string
+	// Name is a whole name, everything below a domain (".example.com"), or a
+	// pattern with "*".
+	Name string
+	// Profile and Requester are whole.
+	Profile, Requester string
+	// State is "valid", "expired", "revoked" or "held".
+	State string
+	// The bounds of times.
+	ExpiresAfter, ExpiresBefore, IssuedAfter, IssuedBefore time.Time
+}
+
+// ManagedFilter chooses managed certificates. A zero field asks for nothing.
+type ManagedFilter struct {
+	// State is "issued", "expired", "revoked" or "failed".
+	State string
 }

@@ -12,7 +12,10 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/auditlog"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/authorities"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/certificates"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/keys"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/managed"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/profiles"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/users"
 	"github.com/holdfast-kms/holdfast/internal/server"
 	"github.com/holdfast-kms/holdfast/internal/terminal"
@@ -54,6 +57,9 @@ func commands() []func(*terminal.App) *cobra.Command {
 		keys.NewAlias,
 		authorities.New,
 		certificates.New,
+		profiles.New,
+		inventory.New,
+		managed.New,
 		users.New,
 		auditlog.New,
 		newVersionCommand,

@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
-	"log/slog"
 	"path/filepath"
 
 	"github.com/holdfast-kms/holdfast/internal/config"
@@ -29,18 +27,6 @@ func ReplaceAdministrator(ctx context.Context, c config.Config, root *seal.Root,
 	return offline(ctx, &c, root, func(i *instance) (*identity.NewAccessKey, error) {
 		return i.admin.Replace(ctx, startCall(key.DefaultRealm, "ReplaceAdmin"), admin)
 	})
-}
-
-// offline opens a data directory for one act.
-func offline(
-	ctx context.Context, c *config.Config, root *seal.Root, act func(*instance) (*identity.NewAccessKey, error),
-) (_ *identity.NewAccessKey, err error) {
-	i, err := open(ctx, c, root, false, newMetrics(func() float64 { return 0 }), slog.New(slog.DiscardHandler))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, i.close()) }()
-	return act(i)
 }
 
 // SelfMadeCA returns the path of the CA certificate under which a server's

@@ -59,6 +59,7 @@ const memoryEntries = 100_000
 // instance is one data directory being served. Its parts are closed in the
 // opposite order of their making.
 type instance struct {
+	region    string
 	store     store.Store
 	audit     audit.Recorder
 	entries   audit.Source
@@ -72,14 +73,32 @@ type instance struct {
 	managed   *managed.Service
 	clock     *lifecycle.Runner
 	handler   http.Handler
+	// signer signs the audit log's checkpoints; an ephemeral instance has none.
+	signer ed25519.PrivateKey
 
 	closers []func() error
 }
 
 // open makes an instance of a data directory whose root key is open. An
 // ephemeral instance keeps everything in memory.
-func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, m *metrics, log *slog.Logger) (_ *instance, err error) {
-	i := &instance{}
+func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, m *metrics, log *slog.Logger) (*instance, error) {
+	i, err := openCore(ctx, c, root, ephemeral, log)
+	if err != nil {
+		return nil, err
+	}
+	i.clock = lifecycle.Start(c.Lifecycle.Interval, log,
+		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
+		lifecycle.Task{Name: "authorities", Tick: i.ca.Tick},
+		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick},
+		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick})
+	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
+	i.handler = i.mount(c, m)
+	return i, nil
+}
+
+// openCore makes an instance that neither the clock nor any front end acts on.
+func openCore(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, log *slog.Logger) (_ *instance, err error) {
+	i := &instance{region: c.Region}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, i.close())
@@ -97,13 +116,6 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 	if err := i.openServices(ctx, c, root, ephemeral, log); err != nil {
 		return nil, err
 	}
-	i.clock = lifecycle.Start(c.Lifecycle.Interval, log,
-		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
-		lifecycle.Task{Name: "authorities", Tick: i.ca.Tick},
-		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick},
-		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick})
-	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
-	i.handler = i.mount(c, m)
 	return i, nil
 }
 
@@ -136,6 +148,7 @@ func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.R
 	if err := writeAuditKey(filepath.Join(c.Data, auditKeyFile), signer.Public().(ed25519.PublicKey)); err != nil {
 		return fmt.Errorf("writing the audit log's public key: %w", err)
 	}
+	i.signer = signer
 	log, err := audit.Open(filepath.Join(c.Data, auditDir), audit.Options{
 		Signer: signer, ID: root.Installation(), SegmentSize: int64(c.Audit.SegmentMiB) << 20,
 		CheckpointInterval: c.Audit.Checkpoint, OnCheckpoint: announce(out),

@@ -22,7 +22,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 	}{
 		{"/holdfast/", native.New(native.Config{
 			Keys: i.keys, Directory: i.directory, Identities: i.admin, Authorities: i.ca, Status: i.status,
-			Inventory: i.inventory, Audit: i,
+			Inventory: i.inventory, Managed: i.managed, Audit: i,
 			Version: Version(), Region: c.Region, Observe: m.observe,
 		})},
 		{"/pki/", pki.New(pki.Config{Status: i.status, Observe: m.observe})},

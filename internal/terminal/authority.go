@@ -8,17 +8,6 @@ import (
 	"github.com/holdfast-kms/holdfast/client"
 )
 
-// SubjectFlags adds the flags of a distinguished name.
-func SubjectFlags(cmd *cobra.Command, s *client.Subject) {
-	flags := cmd.Flags()
-	flags.StringVar(&s.CommonName, "cn", "", "the subject's common name")
-	flags.StringVar(&s.Organization, "org", "", "the subject's organization")
-	flags.StringVar(&s.OrganizationalUnit, "unit", "", "the subject's organizational unit")
-	flags.StringVar(&s.Country, "country", "", "the subject's country, two letters")
-	flags.StringVar(&s.Province, "province", "", "the subject's state or province")
-	flags.StringVar(&s.Locality, "locality", "", "the subject's locality")
-}
-
 // AuthorityArgument is a command's authority: its first argument, or --ca.
 type AuthorityArgument struct{ Flag string }
 

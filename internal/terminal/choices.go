@@ -8,6 +8,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
@@ -89,6 +90,15 @@ func UsageNames() []string {
 	var names []string
 	for _, u := range alg.Usages() {
 		names = append(names, aws.UsageName(u))
+	}
+	return names
+}
+
+// ReasonNames are the reasons for a revocation (RFC 5280 section 5.3.1).
+func ReasonNames() []string {
+	var names []string
+	for _, r := range ca.Reasons() {
+		names = append(names, r.String())
 	}
 	return names
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/holdfast-kms/holdfast/client"
 )
 
 // MaxDocument is the longest policy that is read from a file, in bytes.
@@ -82,4 +84,16 @@ func Require(cmd *cobra.Command, flags ...string) {
 			panic("requiring a flag that is not there: " + err.Error()) // our own bug
 		}
 	}
+}
+
+// TagsOf reads NAME=VALUE flags as tags.
+func TagsOf(texts []string) ([]client.Tag, error) {
+	if _, err := Pairs("tag", texts); err != nil {
+		return nil, err
+	}
+	tags := make([]client.Tag, len(texts))
+	for i, text := range texts {
+		tags[i].Key, tags[i].Value, _ = strings.Cut(text, "=")
+	}
+	return tags, nil
 }

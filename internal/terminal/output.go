@@ -3,6 +3,7 @@ package terminal
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,14 +81,28 @@ func (t *Terminal) encode(o Output, data []byte) ([]byte, error) {
 // writeFile replaces a file whole: by a new one beside it, which is renamed.
 // What is no regular file (a device, a pipe) is written in place.
 func writeFile(path string, data []byte) error {
+	return ReplaceFile(path, func(f *os.File) error {
+		_, err := f.Write(data)
+		return err
+	})
+}
+
+// ReplaceFile replaces a file whole by what write writes: it is as it was
+// until all of that is there. What is no regular file (a device, a pipe) is
+// written in place. The file gets mode 0600.
+func ReplaceFile(path string, write func(*os.File) error) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return os.WriteFile(path, data, 0o600)
+		f, err := os.OpenFile(path, os.O_WRONLY, 0) //nolint:gosec // the path is the user's own
+		if err != nil {
+			return err
+		}
+		return errors.Join(write(f), f.Close())
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".holdfast-*") // mode 0600
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	err = write(f)
 	if closed := f.Close(); err == nil {
 		err = closed
 	}

@@ -12,7 +12,7 @@
 package terminal
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -83,14 +83,11 @@ func (t *Terminal) Confirm(yes bool, format string, args ...any) error {
 		return nil
 	}
 	question := fmt.Sprintf(format, args...)
-	if f, ok := t.In.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+	if !t.Interactive() {
 		return WrongUsage(Hint(errors.New(question+": this needs a confirmation"), "give --yes"))
 	}
-	if _, err := fmt.Fprintf(t.Err, "%s? [y/N] ", question); err != nil {
-		return err
-	}
-	answer, err := bufio.NewReader(t.In).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
+	answer, err := t.Ask(question + "? [y/N] ")
+	if err != nil {
 		return err
 	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {
@@ -100,11 +97,38 @@ func (t *Terminal) Confirm(yes bool, format string, args ...any) error {
 	return errors.New("not confirmed: nothing was changed")
 }
 
+// Interactive reports whether a person can answer questions.
+func (t *Terminal) Interactive() bool {
+	f, ok := t.In.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Ask shows a question and returns the line that is typed. It reads no byte
+// beyond the line, for whoever asks next.
+func (t *Terminal) Ask(question string) (string, error) {
+	if _, err := fmt.Fprint(t.Err, question); err != nil {
+		return "", err
+	}
+	var line []byte
+	for one := make([]byte, 1); ; {
+		n, err := t.In.Read(one)
+		if n == 1 && one[0] != '\n' {
+			line = append(line, one[0])
+		}
+		if errors.Is(err, io.EOF) || (n == 1 && one[0] == '\n') {
+			return string(line), nil
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+}
+
 // AskSecret asks for a line that is not shown as it is typed. Without a
 // terminal the failure is what otherwise says.
 func (t *Terminal) AskSecret(question, otherwise string) ([]byte, error) {
 	f, ok := t.In.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	if !ok || !t.Interactive() {
 		return nil, errors.New(otherwise)
 	}
 	if _, err := fmt.Fprint(t.Err, question+": "); err != nil {
@@ -113,6 +137,27 @@ func (t *Terminal) AskSecret(question, otherwise string) ([]byte, error) {
 	text, err := term.ReadPassword(int(f.Fd()))
 	_, _ = fmt.Fprintln(t.Err) // only a line break
 	return text, err
+}
+
+// maxPassphrase is the longest passphrase that is read, in bytes.
+const maxPassphrase = 4 << 10
+
+// Passphrase reads a passphrase from a file, or without one asks for it.
+func (t *Terminal) Passphrase(path string) ([]byte, error) {
+	ask := func() ([]byte, error) { return t.Read(path, maxPassphrase) }
+	if path == "" {
+		ask = func() ([]byte, error) {
+			return t.AskSecret("Passphrase", "a passphrase is needed: give a file with it by --passphrase-file, or start from a terminal")
+		}
+	}
+	phrase, err := ask()
+	if err != nil {
+		return nil, fmt.Errorf("reading the passphrase: %w", err)
+	}
+	if phrase = bytes.TrimRight(phrase, "\r\n"); len(phrase) == 0 {
+		return nil, Usagef("the passphrase is empty")
+	}
+	return phrase, nil
 }
 
 // Open opens an input; "-" is standard input.

@@ -3,12 +3,9 @@ package native
 import (
 	"context"
 	"encoding/pem"
-	"time"
 
-	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/fault"
-	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
@@ -21,23 +18,30 @@ func (f *Front) createAuthority(
 	ctx context.Context, r *request, req *wire.CreateAuthorityRequest,
 ) (*wire.Authority, error) {
 	ask := &ca.CreateAuthorityRequest{
-		Name: req.Name, Key: refOf(req.Key), Subject: subjectOf(req.Subject), Parent: req.Parent, PathLen: req.PathLength,
-		Validity: time.Duration(req.ValidityDays) * 24 * time.Hour,
+		Name: req.Name, Parent: req.Parent, PathLen: req.PathLength, Pending: req.Pending, Type: ca.Type(req.Type),
+		Mode: ca.Mode(req.Mode), Revocation: revocationOf(req.Revocation), Tags: tagsIn(req.Tags),
 	}
-	for name, value := range map[string]string{"name": req.Name, "key": req.Key} {
-		if err := required(name, value); err != nil {
-			return nil, err
-		}
+	if (req.Key == "") == (req.NewKey == "") {
+		return nil, fault.New(fault.InvalidArgument, "one of the members %q and %q is needed", "key", "new_key")
 	}
-	if req.ValidityDays < 0 || req.ValidityDays > maxDays {
-		return nil, fault.New(fault.InvalidArgument, "the member %q must be 0 to %d", "validity_days", maxDays)
+	if req.Name == "" { // other APIs know authorities by their ids alone
+		return nil, required("name", req.Name)
 	}
-	if req.Algorithm != "" {
-		a, err := algorithmOf(req.Algorithm, alg.NoAlgorithm)
-		if err != nil {
-			return nil, err
-		}
-		ask.Algorithm = a
+	if req.Pending && ask.Type == "" {
+		ask.Type = ca.Subordinate
+	}
+	if req.Key != "" {
+		ask.Key = refOf(req.Key)
+	}
+	var err error
+	if ask.NewKey, ask.Algorithm, err = madeKey(req.NewKey, req.Algorithm); err != nil {
+		return nil, err
+	}
+	if ask.Subject, err = subjectOf(req.Subject); err != nil {
+		return nil, err
+	}
+	if ask.Validity, err = daysOf(req.ValidityDays); err != nil {
+		return nil, err
 	}
 	return f.authorityOut(f.Authorities.CreateAuthority(ctx, r.call, ask))
 }
@@ -83,20 +87,19 @@ func chainEndpoint() endpoint {
 // crlEndpoint serves an authority's newest CRL in DER.
 func crlEndpoint() endpoint {
 	return download(wire.TypeCRL, func(f *Front, ctx context.Context, r *request) ([]byte, error) {
-		crl, err := f.Status.CRL(ctx, r.call, r.authority(), "")
+		shard, delta := r.param("shard"), r.param("delta")
+		if delta != "" && delta != "true" && delta != "false" {
+			return nil, fault.New(fault.InvalidArgument, "the parameter %q must be true or false", "delta")
+		}
+		crl, err := f.Status.CRL(ctx, r.call, r.authority(), shard)
+		if err == nil && delta == "true" { // what is published is everybody's; the call was authorised above
+			crl, err = f.Status.PublicCRL(ctx, crl.Authority, shard, true)
+		}
 		if err != nil {
 			return nil, err
 		}
 		return crl.DER()
 	})
-}
-
-func (f *Front) listProfiles(context.Context, *request, *wire.None) (*wire.ProfileList, error) {
-	list := &wire.ProfileList{Profiles: []wire.Profile{}}
-	for _, p := range profile.Builtin() {
-		list.Profiles = append(list.Profiles, wire.Profile{Name: p.Name, Description: p.Description})
-	}
-	return list, nil
 }
 
 // authorityOut puts an authority into the API's shape.
@@ -105,12 +108,17 @@ func (f *Front) authorityOut(a *ca.Authority, err error) (*wire.Authority, error
 		return nil, err
 	}
 	out := &wire.Authority{
-		ID: a.ID, Name: a.Name, Realm: string(a.Realm), Region: a.Region, KeyID: string(a.Key),
-		Spec: aws.SpecName(a.Spec), Algorithm: aws.AlgorithmName(a.Algorithm), Parent: a.Parent,
+		ID: a.ID, Name: a.Name, Realm: string(a.Realm), Region: a.Region, Type: string(a.Type), Mode: string(a.Mode),
+		KeyID: string(a.Key), KeyOwned: a.KeyOwned, Spec: aws.SpecName(a.Spec), Algorithm: aws.AlgorithmName(a.Algorithm), Parent: a.Parent,
 		Subject: a.Subject, Serial: a.Serial, State: string(a.State), NotBefore: a.NotBefore, NotAfter: a.NotAfter,
-		CreatedAt: a.CreatedAt, CRLNumber: f.Status.Number(a.ID), Certificate: pemOf(a.Certificate), Chain: pemOf(a.Chain...),
+		CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt, DeleteAt: a.DeleteAt, Revocation: revocationOut(a.Revocation),
+		Tags: tagsOut(a.Tags), Predecessor: a.Predecessor, Successor: a.Successor, CRLNumber: f.Status.Number(a.ID),
+		Chain: pemOf(a.Chain...), Cross: pemOf(a.Cross...),
 	}
-	if a.PathLen >= 0 {
+	if a.Certificate != nil {
+		out.Certificate = pemOf(a.Certificate)
+	}
+	if a.PathLen >= 0 && a.Certificate != nil {
 		out.PathLength = &a.PathLen
 	}
 	return out, nil

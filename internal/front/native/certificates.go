@@ -3,15 +3,19 @@ package native
 import (
 	"context"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
-	"net/netip"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/inventory"
+	"github.com/holdfast-kms/holdfast/internal/name"
 	"github.com/holdfast-kms/holdfast/internal/profile"
+	documents "github.com/holdfast-kms/holdfast/internal/profile/document"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
 
@@ -20,7 +24,11 @@ func (f *Front) issue(ctx context.Context, r *request, req *wire.IssueRequest) (
 	if err != nil {
 		return nil, err
 	}
-	issued, err := f.Authorities.Issue(ctx, r.call, ask)
+	return issuedOut(f.Authorities.Issue(ctx, r.call, ask))
+}
+
+// issuedOut puts a new certificate into the API's shape.
+func issuedOut(issued *ca.Issued, err error) (*wire.IssuedCertificate, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -34,51 +42,90 @@ func (f *Front) issue(ctx context.Context, r *request, req *wire.IssueRequest) (
 // issueRequest reads the API's shape. Which of its parts go together is for
 // the authority to say.
 func issueRequest(req *wire.IssueRequest) (*ca.IssueRequest, error) {
-	ask := &ca.IssueRequest{
-		Authority: req.Authority, Profile: req.Profile, KeyAlias: req.KeyAlias, Subject: subjectOf(req.Subject),
-		Names:    profile.Names{DNS: req.Names.DNS, URIs: req.Names.URIs, Emails: req.Names.Emails},
-		Validity: profile.Validity{For: time.Duration(req.ValidityHours) * time.Hour},
-	}
+	ask := &ca.IssueRequest{Authority: req.Authority, Profile: req.Profile, KeyAlias: req.KeyAlias, Token: req.Token}
 	if err := required("authority", req.Authority); err != nil {
 		return nil, err
 	}
-	if req.ValidityHours < 0 || req.ValidityHours > maxDays*24 {
-		return nil, fault.New(fault.InvalidArgument, "the member %q must be 0 to %d", "validity_hours", maxDays*24)
+	var err error
+	if ask.Validity, err = validityOf(req); err != nil {
+		return nil, err
 	}
-	for _, text := range req.Names.IPs {
-		ip, err := netip.ParseAddr(text)
-		if err != nil || ip.Zone() != "" {
-			return nil, fault.New(fault.InvalidArgument, "the member %q has %q, which is no IP address", "names.ips", text)
-		}
-		ask.Names.IPs = append(ask.Names.IPs, ip)
+	if ask.Subject, err = subjectOf(req.Subject); err != nil {
+		return nil, err
+	}
+	if ask.Names, err = namesOf(req.Names); err != nil {
+		return nil, err
+	}
+	if ask.Extensions, err = extensionsOf(&req.Extensions); err != nil {
+		return nil, err
 	}
 	if req.CSR != "" {
-		block, rest := pem.Decode([]byte(req.CSR))
-		if block == nil || len(rest) > 0 || (block.Type != "CERTIFICATE REQUEST" && block.Type != "NEW CERTIFICATE REQUEST") {
-			return nil, fault.Because(fault.InvalidArgument, fault.MalformedCSR, "the member %q is not one certificate request in PEM", "csr")
+		if ask.CSR, err = csrOf("csr", req.CSR); err != nil {
+			return nil, err
 		}
-		ask.CSR = block.Bytes
 	}
 	if req.Key != "" {
 		ref := refOf(req.Key)
 		ask.Key = &ref
 	}
-	if req.NewKey != "" {
-		spec, err := specOf(req.NewKey)
-		if err != nil {
-			return nil, err
-		}
-		ask.NewKey = spec
-	}
-	return ask, nil
+	ask.NewKey, ask.Algorithm, err = madeKey(req.NewKey, req.Algorithm)
+	return ask, err
 }
 
-// subjectOf reads the API's shape of a distinguished name.
-func subjectOf(s wire.Subject) profile.Subject {
-	return profile.Subject{
-		CommonName: s.CommonName, Organization: s.Organization, OrganizationalUnit: s.OrganizationalUnit,
-		Country: s.Country, Province: s.Province, Locality: s.Locality,
+// validityOf reads how long a certificate is to be valid.
+func validityOf(req *wire.IssueRequest) (v profile.Validity, err error) {
+	switch {
+	case req.ValidityHours < 0 || req.ValidityHours > maxDays*24:
+		return v, fault.New(fault.InvalidArgument, "the member %q must be 0 to %d", "validity_hours", maxDays*24)
+	case req.Validity != "" && req.ValidityHours != 0:
+		return v, fault.New(fault.InvalidArgument, "the members %q and %q exclude each other", "validity", "validity_hours")
+	case req.Validity != "":
+		if v, err = profile.ParseValidity(req.Validity); err != nil {
+			return v, err
+		}
+	default:
+		v.For = time.Duration(req.ValidityHours) * time.Hour
 	}
+	v.NotBefore = req.NotBefore
+	return v, nil
+}
+
+// extensionsOf reads what a request adds to a certificate.
+func extensionsOf(e *wire.Extensions) (out profile.Extensions, err error) {
+	if len(e.KeyUsage) > 0 {
+		usage, err := documents.ParseKeyUsage(e.KeyUsage)
+		if err != nil {
+			return out, err
+		}
+		out.KeyUsage = &usage
+	}
+	if out.Extended, out.ExtendedOIDs, err = documents.ParseExtendedKeyUsage(e.ExtendedKeyUsage); err != nil {
+		return out, err
+	}
+	for _, p := range e.Policies {
+		oid, err := oidOf("extensions.policies", p.OID)
+		if err != nil {
+			return out, err
+		}
+		out.Policies = append(out.Policies, profile.PolicyInformation{OID: oid, CPS: p.CPS})
+	}
+	for _, x := range e.Custom {
+		oid, err := oidOf("extensions.custom", x.OID)
+		if err != nil {
+			return out, err
+		}
+		out.Custom = append(out.Custom, pkix.Extension{Id: oid, Critical: x.Critical, Value: x.Value})
+	}
+	return out, nil
+}
+
+// csrOf reads a member that is a certificate request in PEM.
+func csrOf(member, text string) ([]byte, error) {
+	block, rest := pem.Decode([]byte(text))
+	if block == nil || len(rest) > 0 || (block.Type != "CERTIFICATE REQUEST" && block.Type != "NEW CERTIFICATE REQUEST") {
+		return nil, fault.Because(fault.InvalidArgument, fault.MalformedCSR, "the member %q is not one certificate request in PEM", member)
+	}
+	return block.Bytes, nil
 }
 
 func (f *Front) listCertificates(ctx context.Context, r *request, _ *wire.None) (*wire.CertificateList, error) {
@@ -112,14 +159,42 @@ func (f *Front) certificate(ctx context.Context, r *request, _ *wire.None) (*wir
 }
 
 func (f *Front) revoke(ctx context.Context, r *request, req *wire.RevokeRequest) (*wire.Certificate, error) {
-	reason, err := ca.Unspecified, error(nil)
-	if req.Reason != "" {
-		reason, err = ca.ParseReason(req.Reason)
-	}
+	reason, err := reasonOf(req.Reason)
 	if err != nil {
 		return nil, err
 	}
 	return certificateOut(f.Authorities.Revoke(ctx, r.call, r.authority(), r.http.PathValue("serial"), reason))
+}
+
+// reasonOf reads a reason for a revocation; "" is unspecified.
+func reasonOf(text string) (ca.Reason, error) {
+	if text == "" {
+		return ca.Unspecified, nil
+	}
+	return ca.ParseReason(text)
+}
+
+func (f *Front) release(ctx context.Context, r *request, _ *wire.None) (*wire.Certificate, error) {
+	return certificateOut(f.Authorities.Release(ctx, r.call, r.authority(), r.http.PathValue("serial")))
+}
+
+func (f *Front) revokeWithProof(ctx context.Context, r *request, req *wire.RevokeWithProofRequest) (*wire.Certificate, error) {
+	reason, err := reasonOf(req.Reason)
+	if err != nil {
+		return nil, err
+	}
+	proof := &ca.Proof{Signature: req.Signature}
+	if req.CSR != "" {
+		if proof.Request, err = csrOf("csr", req.CSR); err != nil {
+			return nil, err
+		}
+	}
+	if req.Algorithm != "" {
+		if proof.Algorithm, err = algorithmOf(req.Algorithm, alg.NoAlgorithm); err != nil {
+			return nil, err
+		}
+	}
+	return certificateOut(f.Authorities.RevokeWithProof(ctx, r.call, r.authority(), r.http.PathValue("serial"), reason, proof))
 }
 
 // certificateOut puts a certificate into the API's shape.
@@ -132,8 +207,8 @@ func certificateOut(c *ca.Certificate, err error) (*wire.Certificate, error) {
 		return nil, fmt.Errorf("reading certificate %s/%s: %w", c.Authority, c.Serial, err)
 	}
 	out := &wire.Certificate{
-		Authority: c.Authority, Serial: c.Serial, Subject: c.Subject, Names: namesOf(parsed), Profile: c.Profile,
-		Requester: c.Requester, NotBefore: c.NotBefore, NotAfter: c.NotAfter, State: string(c.Status(time.Now())),
+		Authority: c.Authority, Serial: c.Serial, Subject: c.Subject, Names: sanOf(parsed), Profile: c.Profile,
+		Requester: c.Requester, NotBefore: c.NotBefore, NotAfter: c.NotAfter, State: stateOf(c, time.Now()),
 		Certificate: pemOf(c.DER),
 	}
 	if c.Key != nil {
@@ -145,14 +220,22 @@ func certificateOut(c *ca.Certificate, err error) (*wire.Certificate, error) {
 	return out, nil
 }
 
-// namesOf returns a certificate's alternative names.
-func namesOf(c *x509.Certificate) wire.Names {
-	n := wire.Names{DNS: c.DNSNames, Emails: c.EmailAddresses}
-	for _, ip := range c.IPAddresses {
-		n.IPs = append(n.IPs, ip.String())
+// sanOf returns a certificate's alternative names.
+func sanOf(c *x509.Certificate) wire.Names {
+	for _, e := range c.Extensions {
+		if e.Id.Equal(asn1.ObjectIdentifier{2, 5, 29, 17}) {
+			if n, err := name.Parse(e.Value); err == nil {
+				return namesOut(n)
+			}
+		}
 	}
-	for _, u := range c.URIs {
-		n.URIs = append(n.URIs, u.String())
+	return wire.Names{}
+}
+
+// stateOf returns the state of a certificate at a time.
+func stateOf(c *ca.Certificate, now time.Time) string {
+	if c.RevokedAt != nil && c.Reason == ca.CertificateHold {
+		return "held"
 	}
-	return n
+	return string(c.Status(now))
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/internal/status"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
@@ -55,6 +56,7 @@ type Config struct {
 	Authorities *ca.Service
 	Status      *status.Service
 	Inventory   *inventory.Service
+	Managed     *managed.Service
 	Audit       Audit
 	// Version is what the version operation tells.
 	Version wire.ServerVersion
@@ -134,6 +136,8 @@ type endpoint struct {
 	// media is the response's media type.
 	media string
 	serve func(ctx context.Context, f *Front, r *request) (body []byte, err error)
+	// stream, in the place of serve, writes a body of any length as it comes.
+	stream func(ctx context.Context, f *Front, r *request, w *outgoing) error
 }
 
 // handle makes an endpoint of a handler: it decodes the request's body and
@@ -186,18 +190,17 @@ func decode(r *http.Request, v any) error {
 // serve runs one operation: authenticate, decode, act, answer. A failure that
 // the door did not record is recorded here.
 func (f *Front) serve(w http.ResponseWriter, r *http.Request, op *operation) {
+	call := f.callOf(r, op)
+	if op.stream != nil {
+		f.serveStream(w, &request{call: call, http: r}, op)
+		return
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), f.Timeout)
 	defer cancel()
-	call := f.callOf(r, op)
-	w.Header().Set(wire.HeaderRequestID, call.RequestID)
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
+	setHeaders(w, call)
 	body, err := f.run(ctx, &request{call: call, http: r}, op)
 	if err != nil {
-		err = f.Keys.Refuse(ctx, call, op.action, err)
-		f.Observe(API, op.name, wire.KindName(fault.KindOf(err)), time.Since(call.Time))
-		logFault(ctx, call, err)
-		writeProblem(w, call.RequestID, err)
+		writeProblem(w, call.RequestID, f.failed(ctx, call, op, err))
 		return
 	}
 	f.Observe(API, op.name, "ok", time.Since(call.Time))
@@ -210,12 +213,33 @@ func (f *Front) serve(w http.ResponseWriter, r *http.Request, op *operation) {
 	_, _ = w.Write(body) // a caller that went away needs no answer
 }
 
+// setHeaders sets what every answer has.
+func setHeaders(w http.ResponseWriter, call *key.Call) {
+	w.Header().Set(wire.HeaderRequestID, call.RequestID)
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+}
+
+// failed records a failure that the door did not record, and returns what the
+// caller is told.
+func (f *Front) failed(ctx context.Context, call *key.Call, op *operation, err error) error {
+	err = f.Keys.Refuse(ctx, call, op.action, err)
+	f.Observe(API, op.name, wire.KindName(fault.KindOf(err)), time.Since(call.Time))
+	logFault(ctx, call, err)
+	return err
+}
+
+// admit authenticates the caller and checks the query.
+func (f *Front) admit(r *request, op *operation) error {
+	if err := f.authenticate(r.http, r.call); err != nil {
+		return err
+	}
+	return checkQuery(r.http, op.query)
+}
+
 // run authenticates the caller and calls the operation.
 func (f *Front) run(ctx context.Context, r *request, op *operation) ([]byte, error) {
-	if err := f.authenticate(r.http, r.call); err != nil {
-		return nil, err
-	}
-	if err := checkQuery(r.http, op.query); err != nil {
+	if err := f.admit(r, op); err != nil {
 		return nil, err
 	}
 	return op.serve(ctx, f, r)

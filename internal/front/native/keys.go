@@ -3,41 +3,14 @@ package native
 import (
 	"context"
 
-	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
-	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
 
 // nothing is the answer of an operation that has none.
 func nothing(err error) (*wire.None, error) { return nil, err }
-
-func (f *Front) createKey(ctx context.Context, r *request, req *wire.CreateKeyRequest) (*wire.Key, error) {
-	spec := alg.AES256
-	usage, err := usageOf(req.Usage)
-	if err == nil && req.Spec != "" {
-		spec, err = specOf(req.Spec)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if usages := spec.Info().Usages; usage == alg.NoUsage && len(usages) == 1 {
-		usage = usages[0] // AWS wants it said all the same; there is nothing to choose
-	}
-	ask := &kms.CreateKeyRequest{
-		Spec: spec, Usage: usage, Description: req.Description, Tags: tagsIn(req.Tags), BypassLockout: req.BypassLockout,
-	}
-	if req.Policy != nil {
-		doc, err := documentOf(*req.Policy)
-		if err != nil {
-			return nil, err
-		}
-		ask.Policy = &doc
-	}
-	return keyOut(f.Keys.CreateKey(ctx, r.call, ask))
-}
 
 func (f *Front) listKeys(ctx context.Context, r *request, _ *wire.None) (*wire.KeyList, error) {
 	page, err := r.page()
@@ -158,7 +131,8 @@ func keyOut(k *key.Key, err error) (*wire.Key, error) {
 		ID: string(k.Name.ID), Realm: string(k.Name.Realm), Region: k.Name.Region,
 		Spec: aws.SpecName(k.Spec), Usage: aws.UsageName(k.Usage), Algorithms: algorithmNames(k.Spec, k.Usage),
 		State: k.State.String(), Origin: string(k.Origin), Protection: string(k.Protection), Description: k.Description,
-		Version: uint32(k.Current().Number), CreatedAt: k.CreatedAt, DeleteAt: k.DeleteAt, Tags: tagsOut(k.Tags),
+		Version: uint32(k.Current().Number), CreatedAt: k.CreatedAt, DeleteAt: k.DeleteAt, Exportable: k.Exportable,
+		Tags: tagsOut(k.Tags),
 	}, nil
 }
 

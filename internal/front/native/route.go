@@ -45,7 +45,8 @@ func paged(more ...string) []string { return append([]string{"after", "limit"}, 
 func operations() []operation {
 	var all []operation
 	for _, group := range [][]operation{
-		keyOperations(), useOperations(), aliasOperations(), identityOperations(), authorityOperations(), serverOperations(),
+		keyOperations(), useOperations(), aliasOperations(), identityOperations(), authorityOperations(), lifeOperations(),
+		certificateOperations(), profileOperations(), inventoryOperations(), managedOperations(), serverOperations(),
 	} {
 		all = append(all, group...)
 	}
@@ -55,6 +56,8 @@ func operations() []operation {
 func keyOperations() []operation {
 	return []operation{
 		{post, "/keys", "CreateKey", key.CreateKey, nil, created, handle((*Front).createKey)},
+		{post, "/keys/import", "ImportKey", key.ImportKey, nil, created, handle((*Front).importKey)},
+		{post, "/keys/{key}/export", "ExportKey", key.ExportKey, nil, 0, handle((*Front).exportKey)},
 		{get, "/keys", "ListKeys", key.ListKeys, paged(), 0, handle((*Front).listKeys)},
 		{get, "/keys/{key}", "DescribeKey", key.DescribeKey, nil, 0, handle((*Front).describeKey)},
 		{put, "/keys/{key}/description", "UpdateDescription", key.UpdateKeyDescription, nil, 0, handle((*Front).updateDescription)},
@@ -112,21 +115,6 @@ func identityOperations() []operation {
 		{post, "/users/{user}/access-keys", "CreateAccessKey", key.CreateAccessKey, nil, created, handle((*Front).createAccessKey)},
 		{put, "/users/{user}/access-keys/{id}", "UpdateAccessKey", key.UpdateAccessKey, nil, 0, handle((*Front).updateAccessKey)},
 		{del, "/users/{user}/access-keys/{id}", "DeleteAccessKey", key.DeleteAccessKey, nil, 0, handle((*Front).deleteAccessKey)},
-	}
-}
-
-func authorityOperations() []operation {
-	return []operation{
-		{post, "/authorities", "CreateAuthority", key.CreateAuthority, nil, created, handle((*Front).createAuthority)},
-		{get, "/authorities", "ListAuthorities", key.ListAuthorities, paged(), 0, handle((*Front).listAuthorities)},
-		{get, "/authorities/{authority}", "GetAuthority", key.DescribeAuthority, nil, 0, handle((*Front).authority)},
-		{get, "/authorities/{authority}/chain", "GetChain", key.DescribeAuthority, nil, 0, chainEndpoint()},
-		{get, "/authorities/{authority}/crl", "GetCRL", key.GetCRL, nil, 0, crlEndpoint()},
-		{get, "/profiles", "ListProfiles", key.NoAction, nil, 0, handle((*Front).listProfiles)},
-		{post, "/certificates", "IssueCertificate", key.IssueCertificate, nil, created, handle((*Front).issue)},
-		{get, "/certificates", "ListCertificates", key.ListCertificates, paged("authority", "state", "text", "expires_before"), 0, handle((*Front).listCertificates)},
-		{get, "/certificates/{authority}/{serial}", "GetCertificate", key.GetCertificate, nil, 0, handle((*Front).certificate)},
-		{post, "/certificates/{authority}/{serial}/revoke", "RevokeCertificate", key.RevokeCertificate, nil, 0, handle((*Front).revoke)},
 	}
 }
 

@@ -2,74 +2,119 @@ package native
 
 import "time"
 
-// Subject is a distinguished name (RFC 5280 section 4.1.2.4).
-type Subject struct {
-	CommonName         string `json:"common_name,omitempty"`
-	Organization       string `json:"organization,omitempty"`
-	OrganizationalUnit string `json:"organizational_unit,omitempty"`
-	Country            string `json:"country,omitempty"`
-	Province           string `json:"province,omitempty"`
-	Locality           string `json:"locality,omitempty"`
-}
-
-// Names are a certificate's subject alternative names (RFC 5280 section 4.2.1.6).
-type Names struct {
-	DNS    []string `json:"dns,omitempty"`
-	IPs    []string `json:"ips,omitempty"`
-	URIs   []string `json:"uris,omitempty"`
-	Emails []string `json:"emails,omitempty"`
-}
-
-// IsZero reports whether there is no name at all (encoding/json asks for
-// omitzero): an empty list is none.
-func (n Names) IsZero() bool {
-	return len(n.DNS) == 0 && len(n.IPs) == 0 && len(n.URIs) == 0 && len(n.Emails) == 0
-}
-
 // CreateAuthorityRequest asks for a new certificate authority.
 type CreateAuthorityRequest struct {
 	Name string `json:"name"`
-	// Key is the id, alias or ARN of a key for signing.
-	Key string `json:"key"`
+	// Key is the id, alias or ARN of a key for signing. One of Key and NewKey
+	// is needed.
+	Key string `json:"key,omitempty"`
+	// NewKey is the spec of a key that the authority makes for itself, and that
+	// goes when the authority goes.
+	NewKey string `json:"new_key,omitempty"`
 	// Algorithm may be empty for the default of the key's spec.
 	Algorithm string  `json:"algorithm,omitempty"`
 	Subject   Subject `json:"subject"`
 	// Parent is the id or name of the issuing authority; empty for a root.
 	Parent string `json:"parent,omitempty"`
+	// Pending makes an authority without a certificate: its request is to be
+	// signed, here or elsewhere, and the certificate imported.
+	Pending bool `json:"pending,omitempty"`
+	// Type is "root" or "subordinate", of a pending authority; empty for
+	// subordinate.
+	Type string `json:"type,omitempty"`
+	// Mode is "general-purpose", or "short-lived" for certificates of at most 7
+	// days; empty for the former.
+	Mode string `json:"mode,omitempty"`
 	// ValidityDays may be 0 for the default.
 	ValidityDays int `json:"validity_days,omitempty"`
 	// PathLength is how many authorities may follow below (RFC 5280 section
 	// 4.2.1.9); absent for the default: no limit for a root, 0 below a parent.
 	PathLength *int `json:"path_length,omitempty"`
+	// Revocation is absent for the default: a complete CRL, and OCSP.
+	Revocation *Revocation `json:"revocation,omitempty"`
+	Tags       []Tag       `json:"tags,omitempty"`
+}
+
+// Revocation says how an authority publishes which of its certificates are
+// revoked.
+type Revocation struct {
+	CRL  CRLSettings  `json:"crl"`
+	OCSP OCSPSettings `json:"ocsp"`
+}
+
+// CRLSettings say what CRLs an authority makes, and where they go.
+type CRLSettings struct {
+	Enabled bool `json:"enabled"`
+	// ValidityDays is the time between a CRL and its next update; 0 for 7 days.
+	ValidityDays int `json:"validity_days,omitempty"`
+	// Shards is how many CRLs share the certificates; 0 for one complete CRL.
+	Shards int `json:"shards,omitempty"`
+	// Delta asks for delta CRLs between the complete ones (RFC 5280 section 5.2.4).
+	Delta bool `json:"delta,omitempty"`
+	// OmitDistributionPoint leaves the CRL's address out of certificates.
+	OmitDistributionPoint bool `json:"omit_distribution_point,omitempty"`
+	// CustomName stands in certificates for the host of the address, Path for
+	// the folder.
+	CustomName string `json:"custom_name,omitempty"`
+	Path       string `json:"path,omitempty"`
+	// Bucket is where CRLs are put beside being served, PublicACL the access
+	// that is asked for them there.
+	Bucket    string `json:"bucket,omitempty"`
+	PublicACL string `json:"public_acl,omitempty"`
+}
+
+// OCSPSettings say whether an authority answers OCSP requests.
+type OCSPSettings struct {
+	Enabled bool `json:"enabled"`
+	// CustomName stands in certificates for the host of the responder.
+	CustomName string `json:"custom_name,omitempty"`
 }
 
 // Authority is a certificate authority.
 type Authority struct {
-	ID        string `json:"id"`
-	Name      string `json:"name"`
-	Realm     string `json:"realm"`
-	Region    string `json:"region"`
-	KeyID     string `json:"key_id"`
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Realm  string `json:"realm"`
+	Region string `json:"region"`
+	// Type is "root" or "subordinate", Mode "general-purpose" or "short-lived".
+	Type  string `json:"type"`
+	Mode  string `json:"mode"`
+	KeyID string `json:"key_id"`
+	// KeyOwned tells that the authority made the key for itself.
+	KeyOwned  bool   `json:"key_owned,omitempty"`
 	Spec      string `json:"spec"`
 	Algorithm string `json:"algorithm"`
-	// Parent is the id of the issuing authority; empty for a root.
+	// Parent is the id of the issuing authority; empty for a root and for one
+	// whose issuer is elsewhere.
 	Parent  string `json:"parent,omitempty"`
 	Subject string `json:"subject"`
 	// Serial is the certificate's serial number in lower-case hex.
-	Serial string `json:"serial"`
-	// State is "active", "expired" or "revoked".
+	Serial string `json:"serial,omitempty"`
+	// State is "pending", "active", "disabled", "expired", "revoked", "deleted"
+	// or "failed".
 	State     string    `json:"state"`
-	NotBefore time.Time `json:"not_before"`
-	NotAfter  time.Time `json:"not_after"`
+	NotBefore time.Time `json:"not_before,omitzero"`
+	NotAfter  time.Time `json:"not_after,omitzero"`
 	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at,omitzero"`
+	// DeleteAt is when a deleted authority is destroyed.
+	DeleteAt time.Time `json:"delete_at,omitzero"`
 	// PathLength is how many authorities may follow below; absent for no limit.
-	PathLength *int `json:"path_length,omitempty"`
+	PathLength *int       `json:"path_length,omitempty"`
+	Revocation Revocation `json:"revocation"`
+	Tags       []Tag      `json:"tags,omitempty"`
+	// Predecessor is the authority that this one took over from with a new key,
+	// Successor the one that took over from this one.
+	Predecessor string `json:"predecessor,omitempty"`
+	Successor   string `json:"successor,omitempty"`
 	// CRLNumber is the number of the newest CRL (RFC 5280 section 5.2.3).
 	CRLNumber uint64 `json:"crl_number"`
-	// Certificate is PEM.
-	Certificate string `json:"certificate"`
+	// Certificate is PEM; empty before the authority has one.
+	Certificate string `json:"certificate,omitempty"`
 	// Chain is PEM: the issuers up to the root, empty for a root.
 	Chain string `json:"chain,omitempty"`
+	// Cross is PEM: certificates that other issuers gave to the authority.
+	Cross string `json:"cross,omitempty"`
 }
 
 // AuthorityList is a page of authorities.
@@ -78,76 +123,72 @@ type AuthorityList struct {
 	Next        string      `json:"next,omitempty"`
 }
 
-// IssueRequest asks for a certificate: for the key of a CSR, for a managed
-// key, or for a managed key that is made for it.
-type IssueRequest struct {
-	// Authority is the id or name of the issuer.
-	Authority string `json:"authority"`
-	Profile   string `json:"profile"`
-	// CSR is a certificate request in PEM (RFC 2986, RFC 7468 section 7).
-	CSR string `json:"csr,omitempty"`
-	// Key is the id, alias or ARN of a managed key.
-	Key string `json:"key,omitempty"`
-	// NewKey is the spec of a managed key to make.
-	NewKey string `json:"new_key,omitempty"`
-	// KeyAlias is an alias for the new key.
-	KeyAlias string  `json:"key_alias,omitempty"`
-	Subject  Subject `json:"subject,omitzero"`
-	Names    Names   `json:"names,omitzero"`
-	// ValidityHours may be 0 for the profile's default.
-	ValidityHours int `json:"validity_hours,omitempty"`
+// UpdateAuthorityRequest changes an authority. What is absent stays.
+type UpdateAuthorityRequest struct {
+	// Enabled is false for an authority that is to issue nothing.
+	Enabled    *bool       `json:"enabled,omitempty"`
+	Revocation *Revocation `json:"revocation,omitempty"`
 }
 
-// Certificate is an issued certificate.
-type Certificate struct {
-	// Authority is the id of the issuer.
-	Authority string `json:"authority"`
-	// Serial is in lower-case hex.
-	Serial  string `json:"serial"`
-	Subject string `json:"subject"`
-	Names   Names  `json:"names,omitzero"`
-	Profile string `json:"profile"`
-	// KeyID is the managed key's id; empty when the key is the caller's own.
-	KeyID     string    `json:"key_id,omitempty"`
-	Requester string    `json:"requester,omitempty"`
-	NotBefore time.Time `json:"not_before"`
-	NotAfter  time.Time `json:"not_after"`
-	// State is "valid", "revoked" or "expired".
-	State     string    `json:"state"`
-	RevokedAt time.Time `json:"revoked_at,omitzero"`
-	// RevocationReason is RFC 5280's word (section 5.3.1), such as "keyCompromise".
-	RevocationReason string `json:"revocation_reason,omitempty"`
+// AuthorityCSR is an authority's certificate request.
+type AuthorityCSR struct {
+	// CSR is PEM.
+	CSR string `json:"csr"`
+}
+
+// ImportAuthorityRequest gives an authority its certificate.
+type ImportAuthorityRequest struct {
 	// Certificate is PEM.
 	Certificate string `json:"certificate"`
+	// Chain is PEM: the issuers up to the root. It is needed where the issuer
+	// is not an authority here.
+	Chain string `json:"chain,omitempty"`
 }
 
-// IssuedCertificate is a new certificate with its issuers.
-type IssuedCertificate struct {
-	Certificate
-	// Chain is PEM: the issuers without the root, which whoever verifies has
-	// already.
-	Chain string `json:"chain"`
+// RenewAuthorityRequest asks for a new certificate for an authority's key.
+type RenewAuthorityRequest struct {
+	// ValidityDays may be 0 for as long as the one before.
+	ValidityDays int `json:"validity_days,omitempty"`
 }
 
-// CertificateList is a page of certificates.
-type CertificateList struct {
-	Certificates []Certificate `json:"certificates"`
-	Next         string        `json:"next,omitempty"`
+// RekeyAuthorityRequest asks for a successor of an authority, with a new key.
+type RekeyAuthorityRequest struct {
+	// Key is the id, alias or ARN of the new key; NewKey the spec of one that
+	// the successor makes for itself. With neither it makes one like the old.
+	Key    string `json:"key,omitempty"`
+	NewKey string `json:"new_key,omitempty"`
+	// Algorithm may be empty for the default of the key's spec.
+	Algorithm string `json:"algorithm,omitempty"`
+	// ValidityDays may be 0 for the default.
+	ValidityDays int `json:"validity_days,omitempty"`
 }
 
-// RevokeRequest asks that a certificate be revoked.
-type RevokeRequest struct {
-	// Reason is RFC 5280's word (section 5.3.1); empty for "unspecified".
-	Reason string `json:"reason,omitempty"`
+// CrossSignRequest asks an authority to certify another one.
+type CrossSignRequest struct {
+	// Authority is the id or name of the one to certify, CSR its request in PEM
+	// where it is elsewhere, Certificate its own certificate in PEM. One of the
+	// three is needed.
+	Authority   string `json:"authority,omitempty"`
+	CSR         string `json:"csr,omitempty"`
+	Certificate string `json:"certificate,omitempty"`
+	// ValidityDays may be 0 for the default.
+	ValidityDays int `json:"validity_days,omitempty"`
+	// PathLength is how many authorities may follow below; absent for the default.
+	PathLength *int `json:"path_length,omitempty"`
 }
 
-// Profile is a kind of certificate that authorities issue.
-type Profile struct {
-	Name        string `json:"name"`
-	Description string `json:"description,omitempty"`
+// Permission lets a service use an authority.
+type Permission struct {
+	// Principal is the service, such as "acm.amazonaws.com"; Realm the realm for
+	// which it acts, empty for the authority's own.
+	Principal string `json:"principal"`
+	Realm     string `json:"realm,omitempty"`
+	// Actions are what it may do, such as "ca:Issue".
+	Actions   []string  `json:"actions"`
+	CreatedAt time.Time `json:"created_at,omitzero"`
 }
 
-// ProfileList has every profile.
-type ProfileList struct {
-	Profiles []Profile `json:"profiles"`
+// PermissionList has an authority's permissions.
+type PermissionList struct {
+	Permissions []Permission `json:"permissions"`
 }

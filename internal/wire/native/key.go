@@ -22,7 +22,9 @@ type Key struct {
 	CreatedAt time.Time `json:"created_at"`
 	// DeleteAt is when a key pending deletion is destroyed.
 	DeleteAt time.Time `json:"delete_at,omitzero"`
-	Tags     []Tag     `json:"tags,omitempty"`
+	// Exportable tells that the material may leave, for whoever may export it.
+	Exportable bool  `json:"exportable,omitempty"`
+	Tags       []Tag `json:"tags,omitempty"`
 }
 
 // Tag is a label of a key.
@@ -45,6 +47,27 @@ type CreateKeyRequest struct {
 	// BypassLockout turns off the check that the caller can change the policy
 	// again.
 	BypassLockout bool `json:"bypass_lockout,omitempty"`
+	// Exportable lets the material leave, for whoever may export it. It is
+	// decided once, when the key is made.
+	Exportable bool `json:"exportable,omitempty"`
+}
+
+// ImportKeyRequest brings a key whose material is made already.
+type ImportKeyRequest struct {
+	CreateKeyRequest
+	// Material is the key in plain form: PKCS #8 in DER, or the bytes of a
+	// symmetric key.
+	Material []byte `json:"material"`
+}
+
+// ExportedKey is the material of an exportable key's current version.
+type ExportedKey struct {
+	KeyID   string `json:"key_id"`
+	Version uint32 `json:"version"`
+	// Spec is the key's type and size, such as "ECC_NIST_P256".
+	Spec string `json:"spec"`
+	// Material is in plain form: PKCS #8 in DER, or the bytes of a symmetric key.
+	Material []byte `json:"material"`
 }
 
 // KeyItem is a key in a listing. DescribeKey tells the rest.

@@ -54,7 +54,19 @@ var reasonNames = [...]string{
 	fault.MissingCredential: "missing-credential", fault.UnknownCredential: "unknown-credential",
 	fault.DisabledCredential: "disabled-credential", fault.ExpiredCredential: "expired-credential",
 	fault.ClockSkew: "clock-skew", fault.WrongProof: "wrong-proof", fault.UnsupportedProof: "unsupported-proof",
-	fault.MalformedProof: "malformed-proof",
+	fault.MalformedProof:       "malformed-proof",
+	fault.AuthorityCreating:    "authority-creating",
+	fault.AuthorityPending:     "authority-pending",
+	fault.AuthorityDisabled:    "authority-disabled",
+	fault.AuthorityExpired:     "authority-expired",
+	fault.AuthorityDeleted:     "authority-deleted",
+	fault.NotRenewable:         "not-renewable",
+	fault.InUse:                "in-use",
+	fault.NotExportable:        "not-exportable",
+	fault.AlreadyRevoked:       "already-revoked",
+	fault.MalformedCertificate: "malformed-certificate",
+	fault.CertificateMismatch:  "certificate-mismatch",
+	fault.WeakKey:              "weak-key",
 }
 
 // ReasonName returns the reason as the API writes it, "" for none.

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -277,15 +278,35 @@ func fetchOpenSSL(check bool) func(*testing.T, *pki, string, identity) (string, 
 	return func(t *testing.T, p *pki, url string, id identity) (string, error) {
 		t.Helper()
 		args := []string{
-			"s_client", "-connect", strings.Trim(strings.TrimPrefix(url, "https://"), "/"), "-tls1_3", "-CAfile", p.root,
+			"s_client", "-connect", strings.Trim(strings.TrimPrefix(url, "https://"), "/"), "-tls1_3",
 			"-cert", id.chain, "-cert_chain", p.issuer, "-key", id.key, "-verify_return_error", "-verify_ip", "127.0.0.1", "-ign_eof",
 		}
 		if check {
-			both, _ := p.crls(t)
-			args = append(args, "-crl_check_all", "-CRL", both)
+			both, _ := p.crls(t) // -CRL reads one, -CAfile as many as there are
+			args = append(args, "-crl_check_all", "-CAfile", concat(t, p.root, both))
+		} else {
+			args = append(args, "-CAfile", p.root)
 		}
 		return command(t, "GET / HTTP/1.0\r\n\r\n", "openssl", args...)
 	}
+}
+
+// concat joins files into a new one.
+func concat(t *testing.T, files ...string) string {
+	t.Helper()
+	var all []byte
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, text...)
+	}
+	joined := filepath.Join(t.TempDir(), "joined.pem")
+	if err := os.WriteFile(joined, all, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return joined
 }
 
 func fetchGnuTLS(check bool) func(*testing.T, *pki, string, identity) (string, error) {

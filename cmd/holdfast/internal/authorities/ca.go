@@ -6,11 +6,11 @@ package authorities
 import (
 	"context"
 	"encoding/pem"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-kms/holdfast/client"
-	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
@@ -21,53 +21,14 @@ type app struct{ *terminal.App }
 func New(t *terminal.App) *cobra.Command {
 	a := &app{t}
 	return a.Connection(terminal.Group("ca", "Manage certificate authorities",
-		a.caCreate(), a.caList(), a.caShow(), a.caChain(), a.caCRL()))
+		a.create(), a.list(), a.describe(), a.chain(), a.crl(),
+		a.csr(), a.importCertificate(), a.renew(), a.rekey(), a.crossSign(),
+		a.update(), a.enableOrDisable("enable", "Let a disabled authority issue again", true),
+		a.enableOrDisable("disable", "Have an authority issue nothing until it is enabled", false), a.remove(), a.restore(),
+		a.tag(), a.untag(), a.policy(), a.permission(), a.ceremony()))
 }
 
-func (a *app) caCreate() *cobra.Command {
-	var req client.CreateAuthorityRequest
-	var pathLength, days int
-	cmd := &cobra.Command{
-		Use: "create", Short: "Make an authority on a key", Args: cobra.NoArgs,
-		Long: "Make a certificate authority on an existing key: a root, or with --parent one below\n" +
-			"another. From then on the authority, and nobody else by it, signs with the key.",
-		Example: "  holdfast key create --spec ECC_NIST_P384 --alias root\n" +
-			"  holdfast ca create --name root --key root --cn \"Example Root\"\n" +
-			"  holdfast key create --spec ECC_NIST_P256 --alias issuing\n" +
-			"  holdfast ca create --name issuing --key issuing --cn \"Example Issuing\" --parent root",
-	}
-	flags := cmd.Flags()
-	flags.StringVar(&req.Name, "name", "", "the authority's name here")
-	flags.StringVarP(&req.Key, "key", "k", "", "the key: its id, alias (with or without \"alias/\") or ARN")
-	flags.StringVar(&req.Algorithm, "algorithm", "", "the algorithm of signatures; without it the key spec's default")
-	flags.StringVar(&req.Parent, "parent", "", "the issuing authority's name or id; without it a root is made")
-	flags.IntVar(&days, "days", 0, "how long the certificate is valid; 0 for the default")
-	flags.IntVar(&pathLength, "path-length", -1, "how many authorities may follow below; -1 for the default")
-	terminal.SubjectFlags(cmd, &req.Subject)
-	terminal.CompleteBy(cmd, "key", a.KeyNames())
-	terminal.CompleteBy(cmd, "parent", a.AuthorityNames())
-	terminal.Complete(cmd, "algorithm", terminal.AlgorithmNames(alg.SignVerify))
-	terminal.Require(cmd, "name", "key", "cn")
-	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
-		if req.Algorithm != "" {
-			if _, err := terminal.ParseAlgorithm(req.Algorithm, alg.SignVerify); err != nil {
-				return err
-			}
-		}
-		req.Key, req.ValidityDays = terminal.KeyName(req.Key), days
-		if pathLength >= 0 {
-			req.PathLength = &pathLength
-		}
-		authority, err := c.CreateAuthority(ctx, &req)
-		if err != nil {
-			return err
-		}
-		return a.showAuthority(authority)
-	})
-	return cmd
-}
-
-func (a *app) showAuthority(x *client.Authority) error {
+func (a *app) show(x *client.Authority) error {
 	return a.Show(x, func(w *terminal.Table) {
 		w.Fact("Authority", x.Name)
 		w.Fact("Id", x.ID)
@@ -77,16 +38,51 @@ func (a *app) showAuthority(x *client.Authority) error {
 		w.Fact("Parent", x.Parent)
 		w.Fact("Key", x.KeyID)
 		w.Fact("Algorithm", x.Algorithm)
+		w.Fact("Type", x.Type)
+		w.Fact("Mode", x.Mode)
 		w.Fact("Valid from", x.NotBefore)
 		w.Fact("Valid until", x.NotAfter)
 		if x.PathLength != nil {
 			w.Fact("Path length", *x.PathLength)
 		}
+		w.Fact("Deleted at", x.DeleteAt)
+		w.Fact("Predecessor", x.Predecessor)
+		w.Fact("Successor", x.Successor)
+		w.Fact("CRL", crlText(x.Revocation.CRL))
+		w.Fact("OCSP", onOff(x.Revocation.OCSP.Enabled))
 		w.Fact("CRL number", x.CRLNumber)
+		for _, t := range x.Tags {
+			w.Fact("Tag", t.Key+"="+t.Value)
+		}
 	})
 }
 
-func (a *app) caList() *cobra.Command {
+// crlText says what CRLs an authority makes.
+func crlText(c client.CRLSettings) string {
+	if !c.Enabled {
+		return onOff(false)
+	}
+	text := "complete"
+	if c.Shards > 0 {
+		text = strconv.Itoa(c.Shards) + " shards"
+	}
+	if c.Delta {
+		text += ", with deltas"
+	}
+	if c.ValidityDays > 0 {
+		text += ", good for " + strconv.Itoa(c.ValidityDays) + " days"
+	}
+	return text
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+func (a *app) list() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List authorities", Args: cobra.NoArgs}
 	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
 		all := []client.Authority{}
@@ -111,7 +107,7 @@ func (a *app) caList() *cobra.Command {
 	return cmd
 }
 
-func (a *app) caShow() *cobra.Command {
+func (a *app) describe() *cobra.Command {
 	var authority terminal.AuthorityArgument
 	cmd := authority.Add(a.App, &cobra.Command{Use: "show", Short: "Show an authority"})
 	cmd.RunE = a.OnAuthority(&authority, func(ctx context.Context, c *client.Client, name string) error {
@@ -119,7 +115,7 @@ func (a *app) caShow() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.showAuthority(x)
+		return a.show(x)
 	})
 	return cmd
 }
@@ -130,7 +126,7 @@ type chainView struct {
 	Chain string `json:"chain"`
 }
 
-func (a *app) caChain() *cobra.Command {
+func (a *app) chain() *cobra.Command {
 	var authority terminal.AuthorityArgument
 	var out string
 	var rootOnly bool
@@ -167,10 +163,16 @@ type crlView struct {
 	CRL []byte `json:"crl"`
 }
 
-func (a *app) caCRL() *cobra.Command {
+func (a *app) crl() *cobra.Command {
 	var authority terminal.AuthorityArgument
 	var out, format string
-	cmd := authority.Add(a.App, &cobra.Command{Use: "crl", Short: "Print an authority's newest certificate revocation list"})
+	var part client.CRLPart
+	cmd := authority.Add(a.App, &cobra.Command{
+		Use: "crl", Short: "Print an authority's newest certificate revocation list",
+		Example: "  holdfast ca crl issuing --out issuing.crl --format der\n  holdfast ca crl issuing --shard 3 --delta",
+	})
+	cmd.Flags().StringVar(&part.Shard, "shard", "", "the number of a shard, of an authority that has several; without it the complete CRL")
+	cmd.Flags().BoolVar(&part.Delta, "delta", false, "the delta CRL")
 	cmd.Flags().StringVar(&out, "out", "-", "the file to write; - is standard output")
 	cmd.Flags().StringVar(&format, "format", "pem", "pem or der")
 	terminal.Complete(cmd, "format", []string{"pem", "der"})
@@ -178,7 +180,7 @@ func (a *app) caCRL() *cobra.Command {
 		if format != "pem" && format != "der" {
 			return terminal.Usagef("the format %q is not known: it is pem or der", format)
 		}
-		der, err := c.CRL(ctx, name)
+		der, err := c.CRLPart(ctx, name, part)
 		if err != nil {
 			return err
 		}

@@ -24,7 +24,7 @@ func New(t *terminal.App) *cobra.Command {
 	a := &app{t}
 	return a.Connection(terminal.Group(
 		"key", "Make, manage and use keys",
-		a.keyCreate(), a.keyList(), a.keyShow(),
+		a.keyCreate(), a.importKey(), a.exportKey(), a.keyList(), a.keyShow(),
 		a.keyEnable(), a.keyDisable(), a.keyDelete(), a.keyUndelete(), a.keyRotate(), a.keyRotation(),
 		a.keyPolicy(), a.keyTag(), a.keyUntag(), a.keyDescribe(),
 		a.keyPublic(), a.keySign(), a.keyVerify(), a.keyEncrypt(), a.keyDecrypt(), a.keyReEncrypt(), a.keyDataKey(),
@@ -48,6 +48,7 @@ func (a *app) keyCreate() *cobra.Command {
 	flags.StringVar(&alias, "alias", "", "a name for the key, with or without \"alias/\"")
 	flags.StringArrayVar(&tags, "tag", nil, "a tag, NAME=VALUE (repeatable)")
 	flags.StringVar(&policy, "policy", "", "a file with the key policy; - is standard input")
+	flags.BoolVar(&req.Exportable, "exportable", false, "let the key leave, for whoever may export it; decided now for good")
 	flags.BoolVar(&req.BypassLockout, "bypass-lockout", false, "take a policy that shuts the caller out")
 	terminal.Complete(cmd, "spec", terminal.SpecNames())
 	terminal.Complete(cmd, "usage", terminal.UsageNames())
@@ -55,7 +56,7 @@ func (a *app) keyCreate() *cobra.Command {
 		if err := terminal.CheckSpec(req.Spec); err != nil {
 			return err
 		}
-		if req.Tags, err = tagsOf(tags); err != nil {
+		if req.Tags, err = terminal.TagsOf(tags); err != nil {
 			return err
 		}
 		if policy != "" {
@@ -77,6 +78,11 @@ func (a *app) createKey(ctx context.Context, c *client.Client, req *client.Creat
 	if err != nil {
 		return err
 	}
+	return a.nameKey(ctx, c, k, alias)
+}
+
+// nameKey gives a new key its alias, if it is to have one, and shows it.
+func (a *app) nameKey(ctx context.Context, c *client.Client, k *client.Key, alias string) error {
 	out := keyView{Key: k}
 	if alias != "" {
 		out.Aliases = []string{terminal.AliasName(alias)}
@@ -104,6 +110,9 @@ func (a *app) showKey(k keyView) error {
 		w.Fact("State", k.State)
 		w.Fact("Deleted at", k.DeleteAt)
 		w.Fact("Description", k.Description)
+		if k.Exportable {
+			w.Fact("Exportable", "yes")
+		}
 		w.Fact("Version", k.Version)
 		w.Fact("Created", k.CreatedAt)
 		w.Fact("Origin", k.Origin+", protected by "+k.Protection)

@@ -173,7 +173,7 @@ func (a *app) keyTag() *cobra.Command {
 	cmd.Flags().StringArrayVar(&tags, "tag", nil, "a tag, NAME=VALUE (repeatable)")
 	terminal.Require(cmd, "tag")
 	cmd.RunE = a.onKey(&key, func(ctx context.Context, c *client.Client, name string) error {
-		list, err := tagsOf(tags)
+		list, err := terminal.TagsOf(tags)
 		if err != nil {
 			return err
 		}

@@ -58,15 +58,3 @@ func algorithmFor(ctx context.Context, c *client.Client, key, flag string, usage
 	}
 	return terminal.ParseAlgorithm(k.Algorithms[0], usage)
 }
-
-// tagsOf reads NAME=VALUE flags as tags.
-func tagsOf(texts []string) ([]client.Tag, error) {
-	if _, err := terminal.Pairs("tag", texts); err != nil {
-		return nil, err
-	}
-	tags := make([]client.Tag, len(texts))
-	for i, text := range texts {
-		tags[i].Key, tags[i].Value, _ = strings.Cut(text, "=")
-	}
-	return tags, nil
-}

@@ -1,0 +1,42 @@
+package client
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Audit returns the audit entries that the filter wants.
+func (c *Client) Audit(ctx context.Context, f AuditFilter) (*AuditList, error) {
+	q := url.Values{}
+	for name, value := range map[string]string{
+		"action": f.Action, "principal": f.Principal, "resource": f.Resource, "result": f.Result,
+		"request_id": f.RequestID, "since": moment(f.Since), "until": moment(f.Until),
+	} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	for name, n := range map[string]uint64{"after": f.After, "last": count(f.Last), "limit": count(f.Limit)} {
+		if n > 0 {
+			q.Set(name, strconv.FormatUint(n, 10))
+		}
+	}
+	return call[AuditList](ctx, c, get, path("audit"), q, nil)
+}
+
+// Version returns the server's version.
+func (c *Client) Version(ctx context.Context) (*ServerVersion, error) {
+	return call[ServerVersion](ctx, c, get, path("version"), nil, nil)
+}
+
+// moment writes a time as a parameter, "" for none.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func count(n int) uint64 { return uint64(max(n, 0)) }

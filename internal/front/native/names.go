@@ -1,0 +1,105 @@
+package native
+
+import (
+	"encoding/asn1"
+	"net/netip"
+
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/name"
+	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
+)
+
+// oidOf reads an object identifier of a member.
+func oidOf(member, text string) (asn1.ObjectIdentifier, error) {
+	oid, ok := name.ParseOID(text)
+	if !ok {
+		return nil, fault.New(fault.InvalidArgument, "the member %q has %q, which is no object identifier", member, text)
+	}
+	return oid, nil
+}
+
+// subjectOf reads a distinguished name.
+func subjectOf(s wire.Subject) (name.Subject, error) {
+	out := name.Subject{
+		CommonName: s.CommonName, Organization: s.Organization, OrganizationalUnit: s.OrganizationalUnit, Country: s.Country,
+		Province: s.Province, Locality: s.Locality, SerialNumber: s.SerialNumber, Title: s.Title, Surname: s.Surname,
+		GivenName: s.GivenName, Initials: s.Initials, Pseudonym: s.Pseudonym, GenerationQualifier: s.GenerationQualifier,
+		DistinguishedNameQualifier: s.DistinguishedNameQualifier,
+	}
+	for _, a := range s.Custom {
+		oid, err := oidOf("subject.custom", a.OID)
+		if err != nil {
+			return name.Subject{}, err
+		}
+		out.Custom = append(out.Custom, name.Attribute{OID: oid, Value: a.Value})
+	}
+	return out, nil
+}
+
+// subjectOut is the way back.
+func subjectOut(s name.Subject) wire.Subject {
+	out := wire.Subject{
+		CommonName: s.CommonName, Organization: s.Organization, OrganizationalUnit: s.OrganizationalUnit, Country: s.Country,
+		Province: s.Province, Locality: s.Locality, SerialNumber: s.SerialNumber, Title: s.Title, Surname: s.Surname,
+		GivenName: s.GivenName, Initials: s.Initials, Pseudonym: s.Pseudonym, GenerationQualifier: s.GenerationQualifier,
+		DistinguishedNameQualifier: s.DistinguishedNameQualifier,
+	}
+	for _, a := range s.Custom {
+		out.Custom = append(out.Custom, wire.Attribute{OID: a.OID.String(), Value: a.Value})
+	}
+	return out
+}
+
+// namesOf reads subject alternative names.
+func namesOf(n wire.Names) (name.Names, error) {
+	out := name.Names{DNS: n.DNS, URIs: n.URIs, Emails: n.Emails, UPNs: n.UPNs}
+	for _, text := range n.IPs {
+		ip, err := netip.ParseAddr(text)
+		if err != nil || ip.Zone() != "" {
+			return out, fault.New(fault.InvalidArgument, "the member %q has %q, which is no IP address", "names.ips", text)
+		}
+		out.IPs = append(out.IPs, ip)
+	}
+	for _, o := range n.Others {
+		oid, err := oidOf("names.others", o.OID)
+		if err != nil {
+			return out, err
+		}
+		out.Others = append(out.Others, name.OtherName{OID: oid, Value: o.Value})
+	}
+	for _, d := range n.Directory {
+		s, err := subjectOf(d)
+		if err != nil {
+			return out, err
+		}
+		out.Directory = append(out.Directory, s)
+	}
+	for _, text := range n.RegisteredIDs {
+		oid, err := oidOf("names.registered_ids", text)
+		if err != nil {
+			return out, err
+		}
+		out.RegisteredIDs = append(out.RegisteredIDs, oid)
+	}
+	return out, nil
+}
+
+// namesOut is the way back. An other name that is no text stands as
+// "#" and its DER in hex.
+func namesOut(n name.Names) wire.Names {
+	out := wire.Names{DNS: n.DNS, URIs: n.URIs, Emails: n.Emails, UPNs: n.UPNs}
+	for _, ip := range n.IPs {
+		out.IPs = append(out.IPs, ip.String())
+	}
+	for _, o := range n.Others {
+		text := o.String()
+		out.Others = append(out.Others, wire.Attribute{OID: o.OID.String(), Value: text[len(o.OID.String())+1:]})
+	}
+	for _, d := range n.Directory {
+		out.Directory = append(out.Directory, subjectOut(d))
+	}
+	for _, oid := range n.RegisteredIDs {
+		out.RegisteredIDs = append(out.RegisteredIDs, oid.String())
+	}
+	return out
+}

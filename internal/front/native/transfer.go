@@ -1,0 +1,64 @@
+package native
+
+import (
+	"context"
+
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws"
+	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
+)
+
+// newKey reads what a request asks of a new key.
+func newKey(req *wire.CreateKeyRequest) (*kms.CreateKeyRequest, error) {
+	spec := alg.AES256
+	usage, err := usageOf(req.Usage)
+	if err == nil && req.Spec != "" {
+		spec, err = specOf(req.Spec)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if usages := spec.Info().Usages; usage == alg.NoUsage && len(usages) == 1 {
+		usage = usages[0] // AWS wants it said all the same; there is nothing to choose
+	}
+	ask := &kms.CreateKeyRequest{
+		Spec: spec, Usage: usage, Description: req.Description, Tags: tagsIn(req.Tags), BypassLockout: req.BypassLockout,
+		Exportable: req.Exportable,
+	}
+	if req.Policy != nil {
+		doc, err := documentOf(*req.Policy)
+		if err != nil {
+			return nil, err
+		}
+		ask.Policy = &doc
+	}
+	return ask, nil
+}
+
+func (f *Front) createKey(ctx context.Context, r *request, req *wire.CreateKeyRequest) (*wire.Key, error) {
+	ask, err := newKey(req)
+	if err != nil {
+		return nil, err
+	}
+	return keyOut(f.Keys.CreateKey(ctx, r.call, ask))
+}
+
+func (f *Front) importKey(ctx context.Context, r *request, req *wire.ImportKeyRequest) (*wire.Key, error) {
+	defer clear(req.Material)
+	ask, err := newKey(&req.CreateKeyRequest)
+	if err != nil {
+		return nil, err
+	}
+	return keyOut(f.Keys.ImportKey(ctx, r.call, &kms.ImportKeyRequest{CreateKeyRequest: *ask, Material: req.Material}))
+}
+
+func (f *Front) exportKey(ctx context.Context, r *request, _ *wire.None) (*wire.ExportedKey, error) {
+	x, err := f.Keys.ExportKey(ctx, r.call, r.key())
+	if err != nil {
+		return nil, err
+	}
+	return &wire.ExportedKey{
+		KeyID: string(x.Key.Name.ID), Version: uint32(x.Version.Number), Spec: aws.SpecName(x.Key.Spec), Material: x.Material.Reveal(),
+	}, nil
+}
