@@ -39,7 +39,7 @@ type options struct {
 	serverCPU, loadCPU       string
 	noRealTime               bool
 	json, profile, work      string
-	keys                     int
+	keys, certificates       int
 	// extra are arguments for holdfast dev.
 	extra []string
 }
@@ -48,7 +48,7 @@ func parse(args []string) (*options, error) {
 	o := &options{}
 	var only, workloads, servers, conns, extra string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.StringVar(&only, "only", "requests,start,keys", "which parts to measure")
+	f.StringVar(&only, "only", "requests,start,keys,revocation,ocsp,lookups", "which parts to measure")
 	f.StringVar(&workloads, "workloads", strings.Join(workloadNames(), ","), "which requests to measure")
 	f.StringVar(&servers, "servers", "holdfast,floor,moto", "which servers to measure")
 	f.StringVar(&conns, "conns", "16,64", "how many connections at once")
@@ -62,6 +62,7 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.profile, "profile", "", "folder for a CPU profile of Holdfast under each workload (at 64 connections)")
 	f.StringVar(&o.work, "dir", "", "folder for the servers' data (default: a temporary one); put it on the disk to be measured")
 	f.IntVar(&o.keys, "keys", 100_000, "how many keys the store gets for the part \"keys\"")
+	f.IntVar(&o.certificates, "certificates", 5_000_000, "how many certificates are stored for the part \"lookups\"")
 	f.StringVar(&extra, "holdfast-args", "", "more arguments for holdfast dev")
 	if err := f.Parse(args); err != nil {
 		return nil, err
@@ -94,6 +95,9 @@ type results struct {
 	Requests []row      `json:"requests,omitempty"`
 	Start    *startCost `json:"start,omitempty"`
 	Keys     *keysCost  `json:"keys,omitempty"`
+
+	Revocations []revocationCost `json:"revocations,omitempty"`
+	Answers     []answerCost     `json:"ocsp,omitempty"`
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
@@ -150,6 +154,27 @@ func measure(ctx context.Context, lab *lab, res *results) error {
 			return err
 		}
 		res.Keys.print(lab.out)
+	}
+	return measureCertificates(ctx, lab, res)
+}
+
+// measureCertificates runs the parts about very many certificates.
+func measureCertificates(ctx context.Context, lab *lab, res *results) error {
+	var err error
+	if slices.Contains(lab.only, "ocsp") {
+		if res.Answers, err = lab.answering(ctx); err != nil {
+			return err
+		}
+		printAnswers(lab.out, res.Answers)
+	}
+	if slices.Contains(lab.only, "revocation") {
+		if res.Revocations, err = lab.revoking(ctx); err != nil {
+			return err
+		}
+		printRevocations(lab.out, res.Revocations)
+	}
+	if slices.Contains(lab.only, "lookups") {
+		return lab.lookups(ctx)
 	}
 	return nil
 }

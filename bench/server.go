@@ -252,18 +252,22 @@ func (s *server) calm(ctx context.Context) error {
 }
 
 // resident returns the server's resident memory in bytes.
-func (s *server) resident() (int64, error) {
+func (s *server) resident() (int64, error) { return s.memory("VmRSS") }
+
+// memory returns a field of /proc/PID/status in bytes: VmRSS, or VmHWM, the
+// most that VmRSS has been.
+func (s *server) memory(field string) (int64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, field+":"); ok {
 			kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
 			return kb << 10, err
 		}
 	}
-	return 0, errors.New("no VmRSS in /proc/PID/status")
+	return 0, fmt.Errorf("no %s in /proc/PID/status", field)
 }
 
 // saveProfile writes a CPU profile of the server to a file.

@@ -43,12 +43,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	rounds := f.Int("rounds", 2000, "how often each look-up is done")
 	path := f.String("store", "", "only fill this store, of a server that does not run")
 	authority := f.String("authority", "", "the id of the authority whose certificates they are, with -store")
+	every := f.Int("every", 50, "which certificates are revoked, with -store: each with a number that it divides")
 	dir := f.String("dir", "", "where the stores are made; default: a new temporary directory")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
 	if *path != "" {
-		return only(ctx, *path, &filling{realm: key.DefaultRealm, authority: *authority, count: *count, now: time.Now(), every: 50})
+		return only(ctx, *path, &filling{realm: key.DefaultRealm, authority: *authority, count: *count, now: time.Now(), every: *every})
 	}
 	if *dir == "" {
 		temporary, err := os.MkdirTemp("", "holdfast-lookups-*")
