@@ -86,6 +86,17 @@ func next(p *big.Int) *big.Int {
 	return q
 }
 
+// divisible returns an odd modulus of 2,048 bits with a small factor.
+func divisible(t testing.TB, factor int64) *big.Int {
+	t.Helper()
+	n, f := new(big.Int).Mul(prime(t), prime(t)), big.NewInt(factor)
+	n.Sub(n, new(big.Int).Mod(n, f)) // two primes of 1,024 bits leave their product far above 2^2047
+	if n.Bit(0) == 0 {
+		n.Sub(n, f)
+	}
+	return n
+}
+
 // TestCheck shows what is refused and why.
 func TestCheck(t *testing.T) {
 	p, q := prime(t), prime(t)
@@ -94,12 +105,7 @@ func TestCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	small := new(big.Int).Mul(big.NewInt(751), prime(t))
-	small.Mul(small, prime(t)).Rsh(small, 10)
-	small.Sub(small, new(big.Int).Mod(small, big.NewInt(751)))
-	if small.Bit(0) == 0 {
-		small.Add(small, big.NewInt(751))
-	}
+	small := divisible(t, 751)
 	for name, test := range map[string]struct {
 		key  *engine.PublicKey
 		want string
