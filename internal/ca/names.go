@@ -106,9 +106,6 @@ const (
 	AACompromise         = ledger.AACompromise
 )
 
-// States returns every state of an authority.
-func States() []State { return authority.States() }
-
 // DefaultRevocation is the configuration of an authority that was made
 // without one.
 func DefaultRevocation() RevocationConfig { return authority.DefaultRevocation() }
@@ -141,6 +138,3 @@ func RevocationID(issuer, shard, serial string) string {
 
 // ChangedColumn returns the value of the column changed, see ledger.
 func ChangedColumn(issuer string, at time.Time) string { return ledger.ChangedColumn(issuer, at) }
-
-// ListFile returns the name of the file with a list, see authority.
-func ListFile(id, shard string, delta bool) string { return authority.ListFile(id, shard, delta) }

@@ -228,7 +228,7 @@ func TestEveryManagedOperationHasACase(t *testing.T) {
 		t.Fatal("docs/aws-acm.md has no operations: the test looks for the wrong thing")
 	}
 	called := scripted(t, "testdata/acm.py", acmCall)
-	for _, name := range strings.Split(string(m[1]), ", ") {
+	for name := range strings.SplitSeq(string(m[1]), ", ") {
 		if !slices.Contains(called, name) {
 			t.Errorf("%s is documented and has no case", name)
 		}

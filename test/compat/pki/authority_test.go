@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -148,11 +149,11 @@ func host(name string) *x509.CertificateRequest {
 }
 
 func join(list []string) string {
-	text := ""
+	var text strings.Builder
 	for _, part := range list {
-		text += part
+		text.WriteString(part)
 	}
-	return text
+	return text.String()
 }
 
 // certificate parses one in PEM.

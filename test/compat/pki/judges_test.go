@@ -173,12 +173,12 @@ func crlOf(t *testing.T, text string) string {
 // crlsOf fetches the CRLs for all of a chain but its root.
 func crlsOf(t *testing.T, chain []string) string {
 	t.Helper()
-	text := ""
+	var text strings.Builder
 	for _, c := range chain[:len(chain)-1] {
-		text += crlOf(t, c)
+		text.WriteString(crlOf(t, c))
 	}
-	if text == "" {
+	if text.String() == "" {
 		t.Fatal("no certificate of the chain names a CRL")
 	}
-	return text
+	return text.String()
 }

@@ -67,7 +67,8 @@ func newDoor(t testing.TB) *door {
 // note writes down a call of the door and returns what it fails with. Keys
 // are not shown.
 func (d *door) note(c *key.Call, name string, args ...any) error {
-	line := c.Operation + " " + name
+	var line strings.Builder
+	line.WriteString(c.Operation + " " + name)
 	for _, a := range args {
 		text, ok := a.(string)
 		if !ok {
@@ -77,10 +78,10 @@ func (d *door) note(c *key.Call, name string, args ...any) error {
 			}
 			text = string(raw)
 		}
-		line += " " + text
+		line.WriteString(" " + text)
 	}
 	c.Recorded = true
-	d.log = append(d.log, line)
+	d.log = append(d.log, line.String())
 	return d.err
 }
 

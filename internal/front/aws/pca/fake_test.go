@@ -63,7 +63,8 @@ func newDoor() *door {
 
 // note writes down a call of the door and returns what it fails with.
 func (d *door) note(c *key.Call, name string, args ...any) error {
-	line := c.Operation + " " + name
+	var line strings.Builder
+	line.WriteString(c.Operation + " " + name)
 	for _, a := range args {
 		text, ok := a.(string)
 		if !ok {
@@ -73,10 +74,10 @@ func (d *door) note(c *key.Call, name string, args ...any) error {
 			}
 			text = string(raw)
 		}
-		line += " " + text
+		line.WriteString(" " + text)
 	}
 	c.Recorded = true
-	d.log = append(d.log, line)
+	d.log = append(d.log, line.String())
 	return d.err
 }
 
