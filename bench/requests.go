@@ -106,8 +106,8 @@ func (l *lab) workload(ctx context.Context, subjects []*subject, w *workload, co
 	r := &row{Workload: w.name, Title: w.title, Conns: conns, Bar: w.bar, Servers: map[string]*cost{}}
 	for round := range l.rounds {
 		for _, s := range subjects {
-			if s.name == "moto" && (w.target == "" || conns != l.conns[0]) {
-				continue // it issues no certificates; and once is enough
+			if s.name == "moto" && (w.target == "" || conns != l.conns[0]) || s.name == "floor" && w.name == made {
+				continue // moto issues no certificates, and once is enough; the floor keeps no keys
 			}
 			c, err := l.once(ctx, s, w, conns)
 			if err != nil {

@@ -45,6 +45,9 @@ const (
 	payload   = 4096
 	nativeCA  = "/holdfast/v1/authorities"
 	nativeKey = "bench"
+	// made is the workload that only Holdfast has: a certificate for a key that
+	// it makes and keeps.
+	made = "issue-key"
 )
 
 func workloads() []workload {
@@ -65,8 +68,14 @@ func workloads() []workload {
 		}},
 		{"sign-p256", "Sign P-256", 1.35, "Signature", "Sign", sign(func(s *subject) string { return s.p256 }, "ECDSA_SHA_256")},
 		{"sign-rsa2048", "Sign RSA-2048", 1.15, "Signature", "Sign", sign(func(s *subject) string { return s.rsa }, "RSASSA_PKCS1_V1_5_SHA_256")},
-		{"issue", "Issue P-256 from CSR", 2.5, "BEGIN CERTIFICATE", "", func(s *subject) map[string]any {
+		{"issue", "Issue P-256 from CSR", 2.0, "BEGIN CERTIFICATE", "", func(s *subject) map[string]any {
 			return map[string]any{"authority": s.authority, "profile": "tls-server", "csr": s.csr}
+		}},
+		{made, "Issue P-256, key made", 0, "BEGIN CERTIFICATE", "", func(s *subject) map[string]any {
+			return map[string]any{
+				"authority": s.authority, "profile": "tls-server", "new_key": "p-256",
+				"names": map[string]any{"dns": []string{"web.example.com"}},
+			}
 		}},
 	}
 }
