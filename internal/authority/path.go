@@ -3,6 +3,7 @@ package authority
 import (
 	"bytes"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"slices"
 	"time"
@@ -80,13 +81,16 @@ func SelfSigned(c *x509.Certificate) bool { return cert.CheckFrom(c, c) == nil }
 
 // CheckPath checks that every certificate of a path (an authority's own, then
 // those of its issuers) is that of an authority, is valid at a time, and
-// leaves room for those below it (RFC 5280 section 6.1.4).
+// leaves room for those below it (RFC 5280 section 6.1.4). Issuers elsewhere
+// may have no key usage at all, which allows everything (6.1.4(n); openssl's
+// "req -x509" makes such roots); the authority's own certificate says what it
+// is for (4.2.1.3).
 func CheckPath(path []*x509.Certificate, now time.Time) error {
 	for i, c := range path {
 		switch {
 		case !c.BasicConstraintsValid || !c.IsCA:
 			return Malformed("the certificate of %s is not one of an authority", c.Subject)
-		case c.KeyUsage&x509.KeyUsageCertSign == 0:
+		case c.KeyUsage&x509.KeyUsageCertSign == 0 && (i == 0 || hasKeyUsage(c)):
 			return Malformed("the certificate of %s has no key usage for signing certificates", c.Subject)
 		case now.Add(Backdate).Before(c.NotBefore) || now.After(c.NotAfter): // clocks differ a little
 			return Malformed("the certificate of %s is valid from %s to %s", c.Subject,
@@ -99,6 +103,12 @@ func CheckPath(path []*x509.Certificate, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// hasKeyUsage reports whether a certificate has the extension (2.5.29.15),
+// whatever it allows.
+func hasKeyUsage(c *x509.Certificate) bool {
+	return slices.ContainsFunc(c.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(asn1.ObjectIdentifier{2, 5, 29, 15}) })
 }
 
 // between counts the authorities that a path length counts: those that are

@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -79,6 +80,20 @@ func (c *RevocationConfig) Check() error {
 		if strings.Contains(name, "://") {
 			return fault.New(fault.InvalidArgument, "a custom name is a host, perhaps with a path, and has no scheme before it")
 		}
+	}
+	return c.CRL.checkPlace()
+}
+
+// checkPlace returns an InvalidArgument error for a bucket and a path under
+// which internal/bucket would keep nothing: lists would fail to get there for
+// ever, with nobody but the log to tell.
+func (c *CRLConfig) checkPlace() error {
+	if c.Bucket != "" && (!regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`).MatchString(c.Bucket) || strings.Contains(c.Bucket, "..")) {
+		return fault.New(fault.InvalidArgument, "%q is no name of a bucket: 3 to 63 lower-case letters, digits, dots and hyphens", c.Bucket)
+	}
+	folder := strings.Trim(c.Path, "/")
+	if folder != "" && !regexp.MustCompile(`^[A-Za-z0-9_~-][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`).MatchString(folder) {
+		return fault.New(fault.InvalidArgument, "the path of the CRL has letters, digits and . _ ~ - between slashes, and no part begins with a dot: not %q", c.Path)
 	}
 	return nil
 }

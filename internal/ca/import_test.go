@@ -428,6 +428,26 @@ subjectKeyIdentifier = hash
 		t.Fatalf("%+v, %v", renewed, err)
 	}
 	f.verified(t, read("root.pem"), renewed.Presented(), leaf.DER)
+	// "openssl req -x509" with its own configuration makes roots without a key
+	// usage, which may sign (RFC 5280 section 6.1.4(n)); one that denies it may
+	// not, nor may the authority's certificate be silent about it.
+	for _, c := range []struct{ root, sub, want string }{
+		{"", "keyUsage=critical,keyCertSign,cRLSign\n", ""},
+		{"keyUsage=critical,cRLSign\n", "keyUsage=critical,keyCertSign,cRLSign\n", "no key usage for signing"},
+		{"", "", "no key usage for signing"},
+	} {
+		put("rootext", "[req]\ndistinguished_name = dn\nx509_extensions = v3\nprompt = no\n[dn]\nCN = External Root\n[v3]\nbasicConstraints = critical,CA:TRUE\nsubjectKeyIdentifier = hash\n"+c.root)
+		run("req", "-x509", "-key", in("root.key"), "-out", in("plain.pem"), "-days", "3650", "-config", in("rootext"))
+		put("ext", "basicConstraints=critical,CA:TRUE,pathlen:0\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"+c.sub)
+		run("x509", "-req", "-in", request, "-CA", in("plain.pem"), "-CAkey", in("root.key"), "-CAcreateserial", "-days", "700", "-extfile", in("ext"), "-out", in("third.pem"))
+		f.clock = time.Now().UTC()
+		switch a, err := f.importCertificate(t, "sub", read("third.pem"), read("plain.pem")); {
+		case c.want == "" && err == nil: // not for -x509_strict, which wants a key usage of every authority
+			run("verify", "-CAfile", in("plain.pem"), "-untrusted", write(t, "sub.pem", "CERTIFICATE", a.Presented()[0]), write(t, "leaf.pem", "CERTIFICATE", leaf.DER))
+		case c.want == "" || err == nil || !strings.Contains(err.Error(), c.want):
+			t.Errorf("root with %q, authority with %q: %v", c.root, c.sub, err)
+		}
+	}
 }
 
 // TestDepth is a hierarchy of four levels with path lengths, judged by

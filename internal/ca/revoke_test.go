@@ -327,13 +327,13 @@ func TestPoints(t *testing.T) {
 		{
 			"a bucket behind a name", "",
 			with(func(c *RevocationConfig) {
-				c.CRL.CustomName, c.CRL.Bucket, c.OCSP.Enabled = "crl.example.com", "b", false
+				c.CRL.CustomName, c.CRL.Bucket, c.OCSP.Enabled = "crl.example.com", "lists", false
 			}),
 			points{[]string{"http://crl.example.com/crl/ID.crl"}, nil, nil},
 		},
 		{
 			"a bucket with a path", "http://p",
-			with(func(c *RevocationConfig) { c.CRL.CustomName, c.CRL.Bucket, c.CRL.Path = "crl.example.com", "b", "a/b" }),
+			with(func(c *RevocationConfig) { c.CRL.CustomName, c.CRL.Bucket, c.CRL.Path = "crl.example.com", "lists", "a/b" }),
 			points{[]string{"http://crl.example.com/a/b/ID.crl"}, []string{"http://p/pki/ID/ocsp"}, []string{"http://p/pki/ID.cer"}},
 		},
 	} {

@@ -179,7 +179,7 @@ func TestRecordRoundTrip(t *testing.T) {
 	a.Predecessor, a.Successor, a.DeleteAt, a.Before, a.State = "p", "s", now, Pending, Deleted
 	a.Revocation = RevocationConfig{
 		CRL: CRLConfig{
-			Enabled: true, ValidityDays: 5, Shards: 3, Delta: true, OmitDistributionPoint: true, CustomName: "c", Path: "p", Bucket: "b", PublicACL: "a",
+			Enabled: true, ValidityDays: 5, Shards: 3, Delta: true, OmitDistributionPoint: true, CustomName: "c", Path: "p", Bucket: "lists", PublicACL: "a",
 		},
 		OCSP: OCSPConfig{Enabled: true, CustomName: "o"},
 	}

@@ -206,8 +206,8 @@ func (l Life) Put(t, issuer *x509.Certificate, now time.Time) error {
 	if !longest.IsZero() && t.NotAfter.After(longest) {
 		return violation("the certificate would be valid until %s: the longest validity is %s", t.NotAfter.Format(time.RFC3339), l.Maximum)
 	}
-	if length := t.NotAfter.Sub(now.UTC().Truncate(time.Second)); length < time.Minute {
-		return violation("the validity ends %s after the issue: one minute is the least", length.Round(time.Second))
+	if t.NotAfter.Sub(now.UTC().Truncate(time.Second)) < time.Minute {
+		return violation("the validity ends at %s: one minute from now is the least", t.NotAfter.Format(time.RFC3339))
 	}
 	if !t.NotBefore.Before(t.NotAfter) {
 		return violation("the validity begins only when it is over")

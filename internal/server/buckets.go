@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
-// buckets is where files for others go.
+// buckets is where files for others go: audit reports, revocation lists.
 type buckets interface {
 	inventory.Sink
 	io.Closer

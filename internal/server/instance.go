@@ -238,7 +238,14 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if ephemeral {
 		dir = ""
 	}
-	i.status, err = status.New(ctx, status.Config{Authorities: i.ca, Keys: i.keys, Guard: i.guard, Store: i.store, Dir: dir})
+	sink, err := openBuckets(c)
+	if err != nil {
+		return err
+	}
+	i.closers = append(i.closers, sink.Close)
+	i.status, err = status.New(ctx, status.Config{
+		Authorities: i.ca, Keys: i.keys, Guard: i.guard, Store: i.store, Dir: dir, Sink: sink,
+	})
 	if err != nil {
 		return err
 	}
@@ -246,16 +253,11 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService,
 	})
 	engine.Ready()
-	return i.openInventory(ctx, c, log)
+	return i.openInventory(ctx, sink, log)
 }
 
-// openInventory opens the inventory, and the buckets for its reports.
-func (i *instance) openInventory(ctx context.Context, c *config.Config, log *slog.Logger) error {
-	sink, err := openBuckets(c)
-	if err != nil {
-		return err
-	}
-	i.closers = append(i.closers, sink.Close)
+// openInventory opens the inventory, whose reports go to sink.
+func (i *instance) openInventory(ctx context.Context, sink inventory.Sink, log *slog.Logger) error {
 	roots, err := x509.SystemCertPool()
 	if err != nil {
 		log.WarnContext(ctx, "the system's roots cannot be read: only the authorities here are trusted", slog.Any("cause", err))

@@ -94,8 +94,14 @@ func (r *running) do(method, path, id, secret, target, body string) (int, string
 	}
 	if target != "" {
 		req.Header.Set("Content-Type", "application/x-amz-json-1.1")
-		req.Header.Set("X-Amz-Target", "TrentService."+target)
-		aws.Sign(req, []byte(body), aws.Credentials{AccessKeyID: id, Secret: secret}, "us-east-1", "kms", time.Now())
+		service := "kms"
+		if strings.HasPrefix(target, "ACMPrivateCA.") {
+			service = "acm-pca"
+		} else {
+			target = "TrentService." + target
+		}
+		req.Header.Set("X-Amz-Target", target)
+		aws.Sign(req, []byte(body), aws.Credentials{AccessKeyID: id, Secret: secret}, "us-east-1", service, time.Now())
 	}
 	resp, err := r.http.Do(req)
 	if err != nil {
@@ -111,7 +117,8 @@ func (r *running) do(method, path, id, secret, target, body string) (int, string
 	return resp.StatusCode, string(text)
 }
 
-// kms sends a KMS request as the administrator of DIR/env.
+// kms sends a KMS request as the administrator of DIR/env, or one of another
+// API whose prefix the target has.
 func (r *running) kms(target, body string) (int, string) {
 	r.t.Helper()
 	admin := readAdmin(filepath.Join(r.dir, EnvFile))

@@ -141,9 +141,9 @@ type slot struct {
 	making  sync.Mutex // held while the next list is made
 	current atomic.Pointer[List]
 	failure atomic.Pointer[failure]
-	// put is the number of the list that is in the bucket, as far as this
-	// process knows, and putFailure an attempt to put one there.
-	put        atomic.Uint64
+	// put is the list that is in the bucket, as far as this process knows, and
+	// putFailure an attempt to put one there.
+	put        atomic.Pointer[placed]
 	putFailure atomic.Pointer[failure]
 	// previous is the file of the list before, kept a while for those who are
 	// about to open it. Held with making.
@@ -163,6 +163,12 @@ const retry = time.Minute
 // failed returns how the last attempt failed, if that is too short ago to try
 // again.
 func (s *slot) failed(now time.Time) error { return s.failure.Load().recent(now) }
+
+// placed is a list in a bucket.
+type placed struct {
+	bucket, name string
+	number       uint64
+}
 
 // recent returns the error of a failure that is too short ago to try again.
 func (f *failure) recent(now time.Time) error {

@@ -16,7 +16,8 @@ import (
 const listType = "application/pkix-crl"
 
 // unpublished returns what is to be put into the authority's bucket: every
-// list that this process has not put there yet.
+// list that this process has not put there yet, under the name that it has by
+// now.
 func (s *Service) unpublished(a *ca.Authority, now time.Time) []func(context.Context) error {
 	if s.Sink == nil || a.Revocation.CRL.Bucket == "" {
 		return nil
@@ -25,28 +26,30 @@ func (s *Service) unpublished(a *ca.Authority, now time.Time) []func(context.Con
 	for _, of := range s.scopes(a) {
 		slot := s.slot(of)
 		l := slot.current.Load()
-		if l == nil || l.lost || slot.put.Load() == l.Number || slot.putFailure.Load().recent(now) != nil {
+		if l == nil || l.lost || slot.putFailure.Load().recent(now) != nil {
 			continue
 		}
-		list = append(list, func(ctx context.Context) error { return s.publish(ctx, a, slot, l) })
+		to := placed{bucket: a.Revocation.CRL.Bucket, name: a.BucketFile(l.Shard, l.Delta), number: l.Number}
+		if have := slot.put.Load(); have == nil || *have != to {
+			list = append(list, func(ctx context.Context) error { return s.publish(ctx, slot, l, to) })
+		}
 	}
 	return list
 }
 
-// publish puts a list into the authority's bucket.
-func (s *Service) publish(ctx context.Context, a *ca.Authority, slot *slot, l *List) error {
+// publish puts a list into a bucket.
+func (s *Service) publish(ctx context.Context, slot *slot, l *List, to placed) error {
 	content, err := l.Open()
 	if err != nil {
 		return err
 	}
 	defer content.Close() //nolint:errcheck // it is read only
-	name := a.BucketFile(l.Shard, l.Delta)
-	if err := s.Sink.Put(ctx, a.Revocation.CRL.Bucket, name, listType, content); err != nil {
+	if err := s.Sink.Put(ctx, to.bucket, to.name, listType, content); err != nil {
 		slot.putFailure.Store(&failure{s.Now(), err})
-		return fmt.Errorf("putting %s into the bucket %s: %w", name, a.Revocation.CRL.Bucket, err)
+		return fmt.Errorf("putting %s into the bucket %s: %w", to.name, to.bucket, err)
 	}
 	slot.putFailure.Store(nil)
-	slot.put.Store(l.Number)
+	slot.put.Store(&to)
 	return nil
 }
 

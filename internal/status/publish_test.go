@@ -18,7 +18,7 @@ import (
 )
 
 // TestBucket: lists are put into the authority's bucket, once each, and again
-// after a failure.
+// after a failure, and elsewhere when the configuration says so.
 func TestBucket(t *testing.T) {
 	f := newFixture(t)
 	b := &bucket{files: map[string][]byte{}, err: errors.New("no such bucket")}
@@ -54,6 +54,20 @@ func TestBucket(t *testing.T) {
 	f.tick(t) // puts it
 	if string(b.files[want[0]]) == before {
 		t.Error("the list with a revocation is not in the bucket")
+	}
+	clear(b.files)
+	f.tick(t)
+	if len(b.files) != 0 {
+		t.Errorf("put once more: %v", slices.Sorted(maps.Keys(b.files)))
+	}
+	f.configure(t, root.ID, func(c *ca.RevocationConfig) { c.CRL.Bucket, c.CRL.Shards, c.CRL.Delta = "moved", 1, true })
+	f.tick(t)
+	want = want[:0]
+	for _, name := range []string{".crl", "/1-delta.crl", "/1.crl", "/delta.crl"} {
+		want = append(want, "moved/crl/"+root.ID+name+" application/pkix-crl")
+	}
+	if d := cmp.Diff(want, slices.Sorted(maps.Keys(b.files))); d != "" {
+		t.Errorf("after the bucket was changed (-want +got):\n%s", d)
 	}
 }
 
