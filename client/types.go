@@ -91,6 +91,10 @@ type (
 	CreateAuthorityRequest = native.CreateAuthorityRequest
 	// Authority is a certificate authority.
 	Authority = native.Authority
+	// NameConstraints are what certificates below an authority may be for.
+	NameConstraints = native.NameConstraints
+	// Subtrees are names and those below them.
+	Subtrees = native.Subtrees
 	// Revocation says how an authority publishes which of its certificates are
 	// revoked.
 	Revocation = native.Revocation

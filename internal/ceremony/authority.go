@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/ca"
+	"github.com/holdfast-kms/holdfast/internal/cert"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/profile"
@@ -144,7 +145,7 @@ func authorityProfile(name string, pathLen, days int, constraints *profile.NameC
 func certificateFacts(der []byte) []Fact {
 	facts := []Fact{{factCertificate, hexDigest(der)}}
 	if parsed, err := x509.ParseCertificate(der); err == nil {
-		facts = append(facts, Fact{"serial", parsed.SerialNumber.Text(16)}, Fact{"public key sha256", hexDigest(parsed.RawSubjectPublicKeyInfo)})
+		facts = append(facts, Fact{"serial", cert.SerialText(parsed.SerialNumber)}, Fact{"public key sha256", hexDigest(parsed.RawSubjectPublicKeyInfo)})
 	}
 	return facts
 }

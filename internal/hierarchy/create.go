@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/authority"
 	"github.com/holdfast-kms/holdfast/internal/cert"
+	"github.com/holdfast-kms/holdfast/internal/extension"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -74,6 +76,9 @@ type CreateAuthorityRequest struct {
 	// PathLen is how many authorities may stand below; nil is the default: no
 	// limit for a root, 0 below a parent.
 	PathLen *int
+	// Constraints are the names that certificates below may have; nil for all
+	// that those above allow.
+	Constraints *profile.NameConstraints
 	// Revocation is nil for DefaultRevocation.
 	Revocation *authority.RevocationConfig
 	Tags       []key.Tag
@@ -238,6 +243,8 @@ func (r *CreateAuthorityRequest) checkKind() error {
 		return fault.New(fault.InvalidArgument, "an authority that waits for its certificate gets its parent with it")
 	case r.Pending && r.Validity != 0:
 		return fault.New(fault.InvalidArgument, "a certificate request asks for no validity")
+	case r.Pending && r.Constraints != nil:
+		return fault.New(fault.InvalidArgument, "a certificate request asks for no name constraints: its issuer sets them")
 	case r.Type == authority.Root && r.Parent != "":
 		return fault.New(fault.InvalidArgument, "a root has no parent")
 	case !r.Pending && r.Type == authority.Subordinate && r.Parent == "":
@@ -287,6 +294,13 @@ func (s *Service) authorityTemplate(req *CreateAuthorityRequest, parent *authori
 	t := &x509.Certificate{
 		Subject: req.Subject.Name(), BasicConstraintsValid: true, IsCA: true, MaxPathLen: pathLen, MaxPathLenZero: pathLen == 0,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	if req.Constraints != nil {
+		value, err := req.Constraints.Encode()
+		if err != nil {
+			return nil, err
+		}
+		t.ExtraExtensions = []pkix.Extension{{Id: extension.Constraints, Critical: req.Constraints.Critical, Value: value}}
 	}
 	return t, s.date(t, parent, req.Validity, now)
 }

@@ -110,7 +110,8 @@ func (s *Service) unchanged(seen *authority.Entry, action key.Action, now time.T
 }
 
 // RekeyRequest says what the key of an authority's successor is: Key or
-// NewKey, as in CreateAuthorityRequest.
+// NewKey, as in CreateAuthorityRequest, or with neither one that is made like
+// the old one, for the same algorithm.
 type RekeyRequest struct {
 	Key       kms.Ref
 	NewKey    alg.Spec
@@ -155,9 +156,23 @@ func (s *Service) RekeyAuthority(ctx context.Context, call *key.Call, idOrName s
 	})
 }
 
+// choice returns what the successor's key shall be.
+func (r *RekeyRequest) choice(old *authority.Entry) keyChoice {
+	c := keyChoice{r.Key, r.NewKey, r.Algorithm}
+	if c.existing != (kms.Ref{}) || c.made != 0 {
+		return c
+	}
+	c.made = old.Spec
+	if c.algorithm == alg.NoAlgorithm {
+		c.algorithm = old.Algorithm
+	}
+	return c
+}
+
 // successor plans the successor of an authority.
 func (s *Service) successor(v *guard.Visit, old *authority.Entry, req *RekeyRequest, now time.Time) (*founding, error) {
-	if err := (&keyChoice{req.Key, req.NewKey, req.Algorithm}).check(); err != nil {
+	choice := req.choice(old)
+	if err := choice.check(); err != nil {
 		return nil, err
 	}
 	f := &founding{
@@ -168,7 +183,7 @@ func (s *Service) successor(v *guard.Visit, old *authority.Entry, req *RekeyRequ
 				Predecessor: old.ID, CreatedAt: now, UpdatedAt: now, StateChangedAt: now,
 			},
 		},
-		key: keyChoice{req.Key, req.NewKey, req.Algorithm}, now: now, predecessor: old,
+		key: choice, now: now, predecessor: old,
 	}
 	f.SetPolicy(old.Policy, old.Compiled())
 	var err error

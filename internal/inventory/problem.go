@@ -173,7 +173,7 @@ func (s *Service) judge(r store.Reader, realm key.RealmID, now time.Time) *judge
 			continue
 		}
 		j.ids = append(j.ids, a.ID)
-		for _, der := range append([][]byte{a.Certificate}, a.Chain...) {
+		for _, der := range slices.Concat([][]byte{a.Certificate}, a.Past, a.Chain) { // Past: what was renewed is still in use
 			if c, err := x509.ParseCertificate(der); err == nil { // one that has no certificate yet has none
 				j.authorities = append(j.authorities, c)
 			}

@@ -40,6 +40,9 @@ func (f *Front) createAuthority(
 	if ask.Subject, err = subjectOf(req.Subject); err != nil {
 		return nil, err
 	}
+	if ask.Constraints, err = constraintsOf(req.NameConstraints); err != nil {
+		return nil, err
+	}
 	if ask.Validity, err = daysOf(req.ValidityDays); err != nil {
 		return nil, err
 	}

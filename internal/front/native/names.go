@@ -6,6 +6,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/name"
+	"github.com/holdfast-kms/holdfast/internal/profile"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
 
@@ -48,6 +49,31 @@ func subjectOut(s name.Subject) wire.Subject {
 		out.Custom = append(out.Custom, wire.Attribute{OID: a.OID.String(), Value: a.Value})
 	}
 	return out
+}
+
+// constraintsOf reads name constraints, which are critical as RFC 5280 section
+// 4.2.1.10 wants them. They are nil for nil.
+func constraintsOf(c *wire.NameConstraints) (*profile.NameConstraints, error) {
+	if c == nil {
+		return nil, nil //nolint:nilnil // no constraints
+	}
+	out := &profile.NameConstraints{Critical: true}
+	for _, pair := range []struct {
+		member string
+		from   *wire.Subtrees
+		to     *profile.Subtrees
+	}{{"permitted", &c.Permitted, &out.Permitted}, {"excluded", &c.Excluded, &out.Excluded}} {
+		*pair.to = profile.Subtrees{DNS: pair.from.DNS, Emails: pair.from.Emails, URIs: pair.from.URIs}
+		for _, text := range pair.from.IPs {
+			network, err := netip.ParsePrefix(text)
+			if err != nil {
+				return nil, fault.New(fault.InvalidArgument, "the member %q has %q, which is no network such as 10.0.0.0/8",
+					"name_constraints."+pair.member+".ips", text)
+			}
+			pair.to.IPs = append(pair.to.IPs, network)
+		}
+	}
+	return out, nil
 }
 
 // namesOf reads subject alternative names.

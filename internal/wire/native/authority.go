@@ -30,9 +30,33 @@ type CreateAuthorityRequest struct {
 	// PathLength is how many authorities may follow below (RFC 5280 section
 	// 4.2.1.9); absent for the default: no limit for a root, 0 below a parent.
 	PathLength *int `json:"path_length,omitempty"`
+	// NameConstraints bound the names of what is issued below (RFC 5280 section
+	// 4.2.1.10); absent for no bounds. A pending authority has them from its
+	// issuer.
+	NameConstraints *NameConstraints `json:"name_constraints,omitempty"`
 	// Revocation is absent for the default: a complete CRL, and OCSP.
 	Revocation *Revocation `json:"revocation,omitempty"`
 	Tags       []Tag       `json:"tags,omitempty"`
+}
+
+// NameConstraints are what certificates below an authority may be for. Of a
+// kind of name that Permitted has, only these are allowed; what Excluded has is
+// never allowed.
+type NameConstraints struct {
+	Permitted Subtrees `json:"permitted,omitzero"`
+	Excluded  Subtrees `json:"excluded,omitzero"`
+}
+
+// Subtrees are names and those below them.
+type Subtrees struct {
+	// DNS are domains, which stand for themselves and what is below them.
+	DNS []string `json:"dns,omitempty"`
+	// IPs are networks in CIDR form.
+	IPs []string `json:"ips,omitempty"`
+	// Emails are mailboxes, hosts, or with a leading dot what is below a domain.
+	Emails []string `json:"emails,omitempty"`
+	// URIs are hosts, or with a leading dot what is below a domain.
+	URIs []string `json:"uris,omitempty"`
 }
 
 // Revocation says how an authority publishes which of its certificates are

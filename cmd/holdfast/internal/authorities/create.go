@@ -2,6 +2,7 @@ package authorities
 
 import (
 	"context"
+	"reflect"
 
 	"github.com/spf13/cobra"
 
@@ -12,10 +13,11 @@ import (
 
 // creation is the flags of `ca create`.
 type creation struct {
-	req        client.CreateAuthorityRequest
-	pathLength int
-	tags       []string
-	revocation revocationFlags
+	req         client.CreateAuthorityRequest
+	pathLength  int
+	constraints client.NameConstraints
+	tags        []string
+	revocation  revocationFlags
 }
 
 func (a *app) create() *cobra.Command {
@@ -29,6 +31,8 @@ func (a *app) create() *cobra.Command {
 		Example: "  holdfast key create --spec ECC_NIST_P384 --alias root\n" +
 			"  holdfast ca create --name root --key root --cn \"Example Root\"\n" +
 			"  holdfast ca create --name issuing --new-key ECC_NIST_P256 --cn \"Example Issuing\" --parent root\n" +
+			"  holdfast ca create --name shop --new-key ECC_NIST_P256 --cn \"Shop Issuing\" --parent root \\\n" +
+			"    --permitted-dns shop.example.com --permitted-ip 10.20.0.0/16\n" +
 			"  holdfast ca create --name outside --new-key ECC_NIST_P256 --cn \"Below another root\" --pending",
 	}
 	f.flags(cmd)
@@ -59,6 +63,7 @@ func (f *creation) flags(cmd *cobra.Command) {
 	flags.StringVar(&req.Mode, "mode", "", "general-purpose, or short-lived for certificates of at most 7 days")
 	flags.IntVar(&req.ValidityDays, "days", 0, "how long the certificate is valid; 0 for the default")
 	flags.IntVar(&f.pathLength, "path-length", -1, "how many authorities may follow below; -1 for the default")
+	f.constraintFlags(cmd)
 	flags.StringArrayVar(&f.tags, "tag", nil, "a tag, NAME=VALUE (repeatable)")
 	f.revocation.add(cmd)
 	terminal.SubjectFlags(cmd, &req.Subject)
@@ -72,6 +77,25 @@ func (f *creation) flags(cmd *cobra.Command) {
 	cmd.MarkFlagsMutuallyExclusive("pending", "parent")
 }
 
+// constraintFlags are the names that may and may not be issued for below.
+func (f *creation) constraintFlags(cmd *cobra.Command) {
+	flags, permitted, excluded := cmd.Flags(), &f.constraints.Permitted, &f.constraints.Excluded
+	for _, k := range []struct {
+		kind, may, mayNot   string
+		permitted, excluded *[]string
+	}{
+		{"dns", "a domain below which alone", "a domain below which no", &permitted.DNS, &excluded.DNS},
+		{"ip", "a network (CIDR) for which alone", "a network (CIDR) for which no", &permitted.IPs, &excluded.IPs},
+		{"email", "a mailbox, host or .domain for which alone", "a mailbox, host or .domain for which no", &permitted.Emails, &excluded.Emails},
+		{"uri", "a host or .domain for whose URIs alone", "a host or .domain for whose URIs no", &permitted.URIs, &excluded.URIs},
+	} {
+		flags.StringArrayVar(k.permitted, "permitted-"+k.kind, nil, k.may+" certificates may be issued (repeatable)")
+		flags.StringArrayVar(k.excluded, "excluded-"+k.kind, nil, k.mayNot+" certificate may be issued (repeatable)")
+		cmd.MarkFlagsMutuallyExclusive("pending", "permitted-"+k.kind)
+		cmd.MarkFlagsMutuallyExclusive("pending", "excluded-"+k.kind)
+	}
+}
+
 // complete checks the flags and puts those that need it into the request.
 func (f *creation) complete(cmd *cobra.Command) (err error) {
 	if err := checkKey(&f.req.Key, f.req.NewKey, f.req.Algorithm); err != nil {
@@ -82,6 +106,9 @@ func (f *creation) complete(cmd *cobra.Command) (err error) {
 	}
 	if f.pathLength >= 0 {
 		f.req.PathLength = &f.pathLength
+	}
+	if !reflect.ValueOf(f.constraints).IsZero() {
+		f.req.NameConstraints = &f.constraints
 	}
 	f.req.Revocation = f.revocation.over(cmd, client.Revocation{
 		CRL: client.CRLSettings{Enabled: true}, OCSP: client.OCSPSettings{Enabled: true},
