@@ -1,6 +1,8 @@
 package pki
 
 import (
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
 	"strings"
@@ -146,4 +148,48 @@ func TestPathLength(t *testing.T) {
 // pemOf is a certificate in PEM.
 func pemOf(der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// TestNameConstraints has an authority elsewhere, below one of ours that may
+// only speak for example.com, issue a certificate within that and one outside
+// it: the judges accept the first and refuse the second, and Holdfast does not
+// issue such a one.
+func TestNameConstraints(t *testing.T) {
+	w := setup(t)
+	run := func(args ...string) (string, error) { return w.server.Run(t.Context(), args...) }
+	for _, args := range []string{
+		"key create --spec ECC_NIST_P256 --alias constrained-root",
+		"ca create --name constrained-root --key constrained-root --cn Constrained-Root",
+		"key create --spec ECC_NIST_P256 --alias constrained",
+		"ca create --name constrained --key constrained --cn Constrained --parent constrained-root --path-length 1 --permitted-dns example.com",
+	} {
+		if _, err := run(strings.Fields(args)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	csr, key := request(t, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "Elsewhere CA"}}) // Java takes a common name that could be a host for one
+	issued, err := run("cert", "issue", "--ca", "constrained", "--profile", "subordinate-ca-0", "--csr", file(t, "outside.csr", csr), "--leaf-only")
+	if err != nil {
+		t.Fatal(err)
+	}
+	above, err := run("ca", "chain", "constrained")
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain := []string{issued}
+	for _, der := range blocks(t, above) {
+		chain = append(chain, pemOf(der))
+	}
+	within, _ := signedBy(t, issued, key, "www.example.com", false)
+	outside, _ := signedBy(t, issued, key, "www.example.net", false)
+	t.Run("within", func(t *testing.T) { accepted(t, append([]string{within}, chain...), "", false) })
+	t.Run("outside", func(t *testing.T) {
+		refused(t, append([]string{outside}, chain...), "", "permitted subtree", "constraint", "not trusted", "not permitted")
+	})
+	t.Run("by us", func(t *testing.T) {
+		_, err := run("cert", "issue", "--ca", "constrained", "--dns", "www.example.net", "--new-key", "ECC_NIST_P256")
+		if err == nil || !strings.Contains(err.Error(), "constraints") {
+			t.Errorf("issued, or refused for something else: %v", err)
+		}
+	})
 }
