@@ -89,6 +89,7 @@ func TestRefused(t *testing.T) {
 		{"RequestCertificate", strings.Replace(request, caARN, strings.Replace(caARN, "us-east-1", "us-west-2", 1), 1), "InvalidArnException The ARN '" + strings.Replace(caARN, "us-east-1", "us-west-2", 1) + "' is not the ARN of a certificate authority of this region."},
 		{"ExportCertificate", `{"CertificateArn":"` + arn + `","Passphrase":"YWJj"}`, "ValidationException 1 validation error detected: Value at 'passphrase' failed to satisfy constraint: Member must have length greater than or equal to 4"},
 		{"ImportCertificate", `{"Certificate":"eA==","PrivateKey":"eA=="}`, "ValidationException The certificate is not a certificate in PEM."},
+		{"ImportCertificate", `{"Certificate":"` + strings.Repeat("x", 4<<20) + `"}`, "RequestEntityTooLargeException The request must be at most 2863104 bytes."},
 		{"ListCertificates", `{"SortBy":"CREATED_AT"}`, "ValidationException You must specify both SortBy and SortOrder, or neither."},
 		{"ListCertificates", `{"NextToken":"x"}`, "ValidationException The token is not of this listing."},
 		{"RevokeCertificate", strings.Replace(named, "}", `,"RevocationReason":"REMOVE_FROM_CRL"}`, 1), "UnsupportedOperationException Holdfast does not support the RevocationReason REMOVE_FROM_CRL."},
