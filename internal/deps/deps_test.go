@@ -37,7 +37,8 @@ var layers = [][]string{
 	{"internal/term"},
 	{"internal/status", "internal/inventory", "internal/managed"}, // what is built on authorities
 	{"internal/lifecycle"},
-	{"internal/front/aws"}, // the protocol that the services under it share
+	{"internal/front/aws"},         // the protocol that the services under it share
+	{"internal/front/aws/awstest"}, // what their tests share
 	{"internal/front/*", "internal/config", "internal/bucket"},
 	{"internal/server", ".", "client"},
 	{"internal/terminal", "internal/ceremony", "internal/discovery"}, // what the commands share

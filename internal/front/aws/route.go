@@ -24,6 +24,12 @@ type Operation struct {
 	Serve func(ctx context.Context, x *Exchange) error
 }
 
+// UpTo returns the operation with another bound of its body.
+func (o Operation) UpTo(bytes int) Operation {
+	o.MaxBody = bytes
+	return o
+}
+
 // Service is one AWS API.
 type Service struct {
 	// API is what audit entries and metrics call it, such as "aws.kms".

@@ -1,13 +1,11 @@
 package acm_test
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/front/aws/awstest"
 	"github.com/holdfast-kms/holdfast/internal/managed"
 )
 
@@ -27,33 +25,24 @@ func about(kind fault.Kind, reason fault.Reason) *fault.Error {
 
 // TestKinds has what each kind of fault is to a client.
 func TestKinds(t *testing.T) {
-	wants := map[fault.Kind]string{
-		fault.Internal:         "500 InternalFailure",
-		fault.InvalidArgument:  "400 ValidationException The public text: " + arn + ".",
-		fault.Unauthenticated:  "400 UnrecognizedClientException The security token included in the request is invalid.",
-		fault.PermissionDenied: "400 AccessDeniedException " + alice,
-		fault.NotFound:         "400 ResourceNotFoundException Could not find certificate " + arn,
-		fault.AlreadyExists:    "400 ValidationException The public text: " + arn + ".",
-		fault.WrongState:       "400 InvalidStateException The public text: " + arn + ".",
-		fault.Conflict:         "400 ConflictException The public text: " + arn + ".",
-		fault.Unsupported:      "400 ValidationException The public text: " + arn + ".",
-		fault.LimitExceeded:    "400 LimitExceededException The public text: " + arn + ".",
-		fault.BadCiphertext:    "400 ValidationException The public text: " + arn + ".",
-		fault.BadSignature:     "400 ValidationException The public text: " + arn + ".",
-		fault.Unavailable:      "503 ServiceUnavailableException The public text: " + arn + ".",
-	}
-	for _, kind := range fault.Kinds() {
-		d := newDoor(t)
-		d.err = fmt.Errorf("wrapped: %w", about(kind, fault.Unspecified))
-		a := send(t, handler(d, time.Now), "DescribeCertificate", named)
-		got := fmt.Sprintf("%d %s %s", a.status, a.kind, a.message)
-		if kind == fault.Internal {
-			got, _, _ = strings.Cut(got, " The request")
-		}
-		if got != wants[kind] {
-			t.Errorf("%s:\n got %q\nwant %q", kind, got, wants[kind])
-		}
-	}
+	awstest.TestKinds(t, fake, awstest.Kinds{
+		Operation: "DescribeCertificate", Body: named, Fault: about,
+		Want: map[fault.Kind]string{
+			fault.Internal:         "500 InternalFailure",
+			fault.InvalidArgument:  "400 ValidationException The public text: " + arn + ".",
+			fault.Unauthenticated:  "400 UnrecognizedClientException The security token included in the request is invalid.",
+			fault.PermissionDenied: "400 AccessDeniedException " + alice,
+			fault.NotFound:         "400 ResourceNotFoundException Could not find certificate " + arn,
+			fault.AlreadyExists:    "400 ValidationException The public text: " + arn + ".",
+			fault.WrongState:       "400 InvalidStateException The public text: " + arn + ".",
+			fault.Conflict:         "400 ConflictException The public text: " + arn + ".",
+			fault.Unsupported:      "400 ValidationException The public text: " + arn + ".",
+			fault.LimitExceeded:    "400 LimitExceededException The public text: " + arn + ".",
+			fault.BadCiphertext:    "400 ValidationException The public text: " + arn + ".",
+			fault.BadSignature:     "400 ValidationException The public text: " + arn + ".",
+			fault.Unavailable:      "503 ServiceUnavailableException The public text: " + arn + ".",
+		},
+	})
 }
 
 // TestReasons has what has an exception of its own, by its reason or by the
@@ -61,10 +50,10 @@ func TestKinds(t *testing.T) {
 func TestReasons(t *testing.T) {
 	const text = " The public text: " + arn + "."
 	tag := `{"CertificateArn":"` + arn + `","Tags":[{"Key":"a"}]}`
-	for _, row := range []struct {
-		operation, body string
-		err             *fault.Error
-		want            string
+	awstest.TestReasons(t, fake, []struct {
+		Operation, Body string
+		Err             *fault.Error
+		Want            string
 	}{
 		{"AddTagsToCertificate", tag, about(fault.InvalidArgument, fault.MalformedTag), "InvalidTagException" + text},
 		{"AddTagsToCertificate", tag, about(fault.InvalidArgument, fault.ReservedTag), "InvalidTagException" + text},
@@ -77,29 +66,17 @@ func TestReasons(t *testing.T) {
 		{"RequestCertificate", request, &fault.Error{Kind: fault.Conflict, Public: "the token"}, "InvalidParameterException The token."},
 		{"RequestCertificate", request, &fault.Error{Kind: fault.NotFound, Resource: "123456789012/us-east-1/authority/" + caID}, "InvalidArnException Could not find certificate authority " + caARN},
 		{"ListCertificates", `{}`, &fault.Error{Kind: fault.InvalidArgument, Reason: fault.MalformedMarker, Public: "the token"}, "ValidationException The token."},
-	} {
-		d := newDoor(t)
-		d.err = row.err
-		a := send(t, handler(d, time.Now), row.operation, row.body)
-		if got := a.kind + " " + a.message; got != row.want || a.status != 400 {
-			t.Errorf("%s, %v:\n got %d %q\nwant %q", row.operation, row.err, a.status, got, row.want)
-		}
-	}
+	})
 }
 
 // TestSecretCause holds that the cause of a failure stays in the log.
 func TestSecretCause(t *testing.T) {
-	d := newDoor(t)
-	d.err = errors.New("the cause")
-	a := send(t, handler(d, time.Now), "DescribeCertificate", named)
-	if a.status != 500 || strings.Contains(a.body, "the cause") || !strings.Contains(a.message, "Request id: ") {
-		t.Errorf("%d %s", a.status, a.body)
-	}
+	awstest.TestSecretCause(t, fake, "DescribeCertificate", named)
 }
 
 // TestRefused has requests that never reach the door.
 func TestRefused(t *testing.T) {
-	for _, row := range []struct{ operation, body, want string }{
+	awstest.TestBadInput(t, fake, []struct{ Operation, Body, Want string }{
 		{"DescribeCertificate", `{}`, "ValidationException 1 validation error detected: Value null at 'certificateArn' failed to satisfy constraint: Member must not be null"},
 		{"DescribeCertificate", `{"CertificateArn":"arn:aws:acm:us-east-1:123456789012:other/x"}`, "InvalidArnException The ARN 'arn:aws:acm:us-east-1:123456789012:other/x' is not the ARN of a certificate."},
 		{"DescribeCertificate", `{"CertificateArn":"` + strings.Replace(arn, "us-east-1", "us-west-2", 1) + `"}`, "ResourceNotFoundException Could not find certificate " + strings.Replace(arn, "us-east-1", "us-west-2", 1)},
@@ -112,6 +89,7 @@ func TestRefused(t *testing.T) {
 		{"RequestCertificate", strings.Replace(request, caARN, strings.Replace(caARN, "us-east-1", "us-west-2", 1), 1), "InvalidArnException The ARN '" + strings.Replace(caARN, "us-east-1", "us-west-2", 1) + "' is not the ARN of a certificate authority of this region."},
 		{"ExportCertificate", `{"CertificateArn":"` + arn + `","Passphrase":"YWJj"}`, "ValidationException 1 validation error detected: Value at 'passphrase' failed to satisfy constraint: Member must have length greater than or equal to 4"},
 		{"ImportCertificate", `{"Certificate":"eA==","PrivateKey":"eA=="}`, "ValidationException The certificate is not a certificate in PEM."},
+		{"ImportCertificate", `{"Certificate":"` + strings.Repeat("x", 4<<20) + `"}`, "RequestEntityTooLargeException The request must be at most 2863104 bytes."},
 		{"ListCertificates", `{"SortBy":"CREATED_AT"}`, "ValidationException You must specify both SortBy and SortOrder, or neither."},
 		{"ListCertificates", `{"NextToken":"x"}`, "ValidationException The token is not of this listing."},
 		{"RevokeCertificate", strings.Replace(named, "}", `,"RevocationReason":"REMOVE_FROM_CRL"}`, 1), "UnsupportedOperationException Holdfast does not support the RevocationReason REMOVE_FROM_CRL."},
@@ -120,16 +98,7 @@ func TestRefused(t *testing.T) {
 		{"PutAccountConfiguration", `{"IdempotencyToken":"a","ExpiryEvents":{"DaysBeforeExpiry":46}}`, "ValidationException 1 validation error detected: Value '46' at 'expiryEvents.daysBeforeExpiry' failed to satisfy constraint: Member must have value less than or equal to 45"},
 		{"SearchCertificates", `{}`, "UnsupportedOperationException The operation SearchCertificates is not supported by Holdfast."},
 		{"MakeCertificates", `{}`, "UnknownOperationException The requested operation is not recognized by the service."},
-	} {
-		d := newDoor(t)
-		a := send(t, handler(d, time.Now), row.operation, row.body)
-		if got := a.kind + " " + a.message; got != row.want || a.status != 400 {
-			t.Errorf("%s %s:\n got %d %q\nwant %q", row.operation, row.body, a.status, got, row.want)
-		}
-		if d.log != nil || d.refused == nil {
-			t.Errorf("%s %s: asked %v, recorded %v", row.operation, row.body, d.log, d.refused)
-		}
-	}
+	})
 }
 
 // TestDomains has names that are domains to AWS's model, and names that are
@@ -142,9 +111,9 @@ func TestDomains(t *testing.T) {
 		strings.Repeat("a", 64) + ".example.com": false, "bücher.example.com": false, "a.*.example.com": false,
 	} {
 		d := newDoor(t)
-		a := send(t, handler(d, time.Now), "RequestCertificate", strings.Replace(request, "a.example.com", name, 1))
-		if (a.status == 200) != ok {
-			t.Errorf("%q: %d %s", name, a.status, a.message)
+		a := send(t, d, "RequestCertificate", strings.Replace(request, "a.example.com", name, 1))
+		if (a.Status == 200) != ok {
+			t.Errorf("%q: %d %s", name, a.Status, a.Message)
 		}
 	}
 }
@@ -157,10 +126,10 @@ func TestEmptyLists(t *testing.T) {
 		`{"Includes":{"managedBy":"CLOUDFRONT"}}`, `{"Includes":{"keyUsage":["CUSTOM"]}}`, `{"Includes":{"extendedKeyUsage":["NONE"]}}`,
 	} {
 		d := newDoor(t)
-		d.next = "next"
-		a := send(t, handler(d, time.Now), "ListCertificates", body)
-		if a.body != `{"CertificateSummaryList":[]}` || len(d.log) != 1 {
-			t.Errorf("%s: %s, asked %v", body, a.body, d.log)
+		d.Next = "next"
+		a := send(t, d, "ListCertificates", body)
+		if a.Body != `{"CertificateSummaryList":[]}` || len(d.Log) != 1 {
+			t.Errorf("%s: %s, asked %v", body, a.Body, d.Log)
 		}
 	}
 }
@@ -169,10 +138,10 @@ func TestEmptyLists(t *testing.T) {
 func TestFailedCertificate(t *testing.T) {
 	d := newDoor(t)
 	d.certificate.DER, d.certificate.Failure = nil, managed.AuthorityState
-	a := send(t, handler(d, time.Now), "DescribeCertificate", named)
+	a := send(t, d, "DescribeCertificate", named)
 	for _, part := range []string{`"Status":"FAILED"`, `"FailureReason":"PCA_INVALID_STATE"`, `"ValidationStatus":"FAILED"`} {
-		if !strings.Contains(a.body, part) {
-			t.Errorf("%s is not in %s", part, a.body)
+		if !strings.Contains(a.Body, part) {
+			t.Errorf("%s is not in %s", part, a.Body)
 		}
 	}
 }

@@ -1,46 +1,34 @@
 package acm_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/ca"
-	"github.com/holdfast-kms/holdfast/internal/fault"
 	front "github.com/holdfast-kms/holdfast/internal/front/aws"
 	"github.com/holdfast-kms/holdfast/internal/front/aws/acm"
-	"github.com/holdfast-kms/holdfast/internal/identity"
+	"github.com/holdfast-kms/holdfast/internal/front/aws/awstest"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/keystore"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/managed"
-	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
 const (
-	secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
-	id     = "01a204c6-9741-7b2b-a7aa-9d6bd06ea3ca"
-	arn    = "arn:aws:acm:us-east-1:123456789012:certificate/" + id
-	caID   = "11111111-2222-3333-4444-555555555555"
-	caARN  = "arn:aws:acm-pca:us-east-1:123456789012:certificate-authority/" + caID
+	id    = "01a204c6-9741-7b2b-a7aa-9d6bd06ea3ca"
+	arn   = "arn:aws:acm:us-east-1:123456789012:certificate/" + id
+	caID  = "11111111-2222-3333-4444-555555555555"
+	caARN = "arn:aws:acm-pca:us-east-1:123456789012:certificate-authority/" + caID
 )
 
 // door is managed certificates that note what they are asked and know one.
 type door struct {
+	awstest.Door
 	certificate *managed.Certificate
-	next        string
-	err         error
-	log         []string
-	refused     []error
 }
 
 func newDoor(t testing.TB) *door {
@@ -64,173 +52,80 @@ func newDoor(t testing.TB) *door {
 	}}
 }
 
-// note writes down a call of the door and returns what it fails with. Keys
-// are not shown.
-func (d *door) note(c *key.Call, name string, args ...any) error {
-	var line strings.Builder
-	line.WriteString(c.Operation + " " + name)
-	for _, a := range args {
-		text, ok := a.(string)
-		if !ok {
-			raw, err := json.Marshal(a)
-			if err != nil {
-				panic(err)
-			}
-			text = string(raw)
-		}
-		line.WriteString(" " + text)
-	}
-	c.Recorded = true
-	d.log = append(d.log, line.String())
-	return d.err
-}
-
-func (d *door) Refuse(_ context.Context, c *key.Call, _ key.Action, err error) error {
-	if !c.Recorded {
-		d.refused = append(d.refused, err)
-	}
-	return err
-}
-
 func (d *door) Request(_ context.Context, c *key.Call, req *managed.Request) (*managed.Certificate, error) {
-	return d.certificate, d.note(c, "Request", req)
+	return d.certificate, d.NoteJSON(c, "Request", req)
 }
 
 func (d *door) Import(_ context.Context, c *key.Call, req *managed.Import) (*managed.Certificate, error) {
-	shown := *req
+	shown := *req // without the key
 	if len(shown.Key) == 0 {
 		panic("the key is gone before the door had it")
 	}
 	shown.Key, shown.Certificate, shown.Chain = nil, shown.Certificate[:4], shown.Chain[:min(1, len(shown.Chain))]
-	return d.certificate, d.note(c, "Import", shown.ID, shown.Tags, len(req.Chain))
+	return d.certificate, d.NoteJSON(c, "Import", shown.ID, shown.Tags, len(req.Chain))
 }
 
 func (d *door) Describe(_ context.Context, c *key.Call, id string) (*managed.Certificate, error) {
-	return d.certificate, d.note(c, "Describe", id)
+	return d.certificate, d.NoteJSON(c, "Describe", id)
 }
 
 func (d *door) Get(_ context.Context, c *key.Call, id string) (*managed.Certificate, error) {
-	return d.certificate, d.note(c, "Get", id)
+	return d.certificate, d.NoteJSON(c, "Get", id)
 }
 
 func (d *door) Export(_ context.Context, c *key.Call, id string) (*managed.Exported, error) {
-	return &managed.Exported{Certificate: d.certificate, PrivateKey: kms.NewSecret([]byte("the private key"))}, d.note(c, "Export", id)
+	return &managed.Exported{Certificate: d.certificate, PrivateKey: kms.NewSecret([]byte("the private key"))}, d.NoteJSON(c, "Export", id)
 }
 
 func (d *door) List(_ context.Context, c *key.Call, l managed.List) ([]*managed.Certificate, string, error) {
-	return []*managed.Certificate{d.certificate}, d.next, d.note(c, "List", l)
+	return []*managed.Certificate{d.certificate}, d.Next, d.NoteJSON(c, "List", l)
 }
 
 func (d *door) Renew(_ context.Context, c *key.Call, id string) (*managed.Certificate, error) {
-	return d.certificate, d.note(c, "Renew", id)
+	return d.certificate, d.NoteJSON(c, "Renew", id)
 }
 
 func (d *door) Revoke(_ context.Context, c *key.Call, id string, reason ca.Reason) (*managed.Certificate, error) {
-	return d.certificate, d.note(c, "Revoke", id, reason.String())
+	return d.certificate, d.NoteJSON(c, "Revoke", id, reason.String())
 }
 
 func (d *door) Delete(_ context.Context, c *key.Call, id string) error {
-	return d.note(c, "Delete", id)
+	return d.NoteJSON(c, "Delete", id)
 }
 
 func (d *door) SetLogged(_ context.Context, c *key.Call, id string, logged bool) (*managed.Certificate, error) {
-	return d.certificate, d.note(c, "SetLogged", id, logged)
+	return d.certificate, d.NoteJSON(c, "SetLogged", id, logged)
 }
 
 func (d *door) Tag(_ context.Context, c *key.Call, id string, tags []key.Tag) (*managed.Certificate, error) {
-	return d.certificate, d.note(c, "Tag", id, tags)
+	return d.certificate, d.NoteJSON(c, "Tag", id, tags)
 }
 
 func (d *door) Untag(_ context.Context, c *key.Call, id string, tags []managed.Untag) (*managed.Certificate, error) {
-	return d.certificate, d.note(c, "Untag", id, tags)
+	return d.certificate, d.NoteJSON(c, "Untag", id, tags)
 }
 
 func (d *door) Tags(_ context.Context, c *key.Call, id string) (*managed.Certificate, error) {
-	return d.certificate, d.note(c, "Tags", id)
+	return d.certificate, d.NoteJSON(c, "Tags", id)
 }
 
 func (d *door) Settings(_ context.Context, c *key.Call) (*managed.Settings, error) {
-	return &managed.Settings{NoticeDays: 45}, d.note(c, "Settings")
+	return &managed.Settings{NoticeDays: 45}, d.NoteJSON(c, "Settings")
 }
 
 func (d *door) PutSettings(_ context.Context, c *key.Call, s managed.Settings) error {
-	return d.note(c, "PutSettings", s)
+	return d.NoteJSON(c, "PutSettings", s)
 }
 
-// directory knows one access key.
-type directory struct{ credential *identity.Credential }
-
-func newDirectory() directory {
-	return directory{&identity.Credential{
-		ID: "AKIDEXAMPLE", Secret: identity.NewSecret(secret),
-		Caller: key.Caller{
-			Principal:  key.Principal{Realm: key.DefaultRealm, Kind: key.User, Name: "alice"},
-			Credential: "AKIDEXAMPLE", UserID: "AIDAEXAMPLE",
-		},
-	}}
-}
-
-func (d directory) Credential(id string) (*identity.Credential, error) {
-	if id != d.credential.ID {
-		return nil, fault.Because(fault.Unauthenticated, fault.UnknownCredential, "no such access key")
-	}
-	return d.credential, nil
-}
-
-func (directory) SessionCredential(string, string) (*identity.Credential, error) {
-	return nil, fault.Because(fault.Unauthenticated, fault.UnknownCredential, "no such session")
-}
-
-func handler(d *door, now func() time.Time) *front.Handler {
-	return front.New(front.Config{Services: []front.Service{acm.New(d)}, Directory: newDirectory(), Door: d, Now: now})
-}
-
-// answer is what a client gets.
-type answer struct {
-	status  int
-	kind    string // __type
-	message string
-	body    string
-}
-
-// send signs a request for an operation, as a client does, and sends it.
-func send(t testing.TB, h http.Handler, operation, body string) answer {
+// fake returns the API over a new door.
+func fake(t testing.TB) (front.Service, *awstest.Door) {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:8080/", strings.NewReader(body))
-	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	r.Header.Set(wire.HeaderTarget, "CertificateManager."+operation)
-	wire.Sign(r, []byte(body), wire.Credentials{AccessKeyID: "AKIDEXAMPLE", Secret: secret}, "us-east-1", "acm", time.Now())
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	a := answer{status: w.Code, body: w.Body.String()}
-	if a.status == http.StatusOK {
-		return a
-	}
-	var fields struct {
-		Type    string `json:"__type"`
-		Message string `json:"message"`
-	}
-	if err := json.Unmarshal(w.Body.Bytes(), &fields); err != nil {
-		t.Fatalf("%s %.200q: the answer is no JSON: %v: %s", operation, body, err, a.body)
-	}
-	a.kind, a.message = fields.Type, fields.Message
-	return a
+	d := newDoor(t)
+	return acm.New(d), &d.Door
 }
 
-// recorded reads a request that botocore made.
-func recorded(t *testing.T, path string) (*http.Request, time.Time) {
+// send sends a request to the API over a door.
+func send(t testing.TB, d *door, operation, body string) awstest.Answer {
 	t.Helper()
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	at, err := time.Parse(wire.DateFormat, r.Header.Get(wire.HeaderDate))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r.WithContext(t.Context()), at
+	return awstest.NewClient(acm.New(d), d).Send(t, operation, body)
 }

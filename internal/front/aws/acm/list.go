@@ -5,26 +5,24 @@ import (
 	"slices"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/aws"
-	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/managed"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
 type listCertificatesRequest struct {
-	statuses              []string
-	includes              *filters
-	token, sortBy, sortIn string
-	limit                 int
+	aws.PageRequest
+	statuses       []string
+	includes       *filters
+	sortBy, sortIn string
 }
 
 // Members declares ListCertificates's request.
 func (r *listCertificatesRequest) Members(m *aws.Members) {
 	m.List("CertificateStatuses", &r.statuses, 0, 0, 0).OneOf(statuses)
 	aws.Struct(m, "Includes", &r.includes)
-	m.Text("NextToken", &r.token, 1, maxNextToken).Matching(markerPattern)
-	m.Int("MaxItems", &r.limit, 1, maxItems)
+	m.Text("NextToken", &r.Marker, 1, maxNextToken).Matching(markerPattern)
+	m.Int("MaxItems", &r.Limit, 1, maxItems)
 	m.Enum("SortBy", &r.sortBy, sortings)
 	m.Enum("SortOrder", &r.sortIn, sortOrders)
 }
@@ -57,17 +55,11 @@ func (f *front) listCertificates(ctx context.Context, x *aws.Exchange, in *listC
 	if (in.sortBy == "") != (in.sortIn == "") {
 		return aws.Validation("You must specify both SortBy and SortOrder, or neither.")
 	}
-	l := managed.List{NewestFirst: in.sortIn == descending, Page: kms.Page{Limit: in.limit}}
-	if l.Page.Limit == 0 {
-		l.Page.Limit = usualPage
+	page, err := x.Page(in.PageRequest, usualPage, "the token is not of this listing")
+	if err != nil {
+		return err
 	}
-	if in.token != "" {
-		after, ok := x.AfterMarker(in.token)
-		if !ok {
-			return fault.Because(fault.InvalidArgument, fault.MalformedMarker, "the token is not of this listing")
-		}
-		l.Page.After = after
-	}
+	l := managed.List{NewestFirst: in.sortIn == descending, Page: page}
 	nothing := in.filter(&l.Filter)
 	list, next, err := f.certificates.List(ctx, &x.Call, l)
 	if err != nil {

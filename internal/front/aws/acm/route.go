@@ -21,14 +21,14 @@ const maxImport = (maxChain+maxCertificate+maxPrivateKey)/3*4 + 16<<10
 // table is the API: name, action, and the handler, whose argument says what
 // the request is.
 func (f *front) table() []aws.Operation {
-	list := []aws.Operation{
+	return []aws.Operation{
 		aws.JSON("AddTagsToCertificate", key.TagManaged, f.addTags),
 		aws.JSON("DeleteCertificate", key.DeleteManaged, f.deleteCertificate),
 		aws.JSON("DescribeCertificate", key.DescribeManaged, f.describeCertificate),
 		aws.JSON("ExportCertificate", key.ExportManaged, f.exportCertificate),
 		aws.JSON("GetAccountConfiguration", key.GetManagedSettings, f.getAccountConfiguration),
 		aws.JSON("GetCertificate", key.GetManaged, f.getCertificate),
-		aws.JSON("ImportCertificate", key.ImportManaged, f.importCertificate),
+		aws.JSON("ImportCertificate", key.ImportManaged, f.importCertificate).UpTo(maxImport),
 		aws.JSON("ListCertificates", key.ListManaged, f.listCertificates),
 		aws.JSON("ListTagsForCertificate", key.ListManagedTags, f.listTags),
 		aws.JSON("PutAccountConfiguration", key.PutManagedSettings, f.putAccountConfiguration),
@@ -39,12 +39,6 @@ func (f *front) table() []aws.Operation {
 		aws.JSON("RevokeCertificate", key.RevokeManaged, f.revokeCertificate),
 		aws.JSON("UpdateCertificateOptions", key.UpdateManaged, f.updateCertificateOptions),
 	}
-	for i := range list {
-		if list[i].Name == "ImportCertificate" {
-			list[i].MaxBody = maxImport
-		}
-	}
-	return list
 }
 
 // unserved are AWS Certificate Manager's other operations (AWS SDK for Go v2,

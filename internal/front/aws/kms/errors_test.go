@@ -1,14 +1,11 @@
 package kms_test
 
 import (
-	"errors"
-	"fmt"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/front/aws/awstest"
 	"github.com/holdfast-kms/holdfast/internal/key"
 )
 
@@ -32,36 +29,24 @@ func about(k fault.Kind, r fault.Reason, spec alg.Spec, usage alg.Usage) *fault.
 
 // TestKinds has every kind without a reason.
 func TestKinds(t *testing.T) {
-	want := map[fault.Kind]string{
-		fault.Internal:         "500 KMSInternalException",
-		fault.InvalidArgument:  "400 ValidationException the public text",
-		fault.Unauthenticated:  "400 UnrecognizedClientException The security token included in the request is invalid.",
-		fault.PermissionDenied: "400 AccessDeniedException " + alice,
-		fault.NotFound:         "400 NotFoundException Key '" + keyARN + "' does not exist",
-		fault.AlreadyExists:    "400 AlreadyExistsException An alias with the name " + keyARN + " already exists",
-		fault.WrongState:       "400 KMSInvalidStateException the public text",
-		fault.Conflict:         "400 ConflictException the public text",
-		fault.Unsupported:      "400 UnsupportedOperationException",
-		fault.LimitExceeded:    "400 LimitExceededException the public text",
-		fault.BadCiphertext:    "400 InvalidCiphertextException",
-		fault.BadSignature:     "400 KMSInvalidSignatureException",
-		fault.Unavailable:      "503 DependencyTimeoutException the public text",
-	}
-	for _, k := range fault.Kinds() {
-		d := newDoor()
-		d.err = because(k, fault.Unspecified)
-		a := send(t, handler(d, time.Now), "Encrypt", encrypt)
-		got := strings.TrimSpace(fmt.Sprint(a.status, " ", a.kind, " ", a.message))
-		if k == fault.Internal {
-			got, _, _ = strings.Cut(got, " The request failed because of an internal error. Request id: ")
-		}
-		if got != want[k] {
-			t.Errorf("%s: got %q, want %q", k, got, want[k])
-		}
-		if a.message == "" && strings.Contains(a.body, "message") {
-			t.Errorf("%s: an empty message is no member: %s", k, a.body)
-		}
-	}
+	awstest.TestKinds(t, fake, awstest.Kinds{
+		Operation: "Encrypt", Body: encrypt, Fault: because,
+		Want: map[fault.Kind]string{
+			fault.Internal:         "500 KMSInternalException",
+			fault.InvalidArgument:  "400 ValidationException the public text",
+			fault.Unauthenticated:  "400 UnrecognizedClientException The security token included in the request is invalid.",
+			fault.PermissionDenied: "400 AccessDeniedException " + alice,
+			fault.NotFound:         "400 NotFoundException Key '" + keyARN + "' does not exist",
+			fault.AlreadyExists:    "400 AlreadyExistsException An alias with the name " + keyARN + " already exists",
+			fault.WrongState:       "400 KMSInvalidStateException the public text",
+			fault.Conflict:         "400 ConflictException the public text",
+			fault.Unsupported:      "400 UnsupportedOperationException",
+			fault.LimitExceeded:    "400 LimitExceededException the public text",
+			fault.BadCiphertext:    "400 InvalidCiphertextException",
+			fault.BadSignature:     "400 KMSInvalidSignatureException",
+			fault.Unavailable:      "503 DependencyTimeoutException the public text",
+		},
+	})
 }
 
 // TestReasons has every reason with its kind, and fails for one that is added
@@ -70,9 +55,9 @@ func TestReasons(t *testing.T) {
 	invalid, state, denied := fault.InvalidArgument, fault.WrongState, fault.PermissionDenied
 	rsa := func(r fault.Reason) *fault.Error { return about(invalid, r, alg.RSA2048, alg.SignVerify) }
 	rows := []struct {
-		operation, body string
-		err             *fault.Error
-		want            string
+		Operation, Body string
+		Err             *fault.Error
+		Want            string
 	}{
 		{"Encrypt", encrypt, because(state, fault.KeyDisabled), "DisabledException " + keyARN + " is disabled."},
 		{"Encrypt", encrypt, because(state, fault.KeyPendingDeletion), "KMSInvalidStateException " + keyARN + " is pending deletion."},
@@ -120,43 +105,15 @@ func TestReasons(t *testing.T) {
 		{"Encrypt", encrypt, &fault.Error{Kind: fault.NotFound, Resource: aliasName}, "NotFoundException Alias arn:aws:kms:us-east-1:123456789012:alias/web is not found."},
 		{"CreateAlias", `{"AliasName":"alias/web","TargetKeyId":"k"}`, &fault.Error{Kind: fault.AlreadyExists, Resource: aliasName}, "AlreadyExistsException An alias with the name arn:aws:kms:us-east-1:123456789012:alias/web already exists"},
 	}
-	// What no AWS KMS operation of ours can meet has no row: these come from
-	// authorities, and the proof's own are in the package above.
-	seen := map[fault.Reason]bool{
-		fault.Unspecified: true, fault.MalformedCSR: true, fault.ProfileViolation: true, fault.LintFailed: true,
-		fault.AuthorityCreating: true,
-		fault.AuthorityPending:  true, fault.AuthorityDisabled: true, fault.AuthorityExpired: true, fault.AuthorityDeleted: true,
-		fault.AlreadyRevoked: true, fault.NotExportable: true, fault.NotRenewable: true, fault.InUse: true, fault.MalformedCertificate: true, fault.CertificateMismatch: true, fault.WeakKey: true,
-	}
-	for r := fault.MissingCredential; r <= fault.MalformedProof; r++ {
-		seen[r] = true
-	}
-	for _, row := range rows {
-		seen[row.err.Reason] = true
-		d := newDoor()
-		d.err = fmt.Errorf("wrapped: %w", row.err)
-		a := send(t, handler(d, time.Now), row.operation, row.body)
-		if got := strings.TrimSpace(a.kind + " " + a.message); got != row.want || a.status != 400 {
-			t.Errorf("%s, %v:\n got %d %q\nwant %q", row.operation, row.err, a.status, got, row.want)
-		}
-	}
-	for r := range fault.MalformedProof + 1 {
-		if !seen[r] {
-			t.Errorf("reason %d has no row", r)
-		}
-	}
+	awstest.TestReasons(t, fake, rows)
+	// What no AWS KMS operation of ours can meet: these come from authorities.
+	awstest.TestEveryReason(t, rows,
+		fault.MalformedCSR, fault.ProfileViolation, fault.LintFailed, fault.AuthorityCreating, fault.AuthorityPending, fault.AuthorityDisabled,
+		fault.AuthorityExpired, fault.AuthorityDeleted, fault.AlreadyRevoked, fault.NotExportable, fault.NotRenewable, fault.InUse,
+		fault.MalformedCertificate, fault.CertificateMismatch, fault.WeakKey)
 }
 
 // TestSecretCause holds that the cause of a failure stays in the log.
 func TestSecretCause(t *testing.T) {
-	for _, err := range []error{
-		errors.New("the cause"), &fault.Error{Kind: fault.Internal, Public: "the cause", Err: errors.New("the cause")},
-	} {
-		d := newDoor()
-		d.err = err
-		a := send(t, handler(d, time.Now), "Encrypt", encrypt)
-		if a.status != 500 || strings.Contains(a.body, "the cause") || !strings.Contains(a.message, "Request id: ") {
-			t.Errorf("%v: %d %s", err, a.status, a.body)
-		}
-	}
+	awstest.TestSecretCause(t, fake, "Encrypt", encrypt)
 }

@@ -1,25 +1,17 @@
 package kms_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/fault"
 	front "github.com/holdfast-kms/holdfast/internal/front/aws"
+	"github.com/holdfast-kms/holdfast/internal/front/aws/awstest"
 	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
-	"github.com/holdfast-kms/holdfast/internal/identity"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
@@ -28,17 +20,13 @@ import (
 const (
 	keyID  = "1234abcd-12ab-34cd-56ef-1234567890ab"
 	keyARN = "arn:aws:kms:us-east-1:123456789012:key/" + keyID
-	secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 )
 
 // door is a fake door: it writes down what it is asked, and answers from one
 // key, or with err.
 type door struct {
-	key     *key.Key
-	err     error
-	next    string // of every listing
-	log     []string
-	refused []string
+	awstest.Door
+	key *key.Key
 }
 
 func newDoor() *door {
@@ -65,8 +53,7 @@ func (d *door) note(call *key.Call, op string, args ...any) error {
 	if call.DryRun {
 		line.WriteString(" (dry run)")
 	}
-	d.log = append(d.log, line.String())
-	return d.err
+	return d.Note(line.String())
 }
 
 // as returns a copy of the key with another spec.
@@ -78,11 +65,6 @@ func (d *door) as(spec alg.Spec, usage alg.Usage) *key.Key {
 	return k
 }
 
-func (d *door) Refuse(_ context.Context, call *key.Call, action key.Action, err error) error {
-	d.refused = append(d.refused, fmt.Sprintf("%s %s %s", call.API, call.Operation, action))
-	return err
-}
-
 func (d *door) CreateKey(_ context.Context, c *key.Call, req *kms.CreateKeyRequest) (*key.Key, error) {
 	return d.as(req.Spec, req.Usage), d.note(c, "CreateKey", *req)
 }
@@ -92,7 +74,7 @@ func (d *door) DescribeKey(_ context.Context, c *key.Call, ref kms.Ref) (*key.Ke
 }
 
 func (d *door) ListKeys(_ context.Context, c *key.Call, p kms.Page) ([]key.ID, string, error) {
-	return []key.ID{keyID, "2"}, d.next, d.note(c, "ListKeys", p)
+	return []key.ID{keyID, "2"}, d.Next, d.note(c, "ListKeys", p)
 }
 
 func (d *door) EnableKey(_ context.Context, c *key.Call, ref kms.Ref) error {
@@ -133,7 +115,7 @@ func (d *door) ListAliases(_ context.Context, c *key.Call, ref *kms.Ref, p kms.P
 		Realm: key.DefaultRealm, Region: "us-east-1", Name: "alias/web", Target: keyID,
 		CreatedAt: d.key.CreatedAt, UpdatedAt: d.key.CreatedAt,
 	}
-	return []key.Alias{a}, d.next, d.note(c, "ListAliases", *ref, p)
+	return []key.Alias{a}, d.Next, d.note(c, "ListAliases", *ref, p)
 }
 
 func (d *door) UpdateDescription(_ context.Context, c *key.Call, ref kms.Ref, text string) error {
@@ -161,7 +143,7 @@ func (d *door) Untag(_ context.Context, c *key.Call, ref kms.Ref, keys []string)
 }
 
 func (d *door) ListTags(_ context.Context, c *key.Call, ref kms.Ref, p kms.Page) ([]key.Tag, string, error) {
-	return d.key.Tags, d.next, d.note(c, "ListTags", ref, p)
+	return d.key.Tags, d.Next, d.note(c, "ListTags", ref, p)
 }
 
 func (d *door) EnableRotation(_ context.Context, c *key.Call, ref kms.Ref, days int) error {
@@ -181,7 +163,7 @@ func (d *door) RotateOnDemand(_ context.Context, c *key.Call, ref kms.Ref) (*key
 }
 
 func (d *door) ListRotations(_ context.Context, c *key.Call, ref kms.Ref, p kms.Page) (*key.Key, []key.Version, string, error) {
-	return d.key, d.key.Versions[1:], d.next, d.note(c, "ListRotations", ref, p)
+	return d.key, d.key.Versions[1:], d.Next, d.note(c, "ListRotations", ref, p)
 }
 
 func (d *door) encrypted(a alg.Algorithm, text string) kms.EncryptResult {
@@ -240,100 +222,14 @@ func (d *door) PublicKey(_ context.Context, c *key.Call, ref kms.Ref) (*kms.Publ
 	return &kms.PublicKeyResult{Key: k, Version: k.Current()}, d.note(c, "PublicKey", ref)
 }
 
-// directory knows one access key.
-type directory struct{ credential *identity.Credential }
-
-func newDirectory() directory {
-	return directory{&identity.Credential{
-		ID: "AKIDEXAMPLE", Secret: identity.NewSecret(secret),
-		Caller: key.Caller{
-			Principal:  key.Principal{Realm: key.DefaultRealm, Kind: key.User, Name: "alice"},
-			Credential: "AKIDEXAMPLE", UserID: "AIDAEXAMPLE",
-		},
-	}}
+// fake returns the API over a new door.
+func fake(testing.TB) (front.Service, *awstest.Door) {
+	d := newDoor()
+	return awskms.New(d), &d.Door
 }
 
-func (d directory) Credential(id string) (*identity.Credential, error) {
-	if id != d.credential.ID {
-		return nil, fault.Because(fault.Unauthenticated, fault.UnknownCredential, "no such access key")
-	}
-	return d.credential, nil
-}
-
-func (directory) SessionCredential(string, string) (*identity.Credential, error) {
-	return nil, fault.Because(fault.Unauthenticated, fault.UnknownCredential, "no such session")
-}
-
-func handler(d *door, now func() time.Time) *front.Handler {
-	return front.New(front.Config{Services: []front.Service{awskms.New(d)}, Directory: newDirectory(), Door: d, Now: now})
-}
-
-// answer is what a client gets.
-type answer struct {
-	status  int
-	kind    string // __type
-	message string
-	body    string
-}
-
-// send signs a request for an operation, as a client does, and sends it.
-func send(t testing.TB, h http.Handler, operation, body string) answer {
+// send sends a request to the API over a door.
+func send(t testing.TB, d *door, operation, body string) awstest.Answer {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:8080/", strings.NewReader(body))
-	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	r.Header.Set(wire.HeaderTarget, "TrentService."+operation)
-	wire.Sign(r, []byte(body), wire.Credentials{AccessKeyID: "AKIDEXAMPLE", Secret: secret}, "us-east-1", "kms", time.Now())
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	a := answer{status: w.Code, body: w.Body.String()}
-	if a.status == http.StatusOK && a.body == "" {
-		return a
-	}
-	var fields map[string]any
-	if err := json.Unmarshal(w.Body.Bytes(), &fields); err != nil {
-		t.Fatalf("%s %.200q: the answer is no JSON: %v: %s", operation, body, err, a.body)
-	}
-	a.kind, _ = fields["__type"].(string)
-	a.message, _ = fields["message"].(string)
-	if w.Header().Get("x-amzn-RequestId") == "" || w.Header().Get("Content-Type") != "application/x-amz-json-1.1" {
-		t.Fatalf("%s: headers are %v", operation, w.Header())
-	}
-	return a
-}
-
-// recorded reads a request that botocore made.
-func recorded(t *testing.T, path string) (*http.Request, time.Time) {
-	t.Helper()
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	at, err := time.Parse(wire.DateFormat, r.Header.Get(wire.HeaderDate))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r.WithContext(t.Context()), at
-}
-
-func golden(t *testing.T, path, got string, update bool) {
-	t.Helper()
-	if update {
-		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s: got\n%s\nwant\n%s (hash %x)", path, got, want, sha256.Sum256(want))
-	}
+	return awstest.NewClient(awskms.New(d), d).Send(t, operation, body)
 }

@@ -3,21 +3,16 @@ package kms_test
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	front "github.com/holdfast-kms/holdfast/internal/front/aws"
+	"github.com/holdfast-kms/holdfast/internal/front/aws/awstest"
 	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
-	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
 func blob(n int) string { return base64.StdEncoding.EncodeToString(make([]byte, n)) }
@@ -27,7 +22,7 @@ func blob(n int) string { return base64.StdEncoding.EncodeToString(make([]byte, 
 func TestBadInput(t *testing.T) {
 	const one = "ValidationException 1 validation error detected: Value "
 	long := strings.Repeat("x", 2049)
-	tests := []struct{ operation, body, want string }{
+	awstest.TestBadInput(t, fake, []struct{ Operation, Body, Want string }{
 		// JSON.
 		{"Encrypt", `{`, "SerializationException"},
 		{"Encrypt", `[]`, "SerializationException Start of list found where not expected"},
@@ -127,20 +122,7 @@ func TestBadInput(t *testing.T) {
 		{"DropTables", `{}`, "UnknownOperationException The requested operation is not recognized by the service."},
 		{"", `{}`, "UnknownOperationException The requested operation is not recognized by the service."},
 		{"PutKeyPolicy", `{"KeyId":"k","Policy":"` + strings.Repeat("x", 300<<10) + `"}`, "RequestEntityTooLargeException The request must be at most 262144 bytes."},
-	}
-	for _, test := range tests {
-		d := newDoor()
-		a := send(t, handler(d, time.Now), test.operation, test.body)
-		if got := strings.TrimSpace(a.kind + " " + a.message); got != test.want {
-			t.Errorf("%s %.100q:\n got %.400q\nwant %.400q", test.operation, test.body, got, test.want)
-		}
-		if a.status != http.StatusBadRequest && a.status != http.StatusRequestEntityTooLarge {
-			t.Errorf("%s %.100q: status %d", test.operation, test.body, a.status)
-		}
-		if d.log != nil || len(d.refused) != 1 {
-			t.Errorf("%s %.100q: the door was asked %v, refusals %v", test.operation, test.body, d.log, d.refused)
-		}
-	}
+	})
 }
 
 // TestGoodInput has requests that are right, though one might doubt it.
@@ -162,15 +144,15 @@ func TestGoodInput(t *testing.T) {
 	}
 	for _, test := range tests {
 		d := newDoor()
-		a := send(t, handler(d, time.Now), test.operation, test.body)
-		if a.status != http.StatusOK || len(d.log) != 1 || d.log[0] != test.asked || d.refused != nil {
-			t.Errorf("%s %s: %d %s, asked %q, want %q", test.operation, test.body, a.status, a.body, d.log, test.asked)
+		a := send(t, d, test.operation, test.body)
+		if a.Status != http.StatusOK || len(d.Log) != 1 || d.Log[0] != test.asked || d.Refused != nil {
+			t.Errorf("%s %s: %d %s, asked %q, want %q", test.operation, test.body, a.Status, a.Body, d.Log, test.asked)
 		}
 	}
 	for _, n := range []int{1, 4096} {
 		d := newDoor()
-		if a := send(t, handler(d, time.Now), "Encrypt", `{"KeyId":"k","Plaintext":"`+blob(n)+`"}`); a.status != http.StatusOK {
-			t.Errorf("%d bytes: %s", n, a.body)
+		if a := send(t, d, "Encrypt", `{"KeyId":"k","Plaintext":"`+blob(n)+`"}`); a.Status != http.StatusOK {
+			t.Errorf("%d bytes: %s", n, a.Body)
 		}
 	}
 }
@@ -178,36 +160,9 @@ func TestGoodInput(t *testing.T) {
 // FuzzHandler holds that any body to any operation is answered with 200 or
 // 400 and JSON, and recorded once.
 func FuzzHandler(f *testing.F) {
-	files, err := filepath.Glob(filepath.Join("testdata", "requests", "*.http"))
-	if err != nil || len(files) == 0 {
-		f.Fatalf("no seeds: %v", err)
-	}
-	for _, file := range files {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		_, body, _ := strings.Cut(string(raw), "\r\n\r\n")
-		f.Add(strings.TrimSuffix(filepath.Base(file), ".http"), body)
-	}
 	f.Add("Encrypt", `{"KeyId":"k","Plaintext":"`)
 	f.Add("TagResource", `{"KeyId":"k","Tags":[null,{"TagKey":null}]}`)
-	f.Fuzz(func(t *testing.T, operation, body string) {
-		if strings.ContainsFunc(operation, func(r rune) bool { return r < ' ' || r > '~' }) {
-			return // no header value
-		}
-		d := newDoor()
-		a := send(t, handler(d, time.Now), operation, body)
-		if a.status != http.StatusOK && a.status != http.StatusBadRequest && a.status != http.StatusRequestEntityTooLarge {
-			t.Fatalf("%s %q: %d %s", operation, body, a.status, a.body)
-		}
-		if len(d.log)+len(d.refused) != 1 || (a.status == http.StatusOK) != (len(d.log) == 1) {
-			t.Fatalf("%s %q: asked %v, refused %v", operation, body, d.log, d.refused)
-		}
-		if a.body != "" && !json.Valid([]byte(a.body)) {
-			t.Fatalf("%s %q: %s", operation, body, a.body)
-		}
-	})
+	awstest.FuzzHandler(f, fake)
 }
 
 // TestEveryOperationRefusesNonsense sends each operation bodies of every
@@ -217,13 +172,13 @@ func TestEveryOperationRefusesNonsense(t *testing.T) {
 	for _, o := range awskms.Operations() {
 		for _, body := range bodies {
 			d := newDoor()
-			a := send(t, handler(d, time.Now), o.Name, body)
+			a := send(t, d, o.Name, body)
 			takes := strings.Contains(body, `"KeyId":`) && !strings.Contains(body, `"b"`) // some have no KeyId
-			if a.status != http.StatusBadRequest && !takes {
-				t.Errorf("%s %q: %d %s", o.Name, body, a.status, a.body)
+			if a.Status != http.StatusBadRequest && !takes {
+				t.Errorf("%s %q: %d %s", o.Name, body, a.Status, a.Body)
 			}
-			if len(d.log)+len(d.refused) != 1 {
-				t.Errorf("%s %q: asked %v, refused %v", o.Name, body, d.log, d.refused)
+			if len(d.Log)+len(d.Refused) != 1 {
+				t.Errorf("%s %q: asked %v, refused %v", o.Name, body, d.Log, d.Refused)
 			}
 		}
 	}
@@ -231,15 +186,10 @@ func TestEveryOperationRefusesNonsense(t *testing.T) {
 
 func BenchmarkEncrypt4K(b *testing.B) {
 	d := newDoor()
-	h := front.New(front.Config{
-		Services: []front.Service{awskms.New(&quiet{door: d, ciphertext: make([]byte, 4096+77)})}, Directory: newDirectory(), Door: d,
-	})
+	service := awskms.New(&quiet{door: d, ciphertext: make([]byte, 4096+77)})
+	h := front.New(front.Config{Services: []front.Service{service}, Directory: awstest.NewDirectory(), Door: d})
 	body := fmt.Sprintf(`{"KeyId":"%s","Plaintext":"%s","EncryptionContext":{"a":"b"}}`, keyARN, blob(4096))
-	r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "http://127.0.0.1:8080/", nil)
-	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	r.Header.Set(wire.HeaderTarget, "TrentService.Encrypt")
-	wire.Sign(r, []byte(body), wire.Credentials{AccessKeyID: "AKIDEXAMPLE", Secret: secret}, "us-east-1", "kms", time.Now())
-	r.ContentLength = int64(len(body))
+	r := awstest.NewRequest(b, service, "Encrypt", body)
 	source := strings.NewReader(body)
 	w := &discard{header: http.Header{}}
 	b.ReportAllocs()

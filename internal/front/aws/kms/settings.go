@@ -89,8 +89,8 @@ func (f *front) listKeyPolicies(ctx context.Context, x *aws.Exchange, in *keyPag
 	if err != nil {
 		return err
 	}
-	if in.marker != "" { // the listing never has a second page, so no marker is one of it
-		return fault.Because(fault.InvalidArgument, fault.MalformedMarker, "The marker is not of this listing.")
+	if in.Marker != "" { // the listing never has a second page, so no marker is one of it
+		return fault.Because(fault.InvalidArgument, fault.MalformedMarker, strayMarker)
 	}
 	names, err := f.door.ListPolicies(ctx, &x.Call, ref)
 	if err != nil {

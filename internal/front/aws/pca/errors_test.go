@@ -1,13 +1,10 @@
 package pca_test
 
 import (
-	"errors"
-	"fmt"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/front/aws/awstest"
 )
 
 const (
@@ -29,33 +26,24 @@ const alice = "User: arn:aws:iam::123456789012:user/alice is not authorized to p
 
 // TestKinds has every kind without a reason.
 func TestKinds(t *testing.T) {
-	want := map[fault.Kind]string{
-		fault.Internal:         "500 InternalFailure",
-		fault.InvalidArgument:  "400 InvalidArgsException The public text.",
-		fault.Unauthenticated:  "400 UnrecognizedClientException The security token included in the request is invalid.",
-		fault.PermissionDenied: "400 AccessDeniedException " + alice,
-		fault.NotFound:         "400 ResourceNotFoundException Resource " + caARN + " not found.",
-		fault.AlreadyExists:    "400 InvalidArgsException The public text.",
-		fault.WrongState:       "400 InvalidStateException The public text.",
-		fault.Conflict:         "400 InvalidArgsException The public text.",
-		fault.Unsupported:      "400 InvalidArgsException The public text.",
-		fault.LimitExceeded:    "400 LimitExceededException The public text.",
-		fault.BadCiphertext:    "400 InvalidArgsException The public text.",
-		fault.BadSignature:     "400 InvalidArgsException The public text.",
-		fault.Unavailable:      "503 RequestFailedException The public text.",
-	}
-	for _, k := range fault.Kinds() {
-		d := newDoor()
-		d.err = because(k, fault.Unspecified)
-		a := send(t, handler(d, time.Now), "IssueCertificate", issue)
-		got := strings.TrimSpace(fmt.Sprint(a.status, " ", a.kind, " ", a.message))
-		if k == fault.Internal {
-			got, _, _ = strings.Cut(got, " The request failed because of an internal error. Request id: ")
-		}
-		if got != want[k] {
-			t.Errorf("%s: got %q, want %q", k, got, want[k])
-		}
-	}
+	awstest.TestKinds(t, fake, awstest.Kinds{
+		Operation: "IssueCertificate", Body: issue, Fault: because,
+		Want: map[fault.Kind]string{
+			fault.Internal:         "500 InternalFailure",
+			fault.InvalidArgument:  "400 InvalidArgsException The public text.",
+			fault.Unauthenticated:  "400 UnrecognizedClientException The security token included in the request is invalid.",
+			fault.PermissionDenied: "400 AccessDeniedException " + alice,
+			fault.NotFound:         "400 ResourceNotFoundException Resource " + caARN + " not found.",
+			fault.AlreadyExists:    "400 InvalidArgsException The public text.",
+			fault.WrongState:       "400 InvalidStateException The public text.",
+			fault.Conflict:         "400 InvalidArgsException The public text.",
+			fault.Unsupported:      "400 InvalidArgsException The public text.",
+			fault.LimitExceeded:    "400 LimitExceededException The public text.",
+			fault.BadCiphertext:    "400 InvalidArgsException The public text.",
+			fault.BadSignature:     "400 InvalidArgsException The public text.",
+			fault.Unavailable:      "503 RequestFailedException The public text.",
+		},
+	})
 }
 
 // TestReasons has every reason that an authority's operation can meet with
@@ -74,9 +62,9 @@ func TestReasons(t *testing.T) {
 		get                    = `{"CertificateAuthorityArn":"` + caARN + `","CertificateArn":"` + caARN + "/certificate/" + serial + `"}`
 	)
 	rows := []struct {
-		operation, body string
-		err             *fault.Error
-		want            string
+		Operation, Body string
+		Err             *fault.Error
+		Want            string
 	}{
 		{"IssueCertificate", issue, because(state, fault.AuthorityPending), "InvalidStateException The certificate authority " + caARN + " is not in a valid state for issuing certificates."},
 		{"IssueCertificate", issue, because(state, fault.AuthorityDisabled), "InvalidStateException The certificate authority " + caARN + " is not in a valid state for issuing certificates."},
@@ -122,44 +110,16 @@ func TestReasons(t *testing.T) {
 		{"IssueCertificate", issue, because(denied, fault.NoResourcePolicyAllows), "AccessDeniedException " + alice + " because no resource-based policy allows the acm-pca:IssueCertificate action"},
 		{"IssueCertificate", issue, because(denied, fault.NoIdentityPolicyAllows), "AccessDeniedException " + alice + " because no identity-based policy allows the acm-pca:IssueCertificate action"},
 	}
-	// What no operation of this API can meet has no row: these are about other
-	// uses of keys, and the proof's own are in the package above.
-	seen := map[fault.Reason]bool{
-		fault.Unspecified: true, fault.KeyPendingDeletion: true, fault.KeyPendingImport: true, fault.KeyUnavailable: true,
-		fault.KeyCreating: true, fault.KeyNotPendingDeletion: true, fault.WrongUsage: true, fault.IncorrectKey: true,
-		fault.DigestLength: true, fault.MessageTooLong: true, fault.MalformedKeyID: true, fault.MalformedAlias: true,
-		fault.ReservedAlias: true, fault.ForeignRegion: true, fault.IncompatibleUsage: true, fault.UsageRequired: true,
-		fault.UnknownKey: true, fault.TooManyRotations: true, fault.NotRenewable: true, fault.InUse: true, fault.NotExportable: true,
-	}
-	for r := fault.MissingCredential; r <= fault.MalformedProof; r++ {
-		seen[r] = true
-	}
-	for _, row := range rows {
-		seen[row.err.Reason] = true
-		d := newDoor()
-		d.err = fmt.Errorf("wrapped: %w", row.err)
-		a := send(t, handler(d, time.Now), row.operation, row.body)
-		if got := strings.TrimSpace(a.kind + " " + a.message); got != row.want || a.status != 400 {
-			t.Errorf("%s, %v:\n got %d %q\nwant %q", row.operation, row.err, a.status, got, row.want)
-		}
-	}
-	for r := range fault.MalformedProof + 1 {
-		if !seen[r] {
-			t.Errorf("reason %d has no row", r)
-		}
-	}
+	awstest.TestReasons(t, fake, rows)
+	// What no operation of this API can meet: these are about other uses of keys.
+	awstest.TestEveryReason(t, rows,
+		fault.KeyPendingDeletion, fault.KeyPendingImport, fault.KeyUnavailable, fault.KeyCreating, fault.KeyNotPendingDeletion,
+		fault.WrongUsage, fault.IncorrectKey, fault.DigestLength, fault.MessageTooLong, fault.MalformedKeyID, fault.MalformedAlias,
+		fault.ReservedAlias, fault.ForeignRegion, fault.IncompatibleUsage, fault.UsageRequired, fault.UnknownKey, fault.TooManyRotations,
+		fault.NotRenewable, fault.InUse, fault.NotExportable)
 }
 
 // TestSecretCause holds that the cause of a failure stays in the log.
 func TestSecretCause(t *testing.T) {
-	for _, err := range []error{
-		errors.New("the cause"), &fault.Error{Kind: fault.Internal, Public: "the cause", Err: errors.New("the cause")},
-	} {
-		d := newDoor()
-		d.err = err
-		a := send(t, handler(d, time.Now), "DescribeCertificateAuthority", named)
-		if a.status != 500 || strings.Contains(a.body, "the cause") || !strings.Contains(a.message, "Request id: ") {
-			t.Errorf("%v: %d %s", err, a.status, a.body)
-		}
-	}
+	awstest.TestSecretCause(t, fake, "DescribeCertificateAuthority", named)
 }

@@ -2,14 +2,11 @@ package pca_test
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/front/aws/awstest"
 	"github.com/holdfast-kms/holdfast/internal/front/aws/pca"
 )
 
@@ -38,7 +35,7 @@ func TestBadInput(t *testing.T) {
 		arnText = `arn:[\w+=/,.@-]+:acm-pca:[\w+=/,.@-]*:[0-9]*:[\w+=,.@-]+(/[\w+=,.@-]+)*`
 	)
 	arn := func(s string) string { return `{"CertificateAuthorityArn":"` + s + `"}` }
-	tests := []struct{ operation, body, want string }{
+	awstest.TestBadInput(t, fake, []struct{ Operation, Body, Want string }{
 		// The shape of nested members, and their paths.
 		{"CreateCertificateAuthority", `{}`, "ValidationException 2 validation errors detected: Value null at 'certificateAuthorityConfiguration'" + null +
 			"; Value null at 'certificateAuthorityType'" + null},
@@ -127,20 +124,7 @@ func TestBadInput(t *testing.T) {
 		{"ListTags", `{"CertificateAuthorityArn":"` + caARN + `","NextToken":"x"}`, "InvalidNextTokenException The token is not of this listing."},
 		{"ListCertificateAuthorities", `{"NextToken":"` + base64.RawURLEncoding.EncodeToString([]byte("1:ListTags:x")) + `"}`, "InvalidNextTokenException The token is not of this listing."},
 		{"DropTables", `{}`, "UnknownOperationException The requested operation is not recognized by the service."},
-	}
-	for _, test := range tests {
-		d := newDoor()
-		a := send(t, handler(d, time.Now), test.operation, test.body)
-		if got := strings.TrimSpace(a.kind + " " + a.message); got != test.want {
-			t.Errorf("%s %.200q:\n got %.500q\nwant %.500q", test.operation, test.body, got, test.want)
-		}
-		if a.status != http.StatusBadRequest && a.status != http.StatusRequestEntityTooLarge {
-			t.Errorf("%s %.100q: status %d", test.operation, test.body, a.status)
-		}
-		if d.log != nil || len(d.refused) != 1 {
-			t.Errorf("%s %.100q: asked %v, refused %v", test.operation, test.body, d.log, d.refused)
-		}
-	}
+	})
 }
 
 // TestPages reads listings entry by entry.
@@ -149,12 +133,12 @@ func TestPages(t *testing.T) {
 		d := newDoor()
 		token, seen := "", 0
 		for range 5 {
-			a := send(t, handler(d, time.Now), operation, `{"CertificateAuthorityArn":"`+caARN+`","MaxResults":1`+token+`}`)
-			list, _ := a.fields[member].([]any)
+			a := send(t, d, operation, `{"CertificateAuthorityArn":"`+caARN+`","MaxResults":1`+token+`}`)
+			list, _ := a.Fields[member].([]any)
 			seen += len(list)
-			next, more := a.fields["NextToken"].(string)
-			if len(list) != 1 || a.status != http.StatusOK {
-				t.Fatalf("%s: %d %s", operation, a.status, a.body)
+			next, more := a.Fields["NextToken"].(string)
+			if len(list) != 1 || a.Status != http.StatusOK {
+				t.Fatalf("%s: %d %s", operation, a.Status, a.Body)
 			}
 			if token = `,"NextToken":"` + next + `"`; !more {
 				break
@@ -169,35 +153,8 @@ func TestPages(t *testing.T) {
 // FuzzHandler holds that any body to any operation is answered with 200 or
 // 400 and JSON, and recorded once.
 func FuzzHandler(f *testing.F) {
-	files, err := filepath.Glob(filepath.Join("testdata", "requests", "*.http"))
-	if err != nil || len(files) == 0 {
-		f.Fatalf("no seeds: %v", err)
-	}
-	for _, file := range files {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		_, body, _ := strings.Cut(string(raw), "\r\n\r\n")
-		f.Add(strings.TrimSuffix(filepath.Base(file), ".http"), body)
-	}
 	f.Add("IssueCertificate", passing(`{"SubjectAlternativeNames":[null,{"DirectoryName":null}]}`))
-	f.Fuzz(func(t *testing.T, operation, body string) {
-		if strings.ContainsFunc(operation, func(r rune) bool { return r < ' ' || r > '~' }) {
-			return // no header value
-		}
-		d := newDoor()
-		a := send(t, handler(d, time.Now), operation, body)
-		if a.status != http.StatusOK && a.status != http.StatusBadRequest && a.status != http.StatusRequestEntityTooLarge {
-			t.Fatalf("%s %q: %d %s", operation, body, a.status, a.body)
-		}
-		if len(d.log)+len(d.refused) != 1 || (a.status == http.StatusOK) != (len(d.log) == 1) {
-			t.Fatalf("%s %q: asked %v, refused %v", operation, body, d.log, d.refused)
-		}
-		if a.body != "" && !json.Valid([]byte(a.body)) {
-			t.Fatalf("%s %q: %s", operation, body, a.body)
-		}
-	})
+	awstest.FuzzHandler(f, fake)
 }
 
 // TestEveryOperationRefusesNonsense sends each operation bodies of every
@@ -206,8 +163,8 @@ func TestEveryOperationRefusesNonsense(t *testing.T) {
 	for _, o := range pca.Operations() {
 		for _, body := range []string{`{`, `[]`, `0`, `"`, "\x00", `{"":""`, `{"CertificateAuthorityArn":"a","CertificateAuthorityArn":"b"}`} {
 			d := newDoor()
-			if a := send(t, handler(d, time.Now), o.Name, body); a.status != http.StatusBadRequest || len(d.refused) != 1 {
-				t.Errorf("%s %q: %d %s, refused %v", o.Name, body, a.status, a.body, d.refused)
+			if a := send(t, d, o.Name, body); a.Status != http.StatusBadRequest || len(d.Refused) != 1 {
+				t.Errorf("%s %q: %d %s, refused %v", o.Name, body, a.Status, a.Body, d.Refused)
 			}
 		}
 	}

@@ -1,21 +1,17 @@
 package pca
 
 import (
-	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/aws"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 )
 
 // pageRequest is the part of a request that asks for a page of a listing.
-type pageRequest struct {
-	limit int
-	token string
-}
+type pageRequest struct{ aws.PageRequest }
 
 // page declares MaxResults and NextToken.
 func (r *pageRequest) page(m *aws.Members) {
-	m.Int("MaxResults", &r.limit, 1, maxMaxResults)
-	m.Text("NextToken", &r.token, 1, maxNextToken)
+	m.Int("MaxResults", &r.Limit, 1, maxMaxResults)
+	m.Text("NextToken", &r.Marker, 1, maxNextToken)
 }
 
 // usualPage is the size of a page when the request does not say. AWS does not
@@ -24,19 +20,7 @@ const usualPage = 100
 
 // from returns the page that is asked for.
 func (r *pageRequest) from(x *aws.Exchange) (kms.Page, error) {
-	page := kms.Page{Limit: r.limit}
-	if page.Limit == 0 {
-		page.Limit = usualPage
-	}
-	if r.token == "" {
-		return page, nil
-	}
-	after, ok := x.AfterMarker(r.token)
-	if !ok {
-		return page, fault.Because(fault.InvalidArgument, fault.MalformedMarker, "The token is not of this listing.")
-	}
-	page.After = after
-	return page, nil
+	return x.Page(r.PageRequest, usualPage, "The token is not of this listing.")
 }
 
 // cut returns the page of a listing that is there as a whole, sorted by the

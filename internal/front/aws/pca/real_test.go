@@ -28,7 +28,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
-	front "github.com/holdfast-kms/holdfast/internal/front/aws"
+	"github.com/holdfast-kms/holdfast/internal/front/aws/awstest"
 	"github.com/holdfast-kms/holdfast/internal/front/aws/pca"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/inventory"
@@ -81,7 +81,7 @@ func (b *buckets) file(name string) string {
 // world is the API over real authorities, keys and reports.
 type world struct {
 	t       *testing.T
-	handler http.Handler
+	client  *awstest.Client
 	ids     *policies
 	buckets *buckets
 	log     *audit.Memory
@@ -107,7 +107,7 @@ func newWorld(t *testing.T) *world {
 	})
 	w.check(err)
 	t.Cleanup(func() { w.check(reports.Close()); w.check(engine.Close()) })
-	w.handler = front.New(front.Config{Services: []front.Service{pca.New(authorities, reports)}, Directory: newDirectory(), Door: keys})
+	w.client = awstest.NewClient(pca.New(authorities, reports), keys)
 	return w
 }
 
@@ -133,24 +133,24 @@ type members = map[string]any
 func (w *world) do(operation string, request members) members {
 	w.t.Helper()
 	a := w.send(operation, request)
-	if a.status != http.StatusOK {
-		w.t.Fatalf("%s: %d %s", operation, a.status, a.body)
+	if a.Status != http.StatusOK {
+		w.t.Fatalf("%s: %d %s", operation, a.Status, a.Body)
 	}
-	return a.fields
+	return a.Fields
 }
 
-func (w *world) send(operation string, request members) answer {
+func (w *world) send(operation string, request members) awstest.Answer {
 	w.t.Helper()
 	body, err := json.Marshal(request)
 	w.check(err)
-	return send(w.t, w.handler, operation, string(body))
+	return w.client.Send(w.t, operation, string(body))
 }
 
 // refused runs an operation that has to fail.
 func (w *world) refused(operation string, request members, code, text string) {
 	w.t.Helper()
-	if a := w.send(operation, request); a.kind != code || !strings.Contains(a.message, text) {
-		w.t.Errorf("%s: %d %s, want %s %q", operation, a.status, a.body, code, text)
+	if a := w.send(operation, request); a.Kind != code || !strings.Contains(a.Message, text) {
+		w.t.Errorf("%s: %d %s, want %s %q", operation, a.Status, a.Body, code, text)
 	}
 }
 
@@ -457,7 +457,7 @@ func TestPrecedence(t *testing.T) {
 		{"BlankEndEntityCertificate_APICSRPassthrough", "api.example.com", "[timeStamping]", "1.3.6.1.4.1.99999.8", true},
 	} {
 		t.Run(c.template, func(t *testing.T) {
-			w := &world{t: t, handler: w.handler}
+			w := &world{t: t, client: w.client}
 			_, got, _ := w.issue(root, csr, "TemplateArn", template(c.template), "ApiPassthrough", api)
 			policy := ""
 			if len(got.Policies) > 0 {

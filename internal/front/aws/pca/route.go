@@ -26,7 +26,7 @@ const maxImport = (maxChain+maxCertificate)/3*4 + 4<<10
 // table is the API: name, action, and the handler, whose argument says what
 // the request is.
 func (f *front) table() []aws.Operation {
-	list := []aws.Operation{
+	return []aws.Operation{
 		aws.JSON("CreateCertificateAuthority", key.CreateAuthority, f.createAuthority),
 		aws.JSON("CreateCertificateAuthorityAuditReport", key.CreateAuditReport, f.createReport),
 		aws.JSON("CreatePermission", key.CreatePermission, f.createPermission),
@@ -39,7 +39,7 @@ func (f *front) table() []aws.Operation {
 		aws.JSON("GetCertificateAuthorityCertificate", key.GetAuthorityCertificate, f.getAuthorityCertificate),
 		aws.JSON("GetCertificateAuthorityCsr", key.GetAuthorityCSR, f.getAuthorityCSR),
 		aws.JSON("GetPolicy", key.GetAuthorityPolicy, f.getPolicy),
-		aws.JSON("ImportCertificateAuthorityCertificate", key.ImportAuthorityCertificate, f.importCertificate),
+		aws.JSON("ImportCertificateAuthorityCertificate", key.ImportAuthorityCertificate, f.importCertificate).UpTo(maxImport),
 		aws.JSON("IssueCertificate", key.IssueCertificate, f.issueCertificate),
 		aws.JSON("ListCertificateAuthorities", key.ListAuthorities, f.listAuthorities),
 		aws.JSON("ListPermissions", key.ListPermissions, f.listPermissions),
@@ -51,12 +51,6 @@ func (f *front) table() []aws.Operation {
 		aws.JSON("UntagCertificateAuthority", key.UntagAuthority, f.untagAuthority),
 		aws.JSON("UpdateCertificateAuthority", key.UpdateAuthority, f.updateAuthority),
 	}
-	for i := range list {
-		if list[i].Name == "ImportCertificateAuthorityCertificate" {
-			list[i].MaxBody = maxImport
-		}
-	}
-	return list
 }
 
 // Operations returns all operations of AWS Private CA in the order of their

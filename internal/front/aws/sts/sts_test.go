@@ -1,14 +1,11 @@
 package sts_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -16,6 +13,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/aws"
+	"github.com/holdfast-kms/holdfast/internal/front/aws/awstest"
 	"github.com/holdfast-kms/holdfast/internal/front/aws/sts"
 	"github.com/holdfast-kms/holdfast/internal/identity"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -81,19 +79,8 @@ const answer = `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/
 
 // TestRecorded sends what botocore sends (see kms/testdata/record.py).
 func TestRecorded(t *testing.T) {
-	raw, err := os.ReadFile("testdata/requests/GetCallerIdentity.http")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	at, err := time.Parse(wire.DateFormat, r.Header.Get(wire.HeaderDate))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if code, body := serve(alice(), at, r.WithContext(t.Context())); code != http.StatusOK || body != answer {
+	r, at := awstest.Recorded(t, "GetCallerIdentity")
+	if code, body := serve(alice(), at, r); code != http.StatusOK || body != answer {
 		t.Errorf("%d %s", code, body)
 	}
 }
