@@ -333,7 +333,9 @@ func TestPoints(t *testing.T) {
 		},
 		{
 			"a bucket with a path", "http://p",
-			with(func(c *RevocationConfig) { c.CRL.CustomName, c.CRL.Bucket, c.CRL.Path = "crl.example.com", "lists", "a/b" }),
+			with(func(c *RevocationConfig) {
+				c.CRL.CustomName, c.CRL.Bucket, c.CRL.Path = "crl.example.com", "lists", "a/b"
+			}),
 			points{[]string{"http://crl.example.com/a/b/ID.crl"}, []string{"http://p/pki/ID/ocsp"}, []string{"http://p/pki/ID.cer"}},
 		},
 	} {
