@@ -55,7 +55,10 @@ func (k *checker) segment(file *os.File, number uint64) error {
 		f, err := c.frame(off)
 		switch {
 		case errors.Is(err, errNoFrame):
-			if off, err = k.stuck(c, off); err != nil {
+			if off, err = k.stuck(c, off); err == nil && off < 0 {
+				off, err = k.grown(c)
+			}
+			if err != nil {
 				return err
 			}
 			continue
@@ -213,6 +216,19 @@ func (k *checker) checkpoint(f *frame, off int64, linked bool) {
 	}
 	k.unsigned, k.long = 0, false
 	k.sealed = k.sealed || c.Sealed
+}
+
+// grown returns where a segment goes on whose end was found, -1 where that
+// was its end: one that was not sealed and has a successor now was ended by a
+// writer in between.
+func (k *checker) grown(c *cursor) (int64, error) {
+	followed, err := segmentExists(k.dir, k.number+1)
+	if err != nil || k.sealed || !followed || k.patience == 0 {
+		return -1, err
+	}
+	k.patience--
+	c.forget()
+	return k.off, nil
 }
 
 // stuck decides where to go on from an offset at which no frame stands; -1 is
