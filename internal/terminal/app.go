@@ -74,6 +74,18 @@ func (a *App) Remote(act func(ctx context.Context, c *client.Client, args []stri
 	}
 }
 
+// All returns a whole listing: list gives a page of it, and where the next one
+// begins. It is never nil, so that JSON has an empty list.
+func All[T any](list func(client.Page) (page []T, next string, err error)) ([]T, error) {
+	all := []T{}
+	err := Pages(func(p client.Page) (string, error) {
+		page, next, err := list(p)
+		all = append(all, page...)
+		return next, err
+	})
+	return all, err
+}
+
 // Pages walks through a listing: list returns where the next page begins.
 func Pages(list func(client.Page) (next string, err error)) error {
 	page := client.Page{Limit: 1000}

@@ -85,14 +85,12 @@ func onOff(on bool) string {
 func (a *app) list() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List authorities", Args: cobra.NoArgs}
 	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
-		all := []client.Authority{}
-		err := terminal.Pages(func(p client.Page) (string, error) {
+		all, err := terminal.All(func(p client.Page) ([]client.Authority, string, error) {
 			l, err := c.Authorities(ctx, p)
 			if err != nil {
-				return "", err
+				return nil, "", err
 			}
-			all = append(all, l.Authorities...)
-			return l.Next, nil
+			return l.Authorities, l.Next, nil
 		})
 		if err != nil {
 			return err

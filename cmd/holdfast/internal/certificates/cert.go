@@ -38,14 +38,12 @@ func (a *app) list() *cobra.Command {
 		if within > 0 {
 			filter.ExpiresBefore = time.Now().Add(within)
 		}
-		all := []client.Certificate{}
-		err := terminal.Pages(func(p client.Page) (string, error) {
+		all, err := terminal.All(func(p client.Page) ([]client.Certificate, string, error) {
 			l, err := c.Certificates(ctx, filter, p)
 			if err != nil {
-				return "", err
+				return nil, "", err
 			}
-			all = append(all, l.Certificates...)
-			return l.Next, nil
+			return l.Certificates, l.Next, nil
 		})
 		if err != nil {
 			return err

@@ -85,16 +85,13 @@ func (f *choice) read() error {
 
 // all gathers the pages of a listing of the inventory.
 func all(list func(client.Page) (*client.InventoryList, error)) ([]client.InventoryItem, error) {
-	items := []client.InventoryItem{}
-	err := terminal.Pages(func(p client.Page) (string, error) {
+	return terminal.All(func(p client.Page) ([]client.InventoryItem, string, error) {
 		l, err := list(p)
 		if err != nil {
-			return "", err
+			return nil, "", err
 		}
-		items = append(items, l.Items...)
-		return l.Next, nil
+		return l.Items, l.Next, nil
 	})
-	return items, err
 }
 
 func (a *app) search() *cobra.Command {

@@ -95,14 +95,12 @@ func (a *app) aliasList() *cobra.Command {
 				return err
 			}
 		}
-		all := []client.Alias{}
-		err = terminal.Pages(func(p client.Page) (string, error) {
+		all, err := terminal.All(func(p client.Page) ([]client.Alias, string, error) {
 			l, err := c.Aliases(ctx, of, p)
 			if err != nil {
-				return "", err
+				return nil, "", err
 			}
-			all = append(all, l.Aliases...)
-			return l.Next, nil
+			return l.Aliases, l.Next, nil
 		})
 		if err != nil {
 			return err

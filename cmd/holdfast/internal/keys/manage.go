@@ -115,14 +115,12 @@ func (a *app) keyRotation() *cobra.Command {
 }
 
 func (a *app) listRotations(ctx context.Context, c *client.Client, name string) error {
-	all := []client.Version{}
-	err := terminal.Pages(func(p client.Page) (string, error) {
+	all, err := terminal.All(func(p client.Page) ([]client.Version, string, error) {
 		l, err := c.Rotations(ctx, name, p)
 		if err != nil {
-			return "", err
+			return nil, "", err
 		}
-		all = append(all, l.Versions...)
-		return l.Next, nil
+		return l.Versions, l.Next, nil
 	})
 	if err != nil {
 		return err

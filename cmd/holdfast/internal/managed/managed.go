@@ -114,14 +114,12 @@ func (a *app) list() *cobra.Command {
 	cmd.Flags().StringVar(&filter.State, "state", "", "only issued, expired, revoked or failed ones")
 	terminal.Complete(cmd, "state", []string{"issued", "expired", "revoked", "failed"})
 	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
-		all := []client.Managed{}
-		err := terminal.Pages(func(p client.Page) (string, error) {
+		all, err := terminal.All(func(p client.Page) ([]client.Managed, string, error) {
 			l, err := c.ManagedCertificates(ctx, filter, p)
 			if err != nil {
-				return "", err
+				return nil, "", err
 			}
-			all = append(all, l.Managed...)
-			return l.Next, nil
+			return l.Managed, l.Next, nil
 		})
 		if err != nil {
 			return err

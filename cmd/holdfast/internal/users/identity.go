@@ -112,14 +112,12 @@ func activity(active bool) string {
 func (a *app) userList() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List users", Args: cobra.NoArgs}
 	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
-		all := []client.User{}
-		err := terminal.Pages(func(p client.Page) (string, error) {
+		all, err := terminal.All(func(p client.Page) ([]client.User, string, error) {
 			l, err := c.Users(ctx, p)
 			if err != nil {
-				return "", err
+				return nil, "", err
 			}
-			all = append(all, l.Users...)
-			return l.Next, nil
+			return l.Users, l.Next, nil
 		})
 		if err != nil {
 			return err
