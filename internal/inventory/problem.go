@@ -71,12 +71,8 @@ func (s *Service) Problems(ctx context.Context, call *key.Call, q Query, page km
 		next string
 	}
 	out, err := guard.Do(ctx, s.guard, call, key.ListCertificates, func(v *guard.Visit) (result, error) {
-		sc, err := s.scope(call, v, &q)
+		l, err := s.begin(ctx, call, v, q, page)
 		if err != nil {
-			return result{}, err
-		}
-		l := search{Query: q, scope: sc, now: s.now(), limit: limitOf(page), budget: maxLooks}
-		if err := s.prepare(ctx, &l, page.After); err != nil {
 			return result{}, err
 		}
 		var found []*Problematic
@@ -84,7 +80,7 @@ func (s *Service) Problems(ctx context.Context, call *key.Call, q Query, page km
 			if err := l.run(r); err != nil {
 				return err
 			}
-			j := s.judge(r, sc.realm, l.now)
+			j := s.judge(r, l.realm, l.now)
 			for _, e := range l.list {
 				problems, err := j.problems(e)
 				if err != nil {

@@ -32,18 +32,24 @@ func (s *Service) Search(ctx context.Context, call *key.Call, q Query, page kms.
 		next string
 	}
 	out, err := guard.Do(ctx, s.guard, call, key.ListCertificates, func(v *guard.Visit) (result, error) {
-		sc, err := s.scope(call, v, &q)
+		l, err := s.begin(ctx, call, v, q, page)
 		if err != nil {
-			return result{}, err
-		}
-		l := search{Query: q, scope: sc, now: s.now(), limit: limitOf(page), budget: maxLooks}
-		if err := s.prepare(ctx, &l, page.After); err != nil {
 			return result{}, err
 		}
 		err = s.store.View(ctx, l.run)
 		return result{l.list, l.next}, err
 	})
 	return out.list, out.next, err
+}
+
+// begin authorises a query and returns its search, ready to run.
+func (s *Service) begin(ctx context.Context, call *key.Call, v *guard.Visit, q Query, page kms.Page) (*search, error) {
+	sc, err := s.scope(call, v, &q)
+	if err != nil {
+		return nil, err
+	}
+	l := &search{Query: q, scope: sc, now: s.now(), limit: limitOf(page), budget: maxLooks}
+	return l, s.prepare(ctx, l, page.After)
 }
 
 // limitOf returns how many entries a page has.
