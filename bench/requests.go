@@ -138,11 +138,16 @@ func (l *lab) once(ctx context.Context, s *subject, w *workload, conns int) (*co
 	if _, err := load.run(ctx, l.warmup, 0); err != nil {
 		return nil, err
 	}
+	return s.under(ctx, load, l.duration)
+}
+
+// under measures what the requests of a load cost the server.
+func (s *server) under(ctx context.Context, load *load, d time.Duration) (*cost, error) {
 	before, err := s.cpu()
 	if err != nil {
 		return nil, err
 	}
-	out, err := load.run(ctx, l.duration, 0)
+	out, err := load.run(ctx, d, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +156,7 @@ func (l *lab) once(ctx context.Context, s *subject, w *workload, conns int) (*co
 		return nil, err
 	}
 	return &cost{
-		CPU:  float64((after - before).Microseconds()) / float64(len(out.latencies)),
+		CPU:  microseconds(after-before) / float64(len(out.latencies)),
 		Rate: out.rate(), P50: milliseconds(out.quantile(0.5)), P99: milliseconds(out.quantile(0.99)),
 	}, nil
 }

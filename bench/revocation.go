@@ -353,19 +353,11 @@ func (s *subject) answers(ctx context.Context, l *lab, requests [][]byte) (*answ
 	}}
 	var all []float64
 	for range l.rounds {
-		before, err := s.cpu()
+		c, err := s.under(ctx, load, l.duration)
 		if err != nil {
 			return nil, err
 		}
-		out, err := load.run(ctx, l.duration, 0)
-		if err != nil {
-			return nil, err
-		}
-		after, err := s.cpu()
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, microseconds(after-before)/float64(len(out.latencies)))
+		all = append(all, c.CPU)
 	}
 	slices.Sort(all)
 	cpu := all[len(all)/2]
