@@ -26,19 +26,24 @@ const module = "github.com/holdfast-kms/holdfast"
 // design (see ARCHITECTURE.md). A change says why in docs/design.
 var layers = [][]string{
 	{"internal/fault", "internal/alg"},
-	{"internal/key", "internal/name"},
+	{"internal/key", "internal/name", "internal/pkcs11"},
+	{"internal/pkcs11/native"},
+	{"internal/pkcs11/worker"},
 	{"internal/policy", "internal/audit", "internal/engine", "internal/store", "internal/extension"},
-	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/ciphertext"},
-	{"internal/identity", "internal/kms", "internal/engine/*", "internal/store/*", "internal/profile", "internal/lint", "internal/ocsp", "internal/keystore"},
+	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/ciphertext", "internal/transfer", "internal/hsm", "internal/split"},
+	{"internal/catalog"}, // the keys as records and in memory
+	{"internal/identity", "internal/kms", "internal/recovery", "internal/engine/*", "internal/store/*", "internal/profile", "internal/lint", "internal/ocsp", "internal/keystore"},
 	{"internal/profile/document"}, // profiles as text
+	{"internal/cluster"},          // clusters of HSMs
+	{"internal/customstore"},      // key stores over them
 	{"internal/authority", "internal/ledger"},
 	{"internal/hierarchy"}, // makes and changes authorities
 	{"internal/ca"},
 	{"internal/term"},
 	{"internal/status", "internal/inventory", "internal/managed"}, // what is built on authorities
 	{"internal/lifecycle"},
-	{"internal/front/aws"},         // the protocol that the services under it share
-	{"internal/front/aws/awstest"}, // what their tests share
+	{"internal/front/aws", "internal/front/native"}, // the protocols that the packages under them share
+	{"internal/front/aws/awstest"},                  // what their tests share
 	{"internal/front/*", "internal/config", "internal/bucket"},
 	{"internal/server", ".", "client"},
 	{"internal/terminal", "internal/ceremony", "internal/discovery"}, // what the commands share
@@ -51,6 +56,7 @@ var core = []string{
 	"internal/fault", "internal/alg", "internal/key", "internal/name", "internal/policy", "internal/audit", "internal/engine",
 	"internal/store", "internal/extension", "internal/seal", "internal/guard", "internal/ciphertext", "internal/identity", "internal/kms", "internal/keystore", "internal/profile", "internal/profile/document", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/lint",
 	"internal/ocsp", "internal/authority", "internal/ledger", "internal/hierarchy", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle",
+	"internal/pkcs11", "internal/pkcs11/native", "internal/pkcs11/worker", "internal/hsm", "internal/transfer", "internal/split", "internal/recovery", "internal/catalog", "internal/cluster", "internal/customstore",
 }
 
 // A rule says that the packages in from import nothing under one of deny.
@@ -72,7 +78,7 @@ var rules = []rule{
 	},
 	{[]string{"internal/wire/*"}, []string{"database/sql", "os"}, "wire packages are pure codecs: no I/O"},
 	{
-		[]string{"internal/identity", "internal/kms", "internal/authority", "internal/ledger", "internal/hierarchy", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle"},
+		[]string{"internal/identity", "internal/kms", "internal/catalog", "internal/cluster", "internal/customstore", "internal/authority", "internal/ledger", "internal/hierarchy", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle"},
 		[]string{module + "/internal/engine/", module + "/internal/store/"},
 		"kms and ca know the interfaces; server and cmd choose the implementations",
 	},
@@ -87,7 +93,7 @@ var only = map[string][]string{
 	"github.com/Azure":             {"internal/engine/azurekv", "test/compat/*"},
 	"cloud.google.com/go":          {"internal/engine/gcpkms", "internal/wire/gcp", "internal/front/gcp", "test/compat/*"},
 	"github.com/hashicorp/vault":   {"internal/engine/vault", "test/compat/*"},
-	"github.com/ebitengine/purego": {"internal/engine/*"},
+	"github.com/ebitengine/purego": {"internal/engine/soft", "internal/pkcs11/native"},
 }
 
 func TestLayers(t *testing.T) {
