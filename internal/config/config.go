@@ -42,6 +42,7 @@ type Config struct {
 	Metrics   Metrics   `yaml:"metrics"`
 	Lifecycle Lifecycle `yaml:"lifecycle"`
 	Buckets   Buckets   `yaml:"buckets"`
+	HSM       HSM       `yaml:"hsm"`
 
 	Certificates Certificates `yaml:"certificates"`
 }
@@ -179,6 +180,7 @@ func (c *Config) Validate() error {
 		refuse("tls", "certificate and key go together")
 	}
 	c.Buckets.validate(refuse)
+	c.HSM.validate(refuse)
 	c.validateRanges(refuse)
 	if len(wrong) > 0 {
 		return &fault.Error{Kind: fault.InvalidArgument, Op: "config", Public: errors.Join(wrong...).Error()}
