@@ -103,7 +103,7 @@ func (f *floor) openRSA() error {
 		return err
 	}
 	ref := engine.Ref{Realm: "floor", ID: "rsa", Version: 1}
-	material, err := e.Generate(context.Background(), ref, alg.RSA2048)
+	material, err := e.Generate(context.Background(), ref, engine.Kind{Spec: alg.RSA2048, Usage: alg.SignVerify})
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,9 @@ const (
 	EncryptDecrypt
 	SignVerify
 	GenerateVerifyMAC
+	// KeyTransfer is the usage of a key exchange key: other keys come in wrapped
+	// under it, and it does nothing else.
+	KeyTransfer
 )
 
 // Family groups the specs whose keys have one Go type.
@@ -137,7 +140,7 @@ var (
 	rsaAlgorithms = []Algorithm{
 		OAEPSHA1, OAEPSHA256, PKCS1SHA256, PKCS1SHA384, PKCS1SHA512, PSSSHA256, PSSSHA384, PSSSHA512,
 	}
-	rsaUsages  = []Usage{EncryptDecrypt, SignVerify}
+	rsaUsages  = []Usage{EncryptDecrypt, SignVerify, KeyTransfer}
 	signUsages = []Usage{SignVerify}
 	macUsages  = []Usage{GenerateVerifyMAC}
 	hashForms  = []Form{Raw, Digest}
@@ -188,7 +191,40 @@ var algorithms = [...]AlgorithmInfo{
 
 var usageNames = [...]string{
 	NoUsage: "", EncryptDecrypt: "encrypt-decrypt", SignVerify: "sign-verify", GenerateVerifyMAC: "mac",
+	KeyTransfer: "key-transfer",
 }
+
+// Wrapping is a way in which a key travels encrypted under an RSA key.
+type Wrapping uint8
+
+// The wrappings. The zero Wrapping is none.
+const (
+	NoWrapping           Wrapping = iota
+	WrapOAEPSHA1                  // RSAES-OAEP with SHA-1 and MGF1-SHA-1, for symmetric keys (RFC 8017 section 7.1)
+	WrapOAEPSHA256                // RSAES-OAEP with SHA-256 and MGF1-SHA-256
+	WrapPKCS1                     // RSAES-PKCS1-v1_5 (RFC 8017 section 7.2), for symmetric keys; only where a client has nothing better
+	WrapAESKeyWrapSHA1            // CKM_RSA_AES_KEY_WRAP: an AES key by WrapOAEPSHA1, then the key by AES-KWP (RFC 5649) under it
+	WrapAESKeyWrapSHA256          // the same, the AES key by WrapOAEPSHA256
+)
+
+var wrappingNames = [...]string{
+	NoWrapping: "", WrapOAEPSHA1: "rsa-oaep-sha1", WrapOAEPSHA256: "rsa-oaep-sha256", WrapPKCS1: "rsa-pkcs1",
+	WrapAESKeyWrapSHA1: "rsa-aes-key-wrap-sha1", WrapAESKeyWrapSHA256: "rsa-aes-key-wrap-sha256",
+}
+
+// Wrappings returns every wrapping.
+func Wrappings() []Wrapping { return all[Wrapping](len(wrappingNames)) }
+
+// String returns the wrapping's name, such as "rsa-aes-key-wrap-sha1".
+func (w Wrapping) String() string {
+	if int(w) < len(wrappingNames) {
+		return wrappingNames[w]
+	}
+	return ""
+}
+
+// ParseWrapping returns the wrapping of a name that String gives, or NoWrapping.
+func ParseWrapping(name string) Wrapping { return parse(Wrappings(), name) }
 
 // Specs returns every spec in the order of the table.
 func Specs() []Spec { return all[Spec](len(specs)) }

@@ -26,6 +26,16 @@ type Ref struct {
 // String returns "realm/id/version", for logs and error causes.
 func (r Ref) String() string { return fmt.Sprintf("%s/%s/%d", r.Realm, r.ID, r.Version) }
 
+// Kind is what a new key is to be.
+type Kind struct {
+	Spec alg.Spec
+	// Usage is what the key is for. An engine that can restrict a key to it does.
+	Usage alg.Usage
+	// Exportable lets the material leave (Exporter, WrapExporter). An engine
+	// that can forbid it for all others does.
+	Exportable bool
+}
+
 // Material is what an engine gives to be kept for it.
 type Material struct {
 	// Wrapped is the material encrypted by the engine, or the engine's
@@ -45,7 +55,7 @@ type Engine interface {
 	// Supports reports whether the engine makes keys of the spec for the usage.
 	Supports(spec alg.Spec, usage alg.Usage) bool
 	// Generate makes new material. It stores nothing outside the engine.
-	Generate(ctx context.Context, ref Ref, spec alg.Spec) (Material, error)
+	Generate(ctx context.Context, ref Ref, kind Kind) (Material, error)
 	// Open makes material ready for use. The Key may be kept and used by many
 	// goroutines at once.
 	Open(ctx context.Context, ref Ref, spec alg.Spec, wrapped []byte) (*Key, error)
@@ -65,6 +75,9 @@ type Key struct {
 	Decrypter crypto.Decrypter
 	AEAD      AEAD
 	MAC       MAC
+	// Unwrapper is there, beside the Decrypter, for RSA keys of engines that
+	// take wrapped material.
+	Unwrapper Unwrapper
 }
 
 // AEAD is authenticated encryption that chooses its own nonces. A ciphertext

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/key"
 )
 
 // Plain material is how keys travel into and out of an engine: for AES and
@@ -27,7 +28,7 @@ type Importer interface {
 	// (a public half that is another key's, factors that are none), or that is
 	// known to be weak is a fault.InvalidArgument error, the last one with the
 	// reason WeakKey; a spec that it does not take is Unsupported.
-	Import(ctx context.Context, ref Ref, spec alg.Spec, plain []byte) (Material, error)
+	Import(ctx context.Context, ref Ref, kind Kind, plain []byte) (Material, error)
 }
 
 // Exporter is what an Engine is, beside, when it can give material away. The
@@ -40,4 +41,38 @@ type Exporter interface {
 	// The bytes are the caller's, who overwrites them after use. Errors are
 	// those of Engine.Open; a spec that it does not give away is Unsupported.
 	Export(ctx context.Context, ref Ref, spec alg.Spec, wrapped []byte) ([]byte, error)
+}
+
+// Unwrapper is what an opened RSA key is, beside, when other keys can come in
+// wrapped under it: the plain material is never outside the engine.
+type Unwrapper interface {
+	// Unwrap decrypts wrapped with the key and makes material of it in the same
+	// engine, as Importer.Import would of the plain form. Whatever of the
+	// encryption is wrong, the error is one and the same BadCiphertext.
+	Unwrap(ctx context.Context, ref Ref, kind Kind, how alg.Wrapping, wrapped []byte) (Material, error)
+}
+
+// WrapExporter is what an Engine is, beside, when it can give material away
+// encrypted under a public key, without its plain form being seen outside.
+type WrapExporter interface {
+	// ExportWrapped returns what Generate or Import made for ref, encrypted
+	// under an RSA key. The decision whether it may is its caller's. Errors are
+	// those of Exporter.Export.
+	ExportWrapped(ctx context.Context, ref Ref, spec alg.Spec, wrapped []byte, under *PublicKey, how alg.Wrapping) ([]byte, error)
+}
+
+// Adopter is what an Engine is, beside, when keys can be in it that it did not
+// make.
+type Adopter interface {
+	// Adopt finds a key by a name of the engine's own (a PKCS #11 URI, RFC 7512)
+	// and returns what it is and material for ref. It changes nothing in the
+	// engine. No such key is NotFound, several are a Conflict, a key that the
+	// table does not have is Unsupported.
+	Adopt(ctx context.Context, ref Ref, name string) (Kind, Material, error)
+}
+
+// Protector is what an Engine is, beside, when it keeps keys elsewhere than in
+// this process. Without it the protection is key.Software.
+type Protector interface {
+	Protection() key.Protection
 }

@@ -39,6 +39,40 @@ const (
 	CreateGrant
 	ImportKey
 	ExportKey
+	AdoptKey
+	UnwrapKey // on the key exchange key that other keys come in under
+	GetImportParameters
+	ImportKeyMaterial
+	DeleteKeyMaterial
+
+	// Custom key stores, and the hardware that is under them.
+
+	CreateKeyStore
+	DescribeKeyStores
+	UpdateKeyStore
+	DeleteKeyStore
+	ConnectKeyStore
+	DisconnectKeyStore
+	CreateCluster
+	DescribeClusters
+	ModifyCluster
+	DeleteCluster
+	InitializeCluster
+	CreateHSM
+	DeleteHSM
+	DescribeBackups
+	CopyBackup
+	ModifyBackup
+	DeleteBackup
+	RestoreBackup
+	TagCluster
+	UntagCluster
+	ListClusterTags
+	PutClusterPolicy
+	GetClusterPolicy
+	DeleteClusterPolicy
+	ListTokens
+	ListTokenObjects
 
 	// Using keys.
 
@@ -141,6 +175,16 @@ var actionNames = [lastAction]string{
 	EnableKeyRotation: "key:EnableRotation", DisableKeyRotation: "key:DisableRotation",
 	GetKeyRotationStatus: "key:GetRotation", RotateKeyOnDemand: "key:Rotate", ListKeyRotations: "key:ListRotations",
 	CreateGrant: "key:CreateGrant", ImportKey: "key:Import", ExportKey: "key:Export",
+	AdoptKey: "key:Adopt", UnwrapKey: "key:Unwrap", GetImportParameters: "key:GetImportParameters",
+	ImportKeyMaterial: "key:ImportMaterial", DeleteKeyMaterial: "key:DeleteMaterial",
+	CreateKeyStore: "keystore:Create", DescribeKeyStores: "keystore:Describe", UpdateKeyStore: "keystore:Update",
+	DeleteKeyStore: "keystore:Delete", ConnectKeyStore: "keystore:Connect", DisconnectKeyStore: "keystore:Disconnect",
+	CreateCluster: "cluster:Create", DescribeClusters: "cluster:Describe", ModifyCluster: "cluster:Modify",
+	DeleteCluster: "cluster:Delete", InitializeCluster: "cluster:Initialize", CreateHSM: "cluster:CreateHSM",
+	DeleteHSM: "cluster:DeleteHSM", DescribeBackups: "backup:Describe", CopyBackup: "backup:Copy", ModifyBackup: "backup:Modify",
+	DeleteBackup: "backup:Delete", RestoreBackup: "backup:Restore", TagCluster: "cluster:Tag", UntagCluster: "cluster:Untag",
+	ListClusterTags: "cluster:ListTags", PutClusterPolicy: "cluster:PutPolicy", GetClusterPolicy: "cluster:GetPolicy",
+	DeleteClusterPolicy: "cluster:DeletePolicy", ListTokens: "hsm:List", ListTokenObjects: "hsm:ListObjects",
 	Encrypt: "key:Encrypt", Decrypt: "key:Decrypt", ReEncryptFrom: "key:ReEncryptFrom", ReEncryptTo: "key:ReEncryptTo",
 	GenerateDataKey: "key:GenerateDataKey", GenerateDataKeyWithoutPlaintext: "key:GenerateDataKeyWithoutPlaintext",
 	GenerateRandom: "random:Generate", Sign: "key:Sign", Verify: "key:Verify", GetPublicKey: "key:GetPublicKey",

@@ -81,6 +81,9 @@ type Key struct {
 	Origin     Origin
 	Protection Protection
 	Engine     string // the name of the engine that has the material
+	// Store is the custom key store that the key lives in, "" for none; its
+	// engine is the store's.
+	Store string
 	// Exportable says that the key's material may leave, to whoever may
 	// ExportKey. It is so from the key's first day, or never.
 	Exportable  bool
@@ -111,6 +114,8 @@ type Version struct {
 	// Public is the SubjectPublicKeyInfo in DER (RFC 5280 section 4.1), or
 	// nil for symmetric keys. ML-DSA's is RFC 9881's, secp256k1's is SEC 1's.
 	Public []byte
+	// ExpiresAt is when imported material is to be forgotten; zero for never.
+	ExpiresAt time.Time
 }
 
 // RotationCause says why a version was made.

@@ -23,7 +23,7 @@ func (s *Service) CreateKey(ctx context.Context, call *key.Call, req *CreateKeyR
 
 // source is where a version's material comes from: engine.Engine.Generate, or
 // what was brought.
-type source func(ctx context.Context, ref engine.Ref, spec alg.Spec) (engine.Material, error)
+type source func(ctx context.Context, ref engine.Ref, kind engine.Kind) (engine.Material, error)
 
 // creation is a request for a key, whichever way its material comes.
 type creation struct {
@@ -176,7 +176,7 @@ func (s *Service) make(ctx context.Context, v *guard.Visit, e *entry, alias *key
 // addVersion makes new material and adds its version to the key.
 func (s *Service) addVersion(ctx context.Context, k *key.Key, cause key.RotationCause, from source) (engine.Material, error) {
 	n := key.VersionNumber(len(k.Versions) + 1) //nolint:gosec // rotations are limited and periods are days
-	material, err := from(ctx, refOf(k, n), k.Spec)
+	material, err := from(ctx, refOf(k, n), kindOf(k))
 	if err != nil {
 		return engine.Material{}, err
 	}

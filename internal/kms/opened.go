@@ -116,6 +116,11 @@ func (s *Service) public(e *entry, v key.Version) (*engine.PublicKey, error) {
 	return p, nil
 }
 
+// kindOf says to the engine what a key is.
+func kindOf(k *key.Key) engine.Kind {
+	return engine.Kind{Spec: k.Spec, Usage: k.Usage, Exportable: k.Exportable}
+}
+
 // refOf names a version to the engine.
 func refOf(k *key.Key, n key.VersionNumber) engine.Ref {
 	return engine.Ref{Realm: k.Name.Realm, ID: k.Name.ID, Version: n}

@@ -28,6 +28,7 @@ type keyRecord struct {
 	Origin      key.Origin      `json:"origin"`
 	Protection  key.Protection  `json:"protection"`
 	Engine      string          `json:"engine"`
+	Store       string          `json:"store,omitempty"`
 	Exportable  bool            `json:"exportable,omitempty"`
 	State       string          `json:"state"`
 	Description string          `json:"description,omitempty"`
@@ -47,6 +48,7 @@ type versionRecord struct {
 	RotatedBy  key.RotationCause `json:"by,omitempty"`
 	MaterialID string            `json:"material"`
 	Public     []byte            `json:"public,omitempty"`
+	ExpiresAt  time.Time         `json:"expires,omitzero"`
 }
 
 type rotationRecord struct {
@@ -82,7 +84,7 @@ func dueOf(k *key.Key) string {
 func keyRow(k *key.Key) (store.Row, error) {
 	r := keyRecord{
 		V: recordVersion, Realm: k.Name.Realm, Region: k.Name.Region, Spec: k.Spec.String(), Usage: k.Usage.String(),
-		Origin: k.Origin, Protection: k.Protection, Engine: k.Engine, State: k.State.String(), Exportable: k.Exportable,
+		Origin: k.Origin, Protection: k.Protection, Engine: k.Engine, Store: k.Store, State: k.State.String(), Exportable: k.Exportable,
 		Description: k.Description, CreatedAt: k.CreatedAt, DeleteAt: k.DeleteAt, Rotation: rotationRecord(k.Rotation),
 		Dialect: k.Policy.Dialect, Revision: k.Revision,
 	}
@@ -116,7 +118,7 @@ func keyOf(row store.Row) (*key.Key, error) {
 	k := &key.Key{
 		Name: key.Name{Realm: r.Realm, Region: r.Region, ID: key.ID(row.ID)},
 		Spec: alg.ParseSpec(r.Spec), Usage: alg.ParseUsage(r.Usage), Origin: r.Origin, Protection: r.Protection,
-		Engine: r.Engine, Exportable: r.Exportable, State: key.ParseState(r.State), Description: r.Description, CreatedAt: r.CreatedAt,
+		Engine: r.Engine, Store: r.Store, Exportable: r.Exportable, State: key.ParseState(r.State), Description: r.Description, CreatedAt: r.CreatedAt,
 		DeleteAt: r.DeleteAt, Rotation: key.Rotation(r.Rotation),
 		Policy: key.Document{Dialect: r.Dialect, Text: string(text)}, Revision: r.Revision,
 	}

@@ -26,12 +26,12 @@ func (s *Service) ImportKey(ctx context.Context, call *key.Call, req *ImportKeyR
 
 // brought is the source of material that is made already.
 func (s *Service) brought(req *ImportKeyRequest) source {
-	return func(ctx context.Context, ref engine.Ref, spec alg.Spec) (engine.Material, error) {
+	return func(ctx context.Context, ref engine.Ref, kind engine.Kind) (engine.Material, error) {
 		e, ok := s.engine.(engine.Importer)
-		if !ok || !e.Imports(spec) {
-			return engine.Material{}, fault.New(fault.Unsupported, "engine %s takes no material of spec %s", s.engine.Name(), spec)
+		if !ok || !e.Imports(kind.Spec) {
+			return engine.Material{}, fault.New(fault.Unsupported, "engine %s takes no material of spec %s", s.engine.Name(), kind.Spec)
 		}
-		m, err := e.Import(ctx, ref, spec, req.Material)
+		m, err := e.Import(ctx, ref, kind, req.Material)
 		if err == nil && req.Public != nil && !bytes.Equal(m.Public, req.Public) {
 			return engine.Material{}, fault.Because(fault.InvalidArgument, fault.IncorrectKey, "the private key is not that of the public key")
 		}

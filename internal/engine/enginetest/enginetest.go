@@ -55,10 +55,16 @@ func NewRef(id key.ID) engine.Ref {
 	return engine.Ref{Realm: key.DefaultRealm, ID: id, Version: 1}
 }
 
+// KindOf returns the kind of a key of a spec that its first usage is for.
+func KindOf(spec alg.Spec) engine.Kind {
+	usages := append(spec.Info().Usages, alg.NoUsage)
+	return engine.Kind{Spec: spec, Usage: usages[0]}
+}
+
 // Generate makes a key and opens it, or ends the test.
 func Generate(t *testing.T, e engine.Engine, ref engine.Ref, spec alg.Spec) (engine.Material, *engine.Key) {
 	t.Helper()
-	m, err := e.Generate(t.Context(), ref, spec)
+	m, err := e.Generate(t.Context(), ref, KindOf(spec))
 	if err != nil {
 		t.Fatalf("Generate: %v", err)
 	}
@@ -99,7 +105,7 @@ func testTable(t *testing.T, c Config) {
 func testUnsupported(t *testing.T, c Config) {
 	e := c.New(t)
 	for _, spec := range append([]alg.Spec{alg.NoSpec, 255}, c.Unsupported...) {
-		_, err := e.Generate(t.Context(), NewRef("k"), spec)
+		_, err := e.Generate(t.Context(), NewRef("k"), KindOf(spec))
 		wantKind(t, err, fault.Unsupported, "Generate of unsupported "+spec.String())
 	}
 }
@@ -131,7 +137,7 @@ func testCancelled(t *testing.T, c Config) {
 		if !c.has(spec) {
 			continue
 		}
-		_, err := e.Generate(gone, NewRef("k"), spec)
+		_, err := e.Generate(gone, NewRef("k"), KindOf(spec))
 		wantKind(t, err, fault.Unavailable, "Generate of "+spec.String()+" after the caller went away")
 	}
 }

@@ -60,7 +60,7 @@ func testRoundTrip(t *testing.T, e engine.Engine, in engine.Importer, out engine
 	wantKind(t, err, fault.Internal, "Export under another name")
 
 	given := bytes.Clone(plain)
-	again, err := in.Import(t.Context(), to, spec, plain)
+	again, err := in.Import(t.Context(), to, KindOf(spec), plain)
 	if err != nil {
 		t.Fatalf("Import: %v", err)
 	}
@@ -82,7 +82,7 @@ func testRoundTrip(t *testing.T, e engine.Engine, in engine.Importer, out engine
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = in.Import(gone, to, spec, given)
+	_, err = in.Import(gone, to, KindOf(spec), given)
 	wantKind(t, err, fault.Unavailable, "Import after the caller went away")
 	_, err = out.Export(gone, from, spec, m.Wrapped)
 	wantKind(t, err, fault.Unavailable, "Export after the caller went away")
@@ -120,10 +120,10 @@ func testSameKey(t *testing.T, spec alg.Spec, m engine.Material, one, other *eng
 
 // testRefusedImports asserts that what is no sound key of the spec is refused.
 func testRefusedImports(t *testing.T, c Config, in engine.Importer) {
-	_, err := in.Import(t.Context(), NewRef("k"), alg.NoSpec, make([]byte, 32))
+	_, err := in.Import(t.Context(), NewRef("k"), engine.Kind{}, make([]byte, 32))
 	wantKind(t, err, fault.Unsupported, "Import of no spec")
 	for _, spec := range append(slices.Clone(c.Unsupported), c.NoImport...) {
-		_, err := in.Import(t.Context(), NewRef("k"), spec, make([]byte, 32))
+		_, err := in.Import(t.Context(), NewRef("k"), KindOf(spec), make([]byte, 32))
 		wantKind(t, err, fault.Unsupported, "Import of "+spec.String())
 	}
 	small, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
@@ -142,7 +142,7 @@ func testRefusedImports(t *testing.T, c Config, in engine.Importer) {
 			"nothing": nil, "one byte": {1}, "zeros": make([]byte, max(32, spec.Info().Bits/8)), "a key of no spec": p224,
 			"a byte more than the most": make([]byte, engine.MaxPlain+1),
 		} {
-			_, err := in.Import(t.Context(), NewRef("k"), spec, bad)
+			_, err := in.Import(t.Context(), NewRef("k"), KindOf(spec), bad)
 			wantKind(t, err, fault.InvalidArgument, name+" as "+spec.String())
 		}
 	}

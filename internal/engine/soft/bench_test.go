@@ -13,7 +13,7 @@ import (
 func BenchmarkRSA(b *testing.B) {
 	for _, spec := range []alg.Spec{alg.RSA2048, alg.RSA3072, alg.RSA4096} {
 		pure := newEngine(b, Options{PureGo: true})
-		m, err := pure.Generate(b.Context(), enginetest.NewRef("k"), spec)
+		m, err := pure.Generate(b.Context(), enginetest.NewRef("k"), enginetest.KindOf(spec))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -40,7 +40,7 @@ func BenchmarkSign(b *testing.B) {
 		if !spec.Allows(alg.SignVerify) || spec.Info().Family == alg.RSA {
 			continue
 		}
-		m, err := e.Generate(b.Context(), enginetest.NewRef("k"), spec)
+		m, err := e.Generate(b.Context(), enginetest.NewRef("k"), enginetest.KindOf(spec))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -121,7 +121,7 @@ func BenchmarkAEAD(b *testing.B) {
 func BenchmarkOpen(b *testing.B) {
 	for name, e := range map[string]*Engine{"go": newEngine(b, Options{PureGo: true}), "native": newEngine(b, Options{})} {
 		for _, spec := range []alg.Spec{alg.AES256, alg.RSA2048, alg.P256, alg.MLDSA65} {
-			m, err := e.Generate(b.Context(), enginetest.NewRef("k"), spec)
+			m, err := e.Generate(b.Context(), enginetest.NewRef("k"), enginetest.KindOf(spec))
 			if err != nil {
 				b.Fatal(err)
 			}

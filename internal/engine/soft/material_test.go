@@ -96,7 +96,7 @@ func TestErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = e.Close() }()
-	m, err := e.Generate(t.Context(), ref, alg.P256)
+	m, err := e.Generate(t.Context(), ref, enginetest.KindOf(alg.P256))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestErrors(t *testing.T) {
 		{"broken seal", fault.New(fault.PermissionDenied, "no"), func() error { return open(m.Wrapped) }, fault.Internal},
 		{
 			"sealed while making", fault.New(fault.Unavailable, "sealed"),
-			func() error { _, err := e.Generate(t.Context(), ref, alg.P256); return err },
+			func() error { _, err := e.Generate(t.Context(), ref, enginetest.KindOf(alg.P256)); return err },
 			fault.Unavailable,
 		},
 	} {

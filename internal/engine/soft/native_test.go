@@ -113,7 +113,7 @@ func withFake(t *testing.T, f *fake) (*Engine, *rsaKey) {
 	t.Helper()
 	e := newEngine(t, Options{PureGo: true})
 	e.rsa = &rsaUnit{lane: make(chan struct{}, 1), library: f, log: quiet()}
-	m, err := e.Generate(t.Context(), enginetest.NewRef("k"), alg.RSA2048)
+	m, err := e.Generate(t.Context(), enginetest.NewRef("k"), enginetest.KindOf(alg.RSA2048))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,15 +98,15 @@ func (*Engine) Name() string { return Name }
 func (*Engine) Supports(spec alg.Spec, usage alg.Usage) bool { return spec.Allows(usage) }
 
 // Generate makes a key and returns it wrapped for ref.
-func (e *Engine) Generate(ctx context.Context, ref engine.Ref, spec alg.Spec) (engine.Material, error) {
+func (e *Engine) Generate(ctx context.Context, ref engine.Ref, kind engine.Kind) (engine.Material, error) {
 	if err := ctx.Err(); err != nil {
 		return engine.Material{}, unavailable("engine/soft.Generate", err)
 	}
-	s, err := e.generate(ctx, spec)
+	s, err := e.generate(ctx, kind.Spec)
 	if err != nil {
 		return engine.Material{}, err
 	}
-	return e.wrap(ref, spec, s)
+	return e.wrap(ref, kind.Spec, s)
 }
 
 // Open unwraps material that Generate made for the same ref and spec.

@@ -31,7 +31,8 @@ func (e *Engine) Exports(spec alg.Spec) bool { return e.Imports(spec) }
 
 // Import checks plain material, has the key sign for itself, and returns it
 // wrapped for ref.
-func (e *Engine) Import(ctx context.Context, ref engine.Ref, spec alg.Spec, plain []byte) (engine.Material, error) {
+func (e *Engine) Import(ctx context.Context, ref engine.Ref, kind engine.Kind, plain []byte) (engine.Material, error) {
+	spec := kind.Spec
 	const op = "engine/soft.Import"
 	if err := ctx.Err(); err != nil {
 		return engine.Material{}, unavailable(op, err)

@@ -41,7 +41,7 @@ func TestOpenSSLReadsExports(t *testing.T) {
 			run(t, nil, openssl, append([]string{"genpkey", "-outform", "DER", "-out", made}, options...)...)
 			// genpkey writes a family's own format for some; pkcs8 writes PKCS #8.
 			plain := run(t, nil, openssl, "pkcs8", "-topk8", "-nocrypt", "-inform", "DER", "-outform", "DER", "-in", made)
-			m, err := e.Import(t.Context(), ref, spec, plain)
+			m, err := e.Import(t.Context(), ref, enginetest.KindOf(spec), plain)
 			if err != nil {
 				t.Fatalf("Import: %v", err)
 			}
@@ -100,7 +100,7 @@ func TestWeakImports(t *testing.T) {
 		"one byte repeated":             {alg.HMAC256, bytes.Repeat([]byte{7}, 32), true},
 		"a PKCS #8 tail":                {alg.RSA2048, append(fixedRSA(t, alg.RSA2048), 0), false},
 	} {
-		m, err := e.Import(t.Context(), enginetest.NewRef("k"), test.spec, test.plain)
+		m, err := e.Import(t.Context(), enginetest.NewRef("k"), enginetest.KindOf(test.spec), test.plain)
 		if err == nil || fault.KindOf(err) != fault.InvalidArgument || m.Wrapped != nil {
 			t.Errorf("%s: error %v, want an invalid argument", name, err)
 		} else if got := fault.ReasonOf(err) == fault.WeakKey; got != test.weak {
@@ -236,7 +236,7 @@ func FuzzImport(f *testing.F) {
 	specs := []alg.Spec{alg.P256, alg.Secp256k1, alg.Ed25519, alg.MLDSA44}
 	ref := enginetest.NewRef("k")
 	for i, spec := range specs {
-		m, err := e.Generate(f.Context(), ref, spec)
+		m, err := e.Generate(f.Context(), ref, enginetest.KindOf(spec))
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -249,7 +249,7 @@ func FuzzImport(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, which byte, plain []byte) {
 		spec := specs[int(which)%len(specs)]
-		m, err := e.Import(t.Context(), ref, spec, plain)
+		m, err := e.Import(t.Context(), ref, enginetest.KindOf(spec), plain)
 		if err != nil {
 			if fault.KindOf(err) != fault.InvalidArgument {
 				t.Errorf("refused with %v", err)
@@ -261,7 +261,7 @@ func FuzzImport(f *testing.F) {
 			t.Fatal(err)
 		}
 		var again engine.Material
-		if again, err = e.Import(t.Context(), ref, spec, out); err != nil || !bytes.Equal(again.Public, m.Public) {
+		if again, err = e.Import(t.Context(), ref, enginetest.KindOf(spec), out); err != nil || !bytes.Equal(again.Public, m.Public) {
 			t.Errorf("the export comes in as another key: %v", err)
 		}
 	})
