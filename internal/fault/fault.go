@@ -82,6 +82,14 @@ const (
 	NotExportable  // a key whose material must not leave
 	AlreadyRevoked // for another reason than the one given now
 
+	KeyStoreDisconnected // or in another state that forbids the call
+	KeyStoreHasKeys
+	ClusterNotActive  // a cluster of HSMs that cannot serve yet, or no longer
+	ClusterInUse      // by another custom key store
+	MaterialPending   // other material was imported and waits for a rotation
+	NoMaterialPending // nothing was imported that a rotation could bring into use
+	OriginForbids     // a key whose origin does not go with the call
+
 	// With InvalidArgument.
 
 	WrongUsage        // the key's usage does not include the operation
@@ -107,6 +115,16 @@ const (
 	CertificateMismatch  // a certificate that is not for this authority's request
 	WeakKey              // a public key that is known to be broken or too weak
 
+	ExpiredImportToken
+	InvalidImportToken   // not made for this key, or not made here
+	IncorrectMaterial    // not the material that the key had
+	IncorrectTrustAnchor // not the certificate that a cluster was initialised with
+	ClusterNotRelated    // not made from the same backup
+	InvalidCluster       // a cluster that a custom key store cannot use as it is
+	ForeignBlob          // a transfer blob for another key exchange key
+	MalformedBlob        // a transfer blob that cannot be read
+	ReplayedBlob         // a transfer blob that was imported before
+
 	DryRun       // the call would have succeeded, had it not been a dry run
 	ReservedTag  // a tag key kept for the provider
 	DuplicateTag // a tag key given twice
@@ -118,6 +136,12 @@ const (
 	NoResourcePolicyAllows // the resource's policy neither allows nor delegates
 	UnknownKey             // a ciphertext of a key that is not here, or not the caller's to know
 	NoIdentityPolicyAllows // the resource's policy delegates, and no policy of the caller allows
+
+	// With NotFound and AlreadyExists.
+
+	NoSuchKeyStore
+	NoSuchCluster
+	KeyStoreNameTaken
 
 	// With LimitExceeded.
 

@@ -64,13 +64,25 @@ var (
 	// Reports holds the audit reports of authorities, by "authority id/report
 	// id" (package inventory).
 	Reports = &Table{Name: "reports"}
+	// Imports remembers what was imported and must not be once more, by
+	// "key id/SHA-256 of what came" (package kms).
+	Imports = &Table{Name: "imports", Columns: []string{"key"}}
+	// KeyStores holds custom key stores by id (package customstore). scope is
+	// "realm/region".
+	KeyStores = &Table{Name: "key_stores", Columns: []string{"scope"}}
+	// Clusters holds clusters of HSMs by id (package cluster). scope is
+	// "realm/region".
+	Clusters = &Table{Name: "clusters", Columns: []string{"scope"}}
+	// Backups holds backups of clusters by id (package cluster). due is when a
+	// deleted one is destroyed, or "".
+	Backups = &Table{Name: "backups", Columns: []string{"scope", "due"}}
 )
 
 // Tables returns every table.
 func Tables() []*Table {
 	return []*Table{
 		Settings, Keys, Materials, Aliases, Users, AccessKeys, Authorities, Certificates,
-		Revocations, Terms, Found, Profiles, Managed, Tokens, Reports,
+		Revocations, Terms, Found, Profiles, Managed, Tokens, Reports, Imports, KeyStores, Clusters, Backups,
 	}
 }
 

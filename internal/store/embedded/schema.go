@@ -69,7 +69,20 @@ CREATE TABLE "tokens" (id TEXT NOT NULL PRIMARY KEY, "expires" TEXT NOT NULL, bo
 CREATE INDEX "tokens_expires" ON "tokens" ("expires", id);
 
 CREATE TABLE "reports" (id TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL);
-` + certificatesOfVersion2}
+` + certificatesOfVersion2, `
+CREATE TABLE "imports" (id TEXT NOT NULL PRIMARY KEY, "key" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "imports_key" ON "imports" ("key", id);
+
+CREATE TABLE "key_stores" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "key_stores_scope" ON "key_stores" ("scope", id);
+
+CREATE TABLE "clusters" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "clusters_scope" ON "clusters" ("scope", id);
+
+CREATE TABLE "backups" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, "due" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "backups_scope" ON "backups" ("scope", id);
+CREATE INDEX "backups_due" ON "backups" ("due", id);
+`}
 }
 
 // certificatesOfVersion2 brings the certificates of version 1 to version 2:

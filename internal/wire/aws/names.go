@@ -52,6 +52,7 @@ var (
 		alg.EncryptDecrypt:    "ENCRYPT_DECRYPT",
 		alg.SignVerify:        "SIGN_VERIFY",
 		alg.GenerateVerifyMAC: "GENERATE_VERIFY_MAC",
+		alg.KeyTransfer:       "KEY_TRANSFER", // not AWS's: its wrapping keys have no id
 	}
 	formNames   = map[alg.Form]string{alg.Raw: "RAW", alg.Digest: "DIGEST", alg.ExternalMu: "EXTERNAL_MU"}
 	originNames = map[key.Origin]string{

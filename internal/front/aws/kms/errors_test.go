@@ -110,7 +110,8 @@ func TestReasons(t *testing.T) {
 	awstest.TestEveryReason(t, rows,
 		fault.MalformedCSR, fault.ProfileViolation, fault.LintFailed, fault.AuthorityCreating, fault.AuthorityPending, fault.AuthorityDisabled,
 		fault.AuthorityExpired, fault.AuthorityDeleted, fault.AlreadyRevoked, fault.NotExportable, fault.NotRenewable, fault.InUse,
-		fault.MalformedCertificate, fault.CertificateMismatch, fault.WeakKey)
+		fault.MalformedCertificate, fault.CertificateMismatch, fault.WeakKey,
+		fault.KeyStoreDisconnected, fault.KeyStoreHasKeys, fault.ClusterNotActive, fault.ClusterInUse, fault.MaterialPending, fault.NoMaterialPending, fault.OriginForbids, fault.ExpiredImportToken, fault.InvalidImportToken, fault.IncorrectMaterial, fault.IncorrectTrustAnchor, fault.ClusterNotRelated, fault.InvalidCluster, fault.ForeignBlob, fault.MalformedBlob, fault.ReplayedBlob, fault.NoSuchKeyStore, fault.NoSuchCluster, fault.KeyStoreNameTaken)
 }
 
 // TestSecretCause holds that the cause of a failure stays in the log.
