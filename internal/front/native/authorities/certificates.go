@@ -1,4 +1,4 @@
-package native
+package authorities
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/front/native"
 	"github.com/holdfast-kms/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/internal/name"
 	"github.com/holdfast-kms/holdfast/internal/profile"
@@ -19,12 +20,12 @@ import (
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
 
-func (f *Front) issue(ctx context.Context, r *request, req *wire.IssueRequest) (*wire.IssuedCertificate, error) {
+func (f *front) issue(ctx context.Context, r *native.Request, req *wire.IssueRequest) (*wire.IssuedCertificate, error) {
 	ask, err := issueRequest(req)
 	if err != nil {
 		return nil, err
 	}
-	return issuedOut(f.Authorities.Issue(ctx, r.call, ask))
+	return issuedOut(f.authorities.Issue(ctx, r.Call, ask))
 }
 
 // issuedOut puts a new certificate into the API's shape.
@@ -36,14 +37,14 @@ func issuedOut(issued *ca.Issued, err error) (*wire.IssuedCertificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &wire.IssuedCertificate{Certificate: *out, Chain: pemOf(issued.Chain...)}, nil
+	return &wire.IssuedCertificate{Certificate: *out, Chain: native.PEM(issued.Chain...)}, nil
 }
 
 // issueRequest reads the API's shape. Which of its parts go together is for
 // the authority to say.
 func issueRequest(req *wire.IssueRequest) (*ca.IssueRequest, error) {
 	ask := &ca.IssueRequest{Authority: req.Authority, Profile: req.Profile, KeyAlias: req.KeyAlias, Token: req.Token}
-	if err := required("authority", req.Authority); err != nil {
+	if err := native.Required("authority", req.Authority); err != nil {
 		return nil, err
 	}
 	var err error
@@ -65,7 +66,7 @@ func issueRequest(req *wire.IssueRequest) (*ca.IssueRequest, error) {
 		}
 	}
 	if req.Key != "" {
-		ref := refOf(req.Key)
+		ref := native.RefOf(req.Key)
 		ask.Key = &ref
 	}
 	ask.NewKey, ask.Algorithm, err = madeKey(req.NewKey, req.Algorithm)
@@ -128,18 +129,18 @@ func csrOf(member, text string) ([]byte, error) {
 	return block.Bytes, nil
 }
 
-func (f *Front) listCertificates(ctx context.Context, r *request, _ *wire.None) (*wire.CertificateList, error) {
-	page, err := r.page()
+func (f *front) listCertificates(ctx context.Context, r *native.Request, _ *wire.None) (*wire.CertificateList, error) {
+	page, err := r.Page()
 	if err != nil {
 		return nil, err
 	}
 	query := inventory.Query{
-		Authority: r.param("authority"), Origin: inventory.Issued, Text: r.param("text"), State: inventory.State(r.param("state")),
+		Authority: r.Param("authority"), Origin: inventory.Issued, Text: r.Param("text"), State: inventory.State(r.Param("state")),
 	}
-	if query.ExpiresBefore, err = r.moment("expires_before"); err != nil {
+	if query.ExpiresBefore, err = r.Moment("expires_before"); err != nil {
 		return nil, err
 	}
-	all, next, err := f.Inventory.Search(ctx, r.call, query, page)
+	all, next, err := f.inventory.Search(ctx, r.Call, query, page)
 	if err != nil {
 		return nil, err
 	}
@@ -154,32 +155,24 @@ func (f *Front) listCertificates(ctx context.Context, r *request, _ *wire.None) 
 	return list, nil
 }
 
-func (f *Front) certificate(ctx context.Context, r *request, _ *wire.None) (*wire.Certificate, error) {
-	return certificateOut(f.Authorities.Certificate(ctx, r.call, r.authority(), r.http.PathValue("serial")))
+func (f *front) certificate(ctx context.Context, r *native.Request, _ *wire.None) (*wire.Certificate, error) {
+	return certificateOut(f.authorities.Certificate(ctx, r.Call, authorityOf(r), r.Path("serial")))
 }
 
-func (f *Front) revoke(ctx context.Context, r *request, req *wire.RevokeRequest) (*wire.Certificate, error) {
-	reason, err := reasonOf(req.Reason)
+func (f *front) revoke(ctx context.Context, r *native.Request, req *wire.RevokeRequest) (*wire.Certificate, error) {
+	reason, err := native.ReasonOf(req.Reason)
 	if err != nil {
 		return nil, err
 	}
-	return certificateOut(f.Authorities.Revoke(ctx, r.call, r.authority(), r.http.PathValue("serial"), reason))
+	return certificateOut(f.authorities.Revoke(ctx, r.Call, authorityOf(r), r.Path("serial"), reason))
 }
 
-// reasonOf reads a reason for a revocation; "" is unspecified.
-func reasonOf(text string) (ca.Reason, error) {
-	if text == "" {
-		return ca.Unspecified, nil
-	}
-	return ca.ParseReason(text)
+func (f *front) release(ctx context.Context, r *native.Request, _ *wire.None) (*wire.Certificate, error) {
+	return certificateOut(f.authorities.Release(ctx, r.Call, authorityOf(r), r.Path("serial")))
 }
 
-func (f *Front) release(ctx context.Context, r *request, _ *wire.None) (*wire.Certificate, error) {
-	return certificateOut(f.Authorities.Release(ctx, r.call, r.authority(), r.http.PathValue("serial")))
-}
-
-func (f *Front) revokeWithProof(ctx context.Context, r *request, req *wire.RevokeWithProofRequest) (*wire.Certificate, error) {
-	reason, err := reasonOf(req.Reason)
+func (f *front) revokeWithProof(ctx context.Context, r *native.Request, req *wire.RevokeWithProofRequest) (*wire.Certificate, error) {
+	reason, err := native.ReasonOf(req.Reason)
 	if err != nil {
 		return nil, err
 	}
@@ -190,11 +183,11 @@ func (f *Front) revokeWithProof(ctx context.Context, r *request, req *wire.Revok
 		}
 	}
 	if req.Algorithm != "" {
-		if proof.Algorithm, err = algorithmOf(req.Algorithm, alg.NoAlgorithm); err != nil {
+		if proof.Algorithm, err = native.AlgorithmOf(req.Algorithm, alg.NoAlgorithm); err != nil {
 			return nil, err
 		}
 	}
-	return certificateOut(f.Authorities.RevokeWithProof(ctx, r.call, r.authority(), r.http.PathValue("serial"), reason, proof))
+	return certificateOut(f.authorities.RevokeWithProof(ctx, r.Call, authorityOf(r), r.Path("serial"), reason, proof))
 }
 
 // certificateOut puts a certificate into the API's shape.
@@ -209,7 +202,7 @@ func certificateOut(c *ca.Certificate, err error) (*wire.Certificate, error) {
 	out := &wire.Certificate{
 		Authority: c.Authority, Serial: c.Serial, Subject: c.Subject, Names: sanOf(parsed), Profile: c.Profile,
 		Requester: c.Requester, NotBefore: c.NotBefore, NotAfter: c.NotAfter, State: stateOf(c, time.Now()),
-		Certificate: pemOf(c.DER),
+		Certificate: native.PEM(c.DER),
 	}
 	if c.Key != nil {
 		out.KeyID = string(*c.Key)

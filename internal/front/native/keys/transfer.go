@@ -1,9 +1,10 @@
-package native
+package keys
 
 import (
 	"context"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/front/native"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
@@ -12,9 +13,9 @@ import (
 // newKey reads what a request asks of a new key.
 func newKey(req *wire.CreateKeyRequest) (*kms.CreateKeyRequest, error) {
 	spec := alg.AES256
-	usage, err := usageOf(req.Usage)
+	usage, err := native.UsageOf(req.Usage)
 	if err == nil && req.Spec != "" {
-		spec, err = specOf(req.Spec)
+		spec, err = native.SpecOf(req.Spec)
 	}
 	if err != nil {
 		return nil, err
@@ -23,11 +24,11 @@ func newKey(req *wire.CreateKeyRequest) (*kms.CreateKeyRequest, error) {
 		usage = usages[0] // AWS wants it said all the same; there is nothing to choose
 	}
 	ask := &kms.CreateKeyRequest{
-		Spec: spec, Usage: usage, Description: req.Description, Tags: tagsIn(req.Tags), BypassLockout: req.BypassLockout,
+		Spec: spec, Usage: usage, Description: req.Description, Tags: native.TagsIn(req.Tags), BypassLockout: req.BypassLockout,
 		Exportable: req.Exportable,
 	}
 	if req.Policy != nil {
-		doc, err := documentOf(*req.Policy)
+		doc, err := native.DocumentOf(*req.Policy)
 		if err != nil {
 			return nil, err
 		}
@@ -36,25 +37,25 @@ func newKey(req *wire.CreateKeyRequest) (*kms.CreateKeyRequest, error) {
 	return ask, nil
 }
 
-func (f *Front) createKey(ctx context.Context, r *request, req *wire.CreateKeyRequest) (*wire.Key, error) {
+func (f *front) createKey(ctx context.Context, r *native.Request, req *wire.CreateKeyRequest) (*wire.Key, error) {
 	ask, err := newKey(req)
 	if err != nil {
 		return nil, err
 	}
-	return keyOut(f.Keys.CreateKey(ctx, r.call, ask))
+	return keyOut(f.keys.CreateKey(ctx, r.Call, ask))
 }
 
-func (f *Front) importKey(ctx context.Context, r *request, req *wire.ImportKeyRequest) (*wire.Key, error) {
+func (f *front) importKey(ctx context.Context, r *native.Request, req *wire.ImportKeyRequest) (*wire.Key, error) {
 	defer clear(req.Material)
 	ask, err := newKey(&req.CreateKeyRequest)
 	if err != nil {
 		return nil, err
 	}
-	return keyOut(f.Keys.ImportKey(ctx, r.call, &kms.ImportKeyRequest{CreateKeyRequest: *ask, Material: req.Material}))
+	return keyOut(f.keys.ImportKey(ctx, r.Call, &kms.ImportKeyRequest{CreateKeyRequest: *ask, Material: req.Material}))
 }
 
-func (f *Front) exportKey(ctx context.Context, r *request, _ *wire.None) (*wire.ExportedKey, error) {
-	x, err := f.Keys.ExportKey(ctx, r.call, r.key())
+func (f *front) exportKey(ctx context.Context, r *native.Request, _ *wire.None) (*wire.ExportedKey, error) {
+	x, err := f.keys.ExportKey(ctx, r.Call, keyOf(r))
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package native
+package inventory
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/front/native"
 	"github.com/holdfast-kms/holdfast/internal/inventory"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
@@ -19,33 +20,33 @@ func inventoryQuery(more ...string) []string {
 		"expires_after", "expires_before", "issued_after", "issued_before")
 }
 
-// query reads these parameters.
-func (r *request) query() (q inventory.Query, err error) {
+// queryOf reads these parameters.
+func queryOf(r *native.Request) (q inventory.Query, err error) {
 	q = inventory.Query{
-		Authority: r.param("authority"), Origin: inventory.Origin(r.param("origin")), Serial: r.param("serial"), Key: r.param("key"),
-		Subject: r.param("subject"), Text: r.param("text"), Name: r.param("name"), Profile: r.param("profile"),
-		Requester: r.param("requester"), State: inventory.State(r.param("state")),
+		Authority: r.Param("authority"), Origin: inventory.Origin(r.Param("origin")), Serial: r.Param("serial"), Key: r.Param("key"),
+		Subject: r.Param("subject"), Text: r.Param("text"), Name: r.Param("name"), Profile: r.Param("profile"),
+		Requester: r.Param("requester"), State: inventory.State(r.Param("state")),
 	}
 	for name, t := range map[string]*time.Time{
 		"expires_after": &q.ExpiresAfter, "expires_before": &q.ExpiresBefore, "issued_after": &q.IssuedAfter, "issued_before": &q.IssuedBefore,
 	} {
-		if *t, err = r.moment(name); err != nil {
+		if *t, err = r.Moment(name); err != nil {
 			return q, err
 		}
 	}
 	return q, nil
 }
 
-func (f *Front) searchInventory(ctx context.Context, r *request, _ *wire.None) (*wire.InventoryList, error) {
-	q, err := r.query()
+func (f *front) searchInventory(ctx context.Context, r *native.Request, _ *wire.None) (*wire.InventoryList, error) {
+	q, err := queryOf(r)
 	if err != nil {
 		return nil, err
 	}
-	page, err := r.page()
+	page, err := r.Page()
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := f.Inventory.Search(ctx, r.call, q, page)
+	all, next, err := f.inventory.Search(ctx, r.Call, q, page)
 	if err != nil {
 		return nil, err
 	}
@@ -56,8 +57,8 @@ func (f *Front) searchInventory(ctx context.Context, r *request, _ *wire.None) (
 	return list, nil
 }
 
-func (f *Front) inventoryItem(ctx context.Context, r *request, _ *wire.None) (*wire.InventoryItem, error) {
-	p, err := f.Inventory.Certificate(ctx, r.call, r.http.PathValue("item"))
+func (f *front) inventoryItem(ctx context.Context, r *native.Request, _ *wire.None) (*wire.InventoryItem, error) {
+	p, err := f.inventory.Certificate(ctx, r.Call, r.Path("item"))
 	if err != nil {
 		return nil, err
 	}
@@ -65,16 +66,16 @@ func (f *Front) inventoryItem(ctx context.Context, r *request, _ *wire.None) (*w
 	return &out, nil
 }
 
-func (f *Front) inventoryProblems(ctx context.Context, r *request, _ *wire.None) (*wire.InventoryList, error) {
-	q, err := r.query()
+func (f *front) inventoryProblems(ctx context.Context, r *native.Request, _ *wire.None) (*wire.InventoryList, error) {
+	q, err := queryOf(r)
 	if err != nil {
 		return nil, err
 	}
-	page, err := r.page()
+	page, err := r.Page()
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := f.Inventory.Problems(ctx, r.call, q, page)
+	all, next, err := f.inventory.Problems(ctx, r.Call, q, page)
 	if err != nil {
 		return nil, err
 	}
@@ -85,12 +86,12 @@ func (f *Front) inventoryProblems(ctx context.Context, r *request, _ *wire.None)
 	return list, nil
 }
 
-func (f *Front) registerCertificates(ctx context.Context, r *request, req *wire.RegisterRequest) (*wire.Registration, error) {
+func (f *front) registerCertificates(ctx context.Context, r *native.Request, req *wire.RegisterRequest) (*wire.Registration, error) {
 	sightings := make([]inventory.Sighting, len(req.Sightings))
 	for i, s := range req.Sightings {
 		sightings[i] = inventory.Sighting{Data: s.Data, Address: s.Address, Name: s.Name}
 	}
-	done, err := f.Inventory.Register(ctx, r.call, req.Source, sightings)
+	done, err := f.inventory.Register(ctx, r.Call, req.Source, sightings)
 	if err != nil {
 		return nil, err
 	}
@@ -101,16 +102,16 @@ func (f *Front) registerCertificates(ctx context.Context, r *request, req *wire.
 	return out, nil
 }
 
-func (f *Front) forgetCertificates(ctx context.Context, r *request, _ *wire.None) (*wire.None, error) {
-	fingerprints := r.http.URL.Query()["fingerprint"]
+func (f *front) forgetCertificates(ctx context.Context, r *native.Request, _ *wire.None) (*wire.None, error) {
+	fingerprints := r.HTTP.URL.Query()["fingerprint"]
 	if len(fingerprints) == 0 {
 		return nil, fault.New(fault.InvalidArgument, "the parameter %q is missing", "fingerprint")
 	}
-	return nil, f.Inventory.Forget(ctx, r.call, fingerprints)
+	return nil, f.inventory.Forget(ctx, r.Call, fingerprints)
 }
 
-func (f *Front) forecast(ctx context.Context, r *request, _ *wire.None) (*wire.Forecast, error) {
-	all, err := f.Inventory.Forecast(ctx, r.call, r.param("authority"))
+func (f *front) forecast(ctx context.Context, r *native.Request, _ *wire.None) (*wire.Forecast, error) {
+	all, err := f.inventory.Forecast(ctx, r.Call, r.Param("authority"))
 	if err != nil {
 		return nil, err
 	}
@@ -122,18 +123,18 @@ func (f *Front) forecast(ctx context.Context, r *request, _ *wire.None) (*wire.F
 }
 
 // exportEndpoint writes out all certificates that a query wants.
-func exportEndpoint() endpoint {
-	return streamed("text/csv", func(f *Front, ctx context.Context, r *request, w io.Writer, media func(string)) error {
-		q, err := r.query()
+func (f *front) exportEndpoint() native.Endpoint {
+	return native.Streamed("text/csv", func(ctx context.Context, r *native.Request, w io.Writer, media func(string)) error {
+		q, err := queryOf(r)
 		if err != nil {
 			return err
 		}
-		format := inventory.Format(r.param("format"))
+		format := inventory.Format(r.Param("format"))
 		if format == "" {
 			format = inventory.CSV
 		}
 		media(format.ContentType())
-		_, err = f.Inventory.Export(ctx, r.call, q, format, w)
+		_, err = f.inventory.Export(ctx, r.Call, q, format, w)
 		return err
 	})
 }
@@ -144,7 +145,7 @@ func itemOut(e *inventory.Entry, problems []inventory.Problem) wire.InventoryIte
 	out := wire.InventoryItem{
 		ID: e.ID, Origin: string(inventory.Issued), Authority: e.Authority, Serial: e.Serial, Subject: e.Subject, Names: e.Names,
 		Profile: e.Profile, Requester: e.Requester, NotBefore: e.NotBefore, NotAfter: e.NotAfter,
-		State: string(e.StateAt(time.Now())), Fingerprint: hex.EncodeToString(sum[:]), Certificate: pemOf(e.DER),
+		State: string(e.StateAt(time.Now())), Fingerprint: hex.EncodeToString(sum[:]), Certificate: native.PEM(e.DER),
 	}
 	if parsed, err := x509.ParseCertificate(e.DER); err == nil {
 		out.Issuer = parsed.Issuer.String()

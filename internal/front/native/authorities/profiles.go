@@ -1,20 +1,21 @@
-package native
+package authorities
 
 import (
 	"context"
 
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/front/native"
 	documents "github.com/holdfast-kms/holdfast/internal/profile/document"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
 
-func (f *Front) listProfiles(ctx context.Context, r *request, _ *wire.None) (*wire.ProfileList, error) {
-	page, err := r.page()
+func (f *front) listProfiles(ctx context.Context, r *native.Request, _ *wire.None) (*wire.ProfileList, error) {
+	page, err := r.Page()
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := f.Authorities.Profiles(ctx, r.call, page)
+	all, next, err := f.authorities.Profiles(ctx, r.Call, page)
 	if err != nil {
 		return nil, err
 	}
@@ -26,8 +27,8 @@ func (f *Front) listProfiles(ctx context.Context, r *request, _ *wire.None) (*wi
 	return list, nil
 }
 
-func (f *Front) profile(ctx context.Context, r *request, _ *wire.None) (*wire.Profile, error) {
-	p, err := f.Authorities.Profile(ctx, r.call, r.http.PathValue("profile"))
+func (f *front) profile(ctx context.Context, r *native.Request, _ *wire.None) (*wire.Profile, error) {
+	p, err := f.authorities.Profile(ctx, r.Call, r.Path("profile"))
 	if err != nil {
 		return nil, err
 	}
@@ -35,23 +36,23 @@ func (f *Front) profile(ctx context.Context, r *request, _ *wire.None) (*wire.Pr
 }
 
 // putProfile stores a document, whose name has to be that of the path.
-func (f *Front) putProfile(ctx context.Context, r *request, req *wire.ProfileDocument) (*wire.Profile, error) {
+func (f *front) putProfile(ctx context.Context, r *native.Request, req *wire.ProfileDocument) (*wire.Profile, error) {
 	parsed, err := documents.Parse([]byte(req.Document))
 	if err != nil {
 		return nil, err
 	}
-	if name := r.http.PathValue("profile"); parsed.Name != name {
+	if name := r.Path("profile"); parsed.Name != name {
 		return nil, fault.New(fault.InvalidArgument, "the document is of the profile %q, and not of %q", parsed.Name, name)
 	}
-	p, err := f.Authorities.PutProfile(ctx, r.call, []byte(req.Document))
+	p, err := f.authorities.PutProfile(ctx, r.Call, []byte(req.Document))
 	if err != nil {
 		return nil, err
 	}
 	return profileOut(p), nil
 }
 
-func (f *Front) deleteProfile(ctx context.Context, r *request, _ *wire.None) (*wire.None, error) {
-	return nil, f.Authorities.DeleteProfile(ctx, r.call, r.http.PathValue("profile"))
+func (f *front) deleteProfile(ctx context.Context, r *native.Request, _ *wire.None) (*wire.None, error) {
+	return nil, f.authorities.DeleteProfile(ctx, r.Call, r.Path("profile"))
 }
 
 // profileOut puts a profile into the API's shape.

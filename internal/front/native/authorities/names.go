@@ -1,4 +1,4 @@
-package native
+package authorities
 
 import (
 	"encoding/asn1"
