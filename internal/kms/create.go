@@ -5,12 +5,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/policy"
-	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
 // CreateKey makes a key with new material in the caller's realm and the
@@ -49,7 +49,7 @@ func (s *Service) create(ctx context.Context, v *guard.Visit, c *creation) (*key
 	var alias *key.Alias
 	if c.Alias != "" {
 		var unlock func()
-		if alias, unlock, err = s.firstAlias(v, newEntry(k, compiled, nil), c.Alias); err != nil {
+		if alias, unlock, err = s.firstAlias(v, catalog.NewEntry(k, compiled), c.Alias); err != nil {
 			return nil, err
 		}
 		defer unlock()
@@ -58,7 +58,7 @@ func (s *Service) create(ctx context.Context, v *guard.Visit, c *creation) (*key
 		return nil, err
 	}
 	v.About(k.Resource())
-	if err := s.make(ctx, v, newEntry(k, compiled, nil), alias, c.source); err != nil {
+	if err := s.make(ctx, v, catalog.NewEntry(k, compiled), alias, c.source); err != nil {
 		return nil, err
 	}
 	return k, nil
@@ -140,8 +140,8 @@ func checkDescription(text string) error {
 
 // make gives a new key its first material and stores both, with its alias if
 // it has one.
-func (s *Service) make(ctx context.Context, v *guard.Visit, e *entry, alias *key.Alias, from source) error {
-	k := e.key
+func (s *Service) make(ctx context.Context, v *guard.Visit, e *catalog.Entry, alias *key.Alias, from source) error {
+	k := e.Key
 	material, err := s.addVersion(ctx, k, key.First, from)
 	if err != nil {
 		return err
@@ -149,27 +149,8 @@ func (s *Service) make(ctx context.Context, v *guard.Visit, e *entry, alias *key
 	if k.State, err = k.State.Next(key.Made); err != nil {
 		return err
 	}
-	row, err := keyRow(k)
-	if err != nil {
-		return err
-	}
 	return v.Commit(ctx, func() error {
-		err := s.store.Update(ctx, func(tx store.Tx) error {
-			if err := tx.Insert(store.Keys, row); err != nil {
-				return err
-			}
-			if err := insertMaterial(tx, k, material); err != nil || alias == nil {
-				return err
-			}
-			return insertAlias(tx, alias)
-		})
-		if err == nil {
-			s.memory.put(newEntry(k, e.policy, nil))
-			if alias != nil {
-				s.memory.putAlias(alias)
-			}
-		}
-		return err
+		return s.keys.Insert(ctx, &catalog.Change{Key: k, Policy: e.Policy, Put: newest(k, material), Alias: alias})
 	})
 }
 
@@ -186,11 +167,9 @@ func (s *Service) addVersion(ctx context.Context, k *key.Key, cause key.Rotation
 	return material, nil
 }
 
-// insertMaterial stores the material of a key's newest version.
-func insertMaterial(tx store.Tx, k *key.Key, m engine.Material) error {
-	return tx.Insert(store.Materials, store.Row{
-		ID: materialID(k.Name.ID, k.Current().Number), Columns: []string{string(k.Name.ID)}, Body: m.Wrapped,
-	})
+// newest returns the material of a key's newest version, to be stored.
+func newest(k *key.Key, m engine.Material) []catalog.Material {
+	return []catalog.Material{{Version: k.Current().Number, Wrapped: m.Wrapped}}
 }
 
 // DescribeKey returns a key's metadata.
@@ -205,16 +184,16 @@ func (s *Service) read(ctx context.Context, call *key.Call, ref Ref, action key.
 		if err != nil {
 			return nil, err
 		}
-		if err := v.Authorize(e.target(action, &policy.Attributes{Alias: ref.Alias})); err != nil {
+		if err := v.Authorize(target(e, action, &policy.Attributes{Alias: ref.Alias})); err != nil {
 			return nil, err
 		}
-		return e.key, nil
+		return e.Key, nil
 	})
 }
 
 // readable finds a key to read metadata of. Two of the actions are part of a
 // key's use, which other realms can be let to.
-func (s *Service) readable(v *guard.Visit, action key.Action, ref Ref) (*entry, error) {
+func (s *Service) readable(v *guard.Visit, action key.Action, ref Ref) (*catalog.Entry, error) {
 	if action == key.DescribeKey || action == key.GetKeyRotationStatus {
 		return s.resolve(v.Call, ref)
 	}
@@ -232,31 +211,8 @@ func (s *Service) ListKeys(ctx context.Context, call *key.Call, page Page) ([]ke
 		if err := v.Authorize(s.realmTarget(call, key.ListKeys, nil)); err != nil {
 			return r, err
 		}
-		rows, next, err := s.page(ctx, store.Keys, "scope", scopeOf(call.Caller.Principal.Realm, call.Region), page)
-		for _, row := range rows {
-			r.ids = append(r.ids, key.ID(row.ID))
-		}
-		r.next = next
+		r.ids, r.next, err = s.keys.Keys(ctx, call.Caller.Principal.Realm, call.Region, page)
 		return r, err
 	})
 	return r.ids, r.next, err
-}
-
-// page returns the rows of a table with a value in a column, and the After of
-// the next page.
-func (s *Service) page(ctx context.Context, t *store.Table, column, value string, p Page) (rows []store.Row, next string, err error) {
-	err = s.store.View(ctx, func(r store.Reader) error {
-		for row, err := range r.Scan(t, store.Query{Column: column, Equal: value, After: p.After, Limit: p.Limit + 1}) {
-			if err != nil {
-				return err
-			}
-			rows = append(rows, row)
-		}
-		return nil
-	})
-	if err == nil && len(rows) > p.Limit {
-		rows = rows[:p.Limit]
-		next = rows[p.Limit-1].ID
-	}
-	return rows, next, err
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/key"
 )
@@ -165,10 +166,7 @@ type PublicKeyResult struct {
 }
 
 // Page asks for a part of a listing: at most Limit entries after After.
-type Page struct {
-	After string
-	Limit int
-}
+type Page = catalog.Page
 
 // Limits that hold for every API.
 const (

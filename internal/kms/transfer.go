@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
@@ -59,30 +60,30 @@ func (s *Service) ExportKey(ctx context.Context, call *key.Call, ref Ref) (*Expo
 }
 
 // export gives a key's material away if the call may have it.
-func (s *Service) export(ctx context.Context, v *guard.Visit, e *entry, alias string) (*ExportedKey, error) {
-	if err := v.Authorize(e.target(key.ExportKey, &policy.Attributes{Alias: alias})); err != nil {
+func (s *Service) export(ctx context.Context, v *guard.Visit, e *catalog.Entry, alias string) (*ExportedKey, error) {
+	if err := v.Authorize(target(e, key.ExportKey, &policy.Attributes{Alias: alias})); err != nil {
 		return nil, err
 	}
-	if err := e.key.State.Use(); err != nil {
-		return nil, e.at(err)
+	if err := e.Key.State.Use(); err != nil {
+		return nil, at(e, err)
 	}
 	from, ok := s.engine.(engine.Exporter)
-	if !e.key.Exportable || !ok {
-		return nil, e.at(fault.Because(fault.WrongState, fault.NotExportable, "the key was not made exportable"))
+	if !e.Key.Exportable || !ok {
+		return nil, at(e, fault.Because(fault.WrongState, fault.NotExportable, "the key was not made exportable"))
 	}
 	if err := dry(v.Call); err != nil {
 		return nil, err
 	}
-	version := e.key.Current()
-	v.Note("spec", e.key.Spec.String())
+	version := e.Key.Current()
+	v.Note("spec", e.Key.Spec.String())
 	v.NoteInt("version", int(version.Number))
-	wrapped, err := s.material(ctx, e.key.Name.ID, version.Number)
+	wrapped, err := s.keys.Material(ctx, e.Key.Name.ID, version.Number)
 	if err != nil {
 		return nil, err
 	}
-	plain, err := from.Export(ctx, refOf(e.key, version.Number), e.key.Spec, wrapped)
+	plain, err := from.Export(ctx, refOf(e.Key, version.Number), e.Key.Spec, wrapped)
 	if err != nil {
 		return nil, err
 	}
-	return &ExportedKey{Key: e.key, Version: version, Material: NewSecret(plain)}, nil
+	return &ExportedKey{Key: e.Key, Version: version, Material: NewSecret(plain)}, nil
 }
