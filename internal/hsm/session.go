@@ -2,7 +2,7 @@ package hsm
 
 import (
 	"context"
-	"fmt"
+	"errors"
 
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
@@ -32,7 +32,7 @@ func (s *session) renew() {
 func (s *session) start(ctx context.Context) error {
 	p := s.process
 	r, err := p.call(ctx, &pkcs11.Call{Function: pkcs11.FnOpenSession, Slot: p.slot, Flag: true})
-	if rv, ok := err.(pkcs11.RV); ok && rv == pkcs11.RVTokenWriteProtected { //nolint:errorlint // a Module returns it as it is
+	if errors.Is(err, pkcs11.RVTokenWriteProtected) {
 		r, err = p.call(ctx, &pkcs11.Call{Function: pkcs11.FnOpenSession, Slot: p.slot})
 	}
 	if err != nil {
@@ -64,8 +64,10 @@ func (s *session) Call(ctx context.Context, c *pkcs11.Call) (*pkcs11.Result, err
 	return r, err
 }
 
+var errNotYours = errors.New("a session of the pool is not closed by its user")
+
 // Close makes a session a Module; it is never called.
-func (s *session) Close() error { return fmt.Errorf("a session of the pool is not closed by its user") }
+func (s *session) Close() error { return errNotYours }
 
 // drop closes the session on the token, if it can be.
 func (s *session) drop(ctx context.Context) {
