@@ -4,12 +4,16 @@ package hsm
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
+	"github.com/holdfast-kms/holdfast/internal/pkcs11/native"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/pkcs11test"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
 )
@@ -121,17 +125,71 @@ func makeKey(tb testing.TB, p Place, label string) Address {
 
 var ecdsa = pkcs11.Mechanism{Type: pkcs11.MechECDSA}
 
+// BenchmarkSign compares a signature through a Token with one through a session
+// of the same worker, and of the library in this process.
 func BenchmarkSign(b *testing.B) {
 	s := newSoft(b)
 	tok := s.open(b, nil)
-	a := makeKey(b, tok, "k")
+	at := makeKey(b, tok, "k")
 	digest := make([]byte, 32)
-	b.Run("token", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			if _, err := tok.Sign(b.Context(), a, ecdsa, digest); err != nil {
-				b.Fatal(err)
-			}
+	for _, callers := range []int{1, 8} {
+		b.Run(fmt.Sprintf("token/%d", callers), func(b *testing.B) {
+			share(b, callers, func() func() error {
+				return func() error { _, err := tok.Sign(b.Context(), at, ecdsa, digest); return err }
+			})
+		})
+		b.Run(fmt.Sprintf("worker/%d", callers), func(b *testing.B) { direct(b, s.worker(), callers) })
+	}
+	if os.Getenv("SOFTHSM2_CONF") == "" {
+		b.Setenv("SOFTHSM2_CONF", s.env["SOFTHSM2_CONF"])
+	}
+	m, err := native.Open(pkcs11test.Library(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close() //nolint:errcheck // the process ends
+	for _, callers := range []int{1, 8} {
+		b.Run(fmt.Sprintf("process/%d", callers), func(b *testing.B) { direct(b, m, callers) })
+	}
+}
+
+// direct signs with sessions of a module.
+func direct(b *testing.B, m pkcs11.Module, callers int) {
+	slots, err := m.Call(b.Context(), &pkcs11.Call{Function: pkcs11.FnSlots, Flag: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	digest := make([]byte, 32)
+	share(b, callers, func() func() error {
+		s := pkcs11test.Session(b, m, pkcs11.SlotID(slots.Handles[0]))
+		found, err := s.Find(b.Context(), Address{Label: "k", Class: pkcs11.ClassPrivateKey}.template(), 1)
+		if err != nil || len(found) != 1 {
+			b.Fatal(found, err)
 		}
+		return func() error { _, err := s.Sign(b.Context(), ecdsa, found[0], digest); return err }
 	})
+}
+
+// share has callers make b.N calls together.
+func share(b *testing.B, callers int, begin func() func() error) {
+	var all []func() error
+	for range callers {
+		all = append(all, begin())
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	var group sync.WaitGroup
+	for _, call := range all {
+		group.Go(func() {
+			for left.Add(-1) >= 0 {
+				if err := call(); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
 }

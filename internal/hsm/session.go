@@ -13,6 +13,7 @@ type session struct {
 	pkcs11.Session
 	process *process
 	opened  bool
+	limit   *limit
 
 	// What happened since renew.
 	worst    class
@@ -50,9 +51,8 @@ func (s *session) Call(ctx context.Context, c *pkcs11.Call) (*pkcs11.Result, err
 		return nil, s.err
 	}
 	t := s.process.token
-	ctx, cancel := t.deadline(ctx, c)
-	r, err := s.process.module.Call(ctx, c)
-	cancel()
+	r, err := s.process.module.Call(s.limited(ctx, t.allowed(c.Function)), c)
+	s.over()
 	t.calls.Add(1)
 	is := classify(err)
 	if err == nil || is == classSuspect || is >= classDevice {
@@ -78,15 +78,4 @@ func (s *session) drop(ctx context.Context) {
 	if _, err := p.call(ctx, &pkcs11.Call{Function: pkcs11.FnCloseSession, Session: s.Handle}); err != nil {
 		p.token.log.Debug("closing a session", "err", err)
 	}
-}
-
-// deadline gives a call the token's own: whoever asked may go away meanwhile,
-// but a call that has begun ends.
-func (t *Token) deadline(ctx context.Context, c *pkcs11.Call) (context.Context, context.CancelFunc) {
-	limit := t.cfg.Timeout
-	switch c.Function {
-	case pkcs11.FnGenerateKeyPair, pkcs11.FnInitToken, pkcs11.FnInitPIN:
-		limit *= slowFactor
-	}
-	return context.WithTimeout(context.WithoutCancel(ctx), limit)
 }
