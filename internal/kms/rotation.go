@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -66,7 +67,7 @@ func (s *Service) RotateOnDemand(ctx context.Context, call *key.Call, ref Ref) (
 	c := &change{
 		ref: ref, action: key.RotateKeyOnDemand, inUse: true,
 	}
-	c.edit = func(v *guard.Visit, k *key.Key) error {
+	c.edit = func(v *guard.Visit, k *key.Key) (err error) {
 		if err := rotates(k); err != nil {
 			return err
 		}
@@ -78,12 +79,20 @@ func (s *Service) RotateOnDemand(ctx context.Context, call *key.Call, ref Ref) (
 			return err
 		}
 		k.Rotation.OnDemandCount++
-		material, err := s.addVersion(ctx, k, key.OnDemand, s.engine.Generate)
-		c.store.Put = newest(k, material)
+		c.store.Put, c.undo, err = s.renew(ctx, k, key.OnDemand)
 		v.NoteInt("version", len(k.Versions))
 		return err
 	}
 	return s.change(ctx, call, c)
+}
+
+// renew gives a key new material of its engine.
+func (s *Service) renew(ctx context.Context, k *key.Key, cause key.RotationCause) ([]catalog.Material, func(), error) {
+	in, err := s.engineOf(k)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.addVersion(ctx, k, &supply{from: generate, in: in, cause: cause})
 }
 
 // ListRotations returns a key and a page of the versions that rotations made,
@@ -130,7 +139,7 @@ func rotations(k *key.Key, page Page) (rotated []key.Version, next string, err e
 // rotates refuses keys that get no new material: only symmetric encryption
 // keys do.
 func rotates(k *key.Key) error {
-	if k.Spec == alg.AES256 && k.Origin == key.Generated {
+	if k.Spec == alg.AES256 && k.Origin == key.Generated && k.Store == "" {
 		return nil
 	}
 	return &fault.Error{

@@ -42,7 +42,7 @@ func (s *Service) admitEntry(v *guard.Visit, e *catalog.Entry, u *use) error {
 	if err := v.Authorize(target(e, u.action, &u.attributes)); err != nil {
 		return err
 	}
-	if err := e.Key.State.Use(); err != nil {
+	if err := s.state(e).Use(); err != nil {
 		return at(e, err)
 	}
 	return fits(e, u.usage, u.algorithm)
@@ -157,7 +157,7 @@ func (s *Service) PublicKey(ctx context.Context, call *key.Call, ref Ref) (*Publ
 		if err := v.Authorize(target(e, key.GetPublicKey, &policy.Attributes{Alias: ref.Alias})); err != nil {
 			return nil, err
 		}
-		if err := e.Key.State.Use(); err != nil {
+		if err := s.state(e).Use(); err != nil {
 			return nil, at(e, err)
 		}
 		if e.Key.Spec.Symmetric() {
