@@ -17,7 +17,8 @@ import (
 const dueBatch = 256
 
 // Tick does what the clock has to do with keys: it destroys those whose
-// waiting period is over, and rotates those whose period is. Whoever calls it
+// waiting period is over, forgets imported material that has expired, and
+// rotates those whose period is over. Whoever calls it
 // (package lifecycle) does so again and again; more says that there is more
 // to do at once. A key that fails does not keep the others waiting.
 func (s *Service) Tick(ctx context.Context) (more bool, err error) {
@@ -45,6 +46,8 @@ func (s *Service) due(ctx context.Context, name key.Name) error {
 	switch k := e.Key; {
 	case k.State == key.PendingDeletion && !k.DeleteAt.After(now):
 		return s.byClock(ctx, k, key.ScheduleKeyDeletion, "Destroy", func(v *guard.Visit) error { return s.destroy(ctx, v, e) })
+	case len(expired(k, now)) > 0:
+		return s.byClock(ctx, k, key.DeleteKeyMaterial, "Expire", func(v *guard.Visit) error { return s.expire(ctx, v, e) })
 	case k.State == key.Enabled && k.Rotation.Enabled && !k.Rotation.Next.After(now):
 		return s.byClock(ctx, k, key.RotateKeyOnDemand, "Rotate", func(v *guard.Visit) error { return s.rotate(ctx, v, e) })
 	default:
@@ -128,7 +131,7 @@ func (s *Service) rotate(ctx context.Context, v *guard.Visit, e *catalog.Entry) 
 	}
 	k.Rotation.Next = next
 	v.NoteInt("version", len(k.Versions))
-	if err = s.publish(ctx, v, e, &catalog.Change{Key: k, Put: put}); err != nil {
+	if err = s.publish(ctx, v, e, &change{store: catalog.Change{Key: k, Put: put}}); err != nil {
 		undo()
 	}
 	return err

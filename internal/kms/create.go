@@ -170,9 +170,11 @@ func usageOf(spec alg.Spec, usage alg.Usage) (alg.Usage, error) {
 	return usage, nil
 }
 
-func checkDescription(text string) error {
-	if utf8.RuneCountInString(text) > MaxDescription {
-		return fault.New(fault.InvalidArgument, "the description has more than %d characters", MaxDescription)
+func checkDescription(text string) error { return checkText("the description", text, MaxDescription) }
+
+func checkText(what, text string, limit int) error {
+	if utf8.RuneCountInString(text) > limit {
+		return fault.New(fault.InvalidArgument, "%s has more than %d characters", what, limit)
 	}
 	return nil
 }

@@ -51,6 +51,7 @@ type Service struct {
 	engines       map[string]engine.Engine // by name, with the default one
 	stores        Stores
 	making        making
+	attempts      attempts
 	compile       func(key.Document) (*policy.Policy, error)
 	defaultPolicy func(key.RealmID) key.Document
 	now           func() time.Time

@@ -65,8 +65,18 @@ func (s *Service) addVersion(ctx context.Context, k *key.Key, from *supply) (put
 		return nil, nil, err
 	}
 	v.Public, v.MaterialID = m.Public, randomMaterialID()
+	if from.plain != nil {
+		if v.MaterialID, err = s.materialID(ctx, k, from.plain, m.Public); err != nil {
+			undo()
+			return nil, nil, err
+		}
+	}
 	k.Versions = append(k.Versions, v)
-	return []catalog.Material{{Version: v.Number, Wrapped: m.Wrapped}}, undo, nil
+	return []catalog.Material{catalogMaterial(v.Number, m)}, undo, nil
+}
+
+func catalogMaterial(n key.VersionNumber, m engine.Material) catalog.Material {
+	return catalog.Material{Version: n, Wrapped: m.Wrapped}
 }
 
 // supplied makes the material of a version. What was made elsewhere may be a
