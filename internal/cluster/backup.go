@@ -110,12 +110,12 @@ func (s *Service) record(ctx context.Context, c *Cluster, hsm string) *Backup {
 			continue
 		}
 		content := TokenContent{Token: h.Token, Serial: h.Serial}
-		l, err := s.lookNow(ctx, h.Token)
-		if err != nil || l.Serial != h.Serial {
+		l, held, err := s.inspect(ctx, &h)
+		if err != nil {
 			content.Unread = true
 			s.log.WarnContext(ctx, "a backup is made without a token's content", slog.String("token", h.Token), slog.Any("cause", err))
 		} else {
-			content.Label, content.Manufacturer, content.Model, content.Objects = l.Label, l.Manufacturer, l.Model, l.Objects
+			content.Label, content.Manufacturer, content.Model, content.Objects = l.Label, l.Manufacturer, l.Model, held.Objects
 		}
 		b.Tokens = append(b.Tokens, content)
 	}

@@ -103,7 +103,7 @@ func TestBackupLife(t *testing.T) {
 	must(t, err)
 	_, err = f.DeleteBackup(t.Context(), f.admin(), id)
 	must(t, err)
-	f.clock = f.clock.Add(cluster.Recovery)
+	f.clock = f.clock.Add(cluster.Recovery + time.Minute)
 	f.tick()
 	if list := f.backups(f.admin()); len(list) != 0 {
 		t.Errorf("left: %v", list)

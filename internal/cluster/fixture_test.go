@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"log/slog"
 	"maps"
 	"math/big"
 	"slices"
@@ -72,11 +73,18 @@ func (p *pool) Look(_ context.Context, name string) (l *cluster.Look, err error)
 	err = p.use(name, func(t *token) error {
 		l = &cluster.Look{
 			Label: "label", Serial: t.serial, Manufacturer: "maker", Model: "model", Blank: t.blank,
-			Marks: slices.Sorted(maps.Keys(t.marks)), Objects: slices.Clone(t.objects),
 		}
 		return nil
 	})
 	return l, err
+}
+
+func (p *pool) Contents(_ context.Context, name string) (c *cluster.Contents, err error) {
+	err = p.use(name, func(t *token) error {
+		c = &cluster.Contents{Marks: slices.Sorted(maps.Keys(t.marks)), Objects: slices.Clone(t.objects)}
+		return nil
+	})
+	return c, err
 }
 
 func (p *pool) Initialise(_ context.Context, name, _ string) error {
@@ -143,9 +151,11 @@ func newFixture(t *testing.T, tokens ...string) *fixture {
 }
 
 // open returns a service on the fixture's store, as after a restart.
-func (f *fixture) open() *cluster.Service {
+func (f *fixture) open() *cluster.Service { return f.over(f.pool) }
+
+func (f *fixture) over(p cluster.Pool) *cluster.Service {
 	return cluster.New(cluster.Config{
-		Guard: guard.New(f.log, f.people), Store: f.store, Pool: f.pool,
+		Guard: guard.New(f.log, f.people), Store: f.store, Pool: p, Log: slog.New(slog.DiscardHandler),
 		Compile: func(d key.Document) (*policy.Policy, error) {
 			return policy.Compile([]byte(d.Text), policy.ForResource, aws.Vocabulary())
 		},

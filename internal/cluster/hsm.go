@@ -67,12 +67,6 @@ func (h *HSM) join(tx store.Tx, c *Cluster) error {
 	return insertClaim(tx, h.Token, c.ID, h.ID)
 }
 
-// candidate is a free token and how it is.
-type candidate struct {
-	token string
-	look  *Look
-}
-
 // choose finds the token that suits a cluster best.
 func (s *Service) choose(ctx context.Context, c *Cluster) (*HSM, error) {
 	var used map[string]bool
@@ -83,19 +77,23 @@ func (s *Service) choose(ctx context.Context, c *Cluster) (*HSM, error) {
 		return nil, err
 	}
 	mark, away := markPrefix+c.Lineage, ""
-	var empty *candidate
+	var empty *HSM
 	for _, token := range s.pool.Names() {
 		if used[token] {
 			continue
 		}
 		l, err := s.lookNow(ctx, token)
+		held := &Contents{}
+		if err == nil && !l.Blank {
+			held, err = s.pool.Contents(ctx, token)
+		}
 		switch {
 		case err != nil:
 			away = "; the token " + token + " cannot be used at the moment"
-		case slices.Contains(l.Marks, mark):
+		case slices.Contains(held.Marks, mark):
 			return &HSM{Token: token, Serial: l.Serial}, nil
-		case empty == nil && len(l.Objects) == 0 && len(l.Marks) == 0:
-			empty = &candidate{token, l}
+		case empty == nil && len(held.Objects) == 0 && len(held.Marks) == 0:
+			empty = &HSM{Token: token, Serial: l.Serial}
 		}
 	}
 	switch {
@@ -104,7 +102,7 @@ func (s *Service) choose(ctx context.Context, c *Cluster) (*HSM, error) {
 	case empty == nil:
 		return nil, fault.New(fault.LimitExceeded, "no token of the pool is free and empty%s", away)
 	}
-	return &HSM{Token: empty.token, Serial: empty.look.Serial}, nil
+	return empty, nil
 }
 
 // install makes an HSM's token ready, and the HSM active.
@@ -231,12 +229,26 @@ func (c *Cluster) leave(tx store.Tx, hsm string, backup *Backup) error {
 // is nothing to find again.
 func (s *Service) release(ctx context.Context, c *Cluster, h *HSM) {
 	defer s.forgetLook(h.Token)
-	l, err := s.lookNow(ctx, h.Token)
-	if err == nil && l.Serial == h.Serial && len(l.Objects) == 0 {
+	_, held, err := s.inspect(ctx, h)
+	if err == nil && len(held.Objects) == 0 {
 		err = s.pool.Forget(ctx, h.Token, markPrefix+c.Lineage)
 	}
 	if err != nil {
 		s.log.WarnContext(ctx, "a token that was given back keeps the mark of its cluster",
 			slog.String("token", h.Token), slog.String("cluster", c.ID), slog.Any("cause", err))
 	}
+}
+
+// inspect returns what an HSM's token says and holds; another token in its
+// place is an error.
+func (s *Service) inspect(ctx context.Context, h *HSM) (*Look, *Contents, error) {
+	l, err := s.lookNow(ctx, h.Token)
+	if err != nil {
+		return nil, nil, err
+	}
+	if l.Serial != h.Serial {
+		return nil, nil, fault.New(fault.Unavailable, "another token is in the place of the one with the serial number %s", h.Serial)
+	}
+	held, err := s.pool.Contents(ctx, h.Token)
+	return l, held, err
 }

@@ -15,8 +15,10 @@ import (
 type Pool interface {
 	// Names returns the tokens' names in the order in which they are taken.
 	Names() []string
-	// Look logs in to a token and says how it is.
+	// Look asks a token, logged in to, how it is.
 	Look(ctx context.Context, token string) (*Look, error)
+	// Contents lists what a token holds.
+	Contents(ctx context.Context, token string) (*Contents, error)
 	// Initialise makes a token that was never initialised ready for use; it
 	// gets the label. One that is initialised is left as it is.
 	Initialise(ctx context.Context, token, label string) error
@@ -27,11 +29,15 @@ type Pool interface {
 	Forget(ctx context.Context, token, label string) error
 }
 
-// Look is what a token says.
+// Look is what a token says of itself.
 type Look struct {
 	Label, Serial, Manufacturer, Model string
-	// Blank is a token that was never initialised, of which the pool can do it.
+	// Blank is a token that was never initialised, which the pool can do.
 	Blank bool
+}
+
+// Contents is what a token holds.
+type Contents struct {
 	// Marks are the labels of key pairs that Identify has made.
 	Marks []string
 	// Objects are the keys, without those of Marks.
@@ -51,9 +57,10 @@ type noTokens struct{}
 
 func (noTokens) Names() []string { return nil }
 
-func (noTokens) Look(context.Context, string) (*Look, error)      { return nil, errNoTokens() }
-func (noTokens) Initialise(context.Context, string, string) error { return errNoTokens() }
-func (noTokens) Forget(context.Context, string, string) error     { return errNoTokens() }
+func (noTokens) Look(context.Context, string) (*Look, error)         { return nil, errNoTokens() }
+func (noTokens) Contents(context.Context, string) (*Contents, error) { return nil, errNoTokens() }
+func (noTokens) Initialise(context.Context, string, string) error    { return errNoTokens() }
+func (noTokens) Forget(context.Context, string, string) error        { return errNoTokens() }
 func (noTokens) Identify(context.Context, string, string) (crypto.Signer, error) {
 	return nil, errNoTokens()
 }
