@@ -189,13 +189,14 @@ func write(t *testing.T, dir, name string, b []byte) string {
 
 // rsaOptions are what pkeyutl needs for the RSA step of a wrapping.
 func rsaOptions(how alg.Wrapping) []string {
-	switch h := Hash(how); {
-	case h == crypto.SHA1:
-		return []string{"-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", "rsa_oaep_md:sha1"}
-	case h == crypto.SHA256:
-		return []string{"-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", "rsa_oaep_md:sha256", "-pkeyopt", "rsa_mgf1_md:sha256"}
+	if how == alg.WrapPKCS1 {
+		return []string{"-pkeyopt", "rsa_padding_mode:pkcs1"}
 	}
-	return []string{"-pkeyopt", "rsa_padding_mode:pkcs1"}
+	h := "rsa_oaep_md:sha256"
+	if Hash(how) == crypto.SHA1 {
+		h = "rsa_oaep_md:sha1" // and MGF1 with the same
+	}
+	return []string{"-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", h}
 }
 
 // TestOpenSSL: OpenSSL opens what Wrap makes, and Unwrap what OpenSSL makes,

@@ -185,7 +185,7 @@ func (e *Engine) openPKCS8(spec alg.Spec, der []byte) (*engine.Key, error) {
 	}
 	if k, ok := private.(*rsa.PrivateKey); ok && engine.SpecOf(k.Public()) == spec {
 		r := e.rsa.newKey(spec, k, der)
-		return &engine.Key{Signer: r, Decrypter: r}, nil
+		return &engine.Key{Signer: r, Decrypter: r, Unwrapper: &unwrapper{engine: e, key: r}}, nil
 	}
 	s, ok := private.(crypto.Signer)
 	if !ok {
