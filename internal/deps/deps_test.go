@@ -26,11 +26,11 @@ const module = "github.com/holdfast-kms/holdfast"
 // design (see ARCHITECTURE.md). A change says why in docs/design.
 var layers = [][]string{
 	{"internal/fault", "internal/alg"},
-	{"internal/key", "internal/name", "internal/pkcs11"},
+	{"internal/key", "internal/name", "internal/pkcs11", "internal/split"},
 	{"internal/pkcs11/native"},
 	{"internal/pkcs11/worker"},
 	{"internal/policy", "internal/audit", "internal/engine", "internal/store", "internal/extension"},
-	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/ciphertext", "internal/transfer", "internal/hsm", "internal/split"},
+	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/ciphertext", "internal/transfer", "internal/hsm"},
 	{"internal/catalog"}, // the keys as records and in memory
 	{"internal/identity", "internal/kms", "internal/recovery", "internal/engine/*", "internal/store/*", "internal/profile", "internal/lint", "internal/ocsp", "internal/keystore"},
 	{"internal/profile/document"}, // profiles as text
