@@ -27,7 +27,7 @@ const module = "github.com/holdfast-kms/holdfast"
 var layers = [][]string{
 	{"internal/fault", "internal/alg"},
 	{"internal/key", "internal/name", "internal/pkcs11", "internal/split"},
-	{"internal/pkcs11/native"},
+	{"internal/pkcs11/native", "internal/pkcs11/pkcs11test"},
 	{"internal/pkcs11/worker"},
 	{"internal/policy", "internal/audit", "internal/engine", "internal/store", "internal/extension"},
 	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/ciphertext", "internal/transfer", "internal/hsm"},

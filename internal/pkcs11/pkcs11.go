@@ -27,13 +27,21 @@ type RV uint64
 
 // The types of the numbers in numbers.go.
 type (
-	AttributeType  uint64
-	MechanismType  uint64
-	Class          uint64
-	KeyType        uint64
-	MGF            uint64
-	UserType       uint64
-	TokenFlags     uint64
+	// AttributeType names an attribute (CKA_…).
+	AttributeType uint64
+	// MechanismType names a mechanism (CKM_…).
+	MechanismType uint64
+	// Class is what an object is (CKO_…).
+	Class uint64
+	// KeyType is what a key is for (CKK_…).
+	KeyType uint64
+	// MGF names a mask generation function (CKG_…).
+	MGF uint64
+	// UserType says who logs in (CKU_…).
+	UserType uint64
+	// TokenFlags are what a token says of itself (CKF_…).
+	TokenFlags uint64
+	// MechanismFlags are what a mechanism can do (CKF_…).
 	MechanismFlags uint64
 )
 

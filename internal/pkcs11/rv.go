@@ -11,7 +11,7 @@ func (v RV) Error() string {
 	return fmt.Sprintf("CKR 0x%08x", uint64(v))
 }
 
-var rvNames = map[RV]string{
+var rvNames = map[RV]string{ //nolint:gosec // names of answers, some about PINs
 	RVOK:                            "OK",
 	RVCancel:                        "CANCEL",
 	RVHostMemory:                    "HOST_MEMORY",
