@@ -172,7 +172,7 @@ func TestNothingShowsSecrets(t *testing.T) {
 			t.Fatal(err)
 		}
 		values := map[string]any{"secret": made, "key": k, "engine": e, "nested": struct{ inner any }{k}}
-		for name, v := range map[string]any{"signer": k.Signer, "decrypter": k.Decrypter, "aead": k.AEAD, "mac": k.MAC} {
+		for name, v := range map[string]any{"signer": k.Signer, "decrypter": k.Decrypter, "aead": k.AEAD, "mac": k.MAC, "unwrapper": k.Unwrapper} {
 			if v != nil {
 				values[name], values["slice of "+name] = v, []any{v}
 			}
@@ -184,8 +184,8 @@ func TestNothingShowsSecrets(t *testing.T) {
 				}
 			}
 		}
-		for _, v := range []any{made, k.Signer, k.Decrypter, k.AEAD, k.MAC} {
-			if text := fmt.Sprintf("%+v", v); v != nil && text != redaction && text != "<nil>" {
+		for _, v := range []any{made, k.Signer, k.Decrypter, k.AEAD, k.MAC, k.Unwrapper} {
+			if text := fmt.Sprintf("%+v", v); v != nil && text != "[redacted]" && text != "<nil>" {
 				t.Errorf("%s: %%+v prints %q", spec, text)
 			}
 		}

@@ -1,4 +1,4 @@
-package soft
+package engine
 
 import (
 	"bytes"
@@ -12,7 +12,6 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
-	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
@@ -20,16 +19,12 @@ import (
 // section 2). crypto/x509 reads the keys themselves, but neither secp256k1 nor
 // the public half that a file may carry beside the private one.
 type privateKeyInfo struct {
-	redacted
+	Redacted
 	algorithm asn1.ObjectIdentifier
 	curve     asn1.ObjectIdentifier // the parameter of id-ecPublicKey, else nil
 	private   []byte                // the content of privateKey
 	public    []byte                // publicKey's bits, nil when it is not there
 }
-
-func idECPublicKey() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1} }
-
-func idSecp256k1() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{1, 3, 132, 0, 10} }
 
 // The context-specific tags of RFC 5958 section 2 and of SEC 1 section C.4.
 const (
@@ -119,7 +114,7 @@ func (k *privateKeyInfo) agrees(public crypto.PublicKey) error {
 	if k.public == nil {
 		return nil
 	}
-	spki, err := engine.MarshalPublic(engine.SpecOf(public), public)
+	spki, err := MarshalPublic(SpecOf(public), public)
 	if err != nil {
 		return err
 	}
@@ -144,10 +139,10 @@ func samePoint(given, public []byte) bool {
 	return bytes.Equal(given, public)
 }
 
-// writeSecp256k1 returns the PKCS #8 form of a scalar, with the public key.
-func writeSecp256k1(d []byte) ([]byte, error) {
-	k := secp256k1.PrivKeyFromBytes(d)
-	defer k.Zero()
+// writeSecp256k1 returns the PKCS #8 form of a key, with the public key.
+func writeSecp256k1(k *secp256k1.PrivateKey) ([]byte, error) {
+	d := k.Serialize()
+	defer clear(d)
 	b := cryptobyte.NewBuilder(make([]byte, 0, 160))
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1Int64(0)
