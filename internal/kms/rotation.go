@@ -6,12 +6,11 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/policy"
-	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
 // EnableRotation has the clock give a symmetric key new material every so
@@ -65,27 +64,35 @@ func (s *Service) RotationStatus(ctx context.Context, call *key.Call, ref Ref) (
 // RotateOnDemand gives a symmetric key new material now, at most MaxOnDemand
 // times in its life. The rotation by the clock goes on as planned.
 func (s *Service) RotateOnDemand(ctx context.Context, call *key.Call, ref Ref) (*key.Key, error) {
-	var material engine.Material
-	return s.change(ctx, call, &change{
+	c := &change{
 		ref: ref, action: key.RotateKeyOnDemand, inUse: true,
-		edit: func(v *guard.Visit, k *key.Key) (err error) {
-			if err := rotates(k); err != nil {
-				return err
-			}
-			if k.Rotation.OnDemandCount >= MaxOnDemand {
-				return fault.Because(fault.LimitExceeded, fault.TooManyRotations,
-					"the key was rotated on demand %d times, which is the limit", MaxOnDemand)
-			}
-			if err := dry(call); err != nil {
-				return err
-			}
-			k.Rotation.OnDemandCount++
-			material, err = s.addVersion(ctx, k, key.OnDemand, s.engine.Generate)
-			v.NoteInt("version", len(k.Versions))
+	}
+	c.edit = func(v *guard.Visit, k *key.Key) (err error) {
+		if err := rotates(k); err != nil {
 			return err
-		},
-		also: func(tx store.Tx, k *key.Key) error { return insertMaterial(tx, k, material) },
-	})
+		}
+		if k.Rotation.OnDemandCount >= MaxOnDemand {
+			return fault.Because(fault.LimitExceeded, fault.TooManyRotations,
+				"the key was rotated on demand %d times, which is the limit", MaxOnDemand)
+		}
+		if err := dry(call); err != nil {
+			return err
+		}
+		k.Rotation.OnDemandCount++
+		c.store.Put, c.undo, err = s.renew(ctx, k, key.OnDemand)
+		v.NoteInt("version", len(k.Versions))
+		return err
+	}
+	return s.change(ctx, call, c)
+}
+
+// renew gives a key new material of its engine.
+func (s *Service) renew(ctx context.Context, k *key.Key, cause key.RotationCause) ([]catalog.Material, func(), error) {
+	in, err := s.engineOf(k)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.addVersion(ctx, k, &supply{from: generate, in: in, cause: cause})
 }
 
 // ListRotations returns a key and a page of the versions that rotations made,
@@ -101,14 +108,14 @@ func (s *Service) ListRotations(ctx context.Context, call *key.Call, ref Ref, pa
 		if err != nil {
 			return r, err
 		}
-		if err := v.Authorize(e.target(key.ListKeyRotations, &policy.Attributes{Alias: ref.Alias})); err != nil {
+		if err := v.Authorize(target(e, key.ListKeyRotations, &policy.Attributes{Alias: ref.Alias})); err != nil {
 			return r, err
 		}
-		if err := rotates(e.key); err != nil {
+		if err := rotates(e.Key); err != nil {
 			return r, err
 		}
-		r.key = e.key
-		r.rotated, r.next, err = rotations(e.key, page)
+		r.key = e.Key
+		r.rotated, r.next, err = rotations(e.Key, page)
 		return r, err
 	})
 	return r.key, r.rotated, r.next, err
@@ -132,7 +139,7 @@ func rotations(k *key.Key, page Page) (rotated []key.Version, next string, err e
 // rotates refuses keys that get no new material: only symmetric encryption
 // keys do.
 func rotates(k *key.Key) error {
-	if k.Spec == alg.AES256 && k.Origin == key.Generated {
+	if k.Spec == alg.AES256 && k.Origin == key.Generated && k.Store == "" {
 		return nil
 	}
 	return &fault.Error{
