@@ -35,6 +35,7 @@ type keyRecord struct {
 	CreatedAt   time.Time       `json:"created"`
 	DeleteAt    time.Time       `json:"delete,omitzero"`
 	Versions    []versionRecord `json:"versions"`
+	Pending     *versionRecord  `json:"pending,omitempty"`
 	Rotation    rotationRecord  `json:"rotation,omitzero"`
 	Dialect     string          `json:"dialect"`
 	Tags        [][2]string     `json:"tags,omitempty"`
@@ -43,12 +44,14 @@ type keyRecord struct {
 }
 
 type versionRecord struct {
-	Number     key.VersionNumber `json:"n"`
-	CreatedAt  time.Time         `json:"created"`
-	RotatedBy  key.RotationCause `json:"by,omitempty"`
-	MaterialID string            `json:"material"`
-	Public     []byte            `json:"public,omitempty"`
-	ExpiresAt  time.Time         `json:"expires,omitzero"`
+	Number      key.VersionNumber `json:"n"`
+	CreatedAt   time.Time         `json:"created"`
+	RotatedBy   key.RotationCause `json:"by,omitempty"`
+	MaterialID  string            `json:"material"`
+	Description string            `json:"description,omitempty"`
+	Public      []byte            `json:"public,omitempty"`
+	ExpiresAt   time.Time         `json:"expires,omitzero"`
+	Missing     bool              `json:"missing,omitempty"`
 }
 
 type rotationRecord struct {
@@ -70,14 +73,21 @@ func scopeOf(realm key.RealmID, region string) string { return string(realm) + "
 
 // dueOf is when the clock next has something to do with the key, or "".
 func dueOf(k *key.Key) string {
+	due := firstExpiry(k.Materials())
+	var step time.Time
 	switch {
 	case k.State == key.PendingDeletion:
-		return k.DeleteAt.UTC().Format(store.TimeFormat)
+		step = k.DeleteAt
 	case k.State == key.Enabled && k.Rotation.Enabled:
-		return k.Rotation.Next.UTC().Format(store.TimeFormat)
-	default:
+		step = k.Rotation.Next
+	}
+	if due.IsZero() || !step.IsZero() && step.Before(due) {
+		due = step
+	}
+	if due.IsZero() {
 		return ""
 	}
+	return due.UTC().Format(store.TimeFormat)
 }
 
 // keyRow returns the stored form of a key.
@@ -90,6 +100,10 @@ func keyRow(k *key.Key) (store.Row, error) {
 	}
 	for _, v := range k.Versions {
 		r.Versions = append(r.Versions, versionRecord(v))
+	}
+	if k.Pending != nil {
+		pending := versionRecord(*k.Pending)
+		r.Pending = &pending
 	}
 	for _, t := range k.Tags {
 		r.Tags = append(r.Tags, [2]string{t.Key, t.Value})
@@ -128,6 +142,10 @@ func keyOf(row store.Row) (*key.Key, error) {
 	}
 	for _, v := range r.Versions {
 		k.Versions = append(k.Versions, key.Version(v))
+	}
+	if r.Pending != nil {
+		pending := key.Version(*r.Pending)
+		k.Pending = &pending
 	}
 	for _, t := range r.Tags {
 		k.Tags = append(k.Tags, key.Tag{Key: t[0], Value: t[1]})

@@ -102,7 +102,7 @@ func (s *Service) admitAlias(v *guard.Visit, action key.Action, e *catalog.Entry
 	if err := v.Authorize(target(e, action, attributes)); err != nil {
 		return err
 	}
-	if err := e.Key.State.Manage(action); err != nil {
+	if err := s.state(e).Manage(action); err != nil {
 		return at(e, err)
 	}
 	v.Note("alias", name)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/holdfast-kms/holdfast/internal/catalog"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 )
@@ -16,7 +17,8 @@ import (
 const dueBatch = 256
 
 // Tick does what the clock has to do with keys: it destroys those whose
-// waiting period is over, and rotates those whose period is. Whoever calls it
+// waiting period is over, forgets imported material that has expired, and
+// rotates those whose period is over. Whoever calls it
 // (package lifecycle) does so again and again; more says that there is more
 // to do at once. A key that fails does not keep the others waiting.
 func (s *Service) Tick(ctx context.Context) (more bool, err error) {
@@ -44,6 +46,8 @@ func (s *Service) due(ctx context.Context, name key.Name) error {
 	switch k := e.Key; {
 	case k.State == key.PendingDeletion && !k.DeleteAt.After(now):
 		return s.byClock(ctx, k, key.ScheduleKeyDeletion, "Destroy", func(v *guard.Visit) error { return s.destroy(ctx, v, e) })
+	case len(expired(k, now)) > 0:
+		return s.byClock(ctx, k, key.DeleteKeyMaterial, "Expire", func(v *guard.Visit) error { return s.expire(ctx, v, e) })
 	case k.State == key.Enabled && k.Rotation.Enabled && !k.Rotation.Next.After(now):
 		return s.byClock(ctx, k, key.RotateKeyOnDemand, "Rotate", func(v *guard.Visit) error { return s.rotate(ctx, v, e) })
 	default:
@@ -70,19 +74,23 @@ func (s *Service) byClock(ctx context.Context, k *key.Key, action key.Action, op
 	return nil
 }
 
-// destroy ends a key: its material, its aliases and its record.
+// destroy ends a key: its material, its aliases and its record. A key store
+// that is not connected keeps no key from its end, or nobody could ever get
+// rid of the store: the material stays there then, and nobody can reach it.
 func (s *Service) destroy(ctx context.Context, v *guard.Visit, e *catalog.Entry) error {
-	id := e.Key.Name.ID
 	if _, err := e.Key.State.Next(key.Destroy); err != nil {
 		return err
 	}
+	in, err := s.engineOf(e.Key)
+	if err != nil && e.Key.Store == "" {
+		return err
+	}
+	if err != nil {
+		v.Note("material", "left in the key store, which is not connected")
+	}
 	return v.Commit(ctx, func() error {
-		for _, version := range e.Key.Versions {
-			wrapped, err := s.keys.Material(ctx, id, version.Number)
-			if err != nil {
-				return err
-			}
-			if err := s.engine.Destroy(ctx, refOf(e.Key, version.Number), wrapped); err != nil {
+		if in != nil {
+			if err := s.endMaterial(ctx, in, e.Key, e.Key.Materials()); err != nil {
 				return err
 			}
 		}
@@ -90,10 +98,28 @@ func (s *Service) destroy(ctx context.Context, v *guard.Visit, e *catalog.Entry)
 	})
 }
 
+// endMaterial ends the material of some versions in their engine. The record
+// goes after it: whatever happens in between, a later try ends both.
+func (s *Service) endMaterial(ctx context.Context, in engine.Engine, k *key.Key, versions []key.Version) error {
+	for _, version := range versions {
+		if version.Missing {
+			continue
+		}
+		wrapped, err := s.keys.Material(ctx, k.Name.ID, version.Number)
+		if err != nil {
+			return err
+		}
+		if err := in.Destroy(ctx, refOf(k, version.Number), wrapped); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // rotate gives a key new material and plans the next rotation.
 func (s *Service) rotate(ctx context.Context, v *guard.Visit, e *catalog.Entry) error {
 	k := e.Key.Clone()
-	material, err := s.addVersion(ctx, k, key.Automatic, s.engine.Generate)
+	put, undo, err := s.renew(ctx, k, key.Automatic)
 	if err != nil {
 		return err
 	}
@@ -105,7 +131,10 @@ func (s *Service) rotate(ctx context.Context, v *guard.Visit, e *catalog.Entry) 
 	}
 	k.Rotation.Next = next
 	v.NoteInt("version", len(k.Versions))
-	return s.publish(ctx, v, e, &catalog.Change{Key: k, Put: newest(k, material)})
+	if err = s.publish(ctx, v, e, &change{store: catalog.Change{Key: k, Put: put}}); err != nil {
+		undo()
+	}
+	return err
 }
 
 // digest names a text in the audit log without repeating it.

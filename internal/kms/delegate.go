@@ -61,9 +61,9 @@ func (s *Service) Delegate(ctx context.Context, call *key.Call, ref Ref, grantee
 // the key is for; the entry in the audit log is the grantee's. The grant that
 // the key is made with lets the grantee sign, export and end it.
 func (s *Service) Entrust(ctx context.Context, call *key.Call, grantee string, req *ImportKeyRequest) (*key.Key, error) {
-	c := &creation{CreateKeyRequest: &req.CreateKeyRequest, action: key.CreateKey, source: s.engine.Generate, origin: key.Generated}
+	c := &creation{CreateKeyRequest: &req.CreateKeyRequest, supply: supply{from: generate}, action: key.CreateKey, origin: key.Generated}
 	if req.Material != nil {
-		c.action, c.source, c.origin = key.ImportKey, s.brought(req), key.Imported
+		c = s.bringing(req)
 	}
 	inner := onBehalf(call, delegate(call.Caller.Principal.Realm, grantee), c.action)
 	return guard.Do(ctx, s.guard, inner, c.action, func(v *guard.Visit) (*key.Key, error) {
@@ -79,7 +79,7 @@ func (s *Service) Entrust(ctx context.Context, call *key.Call, grantee string, r
 			return nil, err
 		}
 		v.Permit(k.Resource(), "the key is "+grantee+"'s own")
-		return k, s.make(ctx, v, catalog.NewEntry(k, compiled), nil, c.source)
+		return k, s.make(ctx, v, catalog.NewEntry(k, compiled), nil, c)
 	})
 }
 
@@ -142,6 +142,9 @@ func (s *Service) DelegatedSigner(
 		return nil, fault.New(fault.NotFound, "key %s does not exist", id)
 	}
 	name := e.Key.Name
+	if e.Key.Current().Public == nil { // its material is still to come
+		return nil, at(e, fault.Because(fault.WrongState, fault.KeyPendingImport, "the key is %s", s.state(e)))
+	}
 	public, err := e.Public(e.Key.Current())
 	if err != nil {
 		return nil, err

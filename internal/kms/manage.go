@@ -24,6 +24,12 @@ type change struct {
 	edit func(v *guard.Visit, k *key.Key) error
 	// store is what is to be stored beside the key: edit may fill it.
 	store catalog.Change
+	// before is done before the record changes, once the call is on record; edit
+	// may set it.
+	before func() error
+	// undo takes back what edit has made in an engine, if the change fails after
+	// all; edit may set it.
+	undo func()
 }
 
 // change runs an alteration as a call of its own and returns the key after it.
@@ -49,31 +55,51 @@ func (s *Service) alter(ctx context.Context, v *guard.Visit, name key.Name, c *c
 	if err := v.Authorize(target(e, c.action, &c.attributes)); err != nil {
 		return nil, err
 	}
-	if err := c.permitted(e.Key); err != nil {
+	state := s.state(e)
+	if err := c.permitted(state); err != nil {
 		return nil, at(e, err)
 	}
+	if c.store.Key, err = s.edited(v, e, c, state); err == nil {
+		err = s.publish(ctx, v, e, c)
+	}
+	if err != nil && c.undo != nil {
+		c.undo()
+	}
+	return c.store.Key, err
+}
+
+func (c *change) permitted(state key.State) error {
+	if c.inUse {
+		return state.Use()
+	}
+	return state.Manage(c.action)
+}
+
+// edited returns the changed copy of a key. The edit sees the state that the
+// key is in now; the record gets it only if the edit changes it.
+func (s *Service) edited(v *guard.Visit, e *catalog.Entry, c *change, state key.State) (*key.Key, error) {
 	k := e.Key.Clone()
+	k.State = state
 	if err := c.edit(v, k); err != nil {
 		return nil, at(e, err)
 	}
-	if err := dry(v.Call); err != nil {
-		return nil, err
+	if k.State == state {
+		k.State = e.Key.State
 	}
-	c.store.Key = k
-	return k, s.publish(ctx, v, e, &c.store)
-}
-
-func (c *change) permitted(k *key.Key) error {
-	if c.inUse {
-		return k.State.Use()
-	}
-	return k.State.Manage(c.action)
+	return k, dry(v.Call)
 }
 
 // publish records and stores a changed key and makes it visible.
-func (s *Service) publish(ctx context.Context, v *guard.Visit, e *catalog.Entry, c *catalog.Change) error {
-	c.Key.Revision++
-	return v.Commit(ctx, func() error { return s.keys.Update(ctx, e, c) })
+func (s *Service) publish(ctx context.Context, v *guard.Visit, e *catalog.Entry, c *change) error {
+	c.store.Key.Revision++
+	return v.Commit(ctx, func() error {
+		if c.before != nil {
+			if err := c.before(); err != nil {
+				return err
+			}
+		}
+		return s.keys.Update(ctx, e, &c.store)
+	})
 }
 
 // UpdateDescription replaces a key's description.
@@ -136,6 +162,9 @@ func (s *Service) CancelDeletion(ctx context.Context, call *key.Call, ref Ref) (
 				return err
 			}
 			k.DeleteAt = time.Time{}
+			if !k.Complete() {
+				return moved(key.LoseMaterial)(v, k)
+			}
 			return nil
 		},
 	})

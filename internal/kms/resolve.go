@@ -54,18 +54,27 @@ func (s *Service) own(v *guard.Visit, action key.Action, ref Ref) (*catalog.Entr
 
 // open returns the opened key of a version, from memory or by the engine.
 func (s *Service) open(ctx context.Context, e *catalog.Entry, n key.VersionNumber) (*engine.Key, error) {
-	if k := e.Opened(n, nil); k != nil {
+	if e.Key.Store == "" { // a key store has another engine each time it is connected
+		if k := e.Opened(n, nil); k != nil {
+			return k, nil
+		}
+	}
+	from, err := s.engineOf(e.Key)
+	if err != nil {
+		return nil, err
+	}
+	if k := e.Opened(n, from); k != nil {
 		return k, nil
 	}
 	wrapped, err := s.keys.Material(ctx, e.Key.Name.ID, n)
 	if err != nil {
 		return nil, err
 	}
-	k, err := s.engine.Open(ctx, refOf(e.Key, n), e.Key.Spec, wrapped)
+	k, err := from.Open(ctx, refOf(e.Key, n), e.Key.Spec, wrapped)
 	if err != nil {
 		return nil, fmt.Errorf("opening version %d of key %s: %w", n, e.Key.Name.ID, err)
 	}
-	s.keys.Keep(e, n, k, s.engine)
+	s.keys.Keep(e, n, k, from)
 	return k, nil
 }
 

@@ -17,9 +17,16 @@ import (
 // Config is what a Service stands on. Every field is required unless it says
 // otherwise.
 type Config struct {
-	Guard  *guard.Guard
-	Store  store.Store
+	Guard *guard.Guard
+	Store store.Store
+	// Engine has the keys that are to be in no other, and makes the keys that
+	// material is encrypted under on its way in. Its material exists only as
+	// what it gives to be kept (engine/soft).
 	Engine engine.Engine
+	// Engines are others, by whose names keys can be made in them; may be empty.
+	Engines []engine.Engine
+	// Stores are the custom key stores; nil for none.
+	Stores Stores
 	// Compile turns a policy document into its canonical form, in whatever
 	// dialect it was written.
 	Compile func(key.Document) (*policy.Policy, error)
@@ -41,6 +48,10 @@ type Service struct {
 	guard         *guard.Guard
 	keys          *catalog.Catalog
 	engine        engine.Engine
+	engines       map[string]engine.Engine // by name, with the default one
+	stores        Stores
+	making        making
+	attempts      attempts
 	compile       func(key.Document) (*policy.Policy, error)
 	defaultPolicy func(key.RealmID) key.Document
 	now           func() time.Time
@@ -60,7 +71,7 @@ func New(ctx context.Context, c Config) (*Service, error) {
 		return nil, err
 	}
 	return &Service{
-		guard: c.Guard, keys: keys, engine: c.Engine, compile: c.Compile, defaultPolicy: c.DefaultPolicy, now: c.Now,
+		guard: c.Guard, keys: keys, engine: c.Engine, engines: byName(c), stores: c.Stores, compile: c.Compile, defaultPolicy: c.DefaultPolicy, now: c.Now,
 	}, nil
 }
 

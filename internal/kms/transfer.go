@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 
-	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -19,31 +18,24 @@ import (
 // spec is an InvalidArgument.
 func (s *Service) ImportKey(ctx context.Context, call *key.Call, req *ImportKeyRequest) (*key.Key, error) {
 	return guard.Do(ctx, s.guard, call, key.ImportKey, func(v *guard.Visit) (*key.Key, error) {
-		return s.create(ctx, v, &creation{
-			CreateKeyRequest: &req.CreateKeyRequest, action: key.ImportKey, source: s.brought(req), origin: key.Imported,
-		})
+		return s.create(ctx, v, s.bringing(req))
 	})
 }
 
-// brought is the source of material that is made already.
-func (s *Service) brought(req *ImportKeyRequest) source {
-	return func(ctx context.Context, ref engine.Ref, kind engine.Kind) (engine.Material, error) {
-		e, ok := s.engine.(engine.Importer)
-		if !ok || !e.Imports(kind.Spec) {
-			return engine.Material{}, fault.New(fault.Unsupported, "engine %s takes no material of spec %s", s.engine.Name(), kind.Spec)
-		}
-		m, err := e.Import(ctx, ref, kind, req.Material)
+// bringing returns what makes a key of material that is made already.
+func (s *Service) bringing(req *ImportKeyRequest) *creation {
+	c := &creation{CreateKeyRequest: &req.CreateKeyRequest, action: key.ImportKey, origin: key.Imported}
+	bring := importing(req.Material)
+	c.plain = req.Material
+	c.from = func(ctx context.Context, in engine.Engine, ref engine.Ref, kind engine.Kind) (engine.Material, error) {
+		m, err := bring(ctx, in, ref, kind)
 		if err == nil && req.Public != nil && !bytes.Equal(m.Public, req.Public) {
+			discard(ctx, in, ref, m)
 			return engine.Material{}, fault.Because(fault.InvalidArgument, fault.IncorrectKey, "the private key is not that of the public key")
 		}
 		return m, err
 	}
-}
-
-// exports reports whether the engine can give material of a spec away.
-func (s *Service) exports(spec alg.Spec) bool {
-	e, ok := s.engine.(engine.Exporter)
-	return ok && e.Exports(spec)
+	return c
 }
 
 // ExportKey returns the material of an exportable key's current version, for
@@ -64,10 +56,14 @@ func (s *Service) export(ctx context.Context, v *guard.Visit, e *catalog.Entry, 
 	if err := v.Authorize(target(e, key.ExportKey, &policy.Attributes{Alias: alias})); err != nil {
 		return nil, err
 	}
-	if err := e.Key.State.Use(); err != nil {
+	if err := s.state(e).Use(); err != nil {
 		return nil, at(e, err)
 	}
-	from, ok := s.engine.(engine.Exporter)
+	in, err := s.engineOf(e.Key)
+	if err != nil {
+		return nil, err
+	}
+	from, ok := in.(engine.Exporter)
 	if !e.Key.Exportable || !ok {
 		return nil, at(e, fault.Because(fault.WrongState, fault.NotExportable, "the key was not made exportable"))
 	}

@@ -42,7 +42,7 @@ func (s *Service) admitEntry(v *guard.Visit, e *catalog.Entry, u *use) error {
 	if err := v.Authorize(target(e, u.action, &u.attributes)); err != nil {
 		return err
 	}
-	if err := e.Key.State.Use(); err != nil {
+	if err := s.state(e).Use(); err != nil {
 		return at(e, err)
 	}
 	return fits(e, u.usage, u.algorithm)
@@ -59,7 +59,7 @@ func target(e *catalog.Entry, action key.Action, attributes *policy.Attributes) 
 func at(e *catalog.Entry, err error) error {
 	if f, ok := err.(*fault.Error); ok { //nolint:errorlint // only a fault that nobody wrapped yet is completed
 		f.Resource = e.Key.Name.String()
-		if f.Kind == fault.InvalidArgument && f.Err == nil {
+		if (f.Kind == fault.InvalidArgument || f.Reason == fault.OriginForbids) && f.Err == nil {
 			f.Err = &key.Misfit{Key: e.Key}
 		}
 	}
@@ -157,7 +157,7 @@ func (s *Service) PublicKey(ctx context.Context, call *key.Call, ref Ref) (*Publ
 		if err := v.Authorize(target(e, key.GetPublicKey, &policy.Attributes{Alias: ref.Alias})); err != nil {
 			return nil, err
 		}
-		if err := e.Key.State.Use(); err != nil {
+		if err := s.state(e).Use(); err != nil {
 			return nil, at(e, err)
 		}
 		if e.Key.Spec.Symmetric() {
