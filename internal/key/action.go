@@ -236,7 +236,7 @@ func Actions() []Action {
 func (a Action) AnyState() bool {
 	switch a {
 	case DescribeKey, GetKeyPolicy, PutKeyPolicy, ListKeyPolicies, ListResourceTags, GetKeyRotationStatus,
-		ListKeyRotations, DeleteAlias, CancelKeyDeletion:
+		ListKeyRotations, DeleteAlias, CancelKeyDeletion, DeleteKeyMaterial:
 		return true
 	default:
 		return false

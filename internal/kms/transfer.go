@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 
-	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
@@ -18,31 +18,24 @@ import (
 // spec is an InvalidArgument.
 func (s *Service) ImportKey(ctx context.Context, call *key.Call, req *ImportKeyRequest) (*key.Key, error) {
 	return guard.Do(ctx, s.guard, call, key.ImportKey, func(v *guard.Visit) (*key.Key, error) {
-		return s.create(ctx, v, &creation{
-			CreateKeyRequest: &req.CreateKeyRequest, action: key.ImportKey, source: s.brought(req), origin: key.Imported,
-		})
+		return s.create(ctx, v, s.bringing(req))
 	})
 }
 
-// brought is the source of material that is made already.
-func (s *Service) brought(req *ImportKeyRequest) source {
-	return func(ctx context.Context, ref engine.Ref, kind engine.Kind) (engine.Material, error) {
-		e, ok := s.engine.(engine.Importer)
-		if !ok || !e.Imports(kind.Spec) {
-			return engine.Material{}, fault.New(fault.Unsupported, "engine %s takes no material of spec %s", s.engine.Name(), kind.Spec)
-		}
-		m, err := e.Import(ctx, ref, kind, req.Material)
+// bringing returns what makes a key of material that is made already.
+func (s *Service) bringing(req *ImportKeyRequest) *creation {
+	c := &creation{CreateKeyRequest: &req.CreateKeyRequest, action: key.ImportKey, origin: key.Imported}
+	bring := importing(req.Material)
+	c.plain = req.Material
+	c.from = func(ctx context.Context, in engine.Engine, ref engine.Ref, kind engine.Kind) (engine.Material, error) {
+		m, err := bring(ctx, in, ref, kind)
 		if err == nil && req.Public != nil && !bytes.Equal(m.Public, req.Public) {
+			discard(ctx, in, ref, m)
 			return engine.Material{}, fault.Because(fault.InvalidArgument, fault.IncorrectKey, "the private key is not that of the public key")
 		}
 		return m, err
 	}
-}
-
-// exports reports whether the engine can give material of a spec away.
-func (s *Service) exports(spec alg.Spec) bool {
-	e, ok := s.engine.(engine.Exporter)
-	return ok && e.Exports(spec)
+	return c
 }
 
 // ExportKey returns the material of an exportable key's current version, for
@@ -59,30 +52,34 @@ func (s *Service) ExportKey(ctx context.Context, call *key.Call, ref Ref) (*Expo
 }
 
 // export gives a key's material away if the call may have it.
-func (s *Service) export(ctx context.Context, v *guard.Visit, e *entry, alias string) (*ExportedKey, error) {
-	if err := v.Authorize(e.target(key.ExportKey, &policy.Attributes{Alias: alias})); err != nil {
+func (s *Service) export(ctx context.Context, v *guard.Visit, e *catalog.Entry, alias string) (*ExportedKey, error) {
+	if err := v.Authorize(target(e, key.ExportKey, &policy.Attributes{Alias: alias})); err != nil {
 		return nil, err
 	}
-	if err := e.key.State.Use(); err != nil {
-		return nil, e.at(err)
+	if err := s.state(e).Use(); err != nil {
+		return nil, at(e, err)
 	}
-	from, ok := s.engine.(engine.Exporter)
-	if !e.key.Exportable || !ok {
-		return nil, e.at(fault.Because(fault.WrongState, fault.NotExportable, "the key was not made exportable"))
+	in, err := s.engineOf(e.Key)
+	if err != nil {
+		return nil, err
+	}
+	from, ok := in.(engine.Exporter)
+	if !e.Key.Exportable || !ok {
+		return nil, at(e, fault.Because(fault.WrongState, fault.NotExportable, "the key was not made exportable"))
 	}
 	if err := dry(v.Call); err != nil {
 		return nil, err
 	}
-	version := e.key.Current()
-	v.Note("spec", e.key.Spec.String())
+	version := e.Key.Current()
+	v.Note("spec", e.Key.Spec.String())
 	v.NoteInt("version", int(version.Number))
-	wrapped, err := s.material(ctx, e.key.Name.ID, version.Number)
+	wrapped, err := s.keys.Material(ctx, e.Key.Name.ID, version.Number)
 	if err != nil {
 		return nil, err
 	}
-	plain, err := from.Export(ctx, refOf(e.key, version.Number), e.key.Spec, wrapped)
+	plain, err := from.Export(ctx, refOf(e.Key, version.Number), e.Key.Spec, wrapped)
 	if err != nil {
 		return nil, err
 	}
-	return &ExportedKey{Key: e.key, Version: version, Material: NewSecret(plain)}, nil
+	return &ExportedKey{Key: e.Key, Version: version, Material: NewSecret(plain)}, nil
 }
