@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
-	"slices"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/catalog"
@@ -13,8 +12,8 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/material"
 	"github.com/holdfast-kms/holdfast/internal/policy"
-	"github.com/holdfast-kms/holdfast/internal/transfer"
 	"github.com/holdfast-kms/holdfast/internal/weakkey"
 )
 
@@ -48,7 +47,7 @@ func (s *Service) ImportWrapped(ctx context.Context, call *key.Call, req *Import
 			if err := s.admitCreation(v, c); err != nil {
 				return nil, err
 			}
-			if err := s.discover(ctx, c, call.Caller.Principal.Realm, len(req.Wrapped)-kek.Key.Spec.Info().Bits/8); err != nil {
+			if err := s.discover(ctx, c, kek.Key, len(req.Wrapped)); err != nil {
 				return nil, err
 			}
 		}
@@ -82,7 +81,7 @@ func (s *Service) exchange(v *guard.Visit, req *ImportWrappedRequest) (*catalog.
 
 // unwrapping returns what makes a key of wrapped material.
 func (s *Service) unwrapping(kek *catalog.Entry, opened *engine.Key, req *ImportWrappedRequest) (*creation, error) {
-	in, err := s.engineOf(kek.Key)
+	in, err := s.engines.Of(kek.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -93,39 +92,19 @@ func (s *Service) unwrapping(kek *catalog.Entry, opened *engine.Key, req *Import
 		CreateKeyRequest: &asked, action: key.ImportKey, origin: key.Imported, id: randomID(),
 		once: &catalog.Import{Under: kek.Key.Name.ID, Digest: hex.EncodeToString(sum[:])},
 	}
-	c.in = in
-	c.from = func(ctx context.Context, _ engine.Engine, ref engine.Ref, kind engine.Kind) (engine.Material, error) {
+	c.In = in
+	c.From = func(ctx context.Context, _ engine.Engine, ref engine.Ref, kind engine.Kind) (engine.Material, error) {
 		return opened.Unwrapper.Unwrap(ctx, ref, kind, req.How, req.Wrapped)
 	}
 	return c, nil
 }
 
-// discover finds out what wrapped material is, by its size and by trying. What
-// it unwraps for that, it ends again. Size is that of the second step's result
-// (transfer.TwoSteps).
-func (s *Service) discover(ctx context.Context, c *creation, realm key.RealmID, size int) error {
-	ref := engine.Ref{Realm: realm, ID: c.id, Version: 1}
-	err := error(fault.New(fault.InvalidArgument, "the size of the wrapped key is that of no key: say what it is"))
-	for _, spec := range transfer.Specs(size) {
-		usage := c.Usage
-		if usages := spec.Info().Usages; usage == alg.NoUsage {
-			usage = usages[0]
-		} else if !slices.Contains(usages, usage) {
-			continue
-		}
-		var m engine.Material
-		m, err = c.from(ctx, c.in, ref, engine.Kind{Spec: spec, Usage: usage, Exportable: c.Exportable})
-		if err == nil {
-			discard(ctx, c.in, ref, m)
-			c.Spec = spec
-			if len(spec.Info().Usages) == 1 {
-				c.Usage = usage
-			}
-			return nil
-		}
-		if fault.KindOf(err) != fault.InvalidArgument || fault.ReasonOf(err) != fault.Unspecified {
-			return err
-		}
+// discover finds out what wrapped material of so many bytes is.
+func (s *Service) discover(ctx context.Context, c *creation, kek *key.Key, size int) (err error) {
+	ref := engine.Ref{Realm: kek.Name.Realm, ID: c.id, Version: 1}
+	c.Spec, err = material.Discover(ctx, &c.Supply, ref, c.Usage, size-kek.Spec.Info().Bits/8)
+	if usages := c.Spec.Info().Usages; len(usages) == 1 {
+		c.Usage = usages[0]
 	}
 	return err
 }
@@ -153,7 +132,7 @@ func (s *Service) ExportWrapped(ctx context.Context, call *key.Call, ref Ref, un
 		if !ok {
 			return nil, at(e, fault.New(fault.Unsupported, "engine %s gives no keys away wrapped", in.Name()))
 		}
-		return from.ExportWrapped(ctx, refOf(e.Key, e.Key.Current().Number), e.Key.Spec, wrapped, to, how)
+		return from.ExportWrapped(ctx, material.RefOf(e.Key, e.Key.Current().Number), e.Key.Spec, wrapped, to, how)
 	})
 }
 
