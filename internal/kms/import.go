@@ -37,8 +37,8 @@ func (s *Service) ImportParameters(
 		if err := s.state(e).Manage(action); err != nil {
 			return nil, at(e, err)
 		}
-		if err := travels(e.Key.Spec, how, under); err != nil {
-			return nil, at(e, err)
+		if !transfer.Fits(e.Key.Spec, how, under) {
+			return nil, at(e, fault.New(fault.InvalidArgument, "a key of spec %s does not travel by %s under a key of spec %s", e.Key.Spec, how, under))
 		}
 		if err := dry(call); err != nil {
 			return nil, err
@@ -67,45 +67,6 @@ func takesMaterial(k *key.Key) error {
 		return nil
 	}
 	return fault.Because(fault.WrongState, fault.OriginForbids, "the key's origin is %s: it takes no material from elsewhere", k.Origin)
-}
-
-// travels asks whether material of a spec can travel in a way, under an RSA
-// key of another spec.
-func travels(spec alg.Spec, how alg.Wrapping, under alg.Spec) error {
-	limit := under.Info().Bits / 8
-	switch {
-	case how == alg.NoWrapping || under.Info().Family != alg.RSA:
-		return fault.New(fault.InvalidArgument, "material travels under an RSA key, in one of the known ways")
-	case transfer.TwoSteps(how):
-		return nil
-	case how == alg.WrapPKCS1:
-		if spec.Symmetric() {
-			return nil
-		}
-		limit = 0
-	default: // OAEP: RFC 8017 section 7.1.1
-		limit -= 2*transfer.Hash(how).Size() + 2
-	}
-	if plainSize(spec) > limit {
-		return fault.Because(fault.InvalidArgument, fault.MessageTooLong, "a key of spec %s is too long for %s under a key of spec %s", spec, how, under)
-	}
-	return nil
-}
-
-// plainSize returns how many bytes the plain form of a key has, at most; of an
-// RSA key, which no single step of RSA takes, the length of its parts.
-func plainSize(spec alg.Spec) int {
-	switch info := spec.Info(); info.Family {
-	case alg.AES, alg.HMAC:
-		return info.Bits / 8
-	case alg.RSA:
-		return info.Bits / 8 * 4
-	case alg.EC, alg.K256, alg.EdDSA:
-		return (info.Bits+7)/8*3 + 43 // the scalar, the point, and DER around them
-	case alg.MLDSA:
-		return 54 // RFC 9881 section 6: the seed alone
-	}
-	return 0
 }
 
 // ImportMaterial brings the material of a key whose origin is key.Imported:

@@ -50,8 +50,11 @@ func imports(in engine.Engine, spec alg.Spec) bool {
 
 // exports reports whether an engine can give material of a spec away.
 func exports(from engine.Engine, spec alg.Spec) bool {
-	e, ok := from.(engine.Exporter)
-	return ok && e.Exports(spec)
+	if e, ok := from.(engine.Exporter); ok && e.Exports(spec) {
+		return true
+	}
+	_, wrapped := from.(engine.WrapExporter)
+	return wrapped
 }
 
 // addVersion gives a key a new version. If the key is not stored with it

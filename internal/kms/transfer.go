@@ -53,33 +53,44 @@ func (s *Service) ExportKey(ctx context.Context, call *key.Call, ref Ref) (*Expo
 
 // export gives a key's material away if the call may have it.
 func (s *Service) export(ctx context.Context, v *guard.Visit, e *catalog.Entry, alias string) (*ExportedKey, error) {
-	if err := v.Authorize(target(e, key.ExportKey, &policy.Attributes{Alias: alias})); err != nil {
-		return nil, err
-	}
-	if err := s.state(e).Use(); err != nil {
-		return nil, at(e, err)
-	}
-	in, err := s.engineOf(e.Key)
+	in, wrapped, err := s.leave(ctx, v, e, alias)
 	if err != nil {
-		return nil, err
-	}
-	from, ok := in.(engine.Exporter)
-	if !e.Key.Exportable || !ok {
-		return nil, at(e, fault.Because(fault.WrongState, fault.NotExportable, "the key was not made exportable"))
-	}
-	if err := dry(v.Call); err != nil {
 		return nil, err
 	}
 	version := e.Key.Current()
-	v.Note("spec", e.Key.Spec.String())
-	v.NoteInt("version", int(version.Number))
-	wrapped, err := s.keys.Material(ctx, e.Key.Name.ID, version.Number)
-	if err != nil {
-		return nil, err
+	from, ok := in.(engine.Exporter)
+	if !ok {
+		return nil, at(e, fault.New(fault.Unsupported, "engine %s gives keys away only wrapped", in.Name()))
 	}
 	plain, err := from.Export(ctx, refOf(e.Key, version.Number), e.Key.Spec, wrapped)
 	if err != nil {
 		return nil, err
 	}
 	return &ExportedKey{Key: e.Key, Version: version, Material: NewSecret(plain)}, nil
+}
+
+// leave asks whether a call may have a key's material, in whatever form, and
+// returns the engine that has it and the current version's.
+func (s *Service) leave(ctx context.Context, v *guard.Visit, e *catalog.Entry, alias string) (engine.Engine, []byte, error) {
+	if err := v.Authorize(target(e, key.ExportKey, &policy.Attributes{Alias: alias})); err != nil {
+		return nil, nil, err
+	}
+	if err := s.state(e).Use(); err != nil {
+		return nil, nil, at(e, err)
+	}
+	if !e.Key.Exportable {
+		return nil, nil, at(e, fault.Because(fault.WrongState, fault.NotExportable, "the key was not made exportable"))
+	}
+	in, err := s.engineOf(e.Key)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := dry(v.Call); err != nil {
+		return nil, nil, err
+	}
+	version := e.Key.Current()
+	v.Note("spec", e.Key.Spec.String())
+	v.NoteInt("version", int(version.Number))
+	wrapped, err := s.keys.Material(ctx, e.Key.Name.ID, version.Number)
+	return in, wrapped, err
 }
