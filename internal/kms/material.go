@@ -60,12 +60,9 @@ func (s *Service) lose(ctx context.Context, k *key.Key, c *change, lost []key.Ve
 	c.before = func() error { return s.endMaterial(ctx, in, k, lost) }
 	for _, v := range lost {
 		c.store.Lost = append(c.store.Lost, v.Number)
-		if k.Pending != nil && v.Number == k.Pending.Number {
-			k.Pending = nil
+		if without(k, v.Number) {
 			continue
 		}
-		gone := &k.Versions[v.Number-1]
-		gone.Missing, gone.ExpiresAt = true, time.Time{}
 		if err := moved(key.LoseMaterial)(nil, k); err != nil {
 			return err
 		}
@@ -73,8 +70,23 @@ func (s *Service) lose(ctx context.Context, k *key.Key, c *change, lost []key.Ve
 	return nil
 }
 
+// without takes the material of a number from a key's record and reports
+// whether it was one that waited for its rotation, which goes for good.
+func without(k *key.Key, n key.VersionNumber) (pending bool) {
+	if k.Pending != nil && n == k.Pending.Number {
+		k.Pending = nil
+		return true
+	}
+	gone := &k.Versions[n-1]
+	gone.Missing, gone.ExpiresAt = true, time.Time{}
+	return false
+}
+
 // expired returns the versions whose material is to be forgotten by now.
 func expired(k *key.Key, now time.Time) []key.Version {
+	if k.Origin != key.Imported {
+		return nil
+	}
 	return slices.DeleteFunc(slices.Clone(k.Materials()), func(v key.Version) bool {
 		return v.ExpiresAt.IsZero() || now.Before(v.ExpiresAt)
 	})
