@@ -3,6 +3,7 @@ package hsm
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -83,6 +84,12 @@ func (c *Config) complete() error {
 	if err := c.path(); err != nil {
 		return err
 	}
+	env := maps.Clone(c.Preset.Environment)
+	if env == nil {
+		env = map[string]string{}
+	}
+	maps.Copy(env, c.Environment)
+	c.Environment = env
 	c.Workers = first(c.Workers, c.Preset.Workers, 1)
 	c.Sessions = max(first(c.Sessions, defaultSessions), c.Workers)
 	c.Waiting = first(c.Waiting, defaultWaiting)

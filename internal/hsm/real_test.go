@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 }
 
 // soft is a folder of SoftHSM 2 tokens with one token in it, and the processes
-// that were started for it.
+// that were started for it. When the test ends, all of them have ended.
 type soft struct {
 	dir string
 	env map[string]string
@@ -50,6 +50,15 @@ func newSoft(tb testing.TB) *soft {
 	if err := p.Close(); err != nil {
 		tb.Fatal(err)
 	}
+	tb.Cleanup(func() {
+		for _, p := range s.workers {
+			select {
+			case <-p.Done():
+			default:
+				tb.Error("a process is left")
+			}
+		}
+	})
 	return s
 }
 
@@ -71,7 +80,7 @@ func (s *soft) worker() *worker.Process {
 	return s.workers[len(s.workers)-1]
 }
 
-// open opens the token; when the test ends, all of its processes have ended.
+// open opens the token until the test ends.
 func (s *soft) open(tb testing.TB, change func(*Config)) *Token {
 	tb.Helper()
 	c := Config{
@@ -89,13 +98,6 @@ func (s *soft) open(tb testing.TB, change func(*Config)) *Token {
 	tb.Cleanup(func() {
 		if err := tok.Close(); err != nil {
 			tb.Error(err)
-		}
-		for _, p := range s.workers {
-			select {
-			case <-p.Done():
-			default:
-				tb.Error("a process is left")
-			}
 		}
 	})
 	return tok

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/holdfast-kms/holdfast/internal/config"
@@ -11,6 +12,12 @@ import (
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
 	awssts "github.com/holdfast-kms/holdfast/internal/front/aws/sts"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
+	nativeaudit "github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
+	nativeauthorities "github.com/holdfast-kms/holdfast/internal/front/native/authorities"
+	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
+	nativekeys "github.com/holdfast-kms/holdfast/internal/front/native/keys"
+	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
+	nativeusers "github.com/holdfast-kms/holdfast/internal/front/native/users"
 	"github.com/holdfast-kms/holdfast/internal/front/pki"
 )
 
@@ -21,9 +28,10 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 		handler http.Handler
 	}{
 		{"/holdfast/", native.New(native.Config{
-			Keys: i.keys, Directory: i.directory, Identities: i.admin, Authorities: i.ca, Status: i.status,
-			Inventory: i.inventory, Managed: i.managed, Audit: i,
-			Version: Version(), Region: c.Region, Observe: m.observe,
+			Operations: slices.Concat(nativekeys.Operations(i.keys), nativeusers.Operations(i.admin),
+				nativeauthorities.Operations(i.ca, i.status, i.inventory), nativeinventory.Operations(i.inventory),
+				nativemanaged.Operations(i.managed), nativeaudit.Operations(i)),
+			Directory: i.directory, Door: i.keys, Version: Version(), Region: c.Region, Observe: m.observe,
 		})},
 		{"/pki/", pki.New(pki.Config{Status: i.status, Observe: m.observe})},
 		{"/", awsfront.New(awsfront.Config{

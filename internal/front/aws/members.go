@@ -1,6 +1,8 @@
 package aws
 
 import (
+	"time"
+
 	"github.com/holdfast-kms/holdfast/internal/key"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
@@ -112,6 +114,11 @@ func (m *Members) Long(name string, to *int64, minimum int) *Member {
 	return m.add(Member{name: name, target: to, min: minimum})
 }
 
+// Time declares a time; to stays zero when it is not there.
+func (m *Members) Time(name string, to *time.Time) *Member {
+	return m.add(Member{name: name, target: to})
+}
+
 // Flag declares a boolean of which it matters whether it is there: to stays
 // nil when it is not.
 func (m *Members) Flag(name string, to **bool) *Member { return m.add(Member{name: name, target: to}) }
@@ -202,6 +209,8 @@ func (x *Exchange) read(d *wire.Decoder, m *Member) {
 		*to = &value
 	case *int64:
 		*to = d.Long()
+	case *time.Time:
+		*to = d.Time()
 	case nested:
 		to.read(x, d, m)
 	case *stringList:
