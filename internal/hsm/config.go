@@ -97,7 +97,7 @@ func (c *Config) complete() error {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	c.Log = c.Log.With("token", c.Name)
+	c.Log = c.Log.With(slog.String("token", c.Name))
 	if c.Launch == nil {
 		c.Launch = isolated(c.Log)
 	}
