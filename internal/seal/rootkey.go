@@ -1,6 +1,10 @@
 package seal
 
-import "github.com/holdfast-kms/holdfast/internal/fault"
+import (
+	"slices"
+
+	"github.com/holdfast-kms/holdfast/internal/fault"
+)
 
 // RootKey is the root key itself, outside of its seal: what a recovery package
 // holds. It redacts itself.
@@ -38,3 +42,6 @@ func (k *RootKey) GoString() string { return k.String() }
 
 // MarshalText keeps the key out of JSON and structured logs.
 func (k *RootKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// Root returns the root key ready for use, without a seal.
+func (k *RootKey) Root() (*Root, error) { return newRoot(k.installation, slices.Clone(k.secret)) }
