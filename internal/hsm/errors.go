@@ -44,7 +44,11 @@ func (t *Token) errOpen() error {
 	if errors.Is(c.err, errInitialising) {
 		return t.unavailable(c.err, "is being initialised")
 	}
+	if errors.Is(c.err, errNoPIN) {
+		text = "cannot be logged in to: there is no PIN"
+	}
 	switch stateOf(c.err) {
+	default:
 	case StateAway:
 		text = "is not in any slot of its module"
 	case StateRefused:
@@ -59,6 +63,7 @@ func (t *Token) errOpen() error {
 func (t *Token) errFailed(worst class, cause error) error {
 	text := "does not work"
 	switch worst {
+	default:
 	case classHandle:
 		text = "no longer has the object as it was"
 	case classLogin:

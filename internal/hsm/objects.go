@@ -232,7 +232,8 @@ func bits(kind pkcs11.KeyType, modulus, curve []byte, length pkcs11.Attribute) i
 		return curveBits[string(curve)]
 	case pkcs11.KeyECEdwards:
 		return 256
+	default:
+		n, _ := length.Uint()
+		return int(min(n, 1<<20)) * 8
 	}
-	n, _ := length.Uint()
-	return int(min(n, 1<<20)) * 8 //nolint:gosec // at most 2^20
 }

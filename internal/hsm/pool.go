@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
@@ -130,7 +131,7 @@ func (t *Token) grow(ctx context.Context, s *session) (again bool, err error) {
 	}
 	is := classify(err)
 	if errors.Is(err, pkcs11.RVSessionCount) {
-		if t.tooMany(s.process) {
+		if t.tooMany(ctx, s.process) {
 			t.release(s, false)
 			return true, nil
 		}
@@ -143,13 +144,13 @@ func (t *Token) grow(ctx context.Context, s *session) (again bool, err error) {
 
 // tooMany notes that the token allows a process no more sessions than it has,
 // and reports whether it has another one at all.
-func (t *Token) tooMany(p *process) bool {
+func (t *Token) tooMany(ctx context.Context, p *process) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if p.open < 2 {
 		return false
 	}
-	t.log.Warn("the token allows no more sessions", "sessions", p.open-1)
+	t.log.LogAttrs(ctx, slog.LevelWarn, "the token allows no more sessions", slog.Int("sessions", p.open-1))
 	p.limit = p.open - 1
 	p.shrunk = true
 	return true

@@ -178,8 +178,6 @@ func (p *process) confirm(ctx context.Context, s *session) (renewed bool, err er
 func (t *Token) end(p *process) {
 	t.ending.Go(func() {
 		defer close(p.ended)
-		if err := p.module.Close(); err != nil {
-			t.log.Debug("ending the module", "err", err)
-		}
+		_ = p.module.Close() // it is given up, whatever it says
 	})
 }

@@ -189,6 +189,7 @@ func (t *Token) settle(ctx context.Context, s *session, err error, last bool) (a
 func (s *session) meaning(err error) error {
 	if err != nil && errors.Is(err, s.err) {
 		switch s.function {
+		default:
 		case pkcs11.FnDecrypt:
 			return fmt.Errorf("%w: %w", pkcs11.RVEncryptedDataInvalid, err)
 		case pkcs11.FnUnwrap:
