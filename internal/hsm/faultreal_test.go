@@ -7,11 +7,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -112,23 +114,37 @@ func TestSoftHSMTokenGoneAmongSignatures(t *testing.T) {
 
 // A worker that is killed in the middle of signatures costs no caller anything.
 func TestSoftHSMWorkerKilledAmongSignatures(t *testing.T) {
-	leaks(t)
-	s := newSoft(t)
-	tok := s.open(t, nil)
-	at := makeKey(t, tok, "k")
-	digest := sha256.Sum256(nil)
-	for i := range 1000 {
-		if i%300 == 150 {
-			if err := syscall.Kill(s.worker().PID(), syscall.SIGKILL); err != nil {
-				t.Fatal(err)
+	for _, workers := range []int{1, 2} {
+		t.Run(fmt.Sprint(workers), func(t *testing.T) {
+			leaks(t)
+			s := newSoft(t)
+			tok := s.open(t, func(c *Config) { c.Workers = workers })
+			at := makeKey(t, tok, "k")
+			digest := sha256.Sum256(nil)
+			var done atomic.Int64
+			var all sync.WaitGroup
+			for range 8 {
+				all.Go(func() {
+					for {
+						n := done.Add(1)
+						if n > 1000 {
+							return
+						}
+						if n%300 == 150 {
+							_ = syscall.Kill(s.worker().PID(), syscall.SIGKILL) // it may be dead already
+						}
+						if _, err := tok.Sign(t.Context(), at, ecdsa, digest[:]); err != nil {
+							t.Errorf("signature %d: %v", n, err)
+							return
+						}
+					}
+				})
 			}
-		}
-		if _, err := tok.Sign(t.Context(), at, ecdsa, digest[:]); err != nil {
-			t.Fatalf("signature %d: %v", i, err)
-		}
-	}
-	if h := tok.Health(); h.Restarts != 3 || h.State != StateOK || h.Busy != 0 {
-		t.Errorf("%+v", h)
+			all.Wait()
+			if h := tok.Health(); h.Restarts == 0 || h.Restarts > 3 || h.State != StateOK || h.Busy != 0 {
+				t.Errorf("%+v", h)
+			}
+		})
 	}
 }
 
