@@ -153,18 +153,41 @@ func TestSoftHSMWorkerKilledAmongSignatures(t *testing.T) {
 func TestSoftHSMWorkerStopped(t *testing.T) {
 	leaks(t)
 	s := newSoft(t)
-	tok := s.open(t, func(c *Config) { c.Timeout = 300 * time.Millisecond })
+	tok := s.open(t, func(c *Config) { c.Timeout = time.Second })
 	at := makeKey(t, tok, "k")
 	digest := sha256.Sum256(nil)
-	if err := syscall.Kill(s.worker().PID(), syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	pause(t, s.worker().PID())
 	start := time.Now()
 	_, err := tok.Sign(t.Context(), at, ecdsa, digest[:])
 	if fault.KindOf(err) != fault.Unavailable || !errors.Is(err, pkcs11.ErrHung) || time.Since(start) > 3*time.Second {
 		t.Errorf("after %s: %v", time.Since(start), err)
 	}
 	until(t, tok, at)
+}
+
+// pause stops a process, and waits until all of its threads stand.
+func pause(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(threads) == 0 {
+		t.Fatal(threads, err)
+	}
+	for _, stat := range threads {
+		for {
+			text, err := os.ReadFile(stat)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// The state follows the name, which is in parentheses (proc(5)).
+			if _, rest, ok := strings.Cut(string(text), ") "); ok && rest[0] == 'T' {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
 }
 
 // The PIN is changed by somebody else; the token is not locked by trying the
