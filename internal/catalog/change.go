@@ -264,6 +264,33 @@ func (c *Catalog) Material(ctx context.Context, id key.ID, n key.VersionNumber) 
 	return wrapped, nil
 }
 
+// Once returns the secret of an id, which is not a key's, wrapped by its
+// engine. Where there is none yet, it stores what made returns; of two who do so
+// at the same time, both get the one that is stored.
+func (c *Catalog) Once(ctx context.Context, id key.ID, made func() ([]byte, error)) (wrapped []byte, err error) {
+	place := materialID(id, 1)
+	get := func(r store.Reader) error {
+		row, err := r.Get(store.Materials, place)
+		wrapped = row.Body
+		return err
+	}
+	if err = c.store.View(ctx, get); err == nil || fault.KindOf(err) != fault.NotFound {
+		return wrapped, err
+	}
+	fresh, err := made()
+	if err != nil {
+		return nil, err
+	}
+	err = c.store.Update(ctx, func(tx store.Tx) error {
+		if err := get(tx); err == nil || fault.KindOf(err) != fault.NotFound {
+			return err
+		}
+		wrapped = fresh
+		return tx.Insert(store.Materials, store.Row{ID: place, Columns: []string{string(id)}, Body: fresh})
+	})
+	return wrapped, err
+}
+
 // Due returns the names of at most limit keys with which the clock has
 // something to do at a time.
 func (c *Catalog) Due(ctx context.Context, now time.Time, limit int) (due []key.Name, err error) {

@@ -14,12 +14,12 @@ import (
 // failure that showed it until the keeper has reached the token again; all
 // callers are refused meanwhile, at once.
 type circuit struct {
-	open     bool
-	half     bool      // the keeper is trying
-	err      error     // why it is open
-	since    time.Time // of the present state
+	open  bool
+	half  bool      // the keeper is trying
+	err   error     // why it is open
+	since time.Time // of the present state
 	tries int       // of the keeper, since the token was last well for a while
-	next     time.Time // no try before
+	next  time.Time // no try before
 }
 
 const (

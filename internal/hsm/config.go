@@ -3,11 +3,14 @@ package hsm
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
+	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
 )
 
 // Config says which token it is and how it is used. One of Token, Serial and
@@ -78,12 +81,15 @@ func (c *Config) complete() error {
 		c.Timeout < 0 || c.Timeout > maxTimeout, c.Waiting < 0:
 		return fault.New(fault.InvalidArgument, "token %q: at most %d sessions, %d workers and %s for a call", c.Name, maxSessions, maxWorkers, maxTimeout)
 	}
-	if c.Launch == nil {
-		return fault.New(fault.InvalidArgument, "token %q: nothing starts its module", c.Name)
-	}
 	if err := c.path(); err != nil {
 		return err
 	}
+	env := maps.Clone(c.Preset.Environment)
+	if env == nil {
+		env = map[string]string{}
+	}
+	maps.Copy(env, c.Environment)
+	c.Environment = env
 	c.Workers = first(c.Workers, c.Preset.Workers, 1)
 	c.Sessions = max(first(c.Sessions, defaultSessions), c.Workers)
 	c.Waiting = first(c.Waiting, defaultWaiting)
@@ -92,7 +98,20 @@ func (c *Config) complete() error {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	c.Log = c.Log.With("token", c.Name)
+	if c.Launch == nil {
+		c.Launch = isolated(c.Log)
+	}
 	return nil
+}
+
+// isolated starts modules in processes of their own.
+func isolated(log *slog.Logger) func(context.Context, string, map[string]string) (pkcs11.Module, error) {
+	return func(ctx context.Context, path string, env map[string]string) (pkcs11.Module, error) {
+		if _, err := os.Stat(path); err != nil {
+			return nil, err
+		}
+		return worker.Start(ctx, worker.Config{Path: path, Environment: env, Log: log})
+	}
 }
 
 // path makes sure that there is a module's path.

@@ -48,14 +48,18 @@ const defaultLimit = 1000
 // Find lists objects. See Place.
 func (t *Token) Find(ctx context.Context, q Query) ([]Found, error) {
 	var found []Found
-	err := t.Do(ctx, func(ctx context.Context, s *pkcs11.Session) error {
+	err := t.run(ctx, func(s *session) error {
+		// Who is not logged in sees some objects, and not that there are others.
+		if _, err := s.process.confirm(ctx, s); err != nil {
+			return s.unconfirmed(err)
+		}
 		handles, err := s.Find(ctx, q.template(), first(q.Limit, defaultLimit))
 		if err != nil {
 			return err
 		}
 		found = make([]Found, 0, len(handles))
 		for _, h := range handles {
-			f, err := describe(ctx, s, h)
+			f, err := describe(ctx, &s.Session, h)
 			if err != nil {
 				return fmt.Errorf("reading an object: %w", err)
 			}
@@ -140,8 +144,8 @@ func (t *Token) Destroy(ctx context.Context, at Address) error {
 	if err := at.check(); err != nil {
 		return err
 	}
-	return t.Do(ctx, func(ctx context.Context, s *pkcs11.Session) error {
-		found, err := s.Find(ctx, at.template(), defaultLimit)
+	return t.run(ctx, func(s *session) error {
+		found, err := s.search(ctx, at.template(), defaultLimit)
 		if err != nil {
 			return err
 		}

@@ -95,45 +95,47 @@ func (g *pinGuard) known(pin []byte) error {
 	return fmt.Errorf("%w: %w", errPIN, g.answer)
 }
 
-// logIn logs the user in.
-func (g *pinGuard) logIn(ctx context.Context, p *process, s *session) error {
+// logIn logs the user in. It reports whether nobody was before.
+func (g *pinGuard) logIn(ctx context.Context, p *process, s *session) (fresh bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	r, err := p.call(ctx, &pkcs11.Call{Function: pkcs11.FnTokenInfo, Slot: p.slot})
 	if err != nil {
-		return fmt.Errorf("asking the token before logging in: %w", err)
+		return false, fmt.Errorf("asking the token before logging in: %w", err)
 	}
 	pad := r.Token.Flags&pkcs11.TokenProtectedAuthenticationPath != 0
 	if g.source == nil && !pad {
-		return nil // for objects that everybody may see and use
+		return false, nil // for objects that everybody may see and use
 	}
 	var pin []byte
 	if g.source != nil {
 		if pin, err = g.read(); err != nil {
-			return err
+			return false, err
 		}
 		defer clear(pin)
 		if err := g.known(pin); err != nil {
-			return err
+			return false, err
 		}
 	}
 	switch {
 	case r.Token.Flags&pkcs11.TokenUserPINLocked != 0:
-		return fmt.Errorf("%w: %w", errPIN, pkcs11.RVPINLocked)
+		return false, fmt.Errorf("%w: %w", errPIN, pkcs11.RVPINLocked)
 	case r.Token.Flags&pkcs11.TokenUserPINFinalTry != 0 && !g.daring:
-		return fmt.Errorf("%w: %w", errPIN, errFinalTry)
+		return false, fmt.Errorf("%w: %w", errPIN, errFinalTry)
 	}
-	g.daring = false
 	_, err = p.call(ctx, &pkcs11.Call{Function: pkcs11.FnLogin, Session: s.Handle, User: pkcs11.UserNormal, Data: pin})
-	return g.judge(pin, err)
+	if errors.Is(err, pkcs11.RVUserAlreadyLoggedIn) {
+		return false, nil
+	}
+	p.out.Store(err != nil)
+	return err == nil, g.judge(pin, err)
 }
 
 // judge remembers a PIN that was refused.
 func (g *pinGuard) judge(pin []byte, err error) error {
+	g.daring = false
 	rv, _ := errors.AsType[pkcs11.RV](err)
 	switch rv {
-	case pkcs11.RVUserAlreadyLoggedIn:
-		return nil
 	case pkcs11.RVPINIncorrect, pkcs11.RVPINInvalid, pkcs11.RVPINLenRange, pkcs11.RVPINExpired,
 		pkcs11.RVPINLocked, pkcs11.RVUserPINNotInitialized:
 		g.refused, g.answer = g.digest(pin), rv

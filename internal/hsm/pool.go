@@ -129,7 +129,7 @@ func (t *Token) grow(ctx context.Context, s *session) (again bool, err error) {
 		return false, nil
 	}
 	is := classify(err)
-	if rv, ok := errors.AsType[pkcs11.RV](err); ok && rv == pkcs11.RVSessionCount {
+	if errors.Is(err, pkcs11.RVSessionCount) {
 		if t.tooMany(s.process) {
 			t.release(s, false)
 			return true, nil

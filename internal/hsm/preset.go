@@ -8,7 +8,8 @@ import (
 )
 
 // Preset is what is known of a maker's module, from the maker's public
-// documentation.
+// documentation. What is not Tested may be wrong, or have changed: the
+// configuration overrides it.
 type Preset struct {
 	// Name is how the configuration names it.
 	Name string
@@ -19,6 +20,9 @@ type Preset struct {
 	Modules []string
 	// PIN says what a PIN looks like, where it is not one word.
 	PIN string
+	// Environment is what the module's process needs, where the configuration
+	// does not say otherwise.
+	Environment map[string]string
 	// Workers is how many processes serve best; 0 is one.
 	Workers int
 	// Avoid are mechanisms that are listed and do not do what they should.

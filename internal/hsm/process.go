@@ -23,6 +23,8 @@ type process struct {
 	// logins counts them, so that of many callers who find that nobody is
 	// logged in only one logs in. Changed with login held.
 	logins atomic.Uint64
+	// out says that the last try to log in failed: nobody is.
+	out atomic.Bool
 
 	// Guarded by Token.mu.
 	limit   int        // sessions at most
@@ -84,7 +86,7 @@ func (t *Token) share(info *pkcs11.TokenInfo) int {
 	if info.MaxSessions > 0 && info.MaxSessions < all {
 		all = info.MaxSessions
 	}
-	n := uint64(t.cfg.Workers) //nolint:gosec // between 1 and maxWorkers
+	n := uint64(t.cfg.Workers)      //nolint:gosec // between 1 and maxWorkers
 	return max(int((all+n-1)/n), 1) //nolint:gosec // at most maxSessions
 }
 
@@ -151,12 +153,25 @@ func (p *process) logIn(ctx context.Context, s *session, seen uint64) error {
 	if p.logins.Load() != seen {
 		return nil
 	}
-	if err := p.token.pin.logIn(ctx, p, s); err != nil {
-		return err
+	_, err := p.token.pin.logIn(ctx, p, s)
+	if err == nil {
+		p.logins.Add(1)
+		p.handles.clear()
 	}
-	p.logins.Add(1)
-	p.handles.clear()
-	return nil
+	return err
+}
+
+// confirm makes sure that the application is logged in, and reports whether it
+// was not: a token shows no private objects then, and says nothing of it.
+func (p *process) confirm(ctx context.Context, s *session) (renewed bool, err error) {
+	p.login.Lock()
+	defer p.login.Unlock()
+	renewed, err = p.token.pin.logIn(ctx, p, s)
+	if renewed {
+		p.logins.Add(1)
+		p.handles.clear()
+	}
+	return renewed, err
 }
 
 // end closes a process without making anybody wait for it.

@@ -63,13 +63,13 @@ func (s *session) locate(ctx context.Context, at Address, was *bool) (pkcs11.Obj
 		}
 		known.forget(at) // the attempt before found no handle to be good
 	}
-	found, err := s.Find(ctx, at.template(), 2)
+	found, err := s.search(ctx, at.template(), 2)
 	switch {
 	case err != nil:
 		return 0, err
 	case len(found) == 0 && *was:
 		*was = false
-		s.worst, s.err = classAway, errVanished
+		s.spoil(classAway, errVanished)
 		return 0, s.err
 	case len(found) == 0:
 		return 0, fault.New(fault.NotFound, "token %q has no %s", s.process.token.cfg.Name, at)
@@ -79,6 +79,42 @@ func (s *session) locate(ctx context.Context, at Address, was *bool) (pkcs11.Obj
 	known.put(at, found[0])
 	*was = true
 	return found[0], nil
+}
+
+// search looks for objects. That there are none it takes from nobody who is not
+// logged in.
+func (s *session) search(ctx context.Context, template []pkcs11.Attribute, limit int) ([]pkcs11.Object, error) {
+	found, err := s.Find(ctx, template, limit)
+	if err != nil || len(found) > 0 {
+		return found, err
+	}
+	renewed, err := s.process.confirm(ctx, s)
+	if err != nil {
+		return nil, s.unconfirmed(err)
+	}
+	if !renewed {
+		return nil, nil
+	}
+	return s.Find(ctx, template, limit)
+}
+
+// unconfirmed judges that it could not be confirmed that somebody is logged in.
+// That a PIN is known to be wrong by now says nothing of a process that was
+// logged in to before.
+func (s *session) unconfirmed(err error) error {
+	if errors.Is(err, errPIN) && !s.process.out.Load() {
+		return s.process.token.errFailed(classLogin, err)
+	}
+	s.spoil(max(classDevice, classify(err)), err)
+	return err
+}
+
+// spoil notes that something is wrong with the session for which no call of it
+// was refused.
+func (s *session) spoil(is class, err error) {
+	if is > s.worst {
+		s.worst, s.err, s.function = is, err, 0
+	}
 }
 
 // run makes attempts until one says that it was the last.
@@ -127,7 +163,7 @@ func (t *Token) settle(ctx context.Context, s *session, err error, last bool) (a
 	keep := s.worst == classHandle
 	if s.worst == classLogin {
 		if lerr := s.process.logIn(ctx, s, s.logins); lerr != nil {
-			s.worst, s.err = max(classDevice, classify(lerr)), lerr
+			s.spoil(max(classDevice, classify(lerr)), lerr)
 		} else {
 			keep = true
 		}

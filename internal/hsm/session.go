@@ -2,7 +2,7 @@ package hsm
 
 import (
 	"context"
-	"fmt"
+	"errors"
 
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
@@ -13,6 +13,7 @@ type session struct {
 	pkcs11.Session
 	process *process
 	opened  bool
+	limit   *limit
 
 	// What happened since renew.
 	worst    class
@@ -32,7 +33,7 @@ func (s *session) renew() {
 func (s *session) start(ctx context.Context) error {
 	p := s.process
 	r, err := p.call(ctx, &pkcs11.Call{Function: pkcs11.FnOpenSession, Slot: p.slot, Flag: true})
-	if rv, ok := err.(pkcs11.RV); ok && rv == pkcs11.RVTokenWriteProtected { //nolint:errorlint // a Module returns it as it is
+	if errors.Is(err, pkcs11.RVTokenWriteProtected) {
 		r, err = p.call(ctx, &pkcs11.Call{Function: pkcs11.FnOpenSession, Slot: p.slot})
 	}
 	if err != nil {
@@ -50,9 +51,8 @@ func (s *session) Call(ctx context.Context, c *pkcs11.Call) (*pkcs11.Result, err
 		return nil, s.err
 	}
 	t := s.process.token
-	ctx, cancel := t.deadline(ctx, c)
-	r, err := s.process.module.Call(ctx, c)
-	cancel()
+	r, err := s.process.module.Call(s.limited(ctx, t.allowed(c.Function)), c)
+	s.over()
 	t.calls.Add(1)
 	is := classify(err)
 	if err == nil || is == classSuspect || is >= classDevice {
@@ -64,8 +64,10 @@ func (s *session) Call(ctx context.Context, c *pkcs11.Call) (*pkcs11.Result, err
 	return r, err
 }
 
+var errNotYours = errors.New("a session of the pool is not closed by its user")
+
 // Close makes a session a Module; it is never called.
-func (s *session) Close() error { return fmt.Errorf("a session of the pool is not closed by its user") }
+func (s *session) Close() error { return errNotYours }
 
 // drop closes the session on the token, if it can be.
 func (s *session) drop(ctx context.Context) {
@@ -76,15 +78,4 @@ func (s *session) drop(ctx context.Context) {
 	if _, err := p.call(ctx, &pkcs11.Call{Function: pkcs11.FnCloseSession, Session: s.Handle}); err != nil {
 		p.token.log.Debug("closing a session", "err", err)
 	}
-}
-
-// deadline gives a call the token's own: whoever asked may go away meanwhile,
-// but a call that has begun ends.
-func (t *Token) deadline(ctx context.Context, c *pkcs11.Call) (context.Context, context.CancelFunc) {
-	limit := t.cfg.Timeout
-	switch c.Function {
-	case pkcs11.FnGenerateKeyPair, pkcs11.FnInitToken, pkcs11.FnInitPIN:
-		limit *= slowFactor
-	}
-	return context.WithTimeout(context.WithoutCancel(ctx), limit)
 }

@@ -18,10 +18,10 @@ import (
 // one or several processes that load the module, and brings both back after
 // whatever happened to them.
 type Token struct {
-	cfg   Config
-	log   *slog.Logger
-	pin   *pinGuard
-	able  capabilities
+	cfg  Config
+	log  *slog.Logger
+	pin  *pinGuard
+	able capabilities
 
 	calls, failures, restarts atomic.Uint64
 	// troubled counts failures one after the other, without a success between.

@@ -24,6 +24,9 @@ type change struct {
 	edit func(v *guard.Visit, k *key.Key) error
 	// store is what is to be stored beside the key: edit may fill it.
 	store catalog.Change
+	// before is done before the record changes, once the call is on record; edit
+	// may set it.
+	before func() error
 	// undo takes back what edit has made in an engine, if the change fails after
 	// all; edit may set it.
 	undo func()
@@ -57,7 +60,7 @@ func (s *Service) alter(ctx context.Context, v *guard.Visit, name key.Name, c *c
 		return nil, at(e, err)
 	}
 	if c.store.Key, err = s.edited(v, e, c, state); err == nil {
-		err = s.publish(ctx, v, e, &c.store)
+		err = s.publish(ctx, v, e, c)
 	}
 	if err != nil && c.undo != nil {
 		c.undo()
@@ -87,9 +90,16 @@ func (s *Service) edited(v *guard.Visit, e *catalog.Entry, c *change, state key.
 }
 
 // publish records and stores a changed key and makes it visible.
-func (s *Service) publish(ctx context.Context, v *guard.Visit, e *catalog.Entry, c *catalog.Change) error {
-	c.Key.Revision++
-	return v.Commit(ctx, func() error { return s.keys.Update(ctx, e, c) })
+func (s *Service) publish(ctx context.Context, v *guard.Visit, e *catalog.Entry, c *change) error {
+	c.store.Key.Revision++
+	return v.Commit(ctx, func() error {
+		if c.before != nil {
+			if err := c.before(); err != nil {
+				return err
+			}
+		}
+		return s.keys.Update(ctx, e, &c.store)
+	})
 }
 
 // UpdateDescription replaces a key's description.

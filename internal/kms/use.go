@@ -59,7 +59,7 @@ func target(e *catalog.Entry, action key.Action, attributes *policy.Attributes) 
 func at(e *catalog.Entry, err error) error {
 	if f, ok := err.(*fault.Error); ok { //nolint:errorlint // only a fault that nobody wrapped yet is completed
 		f.Resource = e.Key.Name.String()
-		if f.Kind == fault.InvalidArgument && f.Err == nil {
+		if (f.Kind == fault.InvalidArgument || f.Reason == fault.OriginForbids) && f.Err == nil {
 			f.Err = &key.Misfit{Key: e.Key}
 		}
 	}
@@ -135,7 +135,7 @@ func (s *Service) GenerateRandom(ctx context.Context, call *key.Call, n int) ([]
 		}
 		v.NoteInt("bytes", n)
 		b := make([]byte, n)
-		return b, s.engine.Random(ctx, b)
+		return b, s.engines.Default().Random(ctx, b)
 	})
 }
 
