@@ -21,6 +21,7 @@ type Catalog struct {
 	memory memory
 	cache  cache
 	locks  locks
+	making making
 }
 
 // Load reads every key and alias of the store. Of the keys, at most opened

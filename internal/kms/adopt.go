@@ -24,7 +24,7 @@ func (s *Service) AdoptKey(ctx context.Context, call *key.Call, req *AdoptKeyReq
 		if err := s.admitCreation(v, c); err != nil {
 			return nil, err
 		}
-		defer s.making.begin(asked.Store)()
+		defer s.keys.Begin(asked.Store)()
 		kind, err := s.adopted(ctx, v, c, req.Name)
 		if err != nil {
 			return nil, err
@@ -41,7 +41,7 @@ func (s *Service) adopted(ctx context.Context, v *guard.Visit, c *creation, name
 	if c.External {
 		return engine.Kind{}, fault.New(fault.InvalidArgument, "an adopted key has its material")
 	}
-	in, err := s.engineFor(v.Call, c.CreateKeyRequest)
+	in, err := s.engines.At(c.place(v.Call))
 	if err != nil {
 		return engine.Kind{}, err
 	}
@@ -56,8 +56,8 @@ func (s *Service) adopted(ctx context.Context, v *guard.Visit, c *creation, name
 	if s.known(in, m.Public) {
 		return kind, fault.New(fault.AlreadyExists, "the key is a key of Holdfast already")
 	}
-	c.in = in
-	c.from = func(context.Context, engine.Engine, engine.Ref, engine.Kind) (engine.Material, error) { return m, nil }
+	c.In = in
+	c.From = func(context.Context, engine.Engine, engine.Ref, engine.Kind) (engine.Material, error) { return m, nil }
 	return kind, nil
 }
 

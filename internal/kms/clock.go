@@ -8,9 +8,9 @@ import (
 	"fmt"
 
 	"github.com/holdfast-kms/holdfast/internal/catalog"
-	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/material"
 )
 
 // dueBatch is how many keys one Tick handles at most, so that a tick is short.
@@ -46,7 +46,7 @@ func (s *Service) due(ctx context.Context, name key.Name) error {
 	switch k := e.Key; {
 	case k.State == key.PendingDeletion && !k.DeleteAt.After(now):
 		return s.byClock(ctx, k, key.ScheduleKeyDeletion, "Destroy", func(v *guard.Visit) error { return s.destroy(ctx, v, e) })
-	case len(expired(k, now)) > 0:
+	case len(material.Expired(k, now)) > 0:
 		return s.byClock(ctx, k, key.DeleteKeyMaterial, "Expire", func(v *guard.Visit) error { return s.expire(ctx, v, e) })
 	case k.State == key.Enabled && k.Rotation.Enabled && !k.Rotation.Next.After(now):
 		return s.byClock(ctx, k, key.RotateKeyOnDemand, "Rotate", func(v *guard.Visit) error { return s.rotate(ctx, v, e) })
@@ -81,39 +81,19 @@ func (s *Service) destroy(ctx context.Context, v *guard.Visit, e *catalog.Entry)
 	if _, err := e.Key.State.Next(key.Destroy); err != nil {
 		return err
 	}
-	in, err := s.engineOf(e.Key)
-	if err != nil && e.Key.Store == "" {
-		return err
-	}
-	if err != nil {
+	_, unreachable := s.engines.Of(e.Key)
+	left := unreachable != nil && e.Key.Store != ""
+	if left {
 		v.Note("material", "left in the key store, which is not connected")
 	}
 	return v.Commit(ctx, func() error {
-		if in != nil {
-			if err := s.endMaterial(ctx, in, e.Key, e.Key.Materials()); err != nil {
+		if !left {
+			if err := s.engines.End(ctx, e.Key, e.Key.Materials()); err != nil {
 				return err
 			}
 		}
 		return s.keys.Remove(ctx, e)
 	})
-}
-
-// endMaterial ends the material of some versions in their engine. The record
-// goes after it: whatever happens in between, a later try ends both.
-func (s *Service) endMaterial(ctx context.Context, in engine.Engine, k *key.Key, versions []key.Version) error {
-	for _, version := range versions {
-		if version.Missing {
-			continue
-		}
-		wrapped, err := s.keys.Material(ctx, k.Name.ID, version.Number)
-		if err != nil {
-			return err
-		}
-		if err := in.Destroy(ctx, refOf(k, version.Number), wrapped); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // rotate gives a key new material and plans the next rotation.

@@ -9,6 +9,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/material"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 )
 
@@ -16,7 +17,7 @@ import (
 // request's region. The key is enabled at once.
 func (s *Service) CreateKey(ctx context.Context, call *key.Call, req *CreateKeyRequest) (*key.Key, error) {
 	return guard.Do(ctx, s.guard, call, key.CreateKey, func(v *guard.Visit) (*key.Key, error) {
-		c := &creation{CreateKeyRequest: req, supply: supply{from: generate}, action: key.CreateKey, origin: key.Generated}
+		c := &creation{CreateKeyRequest: req, Supply: material.Supply{From: material.Generate}, action: key.CreateKey, origin: key.Generated}
 		if req.External {
 			c.origin = key.Imported
 		}
@@ -27,7 +28,7 @@ func (s *Service) CreateKey(ctx context.Context, call *key.Call, req *CreateKeyR
 // creation is a request for a key, whichever way its material comes.
 type creation struct {
 	*CreateKeyRequest
-	supply
+	material.Supply
 	action key.Action
 	origin key.Origin
 	// id is the key's, where it is known before.
@@ -38,7 +39,7 @@ type creation struct {
 
 // create makes a key that the caller must be allowed to make.
 func (s *Service) create(ctx context.Context, v *guard.Visit, c *creation) (*key.Key, error) {
-	defer s.making.begin(c.Store)()
+	defer s.keys.Begin(c.Store)()
 	k, err := s.newKey(v, c)
 	if denied := s.admitCreation(v, c); denied != nil {
 		return nil, denied
@@ -86,8 +87,8 @@ func (s *Service) newKey(v *guard.Visit, c *creation) (*key.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.in == nil {
-		if c.in, err = s.engineFor(v.Call, c.CreateKeyRequest); err != nil {
+	if c.In == nil {
+		if c.In, err = s.engines.At(c.place(v.Call)); err != nil {
 			return nil, err
 		}
 	}
@@ -108,7 +109,7 @@ func (s *Service) newKey(v *guard.Visit, c *creation) (*key.Key, error) {
 	realm := v.Call.Caller.Principal.Realm
 	k := &key.Key{
 		Name: key.Name{Realm: realm, Region: v.Call.Region, ID: c.id},
-		Spec: c.Spec, Usage: usage, Origin: c.origin, Protection: protectionOf(c.in), Engine: c.in.Name(), Store: c.Store,
+		Spec: c.Spec, Usage: usage, Origin: c.origin, Protection: material.Protection(c.In), Engine: c.In.Name(), Store: c.Store,
 		Exportable: c.Exportable, State: key.Creating, Description: c.Description, CreatedAt: s.now().UTC(), Tags: tags,
 		Revision: 1, Policy: s.defaultPolicy(realm),
 	}
@@ -118,20 +119,25 @@ func (s *Service) newKey(v *guard.Visit, c *creation) (*key.Key, error) {
 	return k, nil
 }
 
+// place is where the key is to be.
+func (c *creation) place(call *key.Call) material.Place {
+	return material.Place{Realm: call.Caller.Principal.Realm, Region: call.Region, Engine: c.Engine, Store: c.Store}
+}
+
 // offered asks whether the key can be made, of what it comes from and where it
 // is to be.
 func (c *creation) offered(usage alg.Usage) error {
-	name := c.in.Name()
+	name := c.In.Name()
 	switch {
 	case usage == alg.KeyTransfer && (c.Exportable || c.origin == key.Imported):
 		return fault.New(fault.Unsupported, "a key exchange key is made where it stays: it is neither imported nor exportable")
 	case c.External && c.Store != "":
 		return fault.New(fault.Unsupported, "a key in a key store takes no material from elsewhere")
-	case c.External && !imports(c.in, c.Spec):
+	case c.External && !material.Imports(c.In, c.Spec):
 		return fault.New(fault.Unsupported, "engine %s takes no material of spec %s", name, c.Spec)
-	case c.origin == key.Generated && !c.in.Supports(c.Spec, usage):
+	case c.origin == key.Generated && !c.In.Supports(c.Spec, usage):
 		return fault.New(fault.Unsupported, "engine %s does not make keys of spec %s for %s", name, c.Spec, usage)
-	case c.Exportable && !exports(c.in, c.Spec):
+	case c.Exportable && !material.Exports(c.In, c.Spec):
 		return fault.New(fault.Unsupported, "engine %s does not give keys of spec %s away", name, c.Spec)
 	}
 	return nil
@@ -188,7 +194,7 @@ func (s *Service) make(ctx context.Context, v *guard.Visit, e *catalog.Entry, al
 	if c.External {
 		event = key.LoseMaterial
 		k.Versions = []key.Version{{Number: 1, CreatedAt: k.CreatedAt, Missing: true}}
-	} else if change.Put, undo, err = s.addVersion(ctx, k, &c.supply); err != nil {
+	} else if change.Put, undo, err = s.engines.AddVersion(ctx, k, &c.Supply); err != nil {
 		return err
 	}
 	if k.State, err = k.State.Next(event); err == nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/material"
 )
 
 // delegated is what a part of Holdfast that works with a key may do with it.
@@ -61,7 +62,7 @@ func (s *Service) Delegate(ctx context.Context, call *key.Call, ref Ref, grantee
 // the key is for; the entry in the audit log is the grantee's. The grant that
 // the key is made with lets the grantee sign, export and end it.
 func (s *Service) Entrust(ctx context.Context, call *key.Call, grantee string, req *ImportKeyRequest) (*key.Key, error) {
-	c := &creation{CreateKeyRequest: &req.CreateKeyRequest, supply: supply{from: generate}, action: key.CreateKey, origin: key.Generated}
+	c := &creation{CreateKeyRequest: &req.CreateKeyRequest, Supply: material.Supply{From: material.Generate}, action: key.CreateKey, origin: key.Generated}
 	if req.Material != nil {
 		c = s.bringing(req)
 	}

@@ -249,7 +249,7 @@ func (s *Service) GenerateDataKey(ctx context.Context, call *key.Call, req *Data
 		v.NoteInt("bytes", req.Bytes)
 		noteUse(v, e, alg.AESGCM, e.Key.Current().Number)
 		plaintext := make([]byte, req.Bytes)
-		if err := s.engine.Random(ctx, plaintext); err != nil {
+		if err := s.engines.Default().Random(ctx, plaintext); err != nil {
 			return nil, err
 		}
 		result := &DataKeyResult{EncryptResult: EncryptResult{

@@ -7,6 +7,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/material"
 )
 
 // Ref is how a caller names a key: by id, or by alias. Realm and Region are
@@ -67,12 +68,7 @@ type ImportKeyRequest struct {
 // ImportParameters is what a key's owner needs to send its material.
 type ImportParameters struct {
 	Key *key.Key
-	// Public is the SubjectPublicKeyInfo in DER of the RSA key to encrypt to.
-	Public []byte
-	// Token is to be given back with the material; it reveals nothing. Both are
-	// good until Expires.
-	Token   []byte
-	Expires time.Time
+	material.Parameters
 }
 
 // ImportMaterialRequest brings the material of a key whose origin is
@@ -245,8 +241,7 @@ const (
 	DefaultRotate  = 365
 	MaxOnDemand    = 25 // rotations that callers may ask of one key
 
-	MaxMaterialText = 256            // characters of an imported material's description
-	ImportLife      = 24 * time.Hour // of ImportParameters
+	MaxMaterialText = 256 // characters of an imported material's description
 )
 
 // Rotations is one page of a key's past rotations.

@@ -2,7 +2,6 @@ package kms
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -52,38 +51,7 @@ func (s *Service) own(v *guard.Visit, action key.Action, ref Ref) (*catalog.Entr
 	return e, nil
 }
 
-// open returns the opened key of a version, from memory or by the engine.
+// open returns the opened key of a version.
 func (s *Service) open(ctx context.Context, e *catalog.Entry, n key.VersionNumber) (*engine.Key, error) {
-	if e.Key.Store == "" { // a key store has another engine each time it is connected
-		if k := e.Opened(n, nil); k != nil {
-			return k, nil
-		}
-	}
-	from, err := s.engineOf(e.Key)
-	if err != nil {
-		return nil, err
-	}
-	if k := e.Opened(n, from); k != nil {
-		return k, nil
-	}
-	wrapped, err := s.keys.Material(ctx, e.Key.Name.ID, n)
-	if err != nil {
-		return nil, err
-	}
-	k, err := from.Open(ctx, refOf(e.Key, n), e.Key.Spec, wrapped)
-	if err != nil {
-		return nil, fmt.Errorf("opening version %d of key %s: %w", n, e.Key.Name.ID, err)
-	}
-	s.keys.Keep(e, n, k, from)
-	return k, nil
-}
-
-// kindOf says to the engine what a key is.
-func kindOf(k *key.Key) engine.Kind {
-	return engine.Kind{Spec: k.Spec, Usage: k.Usage, Exportable: k.Exportable}
-}
-
-// refOf names a version to the engine.
-func refOf(k *key.Key, n key.VersionNumber) engine.Ref {
-	return engine.Ref{Realm: k.Name.Realm, ID: k.Name.ID, Version: n}
+	return s.engines.Open(ctx, e, n)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/material"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 )
 
@@ -81,7 +82,7 @@ func (s *Service) RotateOnDemand(ctx context.Context, call *key.Call, ref Ref) (
 		}
 		k.Rotation.OnDemandCount++
 		if k.Origin == key.Imported {
-			err = s.promote(k)
+			err = material.Promote(k, s.now().UTC())
 		} else {
 			c.store.Put, c.undo, err = s.renew(ctx, k, key.OnDemand)
 		}
@@ -93,11 +94,11 @@ func (s *Service) RotateOnDemand(ctx context.Context, call *key.Call, ref Ref) (
 
 // renew gives a key new material of its engine.
 func (s *Service) renew(ctx context.Context, k *key.Key, cause key.RotationCause) ([]catalog.Material, func(), error) {
-	in, err := s.engineOf(k)
+	in, err := s.engines.Of(k)
 	if err != nil {
 		return nil, nil, err
 	}
-	return s.addVersion(ctx, k, &supply{from: generate, in: in, cause: cause})
+	return s.engines.AddVersion(ctx, k, &material.Supply{From: material.Generate, In: in, Cause: cause})
 }
 
 // ListRotations returns a key and a page of the versions that rotations made,

@@ -3,13 +3,13 @@ package kms
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/material"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
@@ -47,11 +47,7 @@ const DefaultOpened = 4096
 type Service struct {
 	guard         *guard.Guard
 	keys          *catalog.Catalog
-	engine        engine.Engine
-	engines       map[string]engine.Engine // by name, with the default one
-	stores        Stores
-	making        making
-	attempts      attempts
+	engines       *material.Engines
 	compile       func(key.Document) (*policy.Policy, error)
 	defaultPolicy func(key.RealmID) key.Document
 	now           func() time.Time
@@ -71,7 +67,8 @@ func New(ctx context.Context, c Config) (*Service, error) {
 		return nil, err
 	}
 	return &Service{
-		guard: c.Guard, keys: keys, engine: c.Engine, engines: byName(c), stores: c.Stores, compile: c.Compile, defaultPolicy: c.DefaultPolicy, now: c.Now,
+		guard: c.Guard, keys: keys, compile: c.Compile, defaultPolicy: c.DefaultPolicy, now: c.Now,
+		engines: material.New(material.Config{Keys: keys, Default: c.Engine, Others: c.Engines, Stores: c.Stores, Now: c.Now}),
 	}, nil
 }
 
@@ -89,11 +86,4 @@ func randomID() key.ID {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand.Read)
 	return key.NewID(b)
-}
-
-// randomMaterialID returns a new id for a version's material.
-func randomMaterialID() string {
-	var b [32]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand.Read)
-	return hex.EncodeToString(b[:])
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/material"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 )
 
@@ -25,12 +26,12 @@ func (s *Service) ImportKey(ctx context.Context, call *key.Call, req *ImportKeyR
 // bringing returns what makes a key of material that is made already.
 func (s *Service) bringing(req *ImportKeyRequest) *creation {
 	c := &creation{CreateKeyRequest: &req.CreateKeyRequest, action: key.ImportKey, origin: key.Imported}
-	bring := importing(req.Material)
-	c.plain = req.Material
-	c.from = func(ctx context.Context, in engine.Engine, ref engine.Ref, kind engine.Kind) (engine.Material, error) {
+	bring := material.Importing(req.Material)
+	c.Plain = req.Material
+	c.From = func(ctx context.Context, in engine.Engine, ref engine.Ref, kind engine.Kind) (engine.Material, error) {
 		m, err := bring(ctx, in, ref, kind)
 		if err == nil && req.Public != nil && !bytes.Equal(m.Public, req.Public) {
-			discard(ctx, in, ref, m)
+			material.Discard(ctx, in, ref, m)
 			return engine.Material{}, fault.Because(fault.InvalidArgument, fault.IncorrectKey, "the private key is not that of the public key")
 		}
 		return m, err
@@ -53,33 +54,44 @@ func (s *Service) ExportKey(ctx context.Context, call *key.Call, ref Ref) (*Expo
 
 // export gives a key's material away if the call may have it.
 func (s *Service) export(ctx context.Context, v *guard.Visit, e *catalog.Entry, alias string) (*ExportedKey, error) {
-	if err := v.Authorize(target(e, key.ExportKey, &policy.Attributes{Alias: alias})); err != nil {
-		return nil, err
-	}
-	if err := s.state(e).Use(); err != nil {
-		return nil, at(e, err)
-	}
-	in, err := s.engineOf(e.Key)
+	in, wrapped, err := s.leave(ctx, v, e, alias)
 	if err != nil {
 		return nil, err
 	}
+	version := e.Key.Current()
 	from, ok := in.(engine.Exporter)
-	if !e.Key.Exportable || !ok {
-		return nil, at(e, fault.Because(fault.WrongState, fault.NotExportable, "the key was not made exportable"))
+	if !ok {
+		return nil, at(e, fault.New(fault.Unsupported, "engine %s gives keys away only wrapped", in.Name()))
+	}
+	plain, err := from.Export(ctx, material.RefOf(e.Key, version.Number), e.Key.Spec, wrapped)
+	if err != nil {
+		return nil, err
+	}
+	return &ExportedKey{Key: e.Key, Version: version, Material: NewSecret(plain)}, nil
+}
+
+// leave asks whether a call may have a key's material, in whatever form, and
+// returns the engine that has it and the current version's.
+func (s *Service) leave(ctx context.Context, v *guard.Visit, e *catalog.Entry, alias string) (engine.Engine, []byte, error) {
+	if err := v.Authorize(target(e, key.ExportKey, &policy.Attributes{Alias: alias})); err != nil {
+		return nil, nil, err
+	}
+	if err := s.state(e).Use(); err != nil {
+		return nil, nil, at(e, err)
+	}
+	if !e.Key.Exportable {
+		return nil, nil, at(e, fault.Because(fault.WrongState, fault.NotExportable, "the key was not made exportable"))
+	}
+	in, err := s.engines.Of(e.Key)
+	if err != nil {
+		return nil, nil, err
 	}
 	if err := dry(v.Call); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	version := e.Key.Current()
 	v.Note("spec", e.Key.Spec.String())
 	v.NoteInt("version", int(version.Number))
 	wrapped, err := s.keys.Material(ctx, e.Key.Name.ID, version.Number)
-	if err != nil {
-		return nil, err
-	}
-	plain, err := from.Export(ctx, refOf(e.Key, version.Number), e.Key.Spec, wrapped)
-	if err != nil {
-		return nil, err
-	}
-	return &ExportedKey{Key: e.Key, Version: version, Material: NewSecret(plain)}, nil
+	return in, wrapped, err
 }

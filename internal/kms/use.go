@@ -135,7 +135,7 @@ func (s *Service) GenerateRandom(ctx context.Context, call *key.Call, n int) ([]
 		}
 		v.NoteInt("bytes", n)
 		b := make([]byte, n)
-		return b, s.engine.Random(ctx, b)
+		return b, s.engines.Default().Random(ctx, b)
 	})
 }
 

@@ -142,6 +142,10 @@ var actionNames = map[key.Action]string{
 	key.GetCallerIdentity:               "sts:GetCallerIdentity",
 	key.ReadAudit:                       "cloudtrail:LookupEvents",
 	key.ResetServer:                     "holdfast:ResetServer",
+	key.UnsealServer:                    "holdfast:UnsealServer",
+	key.ChangeSeal:                      "holdfast:ChangeSeal",
+	key.ExportRootKey:                   "holdfast:ExportRootKey",
+	key.RestoreServer:                   "holdfast:RestoreServer",
 }
 
 // actionsByName has the actions by their IAM names in lower case: IAM does not
