@@ -56,6 +56,23 @@ type TokenContent struct {
 	Objects []Object `json:"objects,omitempty"`
 }
 
+// BackupState is where a backup is in its life.
+type BackupState string
+
+// The states of a backup.
+const (
+	BackupReady           BackupState = "ready"
+	BackupPendingDeletion BackupState = "pending deletion"
+)
+
+// State returns the backup's state.
+func (b *Backup) State() BackupState {
+	if b.DeleteAt.IsZero() {
+		return BackupReady
+	}
+	return BackupPendingDeletion
+}
+
 // Recovery is how long a deleted backup can be restored.
 const Recovery = 7 * 24 * time.Hour
 

@@ -204,7 +204,7 @@ func (f *fixture) hsm(id string) *cluster.HSM {
 func (f *fixture) get(id string) *cluster.Cluster {
 	f.t.Helper()
 	f.clock = f.clock.Add(5 * time.Second) // beyond what was looked at before
-	list, next, err := f.List(f.t.Context(), f.admin(), cluster.List{Wanted: func(c *cluster.Cluster) bool { return c.ID == id }})
+	list, next, err := f.List(f.t.Context(), f.admin(), cluster.List{IDs: []string{id}})
 	must(f.t, err)
 	if len(list) != 1 || next != "" {
 		f.t.Fatalf("%d clusters, next %q", len(list), next)

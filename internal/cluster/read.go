@@ -11,11 +11,18 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
-// List says which clusters are wanted: those that Wanted wants, all for nil.
+// List says which clusters are wanted: those of the IDs and in one of the
+// States; nil is all.
 type List struct {
-	Wanted func(*Cluster) bool
+	IDs    []string
+	States []State
 	Page   kms.Page
 }
+
+func (l *List) wants(c *Cluster) bool { return among(l.IDs, c.ID) && among(l.States, c.State()) }
+
+// among reports whether a filter lets a value through.
+func among[T comparable](filter []T, value T) bool { return filter == nil || slices.Contains(filter, value) }
 
 // List returns a page of the call's realm's clusters in its region, the
 // oldest first, and where the next page begins, "" at the end. Their HSMs'
@@ -35,7 +42,7 @@ func (s *Service) List(ctx context.Context, call *key.Call, l List) (list []*Clu
 	if err != nil {
 		return nil, "", err
 	}
-	list, next = page(list, l.Wanted, l.Page, false, (*Cluster).order)
+	list, next = page(list, l.wants, l.Page, false, (*Cluster).order)
 	return list, next, nil
 }
 
@@ -45,11 +52,18 @@ func (c *Cluster) order() string { return c.CreatedAt.UTC().Format(store.TimeFor
 // order is as Cluster.order; a copy is as old as its source.
 func (b *Backup) order() string { return b.CreatedAt.UTC().Format(store.TimeFormat) + " " + b.ID }
 
-// ListBackups says which backups are wanted.
+// ListBackups says which backups are wanted; nil is all.
 type ListBackups struct {
-	Wanted      func(*Backup) bool
-	OldestFirst bool
-	Page        kms.Page
+	IDs, Clusters, Sources []string
+	States                 []BackupState
+	NeverExpires           *bool
+	OldestFirst            bool
+	Page                   kms.Page
+}
+
+func (l *ListBackups) wants(b *Backup) bool {
+	return among(l.IDs, b.ID) && among(l.Clusters, b.Cluster) && among(l.Sources, b.Source) && among(l.States, b.State()) &&
+		(l.NeverExpires == nil || *l.NeverExpires == b.NeverExpires)
 }
 
 // Backups returns a page of the call's realm's backups in its region, and
@@ -64,7 +78,7 @@ func (s *Service) Backups(ctx context.Context, call *key.Call, l ListBackups) (l
 	if err != nil {
 		return nil, "", err
 	}
-	list, next = page(list, l.Wanted, l.Page, !l.OldestFirst, (*Backup).order)
+	list, next = page(list, l.wants, l.Page, !l.OldestFirst, (*Backup).order)
 	return list, next, nil
 }
 
@@ -98,7 +112,7 @@ func page[T any](list []*T, wanted func(*T) bool, p kms.Page, descending bool, o
 	})
 	for _, one := range list {
 		at := order(one)
-		if p.After != "" && (at <= p.After) != descending || at == p.After || wanted != nil && !wanted(one) {
+		if p.After != "" && (at <= p.After) != descending || at == p.After || !wanted(one) {
 			continue
 		}
 		if p.Limit > 0 && len(cut) == p.Limit {

@@ -189,7 +189,8 @@ func (t *Token) missing() (bool, time.Duration) {
 	if len(t.processes) >= t.cfg.Workers {
 		return false, 0
 	}
-	if wait := time.Until(c.next); wait > 0 {
+	// What further processes wait for does not hold up the only one.
+	if wait := time.Until(c.next); wait > 0 && (c.open || len(t.processes) > 0) {
 		return true, wait
 	}
 	c.half = c.open

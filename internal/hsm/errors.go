@@ -80,6 +80,15 @@ func (t *Token) errFailed(worst class, cause error) error {
 	return t.unavailable(cause, "%s: try again later", text)
 }
 
+// errKeyLogin is for a caller whose key wants more than the token's login.
+func (t *Token) errKeyLogin(cause error) error {
+	text := "wants the PIN for each use of this key (CKA_ALWAYS_AUTHENTICATE), which is not supported"
+	if t.cfg.PIN == nil {
+		text = "wants a login for this, and no PIN is configured"
+	}
+	return &fault.Error{Kind: fault.Unsupported, Op: "hsm", Err: cause, Public: fmt.Sprintf("token %q %s", t.cfg.Name, text)}
+}
+
 // errUncertain is for a caller whose call may have changed the token before it
 // failed.
 func (t *Token) errUncertain(s *session) error {

@@ -424,3 +424,101 @@ func TestAnIdleTokenIsLookedAt(t *testing.T) {
 		}
 	})
 }
+
+// A key that wants the PIN for each use is refused by that name, and does not
+// cost the token its processes.
+func TestAKeyMayWantThePINForEachUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDevice()
+		tok, _ := open(t, d, nil)
+		d.with(func() {
+			d.fail = func(_ *run, c *pkcs11.Call) error {
+				if c.Function == pkcs11.FnSign {
+					return pkcs11.RVUserNotLoggedIn
+				}
+				return nil
+			}
+		})
+		for range 10 {
+			if err := sign(t.Context(), tok); fault.KindOf(err) != fault.Unsupported || !strings.Contains(err.Error(), "CKA_ALWAYS_AUTHENTICATE") {
+				t.Error(err)
+			}
+		}
+		if h := tok.Health(); h.State != StateOK || h.Restarts != 0 {
+			t.Errorf("%+v", h)
+		}
+	})
+}
+
+// A login that was lost on the HSM's side, while its library holds it to be
+// good, is made anew in a new process.
+func TestALoginIsLostBehindTheLibrary(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDevice()
+		tok, _ := open(t, d, nil)
+		d.with(func() {
+			first := d.live[0]
+			d.fail = func(r *run, c *pkcs11.Call) error {
+				if c.Function == pkcs11.FnSign && r == first {
+					return pkcs11.RVUserNotLoggedIn
+				}
+				return nil
+			}
+		})
+		time.Sleep(2 * recentLogin)
+		if err := sign(t.Context(), tok); err != nil {
+			t.Error(err)
+		}
+		if h := tok.Health(); h.State != StateOK || h.Restarts != 1 {
+			t.Errorf("%+v", h)
+		}
+	})
+}
+
+// A process that is lost while a session is opened in it costs nobody anything.
+func TestAProcessIsLostWhileASessionIsOpened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDevice()
+		tok, _ := open(t, d, nil)
+		release := hold(t, tok)
+		d.with(func() {
+			first := d.live[0]
+			d.fail = func(r *run, c *pkcs11.Call) error {
+				if c.Function == pkcs11.FnOpenSession && r == first {
+					r.kill()
+				}
+				return nil
+			}
+		})
+		if err := sign(t.Context(), tok); err != nil {
+			t.Error(err)
+		}
+		release()
+	})
+}
+
+// A further process that does not start holds up nobody, and not the first one's
+// successor either.
+func TestAFurtherProcessDoesNotStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDevice()
+		tok, _ := open(t, d, func(c *Config) {
+			c.Workers = 2
+			launch := c.Launch
+			c.Launch = func(ctx context.Context, path string, env map[string]string) (pkcs11.Module, error) {
+				if _, running := d.open(); running > 0 {
+					return nil, errors.New("one at a time")
+				}
+				return launch(ctx, path, env)
+			}
+		})
+		for range 5 {
+			if err := sign(t.Context(), tok); err != nil {
+				t.Error(err)
+			}
+			var running *run
+			d.with(func() { running = d.live[0] })
+			running.kill()
+		}
+	})
+}

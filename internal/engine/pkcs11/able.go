@@ -29,6 +29,8 @@ type able struct {
 	// pads says that zeros are appended to what is wrapped, to a multiple of 8
 	// bytes, before that is done which RFC 5649 says.
 	pads bool
+	// edNamed says that the token knows Ed25519 by its name only.
+	edNamed bool
 	// edStays says that an Ed25519 key cannot be wrapped, extractable or not.
 	edStays bool
 }
@@ -39,6 +41,15 @@ func everything() *able {
 		oaep: map[crypto.Hash]bool{crypto.SHA1: true, crypto.SHA256: true}, gcm: true,
 		curves: map[alg.Spec]bool{alg.Secp256k1: true, alg.Ed25519: true},
 	}
+}
+
+// lately returns what the token was last found to be able to do, for
+// operations that need not know the latest.
+func (e *Engine) lately(ctx context.Context) (*able, error) {
+	if a := e.known.Load(); a != nil {
+		return a, nil
+	}
+	return e.able(ctx)
 }
 
 // able returns what the token can do. It is asked once, and again when its
@@ -82,6 +93,12 @@ func (a *able) probe(ctx context.Context, s *pkcs11.Session) error {
 // at before it is used. A token that does not take it is believed.
 func (a *able) probeOAEP(ctx context.Context, s *pkcs11.Session) error {
 	hashes := []crypto.Hash{crypto.SHA1, crypto.SHA256}
+	for _, h := range hashes {
+		a.oaep[h] = a.has(pkcs11.MechRSAPKCSOAEP, 0)
+	}
+	if !a.has(pkcs11.MechRSAPKCSOAEP, pkcs11.CanEncrypt) {
+		return nil
+	}
 	modulus := make([]byte, 256)
 	_, _ = rand.Read(modulus) // never fails
 	modulus[0] |= 0x80
@@ -89,10 +106,7 @@ func (a *able) probeOAEP(ctx context.Context, s *pkcs11.Session) error {
 	object, err := a.session(ctx, s, pkcs11.ClassPublicKey, pkcs11.KeyRSA,
 		pkcs11.Bytes(pkcs11.AttrModulus, modulus), pkcs11.Bytes(pkcs11.AttrPublicExponent, []byte{1, 0, 1}),
 		pkcs11.Bool(pkcs11.AttrEncrypt, true))
-	if err != nil || !a.has(pkcs11.MechRSAPKCSOAEP, pkcs11.CanEncrypt) {
-		for _, h := range hashes {
-			a.oaep[h] = a.has(pkcs11.MechRSAPKCSOAEP, 0)
-		}
+	if err != nil {
 		return err
 	}
 	defer discard(ctx, s, object)
@@ -112,7 +126,12 @@ func (a *able) probeCurves(ctx context.Context, s *pkcs11.Session) error {
 		if !a.has(pairMechanism(spec), pkcs11.CanGenerateKeyPair) {
 			continue
 		}
-		if err := a.probeCurve(ctx, s, spec); err != nil && !refusal(err) {
+		err := a.probeCurve(ctx, s, spec)
+		if spec == alg.Ed25519 && !a.curves[spec] && refusal(err) {
+			a.edNamed = true
+			err = a.probeCurve(ctx, s, spec)
+		}
+		if err != nil && !refusal(err) {
 			return err
 		}
 	}
@@ -122,7 +141,7 @@ func (a *able) probeCurves(ctx context.Context, s *pkcs11.Session) error {
 func (a *able) probeCurve(ctx context.Context, s *pkcs11.Session, spec alg.Spec) error {
 	public, private, err := s.GenerateKeyPair(ctx, pkcs11.Mechanism{Type: pairMechanism(spec)},
 		a.keep([]pkcs11.Attribute{
-			pkcs11.Bool(pkcs11.AttrToken, false), pkcs11.Bytes(pkcs11.AttrECParams, curveOf(spec)), pkcs11.Bool(pkcs11.AttrVerify, true),
+			pkcs11.Bool(pkcs11.AttrToken, false), pkcs11.Bytes(pkcs11.AttrECParams, a.curveOf(spec)), pkcs11.Bool(pkcs11.AttrVerify, true),
 		}), a.keep([]pkcs11.Attribute{
 			pkcs11.Bool(pkcs11.AttrToken, false), pkcs11.Bool(pkcs11.AttrPrivate, true), pkcs11.Bool(pkcs11.AttrSensitive, true),
 			pkcs11.Bool(pkcs11.AttrExtractable, true), pkcs11.Bool(pkcs11.AttrSign, true),

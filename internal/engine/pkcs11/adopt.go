@@ -88,12 +88,8 @@ func (a *able) names(u *hsm.URI) error {
 	case u.Slot != nil || u.ModulePath != "" || u.ModuleName != "" || u.PINSource != "":
 		return fault.New(fault.Unsupported, "slot-id, module-path, module-name and pin-source are the token's configuration, and not part of a key's name here")
 	}
-	for _, is := range []struct{ wanted, has string }{
-		{u.Token, t.Label}, {u.Serial, t.Serial}, {u.Manufacturer, t.Manufacturer}, {u.Model, t.Model},
-	} {
-		if is.wanted != "" && is.wanted != is.has {
-			return fault.New(fault.NotFound, "the PKCS #11 URI names another token than %q", t.Label)
-		}
+	if !u.Matches(0, &t) {
+		return fault.New(fault.NotFound, "the PKCS #11 URI names another token than %q", t.Label)
 	}
 	return nil
 }

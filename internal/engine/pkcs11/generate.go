@@ -22,7 +22,7 @@ func (e *Engine) Generate(ctx context.Context, ref engine.Ref, kind engine.Kind)
 	if !a.makes(kind.Spec, kind.Usage) {
 		return engine.Material{}, unsupported(kind.Spec, kind.Usage)
 	}
-	r := newReference(ref, kind)
+	r := a.newReference(ref, kind)
 	err = e.place.Do(ctx, func(ctx context.Context, s *pkcs11.Session) (err error) {
 		r.Public, err = a.generate(ctx, s, r, kind)
 		return err
@@ -47,7 +47,7 @@ func (a *able) generate(ctx context.Context, s *pkcs11.Session, r *reference, ki
 		_, err := s.GenerateKey(ctx, pkcs11.Mechanism{Type: secretMechanism(kind.Spec)}, secret)
 		return nil, err
 	}
-	what := []pkcs11.Attribute{pkcs11.Bytes(pkcs11.AttrECParams, curveOf(kind.Spec))}
+	what := []pkcs11.Attribute{pkcs11.Bytes(pkcs11.AttrECParams, a.curveOf(kind.Spec))}
 	if kind.Spec.Info().Family == alg.RSA {
 		what = []pkcs11.Attribute{
 			pkcs11.Number(pkcs11.AttrModulusBits, uint64(kind.Spec.Info().Bits)), //nolint:gosec // of the table

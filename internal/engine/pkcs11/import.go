@@ -11,6 +11,7 @@ import (
 	"crypto/rsa"
 	"crypto/subtle"
 	"fmt"
+	"math/big"
 	"slices"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
@@ -42,8 +43,8 @@ func (e *Engine) Import(ctx context.Context, ref engine.Ref, kind engine.Kind, p
 	if err != nil {
 		return engine.Material{}, err
 	}
-	defer clear(p.Secret)
-	in := &incoming{able: a, reference: newReference(ref, kind), kind: kind}
+	defer wipe(p)
+	in := &incoming{able: a, reference: a.newReference(ref, kind), kind: kind}
 	if p.Public != nil {
 		if in.known, err = engine.MarshalPublic(kind.Spec, p.Public); err != nil {
 			return engine.Material{}, err
@@ -123,7 +124,7 @@ func (in *incoming) create(ctx context.Context, s *pkcs11.Session, p *engine.Pla
 	if !refusal(err) {
 		return o, err
 	}
-	values := valuesOf(p, in.kind.Spec)
+	values := valuesOf(p, in.curveOf(in.kind.Spec))
 	defer func() {
 		for _, v := range values {
 			if v.Type != pkcs11.AttrECParams {
@@ -200,7 +201,7 @@ func (in *incoming) createUnderRSA(ctx context.Context, s *pkcs11.Session, plain
 }
 
 // valuesOf returns what an object is made of.
-func valuesOf(p *engine.Plain, spec alg.Spec) []pkcs11.Attribute {
+func valuesOf(p *engine.Plain, curve []byte) []pkcs11.Attribute {
 	switch k := p.Private.(type) {
 	case *rsa.PrivateKey:
 		k.Precompute()
@@ -220,13 +221,33 @@ func valuesOf(p *engine.Plain, spec alg.Spec) []pkcs11.Attribute {
 		if err != nil {
 			return nil // the curves of the table have one
 		}
-		return []pkcs11.Attribute{pkcs11.Bytes(pkcs11.AttrECParams, curveOf(spec)), pkcs11.Bytes(pkcs11.AttrValue, d)}
+		return []pkcs11.Attribute{pkcs11.Bytes(pkcs11.AttrECParams, curve), pkcs11.Bytes(pkcs11.AttrValue, d)}
 	case *secp256k1.PrivateKey:
-		return []pkcs11.Attribute{pkcs11.Bytes(pkcs11.AttrECParams, curveOf(spec)), pkcs11.Bytes(pkcs11.AttrValue, k.Serialize())}
+		return []pkcs11.Attribute{pkcs11.Bytes(pkcs11.AttrECParams, curve), pkcs11.Bytes(pkcs11.AttrValue, k.Serialize())}
 	case ed25519.PrivateKey:
-		return []pkcs11.Attribute{pkcs11.Bytes(pkcs11.AttrECParams, curveOf(spec)), pkcs11.Bytes(pkcs11.AttrValue, k.Seed())}
+		return []pkcs11.Attribute{pkcs11.Bytes(pkcs11.AttrECParams, curve), pkcs11.Bytes(pkcs11.AttrValue, k.Seed())}
 	}
 	return []pkcs11.Attribute{pkcs11.Bytes(pkcs11.AttrValue, slices.Clone(p.Secret))}
+}
+
+// wipe overwrites a plain key, as far as its type shows its numbers: what
+// crypto/rsa keeps beside them goes with the garbage.
+func wipe(p *engine.Plain) {
+	clear(p.Secret)
+	switch k := p.Private.(type) {
+	case *rsa.PrivateKey:
+		for _, n := range append([]*big.Int{k.D, k.Precomputed.Dp, k.Precomputed.Dq, k.Precomputed.Qinv}, k.Primes...) {
+			if n != nil {
+				clear(n.Bits())
+			}
+		}
+	case *ecdsa.PrivateKey:
+		clear(k.D.Bits()) //nolint:staticcheck // deprecated for those who compute with it
+	case *secp256k1.PrivateKey:
+		k.Zero()
+	case ed25519.PrivateKey:
+		clear(k)
+	}
 }
 
 // exponent returns a public exponent without leading zeros.
@@ -261,21 +282,21 @@ func (in *incoming) finish(ctx context.Context, s *pkcs11.Session, o pkcs11.Obje
 	}
 	// Only other programs need the object: that a token takes no public keys
 	// does no harm here.
-	if _, err := s.CreateObject(ctx, in.publicTemplate(in.reference, in.kind, publicValues(public)...)); err != nil && !refusal(err) {
+	if _, err := s.CreateObject(ctx, in.publicTemplate(in.reference, in.kind, in.publicValues(public)...)); err != nil && !refusal(err) {
 		return err
 	}
 	return nil
 }
 
 // publicValues returns what an object of a public key is made of.
-func publicValues(p *engine.PublicKey) []pkcs11.Attribute {
+func (a *able) publicValues(p *engine.PublicKey) []pkcs11.Attribute {
 	if k, ok := p.Key().(*rsa.PublicKey); ok {
 		return []pkcs11.Attribute{
 			pkcs11.Bytes(pkcs11.AttrModulus, k.N.Bytes()), pkcs11.Bytes(pkcs11.AttrPublicExponent, exponent(k.E)),
 		}
 	}
 	return []pkcs11.Attribute{
-		pkcs11.Bytes(pkcs11.AttrECParams, curveOf(p.Spec())), pkcs11.Bytes(pkcs11.AttrECPoint, octets(pointOf(p))),
+		pkcs11.Bytes(pkcs11.AttrECParams, a.curveOf(p.Spec())), pkcs11.Bytes(pkcs11.AttrECPoint, octets(pointOf(p))),
 	}
 }
 

@@ -102,15 +102,14 @@ func goCurve(spec alg.Spec) elliptic.Curve {
 	return map[alg.Spec]elliptic.Curve{alg.P256: elliptic.P256(), alg.P384: elliptic.P384(), alg.P521: elliptic.P521()}[spec]
 }
 
-// specOfCurve returns the spec of a CKA_EC_PARAMS: an object identifier, or for
-// Ed25519 the curve's name (PKCS #11 3.1 section 6.3.3).
+// specOfCurve returns the spec of a CKA_EC_PARAMS.
 func specOfCurve(params []byte) alg.Spec {
 	for spec, der := range curves() {
 		if string(der) == string(params) {
 			return spec
 		}
 	}
-	if string(params) == "\x13\x0cedwards25519" {
+	if string(params) == edwards25519 {
 		return alg.Ed25519
 	}
 	return alg.NoSpec

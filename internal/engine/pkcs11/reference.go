@@ -28,7 +28,9 @@ import (
 // A key that the engine makes has in the token the CKA_LABEL "holdfast/KEY
 // ID/VERSION" and a CKA_ID of 24 bytes: 16 of the SHA-256 of what the label
 // says and the realm, and 8 random ones, so that the remains of a call that
-// failed in the middle are never taken for the key that was made after it.
+// failed in the middle are never taken for the key that was made after it. In a
+// token without such ids the label is "holdfast/" and 14 of these bytes in
+// hexadecimal: it must be one of its own, and some have no room for more.
 const (
 	referenceVersion = 1
 	referenceLabel   = "holdfast/pkcs11/reference"
@@ -51,7 +53,7 @@ type reference struct {
 }
 
 // newReference returns that of a key that is about to be made.
-func newReference(ref engine.Ref, kind engine.Kind) *reference {
+func (a *able) newReference(ref engine.Ref, kind engine.Kind) *reference {
 	sum := sha256.Sum256(ref.Bind(idLabel, referenceVersion, alg.NoSpec))
 	id := append(make([]byte, 0, 24), sum[:16]...)
 	id = id[:24]
@@ -63,13 +65,16 @@ func newReference(ref engine.Ref, kind engine.Kind) *reference {
 	if kind.Spec.Symmetric() {
 		r.Class = pkcs11.ClassSecretKey
 	}
+	if a.omits(pkcs11.AttrID) {
+		r.ID, r.Label = nil, fmt.Sprintf("holdfast/%x", id[10:])
+	}
 	return r
 }
 
-// address returns where the key is. An id alone is enough, and spares a token
-// that cannot search for labels; only a key from elsewhere may have none.
+// address returns where the key is. The id of a key that was made here is
+// enough, and spares tokens that do not search for labels well.
 func (r *reference) address() hsm.Address {
-	if !r.Adopted {
+	if !r.Adopted && len(r.ID) > 0 {
 		return hsm.Address{ID: r.ID, Class: r.Class}
 	}
 	return hsm.Address{ID: r.ID, Label: r.Label, Class: r.Class}

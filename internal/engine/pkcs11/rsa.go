@@ -93,7 +93,7 @@ func (d *decrypter) Decrypt(_ io.Reader, ciphertext []byte, opts crypto.Decrypte
 	}
 	ctx, cancel := d.engine.context()
 	defer cancel()
-	able, err := d.engine.able(ctx)
+	able, err := d.engine.lately(ctx)
 	if err != nil {
 		return nil, d.engine.failure("engine/pkcs11.Decrypt", err)
 	}

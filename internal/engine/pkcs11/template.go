@@ -28,7 +28,17 @@ func curves() map[alg.Spec][]byte {
 	}
 }
 
-func curveOf(spec alg.Spec) []byte { return curves()[spec] }
+// edwards25519 is the other CKA_EC_PARAMS of Ed25519: the curve's name, as a
+// PrintableString (PKCS #11 3.1 section 6.3.3).
+const edwards25519 = "\x13\x0cedwards25519"
+
+// curveOf returns the CKA_EC_PARAMS of a spec, as the token likes it.
+func (a *able) curveOf(spec alg.Spec) []byte {
+	if spec == alg.Ed25519 && a.edNamed {
+		return []byte(edwards25519)
+	}
+	return curves()[spec]
+}
 
 // keyType returns a spec's CKA_KEY_TYPE. HMAC keys are generic secrets, which
 // every token takes for every hash.
@@ -155,12 +165,14 @@ func (a *able) publicTemplate(r *reference, kind engine.Kind, what ...pkcs11.Att
 	return a.keep(append(t, what...))
 }
 
+// omits reports whether the token does not want to see an attribute.
+func (a *able) omits(t pkcs11.AttributeType) bool {
+	return a.caps != nil && slices.Contains(a.caps.Omit, t)
+}
+
 // keep returns a template without what the token does not want to see.
 func (a *able) keep(t []pkcs11.Attribute) []pkcs11.Attribute {
-	if a.caps == nil || len(a.caps.Omit) == 0 {
-		return t
-	}
-	return slices.DeleteFunc(t, func(x pkcs11.Attribute) bool { return slices.Contains(a.caps.Omit, x.Type) })
+	return slices.DeleteFunc(t, func(x pkcs11.Attribute) bool { return a.omits(x.Type) })
 }
 
 // session makes an object that lives no longer than the session.

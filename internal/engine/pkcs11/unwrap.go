@@ -39,7 +39,7 @@ func (u *unwrapper) Unwrap(ctx context.Context, ref engine.Ref, kind engine.Kind
 	if err := a.takes(kind.Spec, how); err != nil {
 		return engine.Material{}, err
 	}
-	in := &incoming{able: a, reference: newReference(ref, kind), kind: kind}
+	in := &incoming{able: a, reference: a.newReference(ref, kind), kind: kind}
 	err = e.place.Use(ctx, u.at, func(ctx context.Context, s *pkcs11.Session, o pkcs11.Object) error {
 		by := &kek{o, u.spec.Info().Bits / 8, how}
 		o, err := in.unwrap(ctx, s, by, wrapped)

@@ -75,7 +75,7 @@ def record(service, operation, arguments, folder):
 
     def capture(request, **_):
         captured.append(request)
-        body = b"{}" if service == "kms" else b"<r><GetCallerIdentityResult/><ResponseMetadata/></r>"
+        body = b"{}" if service != "sts" else b"<r><GetCallerIdentityResult/><ResponseMetadata/></r>"
 
         class Raw:
             def stream(self):
