@@ -162,6 +162,10 @@ const (
 
 	ReadAudit
 	ResetServer
+	UnsealServer
+	ChangeSeal
+	ExportRootKey // into a recovery package
+	RestoreServer
 
 	lastAction
 )
@@ -211,6 +215,7 @@ var actionNames = [lastAction]string{
 	CreateAccessKey: "identity:CreateAccessKey", UpdateAccessKey: "identity:UpdateAccessKey",
 	DeleteAccessKey: "identity:DeleteAccessKey", CreateSession: "identity:CreateSession",
 	GetCallerIdentity: "identity:GetCaller", ReadAudit: "audit:Read", ResetServer: "server:Reset",
+	UnsealServer: "server:Unseal", ChangeSeal: "server:ChangeSeal", ExportRootKey: "server:ExportRootKey", RestoreServer: "server:Restore",
 }
 
 // String returns the action's canonical name, such as "key:Sign".

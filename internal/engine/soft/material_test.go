@@ -23,7 +23,7 @@ func TestAssociated(t *testing.T) {
 	ref := engine.Ref{Realm: "123456789012", ID: "11111111-1111-4111-8111-111111111111", Version: 258}
 	want := "holdfast/soft/material" + "\x01" +
 		"\x00\x0c123456789012" + "\x00\x2411111111-1111-4111-8111-111111111111" + "\x00\x08rsa-2048" + "\x00\x00\x01\x02"
-	if got := string(associated(ref, alg.RSA2048, materialVersion)); got != want {
+	if got := string(ref.Bind(materialLabel, materialVersion, alg.RSA2048)); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

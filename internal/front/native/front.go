@@ -98,7 +98,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start, id := time.Now(), uuid.NewString()
 	err := f.unrouted(w, r)
 	f.config.Observe(API, "unknown", wire.KindName(fault.KindOf(err)), time.Since(start))
-	writeProblem(w, id, err)
+	WriteProblem(w, id, err)
 }
 
 // unrouted says what is wrong with a request that no operation takes.
@@ -197,7 +197,7 @@ func (f *Front) serve(w http.ResponseWriter, r *http.Request, op *Operation) {
 	setHeaders(w, call)
 	body, err := f.run(ctx, &Request{Call: call, HTTP: r}, op)
 	if err != nil {
-		writeProblem(w, call.RequestID, f.failed(ctx, call, op, err))
+		WriteProblem(w, call.RequestID, f.failed(ctx, call, op, err))
 		return
 	}
 	f.config.Observe(API, op.Name, "ok", time.Since(call.Time))

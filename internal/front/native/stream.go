@@ -71,6 +71,6 @@ func (f *Front) serveStream(w http.ResponseWriter, r *Request, op *Operation) {
 		_ = f.failed(ctx, r.Call, op, err)
 		panic(http.ErrAbortHandler)
 	default:
-		writeProblem(w, r.Call.RequestID, f.failed(ctx, r.Call, op, err))
+		WriteProblem(w, r.Call.RequestID, f.failed(ctx, r.Call, op, err))
 	}
 }

@@ -23,6 +23,7 @@ func (f *front) table() []aws.Operation {
 		aws.JSON("CreateKey", key.CreateKey, f.createKey),
 		aws.JSON("Decrypt", key.Decrypt, f.decrypt),
 		aws.JSON("DeleteAlias", key.DeleteAlias, f.deleteAlias),
+		aws.JSON("DeleteImportedKeyMaterial", key.DeleteKeyMaterial, f.deleteImportedKeyMaterial),
 		aws.JSON("DescribeKey", key.DescribeKey, f.describeKey),
 		aws.JSON("DisableKey", key.DisableKey, f.disableKey),
 		aws.JSON("DisableKeyRotation", key.DisableKeyRotation, f.disableKeyRotation),
@@ -35,7 +36,9 @@ func (f *front) table() []aws.Operation {
 		aws.JSON("GenerateRandom", key.GenerateRandom, f.generateRandom),
 		aws.JSON("GetKeyPolicy", key.GetKeyPolicy, f.getKeyPolicy),
 		aws.JSON("GetKeyRotationStatus", key.GetKeyRotationStatus, f.getKeyRotationStatus),
+		aws.JSON("GetParametersForImport", key.GetImportParameters, f.getParametersForImport),
 		aws.JSON("GetPublicKey", key.GetPublicKey, f.getPublicKey),
+		aws.JSON("ImportKeyMaterial", key.ImportKeyMaterial, f.importKeyMaterial),
 		aws.JSON("ListAliases", key.ListAliases, f.listAliases),
 		aws.JSON("ListKeyPolicies", key.ListKeyPolicies, f.listKeyPolicies),
 		aws.JSON("ListKeyRotations", key.ListKeyRotations, f.listKeyRotations),
@@ -58,9 +61,9 @@ func (f *front) table() []aws.Operation {
 // unserved are AWS KMS's other operations (AWS SDK for Go v2, kms 1.62.4).
 var unserved = []string{
 	"ConnectCustomKeyStore", "CreateCustomKeyStore", "CreateGrant", "Decapsulate", "DeleteCustomKeyStore",
-	"DeleteImportedKeyMaterial", "DeriveSharedSecret", "DescribeCustomKeyStores", "DisconnectCustomKeyStore",
+	"DeriveSharedSecret", "DescribeCustomKeyStores", "DisconnectCustomKeyStore",
 	"Encapsulate", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext", "GetKeyLastUsage",
-	"GetParametersForImport", "ImportKeyMaterial", "ListGrants", "ListRetirableGrants", "ReplicateKey", "RetireGrant",
+	"ListGrants", "ListRetirableGrants", "ReplicateKey", "RetireGrant",
 	"RevokeGrant", "UpdateCustomKeyStore", "UpdatePrimaryRegion",
 }
 
