@@ -302,7 +302,7 @@ func TestAdoption(t *testing.T) {
 		"no such key":             {"admin", "pkcs11:object=none", nil, fault.NotFound, fault.Unspecified},
 		"an engine that has none": {"admin", "pkcs11:object=ca", func(r *kms.AdoptKeyRequest) { r.Engine = "" }, fault.Unsupported, fault.Unspecified},
 		"another spec":            {"admin", "pkcs11:object=ca", func(r *kms.AdoptKeyRequest) { r.Spec = alg.P256 }, fault.InvalidArgument, fault.Unspecified},
-		"another usage":           {"admin", "pkcs11:object=ca", func(r *kms.AdoptKeyRequest) { r.Usage = alg.EncryptDecrypt }, fault.InvalidArgument, fault.WrongUsage},
+		"another usage":           {"admin", "pkcs11:object=ca", func(r *kms.AdoptKeyRequest) { r.Usage = alg.EncryptDecrypt }, fault.InvalidArgument, fault.IncompatibleUsage},
 		"exportable":              {"admin", "pkcs11:object=ca", func(r *kms.AdoptKeyRequest) { r.Exportable = true }, fault.Unsupported, fault.Unspecified},
 		"without material":        {"admin", "pkcs11:object=ca", func(r *kms.AdoptKeyRequest) { r.External = true }, fault.InvalidArgument, fault.Unspecified},
 	} {

@@ -82,6 +82,9 @@ type fixture struct {
 	// others are the engines beside the default one, stores the key stores.
 	others []engine.Engine
 	stores kms.Stores
+	// keys has an RSA key made before for each one that is made, if it is not
+	// nil: see ready.
+	keys func() []byte
 }
 
 func compile(t testing.TB, text string) *policy.Policy {
@@ -111,7 +114,7 @@ func (f *fixture) open() {
 	f.t.Helper()
 	var err error
 	f.Service, err = kms.New(f.t.Context(), kms.Config{
-		Guard: guard.New(f.log, f.people), Store: f.store, Engine: f.engine(), DefaultPolicy: aws.DefaultKeyPolicy,
+		Guard: guard.New(f.log, f.people), Store: f.store, Engine: &ready{Engine: f.engine(), key: f.keys}, DefaultPolicy: aws.DefaultKeyPolicy,
 		Engines: f.others, Stores: f.stores,
 		Compile: func(d key.Document) (*policy.Policy, error) {
 			return policy.Compile([]byte(d.Text), policy.ForResource, aws.Vocabulary())
@@ -136,6 +139,20 @@ func (f *fixture) engine() *soft.Engine {
 		}
 	})
 	return e
+}
+
+// ready is a soft engine that takes RSA keys from where they are ready, since
+// making one takes a while.
+type ready struct {
+	*soft.Engine
+	key func() []byte
+}
+
+func (r *ready) Generate(ctx context.Context, ref engine.Ref, kind engine.Kind) (engine.Material, error) {
+	if kind.Spec == alg.RSA2048 && r.key != nil {
+		return r.Import(ctx, ref, kind, r.key())
+	}
+	return r.Engine.Generate(ctx, ref, kind)
 }
 
 // as returns the envelope of a call by a user.

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,38 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/transfer"
 )
+
+// importing is newFixture for tests that need many RSA keys to encrypt material
+// to: it takes turns with a few.
+func importing(t testing.TB) *fixture {
+	t.Helper()
+	f := newFixture(t)
+	var turn atomic.Int64
+	f.keys = func() []byte {
+		keys, err := rsaKeys()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return keys[int(turn.Add(1))%len(keys)]
+	}
+	f.open()
+	return f
+}
+
+var rsaKeys = sync.OnceValues(func() (keys [][]byte, err error) {
+	for range 3 {
+		k, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			return nil, err
+		}
+		der, err := x509.MarshalPKCS8PrivateKey(k)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, der)
+	}
+	return keys, nil
+})
 
 // external makes a key that waits for its material.
 func (f *fixture) external(spec alg.Spec) *key.Key {
@@ -127,7 +160,7 @@ func keysFrom(t testing.TB) map[alg.Spec][]byte {
 // TestEveryKindOfMaterialComesIn: in every wrapping that it fits in, and the
 // key is that key then, as the same key imported whole is.
 func TestEveryKindOfMaterialComesIn(t *testing.T) {
-	f := newFixture(t)
+	f := importing(t)
 	ctx := t.Context()
 	imports := 0
 	for spec, plain := range keysFrom(t) {
@@ -173,7 +206,7 @@ func TestEveryKindOfMaterialComesIn(t *testing.T) {
 
 // TestImportedKeysWork: what the owner has, the key has.
 func TestImportedKeysWork(t *testing.T) {
-	f := newFixture(t)
+	f := importing(t)
 	ctx := t.Context()
 	mac := f.external(alg.HMAC256)
 	_, err := f.GenerateMAC(ctx, f.admin(), &kms.MACRequest{Key: refTo(mac), Algorithm: alg.HMACSHA256, Message: []byte("m")})
@@ -247,7 +280,7 @@ func TestImportTokens(t *testing.T) {
 // TestFailuresWithAPaddingAreCounted: PKCS #1 v1.5 tells something with each
 // failure, so a token has only so many.
 func TestFailuresWithAPaddingAreCounted(t *testing.T) {
-	f := newFixture(t)
+	f := importing(t)
 	k := f.external(alg.AES256)
 	for how, more := range map[alg.Wrapping]bool{alg.WrapPKCS1: false, alg.WrapOAEPSHA256: true} {
 		p := f.parameters(k, how)
@@ -275,7 +308,7 @@ func TestFailuresWithAPaddingAreCounted(t *testing.T) {
 
 // TestWhoMayImport is the table of who may do what to which key.
 func TestWhoMayImport(t *testing.T) {
-	f := newFixture(t)
+	f := importing(t)
 	ctx := t.Context()
 	f.people["asker"] = []*policy.Policy{compile(t,
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:GetParametersForImport","Resource":"*"}}`)}
@@ -341,7 +374,7 @@ func TestWhoMayImport(t *testing.T) {
 // nothing of it is left, and the same material, and no other, makes the key work
 // again.
 func TestMaterialExpires(t *testing.T) {
-	f := newFixture(t)
+	f := importing(t)
 	ctx := t.Context()
 	k := f.external(alg.AES256)
 	until := f.clock().Add(time.Hour)
@@ -413,7 +446,7 @@ func (f *fixture) rows(table *store.Table, k *key.Key) (n int) {
 
 // TestMaterialGoesFromMemory: what was opened before is not used after.
 func TestMaterialGoesFromMemory(t *testing.T) {
-	f := newFixture(t)
+	f := importing(t)
 	hsm := f.newPlace("hsm")
 	f.open()
 	k, err := f.CreateKey(t.Context(), f.admin(), &kms.CreateKeyRequest{Spec: alg.AES256, External: true, Engine: "hsm"})
@@ -438,7 +471,7 @@ func TestMaterialGoesFromMemory(t *testing.T) {
 // TestRotationOfImportedKeys: new material waits, a rotation makes it current,
 // and a key without one of its materials is not used.
 func TestRotationOfImportedKeys(t *testing.T) {
-	f := newFixture(t)
+	f := importing(t)
 	ctx := t.Context()
 	k := f.external(alg.AES256)
 	fresh := func(r *kms.ImportMaterialRequest) { r.Rotate, r.Description = true, "the new one" }
@@ -538,7 +571,7 @@ func (f *fixture) listed(k *key.Key) (lines []string) {
 // deletion does not bring it back, and a key that is kept after all waits for
 // its material.
 func TestDeletionOfKeysWithoutMaterial(t *testing.T) {
-	f := newFixture(t)
+	f := importing(t)
 	ctx := t.Context()
 	k, gone := f.external(alg.AES256), f.external(alg.AES256)
 	for _, k := range []*key.Key{k, gone} {
@@ -565,7 +598,7 @@ func TestDeletionOfKeysWithoutMaterial(t *testing.T) {
 // TestImportIsThereWholeOrNotAtAll cuts the power before each write of an
 // import and starts again: the key is as it was, and takes the import then.
 func TestImportIsThereWholeOrNotAtAll(t *testing.T) {
-	f := newFixture(t)
+	f := importing(t)
 	cut := &cutStore{Store: f.store}
 	f.store = cut
 	f.open()
@@ -597,7 +630,7 @@ func TestImportIsThereWholeOrNotAtAll(t *testing.T) {
 
 // TestImportsLeaveNoSecret: neither the log nor the store has what came.
 func TestImportsLeaveNoSecret(t *testing.T) {
-	f := newFixture(t)
+	f := importing(t)
 	k := f.external(alg.AES256)
 	p := f.parameters(k, alg.WrapOAEPSHA256)
 	plain := secretOf("known")

@@ -11,7 +11,6 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
-	"github.com/holdfast-kms/holdfast/internal/engine/soft"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
 )
@@ -19,7 +18,7 @@ import (
 // place is another engine: it works as the soft one does, and keeps account of
 // what it made and what was ended, as a token does.
 type place struct {
-	*soft.Engine
+	*ready
 	name string
 
 	mu     sync.Mutex // guards what follows
@@ -42,7 +41,7 @@ var (
 
 // newPlace adds an engine to the fixture's. Whoever uses it opens the door anew.
 func (f *fixture) newPlace(name string) *place {
-	p := &place{Engine: f.engine(), name: name, live: map[engine.Ref]bool{}, found: map[string]adoptable{}}
+	p := &place{ready: &ready{Engine: f.engine(), key: f.keys}, name: name, live: map[engine.Ref]bool{}, found: map[string]adoptable{}}
 	f.others = append(f.others, p)
 	return p
 }
@@ -61,7 +60,7 @@ func (p *place) born(ref engine.Ref, m engine.Material, err error) (engine.Mater
 }
 
 func (p *place) Generate(ctx context.Context, ref engine.Ref, kind engine.Kind) (engine.Material, error) {
-	m, err := p.Engine.Generate(ctx, ref, kind)
+	m, err := p.ready.Generate(ctx, ref, kind)
 	return p.born(ref, m, err)
 }
 

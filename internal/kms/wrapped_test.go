@@ -47,7 +47,7 @@ func (f *fixture) transfer(who string, kek *key.Key, spec alg.Spec, wrapped []by
 // TestKeyExchangeKeysDoNothingElse: whatever else is asked of one is refused
 // for its usage, except for its public half.
 func TestKeyExchangeKeysDoNothingElse(t *testing.T) {
-	f := newFixture(t)
+	f := importing(t)
 	ctx := t.Context()
 	kek := f.kek("")
 	message := engine.Message{Form: alg.Raw, Bytes: []byte("m")}
@@ -109,7 +109,7 @@ func TestKeyExchangeKeysDoNothingElse(t *testing.T) {
 // TestKeysComeInWrapped: into the engine of the key exchange key, said or not
 // what they are.
 func TestKeysComeInWrapped(t *testing.T) {
-	f := newFixture(t)
+	f := importing(t)
 	hsm := f.newPlace("hsm")
 	f.open()
 	for engineName, kek := range map[string]*key.Key{"soft": f.kek(""), "hsm": f.kek("hsm")} {
@@ -148,7 +148,7 @@ func TestKeysComeInWrapped(t *testing.T) {
 // TestWrappedKeysThatAreRefused is each way in which a transfer fails, with
 // its reason; nothing of it stays.
 func TestWrappedKeysThatAreRefused(t *testing.T) {
-	f := newFixture(t)
+	f := importing(t)
 	ctx := t.Context()
 	hsm := f.newPlace("hsm")
 	f.open()
@@ -241,7 +241,7 @@ func smallExponent(t *testing.T) []byte {
 // TestTransfersAreTakenOnce: also after a restart, after the key that came is
 // gone, and by two at once; until the key exchange key goes.
 func TestTransfersAreTakenOnce(t *testing.T) {
-	f := newFixture(t)
+	f := importing(t)
 	kek := f.kek("")
 	wrapped := f.wrap(kek.Current().Public, blobWrapping, keysFrom(t)[alg.P256])
 	results := make(chan error)
@@ -274,7 +274,7 @@ func TestTransfersAreTakenOnce(t *testing.T) {
 
 // TestTransferIsThereWholeOrNotAtAll cuts the power before each write.
 func TestTransferIsThereWholeOrNotAtAll(t *testing.T) {
-	f := newFixture(t)
+	f := importing(t)
 	hsm := f.newPlace("hsm")
 	cut := &cutStore{Store: f.store}
 	f.store = cut
@@ -305,7 +305,7 @@ func TestTransferIsThereWholeOrNotAtAll(t *testing.T) {
 
 // TestKeysLeaveWrapped: exportable ones, under RSA keys that are not weak.
 func TestKeysLeaveWrapped(t *testing.T) {
-	f := newFixture(t)
+	f := importing(t)
 	ctx := t.Context()
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	must(t, err)
@@ -364,7 +364,7 @@ func TestKeysLeaveWrapped(t *testing.T) {
 // TestTransfersAreOnRecord: with the key that they came under, and without
 // what came.
 func TestTransfersAreOnRecord(t *testing.T) {
-	f := newFixture(t)
+	f := importing(t)
 	kek := f.kek("")
 	k, err := f.transfer("admin", kek, alg.P256, f.wrap(kek.Current().Public, blobWrapping, keysFrom(t)[alg.P256]))
 	must(t, err)
