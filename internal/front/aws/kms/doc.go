@@ -4,6 +4,6 @@
 // requests. docs/aws.md is the page for users, Divergences included.
 //
 // Not implemented: grants, imported material, data key pairs, key agreement
-// and encapsulation, multi-region keys, custom key stores, Nitro Enclaves
+// and encapsulation, multi-region keys, external key stores, Nitro Enclaves
 // (Recipient). Requests for them are refused by name.
 package kms
