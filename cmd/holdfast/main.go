@@ -16,6 +16,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/keys"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/profiles"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/seals"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/users"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
 	"github.com/holdfast-kms/holdfast/internal/server"
@@ -55,6 +56,9 @@ func commands() []func(*terminal.App) *cobra.Command {
 		newDevCommand,
 		newInitCommand,
 		newServerCommand,
+		seals.NewUnseal,
+		seals.New,
+		seals.NewBackup,
 		keys.New,
 		keys.NewAlias,
 		authorities.New,

@@ -11,6 +11,8 @@ import (
 	"filippo.io/mldsa"
 	mldsax509 "filippo.io/mldsa/x509"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -122,6 +124,24 @@ func parsePrivate(spec alg.Spec, plain []byte, info *privateKeyInfo) (*Plain, er
 		return nil, fmt.Errorf("%T is no key of the table", private)
 	}
 	return &Plain{Private: private, Public: signer.Public()}, nil
+}
+
+// CutPadding returns plain material without the zeros that some tokens append
+// before they wrap it by AES-KWP (SoftHSM 2.6 does, to a multiple of 8 bytes): at
+// most 7 bytes that say nothing.
+func CutPadding(spec alg.Spec, plain []byte) []byte {
+	end := spec.Info().Bits / 8
+	if !spec.Symmetric() {
+		in := cryptobyte.String(plain)
+		if !in.SkipASN1(cbasn1.SEQUENCE) {
+			return plain
+		}
+		end = len(plain) - len(in)
+	}
+	if end < len(plain) && len(plain)-end < 8 && len(plain)%8 == 0 && bytes.Count(plain[end:], []byte{0}) == len(plain)-end {
+		return plain[:end]
+	}
+	return plain
 }
 
 // MarshalPlain returns the plain form of a private key of the types of

@@ -2,11 +2,10 @@ package hsm
 
 import (
 	"context"
-	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
-	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
 
@@ -57,37 +56,37 @@ func (t *Token) well() {
 func (t *Token) failed(ctx context.Context, s *session) error {
 	if s.worst >= classDevice {
 		t.failures.Add(1)
-		t.suffer(s)
+		t.suffer(ctx, s)
 	}
 	return t.errFailed(s.worst, s.err)
 }
 
 // suffer draws the conclusions from a failure of a process or of the token.
-func (t *Token) suffer(s *session) {
-	n := t.troubled.Add(1)
+func (t *Token) suffer(ctx context.Context, s *session) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
-		return
-	}
 	p := s.process
-	if s.worst >= classAway && !p.retired {
-		t.log.Warn("the token's module is started anew", "err", s.err)
+	if t.closed || p.retired {
+		return // the calls that were in a process that is given up say nothing new
+	}
+	n := t.troubled.Add(1)
+	if s.worst >= classAway {
+		t.log.LogAttrs(ctx, slog.LevelWarn, "the token's module is started anew", slog.Any("err", s.err))
 		t.restarts.Add(1)
 		t.retire(p)
 	}
 	if n >= maxFailures || s.worst == classHung && len(t.processes) == 0 {
-		t.trip(s.err)
+		t.trip(ctx, s.err)
 	}
 	t.wake()
 }
 
 // trip opens the circuit: all processes end, all waiters are refused. t.mu is
 // held.
-func (t *Token) trip(err error) {
+func (t *Token) trip(ctx context.Context, err error) {
 	c := &t.circuit
 	if !c.open {
-		t.log.Error("the token is out of reach", "err", err)
+		t.log.LogAttrs(ctx, slog.LevelError, "the token is out of reach", slog.Any("err", err))
 		if time.Since(c.since) > maxBackOff {
 			c.tries = 0
 		}
@@ -142,9 +141,9 @@ func (t *Token) maintain(ctx context.Context, seen *uint64) time.Duration {
 		}
 		p, err := t.connect(ctx)
 		if err != nil {
-			return t.missed(err)
+			return t.missed(ctx, err)
 		}
-		t.joined(p)
+		t.joined(ctx, p)
 	}
 	if calls := t.calls.Load(); ctx.Err() == nil && calls == *seen {
 		t.look(ctx)
@@ -174,7 +173,7 @@ func (t *Token) look(ctx context.Context) {
 		return nil
 	}, true)
 	if err != nil {
-		t.log.Debug("looking at the token", "err", err)
+		t.log.LogAttrs(ctx, slog.LevelDebug, "the token does not look well", slog.Any("err", err))
 	}
 }
 
@@ -190,7 +189,8 @@ func (t *Token) missing() (bool, time.Duration) {
 	if len(t.processes) >= t.cfg.Workers {
 		return false, 0
 	}
-	if wait := time.Until(c.next); wait > 0 {
+	// What further processes wait for does not hold up the only one.
+	if wait := time.Until(c.next); wait > 0 && (c.open || len(t.processes) > 0) {
 		return true, wait
 	}
 	c.half = c.open
@@ -198,7 +198,7 @@ func (t *Token) missing() (bool, time.Duration) {
 }
 
 // joined puts a new process to use.
-func (t *Token) joined(p *process) {
+func (t *Token) joined(ctx context.Context, p *process) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -208,7 +208,7 @@ func (t *Token) joined(p *process) {
 	}
 	c := &t.circuit
 	if c.open {
-		t.log.Info("the token is in reach again", "after", time.Since(c.since).Round(time.Millisecond))
+		t.log.LogAttrs(ctx, slog.LevelInfo, "the token is in reach again", slog.Duration("after", time.Since(c.since).Round(time.Millisecond)))
 		c.since = time.Now()
 		t.troubled.Store(0)
 	}
@@ -219,7 +219,7 @@ func (t *Token) joined(p *process) {
 
 // missed notes that a process could not be started, and returns when to try
 // again. Only a token without any process is out of reach.
-func (t *Token) missed(err error) time.Duration {
+func (t *Token) missed(ctx context.Context, err error) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -227,9 +227,9 @@ func (t *Token) missed(err error) time.Duration {
 	}
 	c := &t.circuit
 	if len(t.processes) == 0 {
-		t.trip(err)
+		t.trip(ctx, err)
 	} else {
-		t.log.Warn("a further process of the module does not start", "err", err)
+		t.log.LogAttrs(ctx, slog.LevelWarn, "a further process of the module does not start", slog.Any("err", err))
 	}
 	c.half = false
 	c.tries++
@@ -253,82 +253,6 @@ func (t *Token) regrow() {
 			p.limit, p.shrunk = p.full, false
 		}
 	}
-}
-
-// Health is how a token is.
-type Health struct {
-	Name  string
-	State State
-	// Err is why the state is not OK, for the operator.
-	Err error
-	// Since is when the state began.
-	Since time.Time
-	// Workers are the module's processes, Sessions the open sessions in them,
-	// Busy how many of these are in use, Waiting the callers that wait for one.
-	Workers, Sessions, Busy, Waiting int
-	// Calls and Failures count since Open: calls of the module, and those of
-	// them that failed for more than their request. Restarts counts processes
-	// that were given up.
-	Calls, Failures, Restarts uint64
-}
-
-// State is how a token is, in one word.
-type State string
-
-// The states. The circuit is open in all but StateOK.
-const (
-	// StateOK: calls are served.
-	StateOK State = "ok"
-	// StateAway: no slot has the token.
-	StateAway State = "away"
-	// StateRefused: the token refuses the PIN, which is not tried again before
-	// its source has another one.
-	StateRefused State = "pin refused"
-	// StateHung: the module did not answer.
-	StateHung State = "hung"
-	// StateFailing: anything else.
-	StateFailing State = "failing"
-	// StateClosed: Close was called.
-	StateClosed State = "closed"
-)
-
-// Health returns how the token is. It asks nobody, and never waits.
-func (t *Token) Health() Health {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	h := Health{
-		Name: t.cfg.Name, State: StateOK, Err: t.circuit.err, Since: t.circuit.since,
-		Workers: len(t.processes), Waiting: t.waiters.Len(),
-		Calls: t.calls.Load(), Failures: t.failures.Load(), Restarts: t.restarts.Load(),
-	}
-	for _, p := range t.processes {
-		h.Sessions += p.open
-		h.Busy += p.busy()
-	}
-	switch {
-	case t.closed:
-		h.State = StateClosed
-	case t.circuit.open:
-		h.State = stateOf(t.circuit.err)
-	}
-	return h
-}
-
-// stateOf says what an open circuit's error means.
-func stateOf(err error) State {
-	switch {
-	case errors.Is(err, errPIN):
-		return StateRefused
-	case fault.KindOf(err) == fault.InvalidArgument:
-		return StateFailing
-	}
-	switch classify(err) {
-	case classAway:
-		return StateAway
-	case classHung:
-		return StateHung
-	}
-	return StateFailing
 }
 
 // nothing is a template that no object has.

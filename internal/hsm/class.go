@@ -94,8 +94,9 @@ func changes(c *pkcs11.Call) bool {
 		return true
 	case pkcs11.FnCreateObject, pkcs11.FnGenerateKey, pkcs11.FnGenerateKeyPair, pkcs11.FnUnwrap:
 		return ofToken(c.Template) || ofToken(c.Private)
+	default:
+		return false
 	}
-	return false
 }
 
 // ofToken reports whether a template is of an object that stays in the token.

@@ -97,7 +97,7 @@ func (c *Config) complete() error {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	c.Log = c.Log.With("token", c.Name)
+	c.Log = c.Log.With(slog.String("token", c.Name))
 	if c.Launch == nil {
 		c.Launch = isolated(c.Log)
 	}
@@ -117,13 +117,13 @@ func isolated(log *slog.Logger) func(context.Context, string, map[string]string)
 // path makes sure that there is a module's path.
 func (c *Config) path() error {
 	if c.Module == "" {
-		c.Module = c.Preset.find()
+		c.Module = c.Preset.Find()
 	}
 	switch {
 	case c.Module == "" && c.Preset.Name == "":
 		return fault.New(fault.InvalidArgument, "token %q: give the module's path, or a preset", c.Name)
 	case c.Module == "":
-		return fault.New(fault.InvalidArgument, "token %q: no module at the paths of the preset %q (%s): give its path", c.Name, c.Preset.Name, c.Preset.paths())
+		return fault.New(fault.InvalidArgument, "token %q: no module at the paths of the preset %q (%s): give its path", c.Name, c.Preset.Name, c.Preset.Paths())
 	case !filepath.IsAbs(c.Module):
 		return fault.New(fault.InvalidArgument, "token %q: the module's path %q is not absolute", c.Name, c.Module)
 	}

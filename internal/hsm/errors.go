@@ -44,7 +44,11 @@ func (t *Token) errOpen() error {
 	if errors.Is(c.err, errInitialising) {
 		return t.unavailable(c.err, "is being initialised")
 	}
+	if errors.Is(c.err, errNoPIN) {
+		text = "cannot be logged in to: there is no PIN"
+	}
 	switch stateOf(c.err) {
+	default:
 	case StateAway:
 		text = "is not in any slot of its module"
 	case StateRefused:
@@ -59,6 +63,7 @@ func (t *Token) errOpen() error {
 func (t *Token) errFailed(worst class, cause error) error {
 	text := "does not work"
 	switch worst {
+	default:
 	case classHandle:
 		text = "no longer has the object as it was"
 	case classLogin:
@@ -73,6 +78,15 @@ func (t *Token) errFailed(worst class, cause error) error {
 		text = "did not answer in time"
 	}
 	return t.unavailable(cause, "%s: try again later", text)
+}
+
+// errKeyLogin is for a caller whose key wants more than the token's login.
+func (t *Token) errKeyLogin(cause error) error {
+	text := "wants the PIN for each use of this key (CKA_ALWAYS_AUTHENTICATE), which is not supported"
+	if t.cfg.PIN == nil {
+		text = "wants a login for this, and no PIN is configured"
+	}
+	return &fault.Error{Kind: fault.Unsupported, Op: "hsm", Err: cause, Public: fmt.Sprintf("token %q %s", t.cfg.Name, text)}
 }
 
 // errUncertain is for a caller whose call may have changed the token before it

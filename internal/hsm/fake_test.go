@@ -161,6 +161,7 @@ func (r *run) do(c *pkcs11.Call) (*pkcs11.Result, error) {
 			return &pkcs11.Result{}, nil
 		}
 		return &pkcs11.Result{Handles: []uint64{7}}, nil
+	default:
 	}
 	if !d.present {
 		if c.Session != 0 {
@@ -192,6 +193,7 @@ func (r *run) do(c *pkcs11.Call) (*pkcs11.Result, error) {
 		r.next++
 		r.sessions[r.next] = true
 		return &pkcs11.Result{Handle: uint64(r.next)}, nil
+	default:
 	}
 	if !r.sessions[c.Session] {
 		return nil, pkcs11.RVSessionHandleInvalid
@@ -229,6 +231,7 @@ func (r *run) inSession(c *pkcs11.Call) (*pkcs11.Result, error) {
 		return r.find(c), nil
 	case pkcs11.FnRandom:
 		return &pkcs11.Result{Data: bytes.Repeat([]byte{7}, c.Limit)}, nil
+	default:
 	}
 	if r.loggedIn != pkcs11.UserNormal {
 		return nil, pkcs11.RVUserNotLoggedIn
@@ -249,8 +252,9 @@ func (r *run) inSession(c *pkcs11.Call) (*pkcs11.Result, error) {
 		}
 		delete(d.objects, r.object(c.Subject))
 		return &pkcs11.Result{}, nil
+	default:
+		return nil, pkcs11.RVFunctionNotSupported
 	}
-	return nil, pkcs11.RVFunctionNotSupported
 }
 
 // Handles differ between processes.

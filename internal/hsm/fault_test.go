@@ -14,11 +14,11 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
 
-// once fails the n-th call of a function, and no other.
-func once(f pkcs11.Function, n int64, err error) func(*run, *pkcs11.Call) error {
-	var count atomic.Int64
+// once fails the first generation of a key, and no other call.
+func once(err error) func(*run, *pkcs11.Call) error {
+	var done atomic.Bool
 	return func(_ *run, c *pkcs11.Call) error {
-		if c.Function == f && count.Add(1) == n {
+		if c.Function == pkcs11.FnGenerateKey && !done.Swap(true) {
 			return err
 		}
 		return nil
@@ -133,11 +133,11 @@ func TestAChangeIsNeverRepeated(t *testing.T) {
 		want    fault.Kind                     // Internal: no error
 		changes int
 	}{
-		{"refused before", once(pkcs11.FnGenerateKey, 1, pkcs11.RVSessionHandleInvalid), nil, fault.Internal, 1},
-		{"process lost before", once(pkcs11.FnGenerateKey, 1, pkcs11.ErrGone), nil, fault.Unavailable, 0},
-		{"device error after", nil, once(pkcs11.FnGenerateKey, 1, pkcs11.RVDeviceError), fault.Unavailable, 1},
-		{"process lost after", nil, once(pkcs11.FnGenerateKey, 1, pkcs11.ErrGone), fault.Unavailable, 1},
-		{"hung", once(pkcs11.FnGenerateKey, 1, errHang), nil, fault.Unavailable, 0},
+		{"refused before", once(pkcs11.RVSessionHandleInvalid), nil, fault.Internal, 1},
+		{"process lost before", once(pkcs11.ErrGone), nil, fault.Unavailable, 0},
+		{"device error after", nil, once(pkcs11.RVDeviceError), fault.Unavailable, 1},
+		{"process lost after", nil, once(pkcs11.ErrGone), fault.Unavailable, 1},
+		{"hung", once(errHang), nil, fault.Unavailable, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -421,6 +421,104 @@ func TestAnIdleTokenIsLookedAt(t *testing.T) {
 		time.Sleep(2 * idleCheck)
 		if s := tok.Health().State; s != StateAway {
 			t.Errorf("the state is %q", s)
+		}
+	})
+}
+
+// A key that wants the PIN for each use is refused by that name, and does not
+// cost the token its processes.
+func TestAKeyMayWantThePINForEachUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDevice()
+		tok, _ := open(t, d, nil)
+		d.with(func() {
+			d.fail = func(_ *run, c *pkcs11.Call) error {
+				if c.Function == pkcs11.FnSign {
+					return pkcs11.RVUserNotLoggedIn
+				}
+				return nil
+			}
+		})
+		for range 10 {
+			if err := sign(t.Context(), tok); fault.KindOf(err) != fault.Unsupported || !strings.Contains(err.Error(), "CKA_ALWAYS_AUTHENTICATE") {
+				t.Error(err)
+			}
+		}
+		if h := tok.Health(); h.State != StateOK || h.Restarts != 0 {
+			t.Errorf("%+v", h)
+		}
+	})
+}
+
+// A login that was lost on the HSM's side, while its library holds it to be
+// good, is made anew in a new process.
+func TestALoginIsLostBehindTheLibrary(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDevice()
+		tok, _ := open(t, d, nil)
+		d.with(func() {
+			first := d.live[0]
+			d.fail = func(r *run, c *pkcs11.Call) error {
+				if c.Function == pkcs11.FnSign && r == first {
+					return pkcs11.RVUserNotLoggedIn
+				}
+				return nil
+			}
+		})
+		time.Sleep(2 * recentLogin)
+		if err := sign(t.Context(), tok); err != nil {
+			t.Error(err)
+		}
+		if h := tok.Health(); h.State != StateOK || h.Restarts != 1 {
+			t.Errorf("%+v", h)
+		}
+	})
+}
+
+// A process that is lost while a session is opened in it costs nobody anything.
+func TestAProcessIsLostWhileASessionIsOpened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDevice()
+		tok, _ := open(t, d, nil)
+		release := hold(t, tok)
+		d.with(func() {
+			first := d.live[0]
+			d.fail = func(r *run, c *pkcs11.Call) error {
+				if c.Function == pkcs11.FnOpenSession && r == first {
+					r.kill()
+				}
+				return nil
+			}
+		})
+		if err := sign(t.Context(), tok); err != nil {
+			t.Error(err)
+		}
+		release()
+	})
+}
+
+// A further process that does not start holds up nobody, and not the first one's
+// successor either.
+func TestAFurtherProcessDoesNotStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDevice()
+		tok, _ := open(t, d, func(c *Config) {
+			c.Workers = 2
+			launch := c.Launch
+			c.Launch = func(ctx context.Context, path string, env map[string]string) (pkcs11.Module, error) {
+				if _, running := d.open(); running > 0 {
+					return nil, errors.New("one at a time")
+				}
+				return launch(ctx, path, env)
+			}
+		})
+		for range 5 {
+			if err := sign(t.Context(), tok); err != nil {
+				t.Error(err)
+			}
+			var running *run
+			d.with(func() { running = d.live[0] })
+			running.kill()
 		}
 	})
 }

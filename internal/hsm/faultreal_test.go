@@ -7,11 +7,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -112,23 +114,37 @@ func TestSoftHSMTokenGoneAmongSignatures(t *testing.T) {
 
 // A worker that is killed in the middle of signatures costs no caller anything.
 func TestSoftHSMWorkerKilledAmongSignatures(t *testing.T) {
-	leaks(t)
-	s := newSoft(t)
-	tok := s.open(t, nil)
-	at := makeKey(t, tok, "k")
-	digest := sha256.Sum256(nil)
-	for i := range 1000 {
-		if i%300 == 150 {
-			if err := syscall.Kill(s.worker().PID(), syscall.SIGKILL); err != nil {
-				t.Fatal(err)
+	for _, workers := range []int{1, 2} {
+		t.Run(fmt.Sprint(workers), func(t *testing.T) {
+			leaks(t)
+			s := newSoft(t)
+			tok := s.open(t, func(c *Config) { c.Workers = workers })
+			at := makeKey(t, tok, "k")
+			digest := sha256.Sum256(nil)
+			var done atomic.Int64
+			var all sync.WaitGroup
+			for range 8 {
+				all.Go(func() {
+					for {
+						n := done.Add(1)
+						if n > 1000 {
+							return
+						}
+						if n%300 == 150 {
+							_ = syscall.Kill(s.worker().PID(), syscall.SIGKILL) // it may be dead already
+						}
+						if _, err := tok.Sign(t.Context(), at, ecdsa, digest[:]); err != nil {
+							t.Errorf("signature %d: %v", n, err)
+							return
+						}
+					}
+				})
 			}
-		}
-		if _, err := tok.Sign(t.Context(), at, ecdsa, digest[:]); err != nil {
-			t.Fatalf("signature %d: %v", i, err)
-		}
-	}
-	if h := tok.Health(); h.Restarts != 3 || h.State != StateOK || h.Busy != 0 {
-		t.Errorf("%+v", h)
+			all.Wait()
+			if h := tok.Health(); h.Restarts == 0 || h.Restarts > 3 || h.State != StateOK || h.Busy != 0 {
+				t.Errorf("%+v", h)
+			}
+		})
 	}
 }
 
@@ -137,18 +153,41 @@ func TestSoftHSMWorkerKilledAmongSignatures(t *testing.T) {
 func TestSoftHSMWorkerStopped(t *testing.T) {
 	leaks(t)
 	s := newSoft(t)
-	tok := s.open(t, func(c *Config) { c.Timeout = 300 * time.Millisecond })
+	tok := s.open(t, func(c *Config) { c.Timeout = time.Second })
 	at := makeKey(t, tok, "k")
 	digest := sha256.Sum256(nil)
-	if err := syscall.Kill(s.worker().PID(), syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	pause(t, s.worker().PID())
 	start := time.Now()
 	_, err := tok.Sign(t.Context(), at, ecdsa, digest[:])
 	if fault.KindOf(err) != fault.Unavailable || !errors.Is(err, pkcs11.ErrHung) || time.Since(start) > 3*time.Second {
 		t.Errorf("after %s: %v", time.Since(start), err)
 	}
 	until(t, tok, at)
+}
+
+// pause stops a process, and waits until all of its threads stand.
+func pause(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(threads) == 0 {
+		t.Fatal(threads, err)
+	}
+	for _, stat := range threads {
+		for {
+			text, err := os.ReadFile(stat)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// The state follows the name, which is in parentheses (proc(5)).
+			if _, rest, ok := strings.Cut(string(text), ") "); ok && rest[0] == 'T' {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
 }
 
 // The PIN is changed by somebody else; the token is not locked by trying the
@@ -184,7 +223,7 @@ func TestSoftHSMPINChanged(t *testing.T) {
 	until(t, tok, at)
 }
 
-func pkcs11Tool(t *testing.T, s *soft, args ...string) string {
+func pkcs11Tool(t *testing.T, s *soft, args ...string) {
 	t.Helper()
 	tool, err := exec.LookPath("pkcs11-tool")
 	if err != nil {
@@ -196,7 +235,6 @@ func pkcs11Tool(t *testing.T, s *soft, args ...string) string {
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	return string(out)
 }
 
 // A library that hangs when it is loaded, or when it is asked for its slots,
@@ -259,8 +297,12 @@ rv C_GetFunctionList(void **out) {
 	if err := os.WriteFile(source, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.CommandContext(t.Context(), "gcc", "-shared", "-fPIC", "-o", library, source).CombinedOutput(); err != nil {
-		t.Fatalf("gcc: %v: %s", err, out)
+	compiler, err := exec.LookPath("cc")
+	if err != nil {
+		t.Fatal("this test needs a C compiler (package gcc)")
+	}
+	if out, err := exec.CommandContext(t.Context(), compiler, "-shared", "-fPIC", "-o", library, source).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
 	return library
 }

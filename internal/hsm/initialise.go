@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -17,7 +18,7 @@ var errInitialising = errors.New("the token is being initialised")
 // security officer's and the user's PIN (C_InitToken, C_InitPIN). On a token
 // that was initialised before, the officer's PIN must be the one it has. An
 // empty label keeps the present one; a token that is configured by its label
-// keeps it. Callers are refused meanwhile; afterwards the token is logged in to
+// keeps it. Without soPIN it is that of Config.SOPIN. Callers are refused meanwhile; afterwards the token is logged in to
 // with what its PIN source says.
 func (t *Token) Initialise(ctx context.Context, label string, soPIN, pin []byte) error {
 	if t.cfg.Token != "" {
@@ -26,9 +27,16 @@ func (t *Token) Initialise(ctx context.Context, label string, soPIN, pin []byte)
 		}
 		label = t.cfg.Token
 	}
+	if len(soPIN) == 0 && t.cfg.SOPIN != nil {
+		var err error
+		if soPIN, err = t.cfg.SOPIN(); err != nil {
+			return t.unavailable(err, "cannot be initialised: the security officer's PIN cannot be read")
+		}
+		defer clear(soPIN)
+	}
 	t.building.Lock() // the keeper starts nothing meanwhile
 	defer t.building.Unlock()
-	ended, err := t.seclude()
+	ended, err := t.seclude(ctx)
 	if err != nil {
 		return err
 	}
@@ -43,20 +51,20 @@ func (t *Token) Initialise(ctx context.Context, label string, soPIN, pin []byte)
 	if err := t.erase(ctx, label, soPIN, pin); err != nil {
 		return t.refused(err)
 	}
-	t.log.Warn("the token has been initialised: everything in it is erased")
+	t.log.LogAttrs(ctx, slog.LevelWarn, "the token has been initialised: everything that was in it is erased")
 	t.pin.forgive()
 	return nil
 }
 
 // seclude opens the circuit and returns the processes that end for it.
-func (t *Token) seclude() ([]*process, error) {
+func (t *Token) seclude(ctx context.Context) ([]*process, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
 		return nil, t.errClosed()
 	}
 	ending := append([]*process(nil), t.processes...)
-	t.trip(errInitialising)
+	t.trip(ctx, errInitialising)
 	return ending, nil
 }
 

@@ -115,8 +115,9 @@ func (t *Token) allowed(f pkcs11.Function) time.Duration {
 	switch f {
 	case pkcs11.FnGenerateKeyPair, pkcs11.FnInitToken, pkcs11.FnInitPIN:
 		return slowFactor * t.cfg.Timeout
+	default:
+		return t.cfg.Timeout
 	}
-	return t.cfg.Timeout
 }
 
 // deadline gives a call of no session its own.

@@ -168,46 +168,32 @@ func (t *Token) forget(at Address) {
 	}
 }
 
-// ClassName returns a class in a word.
+// classNames are the classes of objects in words.
+var classNames = map[pkcs11.Class]string{
+	pkcs11.ClassData: "data", pkcs11.ClassCertificate: "certificate", pkcs11.ClassPublicKey: "public key",
+	pkcs11.ClassPrivateKey: "private key", pkcs11.ClassSecretKey: "secret key",
+}
+
+// ClassName returns a class in words.
 func ClassName(c pkcs11.Class) string {
-	switch c {
-	case pkcs11.ClassData:
-		return "data"
-	case pkcs11.ClassCertificate:
-		return "certificate"
-	case pkcs11.ClassPublicKey:
-		return "public key"
-	case pkcs11.ClassPrivateKey:
-		return "private key"
-	case pkcs11.ClassSecretKey:
-		return "secret key"
+	if name, ok := classNames[c]; ok {
+		return name
 	}
 	return fmt.Sprintf("object of class 0x%x", uint64(c))
 }
 
+// typeNames are the key types as the standard calls them, without CKK_.
+var typeNames = map[pkcs11.KeyType]string{
+	pkcs11.KeyRSA: "RSA", pkcs11.KeyEC: "EC", pkcs11.KeyECEdwards: "EC_EDWARDS", pkcs11.KeyMLDSA: "ML_DSA",
+	pkcs11.KeyAES: "AES", pkcs11.KeyGenericSecret: "GENERIC_SECRET",
+	pkcs11.KeySHA224HMAC: "SHA224_HMAC", pkcs11.KeySHA256HMAC: "SHA256_HMAC",
+	pkcs11.KeySHA384HMAC: "SHA384_HMAC", pkcs11.KeySHA512HMAC: "SHA512_HMAC",
+}
+
 // TypeName returns a key type as the standard calls it, without CKK_.
 func TypeName(k pkcs11.KeyType) string {
-	switch k {
-	case pkcs11.KeyRSA:
-		return "RSA"
-	case pkcs11.KeyEC:
-		return "EC"
-	case pkcs11.KeyECEdwards:
-		return "EC_EDWARDS"
-	case pkcs11.KeyMLDSA:
-		return "ML_DSA"
-	case pkcs11.KeyAES:
-		return "AES"
-	case pkcs11.KeyGenericSecret:
-		return "GENERIC_SECRET"
-	case pkcs11.KeySHA224HMAC:
-		return "SHA224_HMAC"
-	case pkcs11.KeySHA256HMAC:
-		return "SHA256_HMAC"
-	case pkcs11.KeySHA384HMAC:
-		return "SHA384_HMAC"
-	case pkcs11.KeySHA512HMAC:
-		return "SHA512_HMAC"
+	if name, ok := typeNames[k]; ok {
+		return name
 	}
 	return fmt.Sprintf("0x%x", uint64(k))
 }
@@ -232,7 +218,8 @@ func bits(kind pkcs11.KeyType, modulus, curve []byte, length pkcs11.Attribute) i
 		return curveBits[string(curve)]
 	case pkcs11.KeyECEdwards:
 		return 256
+	default:
+		n, _ := length.Uint()
+		return int(min(n, 1<<20)) * 8
 	}
-	n, _ := length.Uint()
-	return int(min(n, 1<<20)) * 8 //nolint:gosec // at most 2^20
 }

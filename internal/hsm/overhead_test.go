@@ -2,7 +2,6 @@ package hsm
 
 import (
 	"context"
-	"sync/atomic"
 	"testing"
 
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
@@ -13,7 +12,6 @@ import (
 type answering struct {
 	pkcs11.Module
 	fixed pkcs11.Result
-	calls atomic.Int64
 }
 
 func (a *answering) Call(ctx context.Context, c *pkcs11.Call) (*pkcs11.Result, error) {

@@ -136,6 +136,7 @@ func (g *pinGuard) judge(pin []byte, err error) error {
 	g.daring = false
 	rv, _ := errors.AsType[pkcs11.RV](err)
 	switch rv {
+	default:
 	case pkcs11.RVPINIncorrect, pkcs11.RVPINInvalid, pkcs11.RVPINLenRange, pkcs11.RVPINExpired,
 		pkcs11.RVPINLocked, pkcs11.RVUserPINNotInitialized:
 		g.refused, g.answer = g.digest(pin), rv

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
@@ -21,23 +22,22 @@ type grant struct {
 
 // lease gives the caller a session of its own. It waits while all are in use,
 // or while the module is being started, and refuses at once when the token is
-// known to be out of reach.
-func (t *Token) lease(ctx context.Context) (*session, error) {
+// known to be out of reach. It reports whether a refusal may be otherwise with
+// another session.
+func (t *Token) lease(ctx context.Context) (s *session, again bool, err error) {
 	for {
-		s, err := t.take(ctx)
-		if err != nil {
-			return nil, err
+		if s, err = t.take(ctx); err != nil {
+			return nil, false, err
 		}
 		s.renew()
 		if s.opened {
-			return s, nil
+			return s, false, nil
 		}
-		again, err := t.grow(ctx, s)
-		if err != nil {
-			return nil, err
+		if again, err = t.grow(ctx, s); err != nil {
+			return nil, again, err
 		}
-		if !again {
-			return s, nil
+		if s.opened {
+			return s, false, nil
 		}
 	}
 }
@@ -121,8 +121,9 @@ func (t *Token) refuseWaiters(err error) {
 	}
 }
 
-// grow opens a session that take has made room for. It reports whether the
-// caller has to take another one.
+// grow opens a session that take has made room for. When the token allows no
+// more of them it leaves it closed. It reports whether an error may be otherwise
+// with another session.
 func (t *Token) grow(ctx context.Context, s *session) (again bool, err error) {
 	err = s.start(ctx)
 	if err == nil {
@@ -130,7 +131,7 @@ func (t *Token) grow(ctx context.Context, s *session) (again bool, err error) {
 	}
 	is := classify(err)
 	if errors.Is(err, pkcs11.RVSessionCount) {
-		if t.tooMany(s.process) {
+		if t.tooMany(ctx, s.process) {
 			t.release(s, false)
 			return true, nil
 		}
@@ -138,18 +139,18 @@ func (t *Token) grow(ctx context.Context, s *session) (again bool, err error) {
 	}
 	s.worst, s.err = max(is, classDevice), err // whatever it is, the process opens no sessions
 	t.release(s, false)
-	return false, t.failed(ctx, s)
+	return is != classHung && ctx.Err() == nil, t.failed(ctx, s)
 }
 
 // tooMany notes that the token allows a process no more sessions than it has,
 // and reports whether it has another one at all.
-func (t *Token) tooMany(p *process) bool {
+func (t *Token) tooMany(ctx context.Context, p *process) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if p.open < 2 {
 		return false
 	}
-	t.log.Warn("the token allows no more sessions", "sessions", p.open-1)
+	t.log.LogAttrs(ctx, slog.LevelWarn, "the token allows no more sessions", slog.Int("sessions", p.open-1))
 	p.limit = p.open - 1
 	p.shrunk = true
 	return true

@@ -285,34 +285,3 @@ func TestInitialise(t *testing.T) {
 		}
 	})
 }
-
-func TestPresets(t *testing.T) {
-	var names []string
-	tested := 0
-	for _, p := range Presets() {
-		names = append(names, p.Name)
-		if p.Maker == "" || p.Product == "" || p.Source == "" || len(p.Modules) == 0 || len(p.Notes) == 0 {
-			t.Errorf("%s is incomplete", p.Name)
-		}
-		for _, path := range p.Modules {
-			if !strings.HasPrefix(path, "/") || !strings.HasSuffix(path, ".so") {
-				t.Errorf("%s: %s", p.Name, path)
-			}
-		}
-		if p.Tested {
-			tested++
-		}
-		if got, ok := PresetByName(p.Name); !ok || got.Product != p.Product {
-			t.Errorf("%s is not found", p.Name)
-		}
-	}
-	want := []string{
-		"aws-cloudhsm", "google-kmsp11", "ibm-hpcs", "luna", "luna-cloud", "nshield", "opencryptoki", "softhsm2", "utimaco", "yubihsm2",
-	}
-	if diff := cmp.Diff(want, names); diff != "" {
-		t.Error(diff)
-	}
-	if tested != 1 {
-		t.Errorf("%d presets are said to be tested", tested)
-	}
-}

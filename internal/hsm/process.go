@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
@@ -23,6 +24,8 @@ type process struct {
 	// logins counts them, so that of many callers who find that nobody is
 	// logged in only one logs in. Changed with login held.
 	logins atomic.Uint64
+	// since is when it was last, in nanoseconds of Unix time.
+	since atomic.Int64
 	// out says that the last try to log in failed: nobody is.
 	out atomic.Bool
 
@@ -70,7 +73,7 @@ func (p *process) begin(ctx context.Context) error {
 	if err := s.start(ctx); err != nil {
 		return fmt.Errorf("opening a session: %w", err)
 	}
-	if err := p.logIn(ctx, s, 0); err != nil {
+	if _, err := p.logIn(ctx, s, 0); err != nil {
 		return err
 	}
 	p.full = p.token.share(info)
@@ -146,20 +149,38 @@ func (c *Config) which() string {
 }
 
 // logIn logs the application in, unless somebody has since the caller saw how
-// often it was.
-func (p *process) logIn(ctx context.Context, s *session, seen uint64) error {
+// often it was. It reports whether the token holds it to be logged in already.
+func (p *process) logIn(ctx context.Context, s *session, seen uint64) (already bool, err error) {
 	p.login.Lock()
 	defer p.login.Unlock()
 	if p.logins.Load() != seen {
-		return nil
+		return false, nil
 	}
-	_, err := p.token.pin.logIn(ctx, p, s)
-	if err == nil {
-		p.logins.Add(1)
-		p.handles.clear()
+	fresh, err := p.token.pin.logIn(ctx, p, s)
+	if err != nil {
+		return false, err
 	}
-	return err
+	if fresh {
+		p.loggedIn()
+	}
+	return !fresh, nil
 }
+
+// loggedIn notes that the application was logged in. login is held.
+func (p *process) loggedIn() {
+	p.logins.Add(1)
+	p.since.Store(time.Now().UnixNano())
+	p.handles.clear()
+}
+
+// recently reports whether the application was logged in just now.
+func (p *process) recently() bool {
+	return time.Since(time.Unix(0, p.since.Load())) < recentLogin
+}
+
+// recentLogin is how long a login is held to be good on the HSM's side when its
+// library says so.
+const recentLogin = 10 * time.Second
 
 // confirm makes sure that the application is logged in, and reports whether it
 // was not: a token shows no private objects then, and says nothing of it.
@@ -168,8 +189,7 @@ func (p *process) confirm(ctx context.Context, s *session) (renewed bool, err er
 	defer p.login.Unlock()
 	renewed, err = p.token.pin.logIn(ctx, p, s)
 	if renewed {
-		p.logins.Add(1)
-		p.handles.clear()
+		p.loggedIn()
 	}
 	return renewed, err
 }
@@ -178,8 +198,6 @@ func (p *process) confirm(ctx context.Context, s *session) (renewed bool, err er
 func (t *Token) end(p *process) {
 	t.ending.Go(func() {
 		defer close(p.ended)
-		if err := p.module.Close(); err != nil {
-			t.log.Debug("ending the module", "err", err)
-		}
+		_ = p.module.Close() // it is given up, whatever it says
 	})
 }

@@ -122,12 +122,11 @@ func (t *Token) run(ctx context.Context, f func(s *session) error) error {
 	t.callers.Add(1)
 	defer t.callers.Add(-1)
 	for attempt := 1; ; attempt++ {
-		s, err := t.lease(ctx)
-		if err != nil {
-			return err
+		s, again, err := t.lease(ctx)
+		if err == nil {
+			again, err = t.attempt(ctx, s, f, attempt == maxAttempts)
 		}
-		again, err := t.attempt(ctx, s, f, attempt == maxAttempts)
-		if !again {
+		if !again || err != nil && attempt == maxAttempts {
 			return err
 		}
 	}
@@ -162,9 +161,16 @@ func (t *Token) settle(ctx context.Context, s *session, err error, last bool) (a
 	}
 	keep := s.worst == classHandle
 	if s.worst == classLogin {
-		if lerr := s.process.logIn(ctx, s, s.logins); lerr != nil {
+		already, lerr := s.process.logIn(ctx, s, s.logins)
+		switch {
+		case lerr != nil:
 			s.spoil(max(classDevice, classify(lerr)), lerr)
-		} else {
+		case already && (t.cfg.PIN == nil || s.process.recently()):
+			t.release(s, true)
+			return false, t.errKeyLogin(s.err)
+		case already: // on the HSM's side the login is lost, and its library does not know
+			s.spoil(classGone, s.err)
+		default:
 			keep = true
 		}
 	}
@@ -189,6 +195,7 @@ func (t *Token) settle(ctx context.Context, s *session, err error, last bool) (a
 func (s *session) meaning(err error) error {
 	if err != nil && errors.Is(err, s.err) {
 		switch s.function {
+		default:
 		case pkcs11.FnDecrypt:
 			return fmt.Errorf("%w: %w", pkcs11.RVEncryptedDataInvalid, err)
 		case pkcs11.FnUnwrap:

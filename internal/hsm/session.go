@@ -3,6 +3,7 @@ package hsm
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
@@ -76,6 +77,6 @@ func (s *session) drop(ctx context.Context) {
 	}
 	p := s.process
 	if _, err := p.call(ctx, &pkcs11.Call{Function: pkcs11.FnCloseSession, Session: s.Handle}); err != nil {
-		p.token.log.Debug("closing a session", "err", err)
+		p.token.log.LogAttrs(ctx, slog.LevelDebug, "closing a lost session", slog.Any("err", err))
 	}
 }

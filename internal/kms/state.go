@@ -28,14 +28,18 @@ func after(state key.State, event key.Event) key.State {
 	return next
 }
 
-// seen returns a key as whoever looks at it sees it now.
+// seen returns a key as whoever looks at it sees it now: without material
+// that has expired, though the clock has yet to forget it.
 func (s *Service) seen(e *catalog.Entry) *key.Key {
-	state := s.state(e)
-	if state == e.Key.State {
+	state, lost := s.state(e), material.Expired(e.Key, s.now())
+	if state == e.Key.State && len(lost) == 0 {
 		return e.Key
 	}
 	k := e.Key.Clone()
 	k.State = state
+	for _, v := range lost {
+		material.Without(k, v.Number)
+	}
 	return k
 }
 

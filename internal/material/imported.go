@@ -61,9 +61,24 @@ func incorrect(format string, args ...any) error {
 // Expired returns the versions of a key whose material is to be forgotten by
 // now.
 func Expired(k *key.Key, now time.Time) []key.Version {
+	if k.Origin != key.Imported {
+		return nil
+	}
 	return slices.DeleteFunc(slices.Clone(k.Materials()), func(v key.Version) bool {
 		return v.ExpiresAt.IsZero() || now.Before(v.ExpiresAt)
 	})
+}
+
+// Without takes the material of a number from a key's record and reports
+// whether it was one that waited for its rotation, which goes for good.
+func Without(k *key.Key, n key.VersionNumber) (pending bool) {
+	if k.Pending != nil && n == k.Pending.Number {
+		k.Pending = nil
+		return true
+	}
+	gone := &k.Versions[n-1]
+	gone.Missing, gone.ExpiresAt = true, time.Time{}
+	return false
 }
 
 // Promote makes the material that waits for it the current one of a key.
@@ -82,12 +97,9 @@ func Promote(k *key.Key, now time.Time) error {
 // waited for a rotation is not of the key any more.
 func Lose(k *key.Key, lost []key.Version) error {
 	for _, v := range lost {
-		if k.Pending != nil && v.Number == k.Pending.Number {
-			k.Pending = nil
+		if Without(k, v.Number) {
 			continue
 		}
-		gone := &k.Versions[v.Number-1]
-		gone.Missing, gone.ExpiresAt = true, time.Time{}
 		var err error
 		if k.State, err = k.State.Next(key.LoseMaterial); err != nil {
 			return err

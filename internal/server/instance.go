@@ -21,7 +21,9 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/ca"
+	"github.com/holdfast-kms/holdfast/internal/cluster"
 	"github.com/holdfast-kms/holdfast/internal/config"
+	"github.com/holdfast-kms/holdfast/internal/customstore"
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
@@ -71,6 +73,8 @@ type instance struct {
 	status    *status.Service
 	inventory *inventory.Service
 	managed   *managed.Service
+	clusters  *cluster.Service
+	keyStores *customstore.Service
 	clock     *lifecycle.Runner
 	handler   http.Handler
 	// signer signs the audit log's checkpoints; an ephemeral instance has none.
@@ -90,7 +94,8 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
 		lifecycle.Task{Name: "authorities", Tick: i.ca.Tick},
 		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick},
-		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick})
+		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick},
+		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick})
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.handler = i.mount(c, m)
 	return i, nil
@@ -209,7 +214,8 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	}
 	i.guard = guard.New(i.audit, i.directory)
 	i.admin = identity.NewAdmin(i.directory, i.guard)
-	engine, err := soft.New(seal.NewKeyring(root, i.store), soft.Options{
+	keyring := seal.NewKeyring(root, i.store)
+	engine, err := soft.New(keyring, soft.Options{
 		Library: c.RSA.Library, PureGo: c.RSA.Native == "off", Log: log,
 		Pregenerate: map[alg.Spec]int{alg.RSA2048: 1, alg.RSA3072: 1, alg.RSA4096: 1},
 	})
@@ -217,13 +223,17 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 		return err
 	}
 	i.closers = append(i.closers, engine.Close)
+	if err := i.openClusters(ctx, c, keyring, log); err != nil {
+		return err
+	}
 	i.keys, err = kms.New(ctx, kms.Config{
-		Guard: i.guard, Store: i.store, Engine: engine, Compile: compiler(policy.ForResource),
+		Guard: i.guard, Store: i.store, Engine: engine, Stores: i.keyStores, Compile: compiler(policy.ForResource),
 		DefaultPolicy: aws.DefaultKeyPolicy, Opened: c.Limits.OpenedKeys,
 	})
 	if err != nil {
 		return err
 	}
+	i.keyStores.Start(i.keys)
 	weak, err := weakKeys(c.Certificates.WeakKeys)
 	if err != nil {
 		return err

@@ -45,8 +45,6 @@ func testAdopted(t *testing.T, c Config, e engine.Engine, in engine.Adopter, spe
 		}
 		testPublic(t, spec, m, k)
 		testSameKey(t, c, kind, m, k, k)
-		if err := e.Destroy(t.Context(), ref, m.Wrapped); err != nil {
-			t.Errorf("Destroy: %v", err)
-		}
+		destroy(t, e, ref, m)
 	}
 }

@@ -60,30 +60,27 @@ func testImport(t *testing.T, c Config, e engine.Engine, in engine.Importer, spe
 		kind := engine.Kind{Spec: spec, Usage: usage}
 		refs := []engine.Ref{NewRef("11111111-1111-4111-8111-111111111111"), NewRef("22222222-2222-4222-8222-222222222222")}
 		var keys []*engine.Key
-		var m engine.Material
+		var last engine.Material
 		for _, ref := range refs {
-			var err error
-			if m, err = in.Import(t.Context(), ref, kind, plain); err != nil {
+			m, err := in.Import(t.Context(), ref, kind, plain)
+			if err != nil {
 				t.Fatalf("Import for %s: %v", usage, err)
 			}
+			last = m
 			k, err := e.Open(t.Context(), ref, spec, m.Wrapped)
 			if err != nil {
 				t.Fatalf("Open: %v", err)
 			}
 			keys = append(keys, k)
-			defer func() {
-				if err := e.Destroy(t.Context(), ref, m.Wrapped); err != nil {
-					t.Errorf("Destroy: %v", err)
-				}
-			}()
+			defer destroy(t, e, ref, m)
 		}
-		if !bytes.Equal(plain, given) || bytes.Contains(m.Wrapped, plain) {
+		if !bytes.Equal(plain, given) || bytes.Contains(last.Wrapped, plain) {
 			t.Error("Import changed its argument, or keeps it as it is")
 		}
-		if !bytes.Equal(m.Public, publicOf(t, spec, plain)) {
+		if !bytes.Equal(last.Public, publicOf(t, spec, plain)) {
 			t.Error("the public half of the imported key is another one")
 		}
-		testSameKey(t, c, engine.Kind{Spec: spec, Usage: usage}, m, keys[0], keys[1])
+		testSameKey(t, c, kind, last, keys[0], keys[1])
 	}
 }
 

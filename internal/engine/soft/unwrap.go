@@ -41,6 +41,9 @@ func (u *unwrapper) Unwrap(ctx context.Context, ref engine.Ref, kind engine.Kind
 		return engine.Material{}, err
 	}
 	defer clear(plain)
+	if transfer.TwoSteps(how) {
+		return u.engine.Import(ctx, ref, kind, engine.CutPadding(kind.Spec, plain))
+	}
 	return u.engine.Import(ctx, ref, kind, plain)
 }
 

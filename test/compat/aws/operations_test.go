@@ -159,6 +159,7 @@ func all() map[string]func(*testing.T, *target, *kms.Client) {
 	cases := maps.Clone(operations)
 	maps.Copy(cases, cryptographic)
 	maps.Copy(cases, lifeCycle)
+	maps.Copy(cases, imports)
 	return cases
 }
 

@@ -3,6 +3,7 @@ package kms
 import (
 	"context"
 
+	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/customstore"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
@@ -15,6 +16,7 @@ type Door interface {
 	Aliases
 	Settings
 	Rotations
+	Imports
 	Ciphers
 	Signatures
 }
@@ -56,6 +58,14 @@ type Rotations interface {
 	RotationStatus(ctx context.Context, call *key.Call, ref kms.Ref) (*key.Key, error)
 	RotateOnDemand(ctx context.Context, call *key.Call, ref kms.Ref) (*key.Key, error)
 	ListRotations(ctx context.Context, call *key.Call, ref kms.Ref, page kms.Page) (*key.Key, []key.Version, string, error)
+	ListMaterials(ctx context.Context, call *key.Call, ref kms.Ref, page kms.Page) (*key.Key, []key.Version, string, error)
+}
+
+// Imports brings material of its owner's making into a key, and takes it away.
+type Imports interface {
+	ImportParameters(ctx context.Context, call *key.Call, ref kms.Ref, how alg.Wrapping, under alg.Spec) (*kms.ImportParameters, error)
+	ImportMaterial(ctx context.Context, call *key.Call, req *kms.ImportMaterialRequest) (*kms.MaterialResult, error)
+	DeleteMaterial(ctx context.Context, call *key.Call, ref kms.Ref, materialID string) (*kms.MaterialResult, error)
 }
 
 // Ciphers encrypts and decrypts.

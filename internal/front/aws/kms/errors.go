@@ -20,6 +20,9 @@ func explain(x *aws.Exchange, err error) aws.Failure {
 	if f, ok := aws.Carried(e); ok {
 		return f
 	}
+	if f, ok := importFailed(e); ok {
+		return f
+	}
 	if f, ok := storeFailed(e); ok {
 		return f
 	}

@@ -14,6 +14,7 @@ import (
 	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/material"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
@@ -66,7 +67,12 @@ func (d *door) as(spec alg.Spec, usage alg.Usage) *key.Key {
 }
 
 func (d *door) CreateKey(_ context.Context, c *key.Call, req *kms.CreateKeyRequest) (*key.Key, error) {
-	return d.as(req.Spec, req.Usage), d.note(c, "CreateKey", *req)
+	k := d.as(req.Spec, req.Usage)
+	if req.External {
+		k.Origin, k.State = key.Imported, key.PendingImport
+		k.Versions = []key.Version{{Number: 1, CreatedAt: k.CreatedAt, Missing: true}}
+	}
+	return k, d.note(c, "CreateKey", *req)
 }
 
 func (d *door) DescribeKey(_ context.Context, c *key.Call, ref kms.Ref) (*key.Key, error) {
@@ -164,6 +170,34 @@ func (d *door) RotateOnDemand(_ context.Context, c *key.Call, ref kms.Ref) (*key
 
 func (d *door) ListRotations(_ context.Context, c *key.Call, ref kms.Ref, p kms.Page) (*key.Key, []key.Version, string, error) {
 	return d.key, d.key.Versions[1:], d.Next, d.note(c, "ListRotations", ref, p)
+}
+
+func (d *door) ListMaterials(_ context.Context, c *key.Call, ref kms.Ref, p kms.Page) (*key.Key, []key.Version, string, error) {
+	k := d.key.Clone()
+	k.Origin, k.Versions[0].Missing, k.Versions[1].Description = key.Imported, true, "the second"
+	k.Versions[1].ExpiresAt = k.CreatedAt.AddDate(1, 1, 0)
+	k.Pending = &key.Version{Number: 3, CreatedAt: k.CreatedAt.AddDate(1, 0, 1), RotatedBy: key.OnDemand, MaterialID: strings.Repeat("3", 64)}
+	return k, k.Materials(), d.Next, d.note(c, "ListMaterials", ref, p)
+}
+
+func (d *door) ImportParameters(_ context.Context, c *key.Call, ref kms.Ref, how alg.Wrapping, under alg.Spec) (*kms.ImportParameters, error) {
+	return &kms.ImportParameters{
+		Key:        d.key,
+		Parameters: material.Parameters{Public: []byte("wrapping key"), Token: []byte("token"), Expires: d.key.CreatedAt.AddDate(0, 0, 1)},
+	}, d.note(c, "ImportParameters", ref, how, under)
+}
+
+func (d *door) ImportMaterial(_ context.Context, c *key.Call, req *kms.ImportMaterialRequest) (*kms.MaterialResult, error) {
+	return d.material(), d.note(c, "ImportMaterial", fmt.Sprintf("%+v %q %q until %s", req.Key, req.Token, req.Encrypted, req.ExpiresAt),
+		req.Rotate, fmt.Sprintf("%q %q", req.MaterialID, req.Description))
+}
+
+func (d *door) DeleteMaterial(_ context.Context, c *key.Call, ref kms.Ref, materialID string) (*kms.MaterialResult, error) {
+	return d.material(), d.note(c, "DeleteMaterial", ref, materialID)
+}
+
+func (d *door) material() *kms.MaterialResult {
+	return &kms.MaterialResult{Key: d.key, Version: d.key.Versions[0]}
 }
 
 func (d *door) encrypted(a alg.Algorithm, text string) kms.EncryptResult {

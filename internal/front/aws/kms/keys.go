@@ -33,7 +33,9 @@ func (r *createKeyRequest) Members(m *aws.Members) {
 }
 
 func (f *front) createKey(ctx context.Context, x *aws.Exchange, in *createKeyRequest) error {
-	req := &kms.CreateKeyRequest{Description: in.description, Tags: in.tags, BypassLockout: in.bypassLockout}
+	req := &kms.CreateKeyRequest{
+		Description: in.description, Tags: in.tags, BypassLockout: in.bypassLockout, External: in.origin == originExternal,
+	}
 	if in.policy != "" {
 		req.Policy = &key.Document{Dialect: wire.Dialect, Text: in.policy}
 	}
@@ -64,7 +66,7 @@ func (r *createKeyRequest) kind(x *aws.Exchange) (alg.Spec, alg.Usage, error) {
 	case r.spec == "":
 		name = keySpecDefault
 	}
-	if r.origin != "" && r.origin != originKMS && r.origin != originHSM {
+	if r.origin == originXKS {
 		return 0, 0, wire.Unsupported("Holdfast does not support the Origin " + r.origin + ".")
 	}
 	spec, ok := wire.ParseSpec(name)

@@ -24,9 +24,11 @@ func (f *front) writeMetadata(out *wire.Encoder, k *key.Key) {
 		out.Text("KeyManager", "CUSTOMER")
 		writeKind(out, k)
 		out.Bool("MultiRegion", false)
-		if k.Spec == alg.AES256 {
-			out.Text("CurrentKeyMaterialId", k.Current().MaterialID)
+		current := k.Current()
+		if k.Spec == alg.AES256 && current.MaterialID != "" {
+			out.Text("CurrentKeyMaterialId", current.MaterialID)
 		}
+		writeExpiry(out, k, &current)
 	})
 }
 

@@ -26,6 +26,7 @@ func (f *front) table() []aws.Operation {
 		aws.JSON("Decrypt", key.Decrypt, f.decrypt),
 		aws.JSON("DeleteAlias", key.DeleteAlias, f.deleteAlias),
 		aws.JSON("DeleteCustomKeyStore", key.DeleteKeyStore, f.deleteCustomKeyStore),
+		aws.JSON("DeleteImportedKeyMaterial", key.DeleteKeyMaterial, f.deleteImportedKeyMaterial),
 		aws.JSON("DescribeCustomKeyStores", key.DescribeKeyStores, f.describeCustomKeyStores),
 		aws.JSON("DescribeKey", key.DescribeKey, f.describeKey),
 		aws.JSON("DisableKey", key.DisableKey, f.disableKey),
@@ -40,7 +41,9 @@ func (f *front) table() []aws.Operation {
 		aws.JSON("GenerateRandom", key.GenerateRandom, f.generateRandom),
 		aws.JSON("GetKeyPolicy", key.GetKeyPolicy, f.getKeyPolicy),
 		aws.JSON("GetKeyRotationStatus", key.GetKeyRotationStatus, f.getKeyRotationStatus),
+		aws.JSON("GetParametersForImport", key.GetImportParameters, f.getParametersForImport),
 		aws.JSON("GetPublicKey", key.GetPublicKey, f.getPublicKey),
+		aws.JSON("ImportKeyMaterial", key.ImportKeyMaterial, f.importKeyMaterial),
 		aws.JSON("ListAliases", key.ListAliases, f.listAliases),
 		aws.JSON("ListKeyPolicies", key.ListKeyPolicies, f.listKeyPolicies),
 		aws.JSON("ListKeyRotations", key.ListKeyRotations, f.listKeyRotations),
@@ -63,9 +66,9 @@ func (f *front) table() []aws.Operation {
 
 // unserved are AWS KMS's other operations (AWS SDK for Go v2, kms 1.62.4).
 var unserved = []string{
-	"CreateGrant", "Decapsulate", "DeleteImportedKeyMaterial", "DeriveSharedSecret", "Encapsulate", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext", "GetKeyLastUsage",
-	"GetParametersForImport", "ImportKeyMaterial", "ListGrants", "ListRetirableGrants", "ReplicateKey", "RetireGrant",
-	"RevokeGrant", "UpdatePrimaryRegion",
+	"CreateGrant", "Decapsulate", "DeriveSharedSecret", "Encapsulate", "GenerateDataKeyPair",
+	"GenerateDataKeyPairWithoutPlaintext", "GetKeyLastUsage", "ListGrants", "ListRetirableGrants", "ReplicateKey",
+	"RetireGrant", "RevokeGrant", "UpdatePrimaryRegion",
 }
 
 // Operations returns all operations of AWS KMS in the order of their names.

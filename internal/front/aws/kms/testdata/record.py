@@ -6,6 +6,7 @@ writes kms/testdata/requests/*.http and sts/testdata/requests/*.http: whole
 HTTP/1.1 requests, signed with the key of AWS's signing test suite at the time
 of recording. Nothing is sent anywhere.
 """
+import datetime
 import os
 
 import botocore
@@ -29,6 +30,7 @@ KMS = {
     "Decrypt": {"CiphertextBlob": b"\x01\x02ciphertext", "EncryptionContext": CONTEXT},
     "DeleteAlias": {"AliasName": "alias/web"},
     "DeleteCustomKeyStore": {"CustomKeyStoreId": STORE},
+    "DeleteImportedKeyMaterial": {"KeyId": KEY, "KeyMaterialId": "1" * 64},
     "DescribeCustomKeyStores": {"CustomKeyStoreName": "cloudhsm-keystore", "Limit": 5},
     "DescribeKey": {"KeyId": "alias/web"},
     "DisableKey": {"KeyId": ARN},
@@ -43,10 +45,15 @@ KMS = {
     "GenerateRandom": {"NumberOfBytes": 16},
     "GetKeyPolicy": {"KeyId": KEY, "PolicyName": "default"},
     "GetKeyRotationStatus": {"KeyId": KEY},
+    "GetParametersForImport": {"KeyId": KEY, "WrappingAlgorithm": "RSA_AES_KEY_WRAP_SHA_256", "WrappingKeySpec": "RSA_4096"},
     "GetPublicKey": {"KeyId": "arn:aws:kms:us-east-1:123456789012:alias/web"},
+    "ImportKeyMaterial": {"KeyId": ARN, "ImportToken": b"token", "EncryptedKeyMaterial": b"\x00wrapped\xff",
+                          "ExpirationModel": "KEY_MATERIAL_EXPIRES",
+                          "ValidTo": datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=300),
+                          "ImportType": "NEW_KEY_MATERIAL", "KeyMaterialDescription": "from the safe: 2026/11"},
     "ListAliases": {"KeyId": KEY, "Limit": 2},
     "ListKeyPolicies": {"KeyId": KEY},
-    "ListKeyRotations": {"KeyId": KEY, "Limit": 1},
+    "ListKeyRotations": {"KeyId": KEY, "Limit": 1, "IncludeKeyMaterial": "ALL_KEY_MATERIAL"},
     "ListKeys": {},
     "ListResourceTags": {"KeyId": KEY},
     "PutKeyPolicy": {"KeyId": KEY, "Policy": '{\n  "Version": "2012-10-17"\n}', "BypassPolicyLockoutSafetyCheck": True},

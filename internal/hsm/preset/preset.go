@@ -1,4 +1,8 @@
-package hsm
+// Package preset has what is known of the PKCS #11 modules of HSM makers, as
+// data.
+//
+// Start with All. The package is internal and may change with any release.
+package preset
 
 import (
 	"os"
@@ -37,8 +41,8 @@ type Preset struct {
 	Source string
 }
 
-// find returns the first of the preset's paths at which there is a file.
-func (p *Preset) find() string {
+// Find returns the first of the preset's paths at which there is a file; "" when there is none.
+func (p *Preset) Find() string {
 	for _, path := range p.Modules {
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
 			return path
@@ -47,5 +51,5 @@ func (p *Preset) find() string {
 	return ""
 }
 
-// paths returns the preset's paths for a message.
-func (p *Preset) paths() string { return strings.Join(p.Modules, ", ") }
+// Paths returns the preset's paths for a message.
+func (p *Preset) Paths() string { return strings.Join(p.Modules, ", ") }

@@ -1,4 +1,8 @@
-package hsm
+// Package uri reads and writes PKCS #11 URIs (RFC 7512), of which it supports
+// what names a token, an object, a library and a PIN's file.
+//
+// Start with Parse. The package is internal and may change with any release.
+package uri
 
 import (
 	"fmt"
@@ -29,7 +33,7 @@ type URI struct {
 	// PINSource is the absolute path of a file with the PIN (pin-source): the
 	// URI has it as a path or as a file: URI.
 	PINSource string
-	// PIN is the PIN itself (pin-value), only of ParseURIWithPIN.
+	// PIN is the PIN itself (pin-value), only of ParseWithPIN.
 	PIN PIN
 }
 
@@ -56,16 +60,16 @@ func (p PIN) MarshalJSON() ([]byte, error) { return strconv.AppendQuote(nil, p.S
 // maxURI is the longest URI in bytes.
 const maxURI = 4096
 
-// ParseURI reads a URI. What RFC 7512 has and Holdfast does not use is refused
+// Parse reads a URI. What RFC 7512 has and Holdfast does not use is refused
 // by name, and so are attributes that it does not have: a URI that means more
 // than is looked at may find the wrong key. A pin-value is refused.
-func ParseURI(text string) (*URI, error) { return parseURI(text, false) }
+func Parse(text string) (*URI, error) { return parse(text, false) }
 
-// ParseURIWithPIN is ParseURI for the few places whose documentation allows a
+// ParseWithPIN is Parse for the few places whose documentation allows a
 // PIN in the URI itself.
-func ParseURIWithPIN(text string) (*URI, error) { return parseURI(text, true) }
+func ParseWithPIN(text string) (*URI, error) { return parse(text, true) }
 
-func parseURI(text string, pin bool) (*URI, error) {
+func parse(text string, pin bool) (*URI, error) {
 	rest, ok := cutScheme(text)
 	if !ok {
 		return nil, badURI("it does not begin with pkcs11:")
@@ -315,6 +319,3 @@ func (u *URI) Matches(slot uint64, info *pkcs11.TokenInfo) bool {
 	}
 	return u.Slot == nil || *u.Slot == slot
 }
-
-// Query returns what the URI means of a token.
-func (u *URI) Query() Query { return Query{ID: u.ID, Label: u.Object, Class: u.Class} }

@@ -1,17 +1,17 @@
-package hsm
+package preset
 
 import "github.com/holdfast-kms/holdfast/internal/pkcs11"
 
-// Presets returns what is known of makers' modules, sorted by name.
-func Presets() []Preset {
+// All returns what is known, sorted by name.
+func All() []Preset {
 	return []Preset{
 		cloudHSM(), googleKMS(), ibmCloud(), luna(), lunaCloud(), nShield(), openCryptoki(), softHSM(), utimaco(), yubiHSM(),
 	}
 }
 
-// PresetByName returns the preset of a name.
-func PresetByName(name string) (Preset, bool) {
-	for _, p := range Presets() {
+// ByName returns the preset of a name.
+func ByName(name string) (Preset, bool) {
+	for _, p := range All() {
 		if p.Name == name {
 			return p, true
 		}

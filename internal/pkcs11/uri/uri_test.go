@@ -1,4 +1,4 @@
-package hsm
+package uri
 
 import (
 	"encoding/json"
@@ -39,9 +39,9 @@ var uris = []struct {
 	{"PKCS11:object=a&b", URI{Object: "a&b"}},
 }
 
-func TestParseURI(t *testing.T) {
+func TestParse(t *testing.T) {
 	for _, test := range uris {
-		got, err := ParseURI(test.text)
+		got, err := Parse(test.text)
 		if strings.HasSuffix(test.text, "serial=") { // the RFC lets an empty value match an empty one: it is refused
 			if fault.KindOf(err) != fault.InvalidArgument {
 				t.Errorf("%s: %v", test.text, err)
@@ -87,7 +87,7 @@ func TestURIsAreRefusedByName(t *testing.T) {
 		"pkcs11:?max-sessions=3":              {fault.Unsupported, "max-sessions"},
 		"pkcs11:" + strings.Repeat("a", 5000): {fault.InvalidArgument, "longer"},
 	} {
-		_, err := ParseURI(text)
+		_, err := Parse(text)
 		if fault.KindOf(err) != want.kind || err == nil || !strings.Contains(err.Error(), want.says) {
 			t.Errorf("%.60s: %v", text, err)
 		}
@@ -95,7 +95,7 @@ func TestURIsAreRefusedByName(t *testing.T) {
 }
 
 func TestAPINShowsItselfToNobody(t *testing.T) {
-	u, err := ParseURIWithPIN("pkcs11:token=t?pin-value=sesame%2f7")
+	u, err := ParseWithPIN("pkcs11:token=t?pin-value=sesame%2f7")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,28 +112,28 @@ func TestAPINShowsItselfToNobody(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"pkcs11:?pin-value=sesame%zz", "pkcs11:?pin-value=sesame sesame", "pkcs11:?pin-value=sesame&pin-source=/x"} {
-		if _, err := ParseURIWithPIN(text); err == nil || strings.Contains(err.Error(), "sesame") {
+		if _, err := ParseWithPIN(text); err == nil || strings.Contains(err.Error(), "sesame") {
 			t.Errorf("%v", err)
 		}
 	}
 }
 
-// FuzzParseURI: what parses prints as what parses to the same, and means what
+// FuzzParse: what parses prints as what parses to the same, and means what
 // another implementation takes it to mean.
-func FuzzParseURI(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	for _, u := range uris {
 		f.Add(u.text)
 	}
 	f.Add("pkcs11:id=%00%01;object=%C3%A4?module-name=p11&pin-source=file:///etc/pin")
 	f.Fuzz(func(t *testing.T, text string) {
-		u, err := ParseURI(text)
+		u, err := Parse(text)
 		if err != nil {
 			if k := fault.KindOf(err); k != fault.InvalidArgument && k != fault.Unsupported {
 				t.Errorf("%v is %s", err, k)
 			}
 			return
 		}
-		again, err := ParseURI(u.String())
+		again, err := Parse(u.String())
 		if err != nil {
 			t.Fatalf("%q printed as %q: %v", text, u, err)
 		}
