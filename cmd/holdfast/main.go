@@ -11,7 +11,9 @@ import (
 
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/auditlog"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/authorities"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/byok"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/certificates"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/hsms"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/keys"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/managed"
@@ -61,6 +63,8 @@ func commands() []func(*terminal.App) *cobra.Command {
 		seals.NewBackup,
 		keys.New,
 		keys.NewAlias,
+		hsms.New,
+		byok.New,
 		authorities.New,
 		certificates.New,
 		profiles.New,

@@ -10,7 +10,7 @@ import (
 // material has expired since, or its key store is not connected.
 func (s *Service) state(e *catalog.Entry) key.State {
 	now := e.Key.State
-	if !e.Expires.IsZero() && !s.now().Before(e.Expires) {
+	if s.expired(e) {
 		now = after(now, key.LoseMaterial)
 	}
 	if e.Key.Store != "" {
@@ -19,6 +19,12 @@ func (s *Service) state(e *catalog.Entry) key.State {
 		}
 	}
 	return now
+}
+
+// expired reports whether material of a key has expired that the clock has yet
+// to forget.
+func (s *Service) expired(e *catalog.Entry) bool {
+	return !e.Expires.IsZero() && !s.now().Before(e.Expires)
 }
 
 // after returns the state that an event leads to, or the same one where it
@@ -31,13 +37,13 @@ func after(state key.State, event key.Event) key.State {
 // seen returns a key as whoever looks at it sees it now: without material
 // that has expired, though the clock has yet to forget it.
 func (s *Service) seen(e *catalog.Entry) *key.Key {
-	state, lost := s.state(e), material.Expired(e.Key, s.now())
-	if state == e.Key.State && len(lost) == 0 {
+	state := s.state(e)
+	if state == e.Key.State && !s.expired(e) {
 		return e.Key
 	}
 	k := e.Key.Clone()
 	k.State = state
-	for _, v := range lost {
+	for _, v := range material.Expired(e.Key, s.now()) {
 		material.Without(k, v.Number)
 	}
 	return k

@@ -20,18 +20,22 @@ import (
 
 // openClusters opens the clusters of HSMs, over the tokens of the pool, and
 // the custom key stores over them. The key stores wait for Start.
-func (i *instance) openClusters(ctx context.Context, c *config.Config, keyring *seal.Keyring, log *slog.Logger) error {
-	pool, err := i.openPool(ctx, &c.HSM, log)
-	if err != nil {
-		return err
+func (i *instance) openClusters(ctx context.Context, c *config.HSM, keyring *seal.Keyring, log *slog.Logger) (err error) {
+	var members []cluster.Member
+	for _, name := range c.Pool {
+		settings, err := poolToken(c, name, log)
+		if err != nil {
+			return err
+		}
+		members = append(members, cluster.Member{Token: i.hsms.token(name), PIN: settings.PIN, OfficerPIN: settings.SOPIN})
 	}
 	i.clusters = cluster.New(cluster.Config{
-		Guard: i.guard, Store: i.store, Pool: pool, Compile: compiler(policy.ForResource), Log: log,
+		Guard: i.guard, Store: i.store, Pool: cluster.NewTokens(members...), Compile: compiler(policy.ForResource), Log: log,
 		Changed: func(id string) { i.keyStores.Refresh(id) },
 	})
-	places := &places{config: &c.HSM, keyring: keyring, log: log}
+	p := &places{config: c, keyring: keyring, log: log}
 	i.keyStores, err = customstore.New(ctx, customstore.Config{
-		Guard: i.guard, Store: i.store, Clusters: i.clusters, Wrapper: keyring, Open: places.open, Log: log,
+		Guard: i.guard, Store: i.store, Clusters: i.clusters, Wrapper: keyring, Open: p.open, Log: log,
 	})
 	if err != nil {
 		return err
@@ -40,45 +44,13 @@ func (i *instance) openClusters(ctx context.Context, c *config.Config, keyring *
 	return nil
 }
 
-// openPool opens the tokens of the pool with the PINs of the configuration.
-func (i *instance) openPool(ctx context.Context, c *config.HSM, log *slog.Logger) (*cluster.Tokens, error) {
-	var members []cluster.Member
-	for _, name := range c.Pool {
-		settings, err := poolToken(c, name, log)
-		if err != nil {
-			return nil, err
-		}
-		settings.Workers, settings.Sessions = 1, poolSessions
-		t, err := hsm.Open(ctx, settings)
-		if err != nil {
-			return nil, fmt.Errorf("opening the token %q of the pool: %w", name, err)
-		}
-		i.closers = append(i.closers, t.Close)
-		members = append(members, cluster.Member{Token: t, PIN: settings.PIN, OfficerPIN: settings.SOPIN})
-	}
-	return cluster.NewTokens(members...), nil
-}
-
-// poolSessions is how many sessions with a token of the pool are open to look
-// after it. Keys are used in others, which a key store opens.
-const poolSessions = 2
-
 // poolToken returns how a token of the pool is opened.
 func poolToken(c *config.HSM, name string, log *slog.Logger) (hsm.Config, error) {
 	at := slices.IndexFunc(c.Tokens, func(t config.Token) bool { return t.Name == name })
 	if at < 0 || !slices.Contains(c.Pool, name) {
 		return hsm.Config{}, fault.New(fault.Unavailable, "the token %q is no longer in the pool", name)
 	}
-	t := &c.Tokens[at]
-	settings, err := sealToken(t)
-	if err != nil {
-		return settings, err
-	}
-	settings.Workers, settings.Sessions, settings.Log = t.Workers, t.Sessions, log
-	if t.SOPINFile != "" {
-		settings.SOPIN = func() ([]byte, error) { return sealPIN(&config.Token{Name: t.Name, PINFile: t.SOPINFile}) }
-	}
-	return settings, nil
+	return tokenConfig(&c.Tokens[at], log)
 }
 
 // places makes engines over tokens of the pool, for key stores.

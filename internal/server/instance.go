@@ -24,6 +24,8 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/cluster"
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/customstore"
+	"github.com/holdfast-kms/holdfast/internal/engine"
+	hsmengine "github.com/holdfast-kms/holdfast/internal/engine/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
@@ -75,6 +77,8 @@ type instance struct {
 	managed   *managed.Service
 	clusters  *cluster.Service
 	keyStores *customstore.Service
+	hsms      *tokens
+	engines   []engine.Engine // those over tokens
 	clock     *lifecycle.Runner
 	handler   http.Handler
 	// signer signs the audit log's checkpoints; an ephemeral instance has none.
@@ -215,19 +219,22 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	i.guard = guard.New(i.audit, i.directory)
 	i.admin = identity.NewAdmin(i.directory, i.guard)
 	keyring := seal.NewKeyring(root, i.store)
-	engine, err := soft.New(keyring, soft.Options{
+	software, err := soft.New(keyring, soft.Options{
 		Library: c.RSA.Library, PureGo: c.RSA.Native == "off", Log: log,
 		Pregenerate: map[alg.Spec]int{alg.RSA2048: 1, alg.RSA3072: 1, alg.RSA4096: 1},
 	})
 	if err != nil {
 		return err
 	}
-	i.closers = append(i.closers, engine.Close)
-	if err := i.openClusters(ctx, c, keyring, log); err != nil {
+	i.closers = append(i.closers, software.Close)
+	if err := i.openHSMs(ctx, c, keyring, log); err != nil {
+		return err
+	}
+	if err := i.openClusters(ctx, &c.HSM, keyring, log); err != nil {
 		return err
 	}
 	i.keys, err = kms.New(ctx, kms.Config{
-		Guard: i.guard, Store: i.store, Engine: engine, Stores: i.keyStores, Compile: compiler(policy.ForResource),
+		Guard: i.guard, Store: i.store, Engine: software, Engines: i.engines, Stores: i.keyStores, Compile: compiler(policy.ForResource),
 		DefaultPolicy: aws.DefaultKeyPolicy, Opened: c.Limits.OpenedKeys,
 	})
 	if err != nil {
@@ -262,8 +269,37 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	i.managed = managed.New(managed.Config{
 		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService,
 	})
-	engine.Ready()
+	software.Ready()
 	return i.openInventory(ctx, sink, log)
+}
+
+// openHSMs opens the configured tokens, with an engine for each place where
+// keys can live.
+func (i *instance) openHSMs(ctx context.Context, c *config.Config, keyring *seal.Keyring, log *slog.Logger) error {
+	opened, err := openTokens(ctx, &c.HSM, log)
+	if err != nil {
+		return err
+	}
+	i.hsms = opened
+	i.closers = append(i.closers, opened.close)
+	for _, place := range opened.places() {
+		e, err := hsmengine.New(place, keyring, hsmengine.Options{Log: log})
+		if err != nil {
+			return err
+		}
+		i.engines = append(i.engines, e)
+	}
+	return nil
+}
+
+// engineNamed returns the engine over a token or group, nil for none.
+func (i *instance) engineNamed(name string) engine.Engine {
+	for _, e := range i.engines {
+		if e.Name() == name {
+			return e
+		}
+	}
+	return nil
 }
 
 // openInventory opens the inventory, whose reports go to sink.

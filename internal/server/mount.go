@@ -18,6 +18,7 @@ import (
 	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
 	nativekeys "github.com/holdfast-kms/holdfast/internal/front/native/keys"
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
+	nativetokens "github.com/holdfast-kms/holdfast/internal/front/native/tokens"
 	nativeusers "github.com/holdfast-kms/holdfast/internal/front/native/users"
 	"github.com/holdfast-kms/holdfast/internal/front/pki"
 )
@@ -31,7 +32,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 		{"/holdfast/", native.New(native.Config{
 			Operations: slices.Concat(nativekeys.Operations(i.keys), nativeusers.Operations(i.admin),
 				nativeauthorities.Operations(i.ca, i.status, i.inventory), nativeinventory.Operations(i.inventory),
-				nativemanaged.Operations(i.managed), nativeaudit.Operations(i)),
+				nativemanaged.Operations(i.managed), nativetokens.Operations(i), nativeaudit.Operations(i)),
 			Directory: i.directory, Door: i.keys, Version: Version(), Region: c.Region, Observe: m.observe,
 		})},
 		{"/pki/", pki.New(pki.Config{Status: i.status, Observe: m.observe})},

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -21,6 +22,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/holdfast-kms/holdfast/internal/config"
+	"github.com/holdfast-kms/holdfast/internal/hsm"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/wire/native"
 )
@@ -78,7 +80,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		debug.SetGCPercent(gcPercent)
 	}
 	s := &server{Options: o, sealed: newSealed(o.Shares, ctx.Done())}
-	s.metrics = newMetrics(s.keys)
+	s.metrics = newMetrics(s.keys, s.tokens)
 	s.watch()
 	if s.tls, err = openTLS(&o.Config); err != nil {
 		return err
@@ -248,12 +250,14 @@ func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusServiceUnavailable, s.progress())
 		return
 	}
+	status, text := http.StatusOK, "ready"
 	if err := i.ready(r.Context()); err != nil {
 		s.Log.WarnContext(r.Context(), "not ready", slog.Any("cause", err))
-		answer(w, http.StatusServiceUnavailable, "not ready")
-		return
+		status, text = http.StatusServiceUnavailable, "not ready"
 	}
-	answer(w, http.StatusOK, "ready")
+	// A token that is away is shown, and takes the server out for nobody: all
+	// that needs it fails by itself, and all else goes on.
+	answer(w, status, strings.TrimSuffix(text+"\n"+i.hsms.lines(), "\n"))
 }
 
 func answer(w http.ResponseWriter, status int, text string) {
@@ -267,6 +271,14 @@ func (s *server) keys() float64 {
 		return float64(i.keys.Keys())
 	}
 	return 0
+}
+
+// tokens returns how each token is.
+func (s *server) tokens() []hsm.Health {
+	if i := s.instance.Load(); i != nil {
+		return i.hsms.health()
+	}
+	return nil
 }
 
 // pprofHandler serves the profiles of this process.

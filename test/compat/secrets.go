@@ -8,7 +8,6 @@ import (
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -107,7 +106,7 @@ func needles(secrets []Secret) ([]needle, error) {
 
 // findIn returns what of the needles is in a stream, in which each may span
 // two of the reader's pieces.
-func findIn(r io.Reader, list []needle) ([]string, error) {
+func findIn(r io.Reader, list []needle) []string {
 	longest := 0
 	for _, n := range list {
 		longest = max(longest, len(n.text))
@@ -124,7 +123,7 @@ func findIn(r io.Reader, list []needle) ([]string, error) {
 			}
 		}
 		if err != nil {
-			return found, nil //nolint:nilerr // a page that cannot be read, or the end: what is before it was searched
+			return found // a page that cannot be read, or the end: what is before it was searched
 		}
 		kept = copy(buffer, window[max(0, len(window)-longest):])
 	}
@@ -155,11 +154,7 @@ func FindInMemory(pid int, secrets ...Secret) ([]string, error) {
 			continue
 		}
 		searched += to - from
-		whats, err := findIn(io.NewSectionReader(memory, from, to-from), list)
-		if err != nil {
-			return nil, err
-		}
-		for _, what := range whats {
+		for _, what := range findIn(io.NewSectionReader(memory, from, to-from), list) {
 			found = append(found, fmt.Sprintf("%s, in the memory of process %d at %s", what, pid, lines.Text()))
 		}
 	}
@@ -203,11 +198,10 @@ func FindInFiles(secrets []Secret, roots ...string) ([]string, error) {
 			if err != nil {
 				return err
 			}
-			whats, err := findIn(f, list)
-			for _, what := range whats {
+			for _, what := range findIn(f, list) {
 				found = append(found, what+", in "+path)
 			}
-			return errors.Join(err, f.Close())
+			return f.Close()
 		})
 		if err != nil {
 			return nil, err

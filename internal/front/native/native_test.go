@@ -16,12 +16,14 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
+	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	"github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
 	"github.com/holdfast-kms/holdfast/internal/front/native/authorities"
 	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
 	"github.com/holdfast-kms/holdfast/internal/front/native/keys"
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
+	"github.com/holdfast-kms/holdfast/internal/front/native/tokens"
 	"github.com/holdfast-kms/holdfast/internal/front/native/users"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/identity"
@@ -92,7 +94,7 @@ func newHouse(t testing.TB) *house {
 	h.id, h.secret = k.ID, k.Secret
 	h.config = native.Config{
 		Operations: slices.Concat(keys.Operations(door), users.Operations(admin), authorities.Operations(issuers, lists, certificates),
-			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), auditlog.Operations(fakeAudit{})),
+			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), tokens.Operations(fakeTokens{}), auditlog.Operations(fakeAudit{})),
 		Directory: directory, Door: door, Version: wire.ServerVersion{Version: "test"},
 		Observe: func(_, operation, code string, _ time.Duration) { h.observed = append(h.observed, operation+" "+code) },
 	}
@@ -106,6 +108,21 @@ type fakeAudit struct{}
 func (fakeAudit) Audit(_ context.Context, _ *key.Call, f wire.AuditFilter) (*wire.AuditList, error) {
 	text, err := json.Marshal(f)
 	return &wire.AuditList{Records: []wire.AuditRecord{{Why: string(text)}}}, err
+}
+
+// fakeTokens has one token, and tells who asks nothing.
+type fakeTokens struct{}
+
+func (fakeTokens) HSMs(context.Context, *key.Call) (*wire.HSMList, error) {
+	return &wire.HSMList{HSMs: []wire.HSM{{Name: "luna"}}}, nil
+}
+
+func (fakeTokens) HSM(_ context.Context, _ *key.Call, name string) (*wire.HSM, error) {
+	return nil, fault.New(fault.NotFound, "no %s", name)
+}
+
+func (fakeTokens) Objects(_ context.Context, _ *key.Call, name string) (*wire.HSMObjectList, error) {
+	return nil, fault.New(fault.NotFound, "no %s", name)
 }
 
 // request returns a request of the administrator from this machine.

@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"fmt"
 	"testing"
 	"time"
 
@@ -110,15 +111,7 @@ func parametersOf(t *testing.T, c *kms.Client, id *string, algorithm types.Algor
 func bring(t *testing.T, c *kms.Client, id *string, material []byte, until *time.Time) *kms.ImportKeyMaterialOutput {
 	t.Helper()
 	p := parametersOf(t, c, id, "RSAES_OAEP_SHA_256", "RSA_2048")
-	public, err := x509.ParsePKIXPublicKey(p.PublicKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sealed, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, public.(*rsa.PublicKey), material, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := &kms.ImportKeyMaterialInput{KeyId: id, ImportToken: p.ImportToken, EncryptedKeyMaterial: sealed, ValidTo: until}
+	in := &kms.ImportKeyMaterialInput{KeyId: id, ImportToken: p.ImportToken, EncryptedKeyMaterial: sealTo(t, p.PublicKey, material), ValidTo: until}
 	if until == nil {
 		in.ExpirationModel = types.ExpirationModelTypeKeyMaterialDoesNotExpire
 	}
@@ -129,8 +122,73 @@ func bring(t *testing.T, c *kms.Client, id *string, material []byte, until *time
 	return out
 }
 
+// sealTo encrypts material to a wrapping key by RSAES_OAEP_SHA_256.
+func sealTo(t *testing.T, spki, material []byte) []byte {
+	t.Helper()
+	public, err := x509.ParsePKIXPublicKey(spki)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, public.(*rsa.PublicKey), material, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealed
+}
+
 func randomBytes(n int) []byte {
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // never fails
 	return b
+}
+
+// importPolicy lets its user make keys for material of the user's own alone,
+// and bring it by strong wrappings and for a limited time.
+const importPolicy = `{"Version": "2012-10-17", "Statement": [
+  {"Effect": "Allow", "Action": "kms:CreateKey", "Resource": "*", "Condition": {"StringEquals": {"kms:KeyOrigin": "EXTERNAL"}}},
+  {"Effect": "Allow", "Action": "kms:GetParametersForImport", "Resource": "*", "Condition": {
+    "StringLike": {"kms:WrappingAlgorithm": "*SHA_256"}, "StringEquals": {"kms:WrappingKeySpec": ["RSA_3072", "RSA_4096"]}}},
+  {"Effect": "Allow", "Action": "kms:ImportKeyMaterial", "Resource": "*", "Condition": {
+    "StringEquals": {"kms:ExpirationModel": "KEY_MATERIAL_EXPIRES"}, "DateLessThan": {"kms:ValidTo": "%s"}}}
+]}`
+
+// TestImportConditions holds that the condition keys of imports decide.
+func TestImportConditions(t *testing.T) {
+	tg, admin := setup(t)
+	creds, _ := newUser(t, tg, fmt.Sprintf(importPolicy, time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339)))
+	user := tg.kms(creds)
+	_, err := user.CreateKey(t.Context(), &kms.CreateKeyInput{})
+	denied(t, err, "kms:CreateKey")
+	made, err := user.CreateKey(t.Context(), &kms.CreateKeyInput{Origin: types.OriginTypeExternal})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := made.KeyMetadata.KeyId
+	t.Cleanup(func() {
+		in := &kms.ScheduleKeyDeletionInput{KeyId: id, PendingWindowInDays: aws.Int32(7)}
+		if _, err := admin.ScheduleKeyDeletion(context.Background(), in); err != nil {
+			t.Logf("scheduling the deletion of a test's key: %v", err)
+		}
+	})
+	for _, c := range []struct {
+		algorithm types.AlgorithmSpec
+		spec      types.WrappingKeySpec
+	}{{"RSAES_OAEP_SHA_1", "RSA_3072"}, {"RSAES_OAEP_SHA_256", "RSA_2048"}} {
+		_, err := user.GetParametersForImport(t.Context(), &kms.GetParametersForImportInput{KeyId: id, WrappingAlgorithm: c.algorithm, WrappingKeySpec: c.spec})
+		denied(t, err, "kms:GetParametersForImport")
+	}
+	p := parametersOf(t, user, id, "RSAES_OAEP_SHA_256", "RSA_3072")
+	in := &kms.ImportKeyMaterialInput{KeyId: id, ImportToken: p.ImportToken, EncryptedKeyMaterial: sealTo(t, p.PublicKey, randomBytes(32))}
+	in.ExpirationModel = types.ExpirationModelTypeKeyMaterialDoesNotExpire
+	_, err = user.ImportKeyMaterial(t.Context(), in)
+	denied(t, err, "kms:ImportKeyMaterial")
+	in.ExpirationModel, in.ValidTo = types.ExpirationModelTypeKeyMaterialExpires, aws.Time(time.Now().Add(48*time.Hour))
+	_, err = user.ImportKeyMaterial(t.Context(), in)
+	denied(t, err, "kms:ImportKeyMaterial")
+	in.ValidTo = aws.Time(time.Now().Add(time.Hour))
+	if _, err := user.ImportKeyMaterial(t.Context(), in); err != nil {
+		t.Error(err)
+	}
+	_, err = user.DeleteImportedKeyMaterial(t.Context(), &kms.DeleteImportedKeyMaterialInput{KeyId: id})
+	denied(t, err, "kms:DeleteImportedKeyMaterial")
 }

@@ -23,35 +23,39 @@ const defaultRounds = 12
 // complete, never half; what was acknowledged holds; and the same token brings
 // the material in that did not come in.
 func TestPowerCut(t *testing.T) {
-	rounds, err := strconv.Atoi(cmp.Or(os.Getenv("HOLDFAST_CRASH_ROUNDS"), strconv.Itoa(defaultRounds)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-	w := &world{dir: t.TempDir()}
-	if err := w.start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { w.server.Kill() }()
+	cut := newPowerCut(t)
 	names := []string{"symmetric", "p-256", "hmac-256", "rsa-2048"}
 	outcomes := map[string]int{}
-	for round := range rounds {
+	for round := range rounds(t) {
 		name := names[round%len(names)]
-		dir := t.TempDir()
-		w.untraced(t, name, kinds[name].make(t, dir, "key"))
-		cut := &powerCut{world: w, id: w.pending(t, kinds[name]), dir: dir, random: random}
+		cut.untraced(t, name, kinds[name].make(t, cut.dir, "key"))
+		cut.id = cut.pending(t, kinds[name])
 		outcomes["import: "+cut.importing(t)]++
 		outcomes["delete: "+cut.deleting(t)]++
 		if t.Failed() {
 			t.Fatalf("in round %d, %s", round, name)
 		}
 	}
-	t.Logf("after %d kills: %v", 2*rounds, outcomes)
+	t.Logf("after the kills: %v", outcomes)
 }
 
-// powerCut is one key and what happens to it.
+// rounds is how often to kill the server.
+func rounds(t *testing.T) int {
+	t.Helper()
+	n, err := strconv.Atoi(cmp.Or(os.Getenv("HOLDFAST_CRASH_ROUNDS"), strconv.Itoa(defaultRounds)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// How long a call may take, and a run of the command line, which has to start.
+const (
+	callTime    = 12 * time.Millisecond
+	commandTime = 250 * time.Millisecond
+)
+
+// powerCut is a server that is killed, and the key that things are done to.
 type powerCut struct {
 	*world
 
@@ -59,13 +63,25 @@ type powerCut struct {
 	random  *rand.Rand
 }
 
-// during kills the server while it does something, starts it again, and
-// reports whether the doing was acknowledged.
-func (c *powerCut) during(t *testing.T, do func() error) bool {
+func newPowerCut(t *testing.T) *powerCut {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	c := &powerCut{world: &world{dir: t.TempDir()}, dir: t.TempDir(), random: rand.New(rand.NewPCG(seed, 0))}
+	if err := c.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.server.Kill() })
+	return c
+}
+
+// during kills the server within a time of the beginning of something, starts
+// it again, and reports whether that something was acknowledged.
+func (c *powerCut) during(t *testing.T, within time.Duration, do func() error) bool {
 	t.Helper()
 	done := make(chan error, 1)
 	go func() { done <- do() }()
-	time.Sleep(time.Duration(c.random.Int64N(int64(12 * time.Millisecond))))
+	time.Sleep(time.Duration(c.random.Int64N(int64(within))))
 	c.server.Kill()
 	acknowledged := <-done == nil
 	if err := c.start(t.Context()); err != nil {
@@ -83,7 +99,7 @@ func (c *powerCut) importing(t *testing.T) string {
 		ExpirationModel: types.ExpirationModelTypeKeyMaterialDoesNotExpire,
 	}
 	client := c.Client // of the server that is killed
-	acknowledged := c.during(t, func() error {
+	acknowledged := c.during(t, callTime, func() error {
 		_, err := client.ImportKeyMaterial(t.Context(), in)
 		return err
 	})
@@ -105,7 +121,7 @@ func (c *powerCut) importing(t *testing.T) string {
 func (c *powerCut) deleting(t *testing.T) string {
 	t.Helper()
 	client := c.Client
-	acknowledged := c.during(t, func() error {
+	acknowledged := c.during(t, callTime, func() error {
 		_, err := client.DeleteImportedKeyMaterial(t.Context(), &kms.DeleteImportedKeyMaterialInput{KeyId: &c.id})
 		return err
 	})
@@ -113,7 +129,7 @@ func (c *powerCut) deleting(t *testing.T) string {
 	switch {
 	case m.KeyState == types.KeyStateEnabled && !acknowledged:
 	case m.KeyState == types.KeyStatePendingImport:
-		c.bring(t, c.id, c.dir, "key", kwp256, small)
+		c.bring(t, c.id, c.dir, "key", kwp256)
 	default:
 		t.Errorf("the key is %s, acknowledged: %v", m.KeyState, acknowledged)
 	}

@@ -43,9 +43,9 @@ func (w *world) parameters(t *testing.T, id string, how types.AlgorithmSpec, und
 }
 
 // bring sends the key in the file of dir, which does not expire.
-func (w *world) bring(t *testing.T, id, dir, file string, how types.AlgorithmSpec, under types.WrappingKeySpec) *kms.ImportKeyMaterialOutput {
+func (w *world) bring(t *testing.T, id, dir, file string, how types.AlgorithmSpec) *kms.ImportKeyMaterialOutput {
 	t.Helper()
-	p := w.parameters(t, id, how, under)
+	p := w.parameters(t, id, how, small)
 	out, err := w.ImportKeyMaterial(t.Context(), &kms.ImportKeyMaterialInput{
 		KeyId: &id, ImportToken: p.ImportToken, EncryptedKeyMaterial: wrappings[how].wrap(t, dir, file, p.PublicKey),
 		ExpirationModel: types.ExpirationModelTypeKeyMaterialDoesNotExpire,

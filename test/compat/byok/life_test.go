@@ -61,7 +61,7 @@ func TestExpiry(t *testing.T) {
 			if m.KeyState != types.KeyStatePendingImport || m.Enabled || m.ExpirationModel != "" || m.ValidTo != nil {
 				t.Errorf("after its time the key is %+v", *m)
 			}
-			w.bring(t, id, dir, "key", kwp256, small)
+			w.bring(t, id, dir, "key", kwp256)
 			if m := w.describe(t, id); m.KeyState != types.KeyStateEnabled || m.ExpirationModel != types.ExpirationModelTypeKeyMaterialDoesNotExpire {
 				t.Errorf("imported again, the key is %+v", *m)
 			}
@@ -113,7 +113,7 @@ func TestDeleteAndBringAgain(t *testing.T) {
 		w.untraced(t, file, kinds["symmetric"].make(t, dir, file))
 	}
 	id := w.pending(t, kinds["symmetric"])
-	first := w.bring(t, id, dir, "key", oaep, small)
+	first := w.bring(t, id, dir, "key", oaep)
 	sealed, err := w.Encrypt(t.Context(), &kms.EncryptInput{KeyId: &id, Plaintext: judge.Message})
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestDeleteAndBringAgain(t *testing.T) {
 	if m := w.describe(t, id); m.KeyState != types.KeyStatePendingImport {
 		t.Errorf("after other material the key is %s", m.KeyState)
 	}
-	again := w.bring(t, id, dir, "key", oaep, small)
+	again := w.bring(t, id, dir, "key", oaep)
 	if *again.KeyMaterialId != *first.KeyMaterialId {
 		t.Errorf("the same material is %s, was %s", *again.KeyMaterialId, *first.KeyMaterialId)
 	}
@@ -159,17 +159,17 @@ func TestOtherMaterial(t *testing.T) {
 			w.untraced(t, name, kinds[name].make(t, dir, "key"))
 			kinds[name].make(t, dir, "other")
 			id := w.pending(t, kinds[name])
-			w.bring(t, id, dir, "key", kwp256, small)
+			w.bring(t, id, dir, "key", kwp256)
 			_, err := w.send(t, id, dir, "other", nil)
 			refused(t, err, "IncorrectKeyMaterialException", "*")
 			judge.Key(t, w.Client, id, judge.Read(t, dir, "key"))
-			w.bring(t, id, dir, "key", kwp256, small) // the same one, while it is there
+			w.bring(t, id, dir, "key", kwp256) // the same one, while it is there
 			if _, err := w.DeleteImportedKeyMaterial(t.Context(), &kms.DeleteImportedKeyMaterialInput{KeyId: &id}); err != nil {
 				t.Fatal(err)
 			}
 			_, err = w.send(t, id, dir, "other", nil)
 			refused(t, err, "IncorrectKeyMaterialException", "*")
-			w.bring(t, id, dir, "key", kwp256, small)
+			w.bring(t, id, dir, "key", kwp256)
 			judge.Key(t, w.Client, id, judge.Read(t, dir, "key"))
 		})
 	}
@@ -301,7 +301,7 @@ func TestNewMaterial(t *testing.T) {
 		w.untraced(t, file, kinds["symmetric"].make(t, dir, file))
 	}
 	id := w.pending(t, kinds["symmetric"])
-	first := *w.bring(t, id, dir, "first", oaep, small).KeyMaterialId
+	first := *w.bring(t, id, dir, "first", oaep).KeyMaterialId
 	before, err := w.Encrypt(t.Context(), &kms.EncryptInput{KeyId: &id, Plaintext: judge.Message})
 	if err != nil {
 		t.Fatal(err)

@@ -72,12 +72,12 @@ func closeAll() error {
 }
 
 // start starts the server on the world's folder, as a first time or again.
-func (w *world) start(ctx context.Context, args ...string) error {
+func (w *world) start(ctx context.Context) error {
 	path, err := binary()
 	if err != nil {
 		return err
 	}
-	if w.server, err = compat.Start(ctx, path, filepath.Join(w.dir, "data"), args...); err != nil {
+	if w.server, err = compat.Start(ctx, path, filepath.Join(w.dir, "data")); err != nil {
 		return err
 	}
 	w.Client, err = client(w.server)
@@ -122,7 +122,7 @@ func (w *world) execute(t *testing.T, dir string, command ...string) string {
 // try is execute for a program that may fail.
 func (w *world) try(t *testing.T, dir string, command ...string) (string, error) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...) //nolint:gosec // the tests' own commands
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	cmd.Dir = dir
 	cmd.Env = append(append(compat.Environ(), w.server.Env...), "AWS_PAGER=", "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_MAX_ATTEMPTS=1", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null",

@@ -14,7 +14,6 @@ import (
 	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
-	"github.com/holdfast-kms/holdfast/internal/material"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
@@ -181,10 +180,9 @@ func (d *door) ListMaterials(_ context.Context, c *key.Call, ref kms.Ref, p kms.
 }
 
 func (d *door) ImportParameters(_ context.Context, c *key.Call, ref kms.Ref, how alg.Wrapping, under alg.Spec) (*kms.ImportParameters, error) {
-	return &kms.ImportParameters{
-		Key:        d.key,
-		Parameters: material.Parameters{Public: []byte("wrapping key"), Token: []byte("token"), Expires: d.key.CreatedAt.AddDate(0, 0, 1)},
-	}, d.note(c, "ImportParameters", ref, how, under)
+	p := &kms.ImportParameters{Key: d.key}
+	p.Public, p.Token, p.Expires = []byte("wrapping key"), []byte("token"), d.key.CreatedAt.AddDate(0, 0, 1)
+	return p, d.note(c, "ImportParameters", ref, how, under)
 }
 
 func (d *door) ImportMaterial(_ context.Context, c *key.Call, req *kms.ImportMaterialRequest) (*kms.MaterialResult, error) {

@@ -129,11 +129,15 @@ func keyOut(k *key.Key, err error) (*wire.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &wire.Key{
+	out := &wire.Key{
 		ID: string(k.Name.ID), Realm: string(k.Name.Realm), Region: k.Name.Region,
 		Spec: aws.SpecName(k.Spec), Usage: aws.UsageName(k.Usage), Algorithms: algorithmNames(k.Spec, k.Usage),
 		State: k.State.String(), Origin: string(k.Origin), Protection: string(k.Protection), Description: k.Description,
 		Version: uint32(k.Current().Number), CreatedAt: k.CreatedAt, DeleteAt: k.DeleteAt, Exportable: k.Exportable,
-		Tags: native.TagsOut(k.Tags),
-	}, nil
+		Tags: native.TagsOut(k.Tags), Store: k.Store, ExpiresAt: k.Current().ExpiresAt,
+	}
+	if k.Protection == key.HSM {
+		out.HSM = k.Engine
+	}
+	return out, nil
 }

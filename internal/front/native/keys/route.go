@@ -23,7 +23,10 @@ func Operations(keys *kms.Service) []native.Operation {
 func (f *front) manage() []native.Operation {
 	return []native.Operation{
 		native.Post("/keys", "CreateKey", key.CreateKey, native.Handle(f.createKey)).Created(),
+		native.Post("/keys/adopt", "AdoptKey", key.AdoptKey, native.Handle(f.adoptKey)).Created(),
 		native.Post("/keys/import", "ImportKey", key.ImportKey, native.Handle(f.importKey)).Created(),
+		native.Post("/keys/import-wrapped", "ImportWrappedKey", key.ImportKey, native.Handle(f.importWrapped)).Created(),
+		native.Post("/keys/{key}/export-wrapped", "ExportWrappedKey", key.ExportKey, native.Handle(f.exportWrapped)),
 		native.Post("/keys/{key}/export", "ExportKey", key.ExportKey, native.Handle(f.exportKey)),
 		native.Get("/keys", "ListKeys", key.ListKeys, native.Handle(f.listKeys)).Takes(native.Paged()...),
 		native.Get("/keys/{key}", "DescribeKey", key.DescribeKey, native.Handle(f.describeKey)),

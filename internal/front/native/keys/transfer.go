@@ -25,7 +25,7 @@ func newKey(req *wire.CreateKeyRequest) (*kms.CreateKeyRequest, error) {
 	}
 	ask := &kms.CreateKeyRequest{
 		Spec: spec, Usage: usage, Description: req.Description, Tags: native.TagsIn(req.Tags), BypassLockout: req.BypassLockout,
-		Exportable: req.Exportable,
+		Exportable: req.Exportable, Engine: req.HSM, Alias: req.Alias,
 	}
 	if req.Policy != nil {
 		doc, err := native.DocumentOf(*req.Policy)
@@ -62,4 +62,25 @@ func (f *front) exportKey(ctx context.Context, r *native.Request, _ *wire.None) 
 	return &wire.ExportedKey{
 		KeyID: string(x.Key.Name.ID), Version: uint32(x.Version.Number), Spec: aws.SpecName(x.Key.Spec), Material: x.Material.Reveal(),
 	}, nil
+}
+
+func (f *front) adoptKey(ctx context.Context, r *native.Request, req *wire.AdoptKeyRequest) (*wire.Key, error) {
+	for _, member := range []struct{ name, value string }{{"uri", req.URI}, {"hsm", req.HSM}} {
+		if err := native.Required(member.name, member.value); err != nil {
+			return nil, err
+		}
+	}
+	ask := &kms.AdoptKeyRequest{Name: req.URI}
+	made, err := newKey(&req.CreateKeyRequest)
+	if err != nil {
+		return nil, err
+	}
+	ask.CreateKeyRequest = *made
+	if req.Spec == "" { // the token says what the key is
+		ask.Spec, ask.Usage = alg.NoSpec, alg.NoUsage
+	}
+	if req.Usage == "" {
+		ask.Usage = alg.NoUsage
+	}
+	return keyOut(f.keys.AdoptKey(ctx, r.Call, ask))
 }
