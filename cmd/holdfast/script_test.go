@@ -16,9 +16,12 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
 )
 
 func TestMain(m *testing.M) {
+	worker.Main() // the binary of the scripts is this one
 	testscript.Main(m, map[string]func(){"holdfast": main})
 }
 
