@@ -1,14 +1,11 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
-	"strings"
 
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -39,7 +36,7 @@ func SealKey(ctx context.Context, c *config.Config, name, label string) (_ seal.
 		}
 	}()
 	for _, m := range members {
-		settings, err := sealToken(m)
+		settings, err := tokenConfig(m, slog.Default())
 		if err != nil {
 			return nil, nil, err
 		}
@@ -76,31 +73,4 @@ func sealTokens(c *config.HSM, name string) ([]*config.Token, bool) {
 		}
 	}
 	return found, len(found) == len(names)
-}
-
-// sealToken returns how a token is opened.
-func sealToken(c *config.Token) (hsm.Config, error) {
-	out := hsm.Config{
-		Name: c.Name, Module: c.Module, Token: c.Token, Serial: c.Serial, Slot: c.Slot,
-		Environment: c.Environment, Timeout: c.Timeout, Log: slog.Default(),
-		PIN: func() ([]byte, error) { return sealPIN(c) },
-	}
-	for _, p := range hsm.Presets() {
-		if p.Name == c.Preset {
-			out.Preset = p
-		}
-	}
-	if c.Preset != "" && out.Preset.Name == "" {
-		return out, fault.New(fault.InvalidArgument, "the token %q has the preset %q, which is not known", c.Name, c.Preset)
-	}
-	return out, nil
-}
-
-// sealPIN reads a token's PIN from its file or variable.
-func sealPIN(c *config.Token) ([]byte, error) {
-	if c.PINFile == "" {
-		return []byte(os.Getenv("HOLDFAST_HSM_PIN_" + strings.ToUpper(strings.ReplaceAll(c.Name, "-", "_")))), nil
-	}
-	text, err := os.ReadFile(c.PINFile)
-	return bytes.TrimRight(text, "\r\n"), err
 }
