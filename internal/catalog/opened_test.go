@@ -15,7 +15,7 @@ type place struct {
 func entryOf(versions int) *Entry {
 	k := &key.Key{}
 	for n := range versions {
-		k.Versions = append(k.Versions, key.Version{Number: key.VersionNumber(n + 1)}) //nolint:gosec // small
+		k.Versions = append(k.Versions, key.Version{Number: key.VersionNumber(n + 1)})
 	}
 	return NewEntry(k, nil)
 }
