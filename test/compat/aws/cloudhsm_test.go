@@ -71,7 +71,7 @@ func TestCloudHSM(t *testing.T) {
 	own.server, own.url = s, s.URL
 	own.env = append(append(compat.Environ(), s.Env...), "AWS_PAGER=", "AWS_EC2_METADATA_DISABLED=true", "AWS_MAX_ATTEMPTS=1",
 		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "PYTHONDONTWRITEBYTECODE=1", "AWS_ENDPOINT_URL="+s.URL,
-		"softhsm="+conf, "module="+softhsm, "pin="+tokenPIN)
+		"softhsm="+conf, "holdfast="+s.Binary, "module="+softhsm, "pin="+tokenPIN)
 	run := "run=hsm ENDPOINT_FLAG=" + own.endpointFlag()
 	t.Logf("%s", own.execute(t, t.TempDir(), "bash", "-c", run+`; . "$0"; . "$1"`,
 		absolute(t, "testdata/prelude.bash"), absolute(t, "testdata/hsm/cloudhsm.sh")))
