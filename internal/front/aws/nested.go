@@ -103,7 +103,9 @@ func (l *lists) read(_ *Exchange, d *wire.Decoder, _ *Member) {
 	}
 }
 
-func (l *lists) check(v *violations, m *Member, path string) { v.length("", path, len(*l.to), m.least, m.max) }
+func (l *lists) check(v *violations, m *Member, path string) {
+	v.length("", path, len(*l.to), m.least, m.max)
+}
 
 // Regexp returns the pattern of a regular expression in AWS's model, which is
 // in Java's syntax and is about the whole text. Only what is the same in Go's
