@@ -62,6 +62,8 @@ type CreateKeyRequest struct {
 	// HSM is the token or group in which the key is made; empty for the server's
 	// own store.
 	HSM string `json:"hsm,omitempty"`
+	// Store is the custom key store in which the key is made, in the place of HSM.
+	Store string `json:"store,omitempty"`
 }
 
 // ImportKeyRequest brings a key whose material is made already.
