@@ -22,7 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	worker.Main()
+	worker.Main() // the binary of the scripts is this one
 	testscript.Main(m, map[string]func(){"holdfast": main})
 }
 

@@ -119,6 +119,9 @@ func (p *Tokens) Initialise(ctx context.Context, name, label string) error {
 	if able.Token.Flags&pkcs11.TokenInitialized != 0 || m.OfficerPIN == nil {
 		return nil
 	}
+	if m.PIN == nil {
+		return fault.New(fault.Unavailable, "the configuration has no PIN that the token %q could be given", name)
+	}
 	officer, err := m.OfficerPIN()
 	if err != nil {
 		return fmt.Errorf("reading the security officer's PIN of token %s: %w", name, err)

@@ -62,16 +62,19 @@ func (s *Service) adopted(ctx context.Context, v *guard.Visit, c *creation, name
 }
 
 // becomes says what the key is that was found; what was asked for must agree.
+// Keys of other makers often do several things, of which the engine names one
+// and the caller may choose another: what the key does not do, the engine refuses.
 func (c *creation) becomes(kind engine.Kind) error {
 	switch {
 	case c.Spec != alg.NoSpec && c.Spec != kind.Spec:
 		return fault.New(fault.InvalidArgument, "the key is of spec %s, not %s", kind.Spec, c.Spec)
-	case c.Usage != alg.NoUsage && c.Usage != kind.Usage:
-		return fault.Because(fault.InvalidArgument, fault.WrongUsage, "the key is for %s, not for %s", kind.Usage, c.Usage)
 	case c.Exportable && !kind.Exportable:
 		return fault.New(fault.Unsupported, "the key does not leave the engine it is in")
 	}
-	c.Spec, c.Usage = kind.Spec, kind.Usage
+	c.Spec = kind.Spec
+	if c.Usage == alg.NoUsage {
+		c.Usage = kind.Usage
+	}
 	return nil
 }
 

@@ -72,7 +72,9 @@ func (s *Service) create(ctx context.Context, v *guard.Visit, c *creation) (*key
 // admitCreation asks whether the caller may make such a key; tags need their
 // own permission.
 func (s *Service) admitCreation(v *guard.Visit, c *creation) error {
-	attributes := &policy.Attributes{Spec: c.Spec, Usage: c.Usage, Origin: c.origin, Tags: c.Tags, BypassLockout: c.BypassLockout}
+	attributes := &policy.Attributes{
+		Spec: c.Spec, Usage: c.Usage, Origin: c.origin, Store: c.Store, Tags: c.Tags, BypassLockout: c.BypassLockout,
+	}
 	if len(c.Tags) > 0 {
 		if err := v.Authorize(s.realmTarget(v.Call, key.TagResource, attributes)); err != nil {
 			return err

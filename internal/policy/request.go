@@ -46,6 +46,8 @@ type Attributes struct {
 	Expiry *Expiry
 	// Alias is the alias by which the request named its key.
 	Alias string
+	// Store is the custom key store that a key to be created is to live in.
+	Store string
 	// Tags are the tags that the request sets, or removes (values empty).
 	Tags []key.Tag
 	// WaitDays is the waiting period of a deletion, PeriodDays that of a rotation.

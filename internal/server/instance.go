@@ -21,7 +21,9 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/ca"
+	"github.com/holdfast-kms/holdfast/internal/cluster"
 	"github.com/holdfast-kms/holdfast/internal/config"
+	"github.com/holdfast-kms/holdfast/internal/customstore"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	hsmengine "github.com/holdfast-kms/holdfast/internal/engine/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
@@ -73,6 +75,8 @@ type instance struct {
 	status    *status.Service
 	inventory *inventory.Service
 	managed   *managed.Service
+	clusters  *cluster.Service
+	keyStores *customstore.Service
 	hsms      *tokens
 	engines   []engine.Engine // those over tokens
 	clock     *lifecycle.Runner
@@ -94,7 +98,8 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
 		lifecycle.Task{Name: "authorities", Tick: i.ca.Tick},
 		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick},
-		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick})
+		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick},
+		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick})
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.handler = i.mount(c, m)
 	return i, nil
@@ -225,13 +230,17 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err := i.openHSMs(ctx, c, keyring, log); err != nil {
 		return err
 	}
+	if err := i.openClusters(ctx, &c.HSM, keyring, log); err != nil {
+		return err
+	}
 	i.keys, err = kms.New(ctx, kms.Config{
-		Guard: i.guard, Store: i.store, Engine: software, Engines: i.engines, Compile: compiler(policy.ForResource),
+		Guard: i.guard, Store: i.store, Engine: software, Engines: i.engines, Stores: i.keyStores, Compile: compiler(policy.ForResource),
 		DefaultPolicy: aws.DefaultKeyPolicy, Opened: c.Limits.OpenedKeys,
 	})
 	if err != nil {
 		return err
 	}
+	i.keyStores.Start(i.keys)
 	weak, err := weakKeys(c.Certificates.WeakKeys)
 	if err != nil {
 		return err

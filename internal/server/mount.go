@@ -8,6 +8,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/config"
 	awsfront "github.com/holdfast-kms/holdfast/internal/front/aws"
 	awsacm "github.com/holdfast-kms/holdfast/internal/front/aws/acm"
+	awscloudhsm "github.com/holdfast-kms/holdfast/internal/front/aws/cloudhsm"
 	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
 	awssts "github.com/holdfast-kms/holdfast/internal/front/aws/sts"
@@ -37,7 +38,8 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 		{"/pki/", pki.New(pki.Config{Status: i.status, Observe: m.observe})},
 		{"/", awsfront.New(awsfront.Config{
 			Services: []awsfront.Service{
-				awskms.New(i.keys), awspca.New(i.ca, i.inventory), awsacm.New(i.managed), awssts.New(i.admin),
+				awskms.New(i.keys, i.keyStores), awspca.New(i.ca, i.inventory), awsacm.New(i.managed), awssts.New(i.admin),
+				awscloudhsm.New(i.clusters),
 			},
 			Directory: i.directory, Door: i.keys, Observe: m.observe,
 		})},

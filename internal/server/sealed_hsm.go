@@ -43,7 +43,7 @@ func SealKey(ctx context.Context, c *config.Config, name, label string) (_ seal.
 		settings.Workers, settings.Sessions = 1, 1 // for two calls
 		t, err := hsm.Open(ctx, settings)
 		if err != nil {
-			return nil, nil, fmt.Errorf("opening the token %q: %w", m.Name, err)
+			return nil, nil, fmt.Errorf("opening the token %q: %w", m.Name, notHere(err))
 		}
 		opened = append(opened, t)
 	}

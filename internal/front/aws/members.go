@@ -45,6 +45,7 @@ const (
 	mapping
 	tagList
 	ignored
+	secret
 )
 
 // Pattern is what a member's text must match.
@@ -72,6 +73,12 @@ func (m *Members) Text(name string, to *string, minimum, maximum int) *Member {
 // Blob declares bytes in base64, min to max of them.
 func (m *Members) Blob(name string, to *[]byte, minimum, maximum int) *Member {
 	return m.add(Member{name: name, target: to, min: minimum, max: maximum})
+}
+
+// Secret declares a string of min to max bytes that no complaint repeats. The
+// bytes are overwritten when the request ends.
+func (m *Members) Secret(name string, to *[]byte, minimum, maximum int) *Member {
+	return m.add(Member{name: name, target: to, form: secret, min: minimum, max: maximum})
 }
 
 // Int declares a number from min, which is above 0, to max.
@@ -198,7 +205,11 @@ func (x *Exchange) read(d *wire.Decoder, m *Member) {
 		m.readText(d, to)
 	case *[]byte:
 		from := len(x.buffers.blobs)
-		x.buffers.blobs = d.Blob(x.buffers.blobs)
+		if m.form == secret {
+			x.buffers.blobs = append(x.buffers.blobs, d.Text()...)
+		} else {
+			x.buffers.blobs = d.Blob(x.buffers.blobs)
+		}
 		*to = x.buffers.blobs[from:len(x.buffers.blobs):len(x.buffers.blobs)]
 	case *int:
 		*to = d.Int()

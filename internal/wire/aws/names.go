@@ -103,6 +103,18 @@ func WrappingName(w alg.Wrapping) string { return wrappingNames[w] }
 // OriginName returns the Origin, such as "AWS_KMS"; "" for an unknown one.
 func OriginName(o key.Origin) string { return originNames[o] }
 
+// originHSM is the Origin of what lives in a custom key store over a cluster.
+const originHSM = "AWS_CLOUDHSM"
+
+// KeyOriginName returns the Origin of a key, which tells where the key lives,
+// too.
+func KeyOriginName(k *key.Key) string {
+	if k.Store != "" {
+		return originHSM
+	}
+	return OriginName(k.Origin)
+}
+
 // ParseSpec returns the spec of a KeySpec. It is false for names of AWS's
 // that Holdfast has no spec for, too.
 func ParseSpec(name string) (alg.Spec, bool) {

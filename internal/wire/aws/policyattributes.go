@@ -118,7 +118,9 @@ func keyUsage(r *policy.Request) (policy.Value, bool) {
 func keyOrigin(r *policy.Request) (policy.Value, bool) {
 	switch origin := attributes(r).Origin; {
 	case r.Resource.Key != nil:
-		return present(OriginName(r.Resource.Key.Origin))
+		return present(KeyOriginName(r.Resource.Key))
+	case attributes(r).Store != "":
+		return policy.Text(originHSM), true
 	case origin != "":
 		return present(OriginName(origin))
 	default:

@@ -3,6 +3,7 @@ package native
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -205,4 +206,29 @@ func TestMembers(t *testing.T) {
 			t.Errorf("the member %q is not in snake case", name)
 		}
 	}
+}
+
+// A share travels as it is, shows itself nowhere else, and only as a text.
+func FuzzShareText(f *testing.F) {
+	f.Add([]byte(`{"share":"HFS1-AAAAA"}`))
+	f.Add([]byte(`{"share":"a\n"}`))
+	f.Add([]byte(`{"share":null}`))
+	f.Add([]byte(`{"share":"\""}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var req UnsealRequest
+		if err := Decode(text, &req); err != nil {
+			return
+		}
+		if strings.Contains(fmt.Sprintf("%v %+v %#v", req, req, req), "HFS1") {
+			t.Error("it shows itself")
+		}
+		written, err := json.Marshal(req)
+		if err != nil {
+			return // a character that no share has
+		}
+		var again UnsealRequest
+		if err := Decode(written, &again); err != nil || string(again.Share) != string(req.Share) {
+			t.Errorf("%q comes back as %q, %v", req.Share, again.Share, err)
+		}
+	})
 }

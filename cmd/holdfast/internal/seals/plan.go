@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -78,6 +79,9 @@ func (f *Flags) out(t *terminal.Terminal) io.Writer {
 func (f *Flags) Plan(ctx context.Context, c *config.Config, t *terminal.Terminal, ask func() ([]byte, error)) (p seal.Plan, end func() error, err error) {
 	p = seal.Plan{Method: seal.Method(f.Method)}
 	end = func() error { clear(p.Passphrase); return nil }
+	if err := f.check(); err != nil {
+		return p, end, err
+	}
 	switch p.Method {
 	case seal.UnderPassphrase:
 		p.Passphrase, err = ask()
@@ -87,16 +91,22 @@ func (f *Flags) Plan(ctx context.Context, c *config.Config, t *terminal.Terminal
 			err = terminal.Usagef("the shares are shown at a terminal only: give a directory for them with --shares-dir")
 		}
 	case seal.UnderHSM:
-		if f.hsm == "" {
-			return p, end, terminal.Usagef("which token is to seal: give its name in the configuration with --hsm, and the configuration with --config")
-		}
 		p.Token, p.Key = f.hsm, f.hsmKey
 		p.Keeper, end, err = server.SealKey(ctx, c, f.hsm, f.hsmKey)
 	case seal.InFile:
-	default:
-		err = terminal.Usagef("--seal %q is none of %v", f.Method, seal.Methods())
 	}
 	return p, end, err
+}
+
+// check refuses flags that cannot be meant so.
+func (f *Flags) check() error {
+	switch m := seal.Method(f.Method); {
+	case !slices.Contains(seal.Methods(), m):
+		return terminal.Usagef("--seal %q is none of %v", f.Method, seal.Methods())
+	case m == seal.UnderHSM && f.hsm == "":
+		return terminal.Usagef("which token is to seal: give its name in the configuration with --hsm, and the configuration with --config")
+	}
+	return nil
 }
 
 // newPassphrase asks for a passphrase that is not known yet: at a terminal

@@ -174,6 +174,9 @@ func (a *app) change(cmd *cobra.Command, p *place, f *Flags, r *rotation) (err e
 		return err
 	}
 	f.like(cmd, status)
+	if err := f.check(); err != nil {
+		return err
+	}
 	if err := a.Confirm(r.yes, "Change the seal of %s, so that what opens it now no longer does", directory(&c)); err != nil {
 		return err
 	}

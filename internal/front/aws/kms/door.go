@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/customstore"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 )
@@ -85,5 +86,20 @@ type Signatures interface {
 	PublicKey(ctx context.Context, call *key.Call, ref kms.Ref) (*kms.PublicKeyResult, error)
 }
 
+// Stores is what this front end asks of the custom key stores;
+// *customstore.Service is it, and its documentation holds.
+type Stores interface {
+	Create(ctx context.Context, call *key.Call, req *customstore.CreateRequest) (*customstore.Store, error)
+	List(ctx context.Context, call *key.Call, l customstore.List) ([]*customstore.Store, string, error)
+	Update(ctx context.Context, call *key.Call, id string, u customstore.Update) error
+	Connect(ctx context.Context, call *key.Call, id string) error
+	Disconnect(ctx context.Context, call *key.Call, id string) error
+	Delete(ctx context.Context, call *key.Call, id string) error
+	ClusterOf(id string) string
+}
+
 // front is the handlers' receiver.
-type front struct{ door Door }
+type front struct {
+	door   Door
+	stores Stores
+}

@@ -1,6 +1,7 @@
 package kms_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
@@ -129,11 +130,10 @@ func TestReasons(t *testing.T) {
 	}
 	awstest.TestReasons(t, fake, rows)
 	// What no AWS KMS operation of ours can meet: these come from authorities.
-	awstest.TestEveryReason(t, rows,
+	awstest.TestEveryReason(t, slices.Concat(rows, storeRefusals),
 		fault.MalformedCSR, fault.ProfileViolation, fault.LintFailed, fault.AuthorityCreating, fault.AuthorityPending, fault.AuthorityDisabled,
 		fault.AuthorityExpired, fault.AuthorityDeleted, fault.AlreadyRevoked, fault.NotExportable, fault.NotRenewable, fault.InUse,
-		fault.MalformedCertificate, fault.CertificateMismatch,
-		fault.KeyStoreDisconnected, fault.KeyStoreHasKeys, fault.ClusterNotActive, fault.ClusterInUse, fault.IncorrectTrustAnchor, fault.ClusterNotRelated, fault.InvalidCluster, fault.ForeignBlob, fault.MalformedBlob, fault.ReplayedBlob, fault.NoSuchKeyStore, fault.NoSuchCluster, fault.KeyStoreNameTaken)
+		fault.MalformedCertificate, fault.CertificateMismatch, fault.ForeignBlob, fault.MalformedBlob, fault.ReplayedBlob)
 }
 
 // TestSecretCause holds that the cause of a failure stays in the log.

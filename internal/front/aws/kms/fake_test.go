@@ -257,11 +257,11 @@ func (d *door) PublicKey(_ context.Context, c *key.Call, ref kms.Ref) (*kms.Publ
 // fake returns the API over a new door.
 func fake(testing.TB) (front.Service, *awstest.Door) {
 	d := newDoor()
-	return awskms.New(d), &d.Door
+	return awskms.New(d, newStores(d)), &d.Door
 }
 
 // send sends a request to the API over a door.
 func send(t testing.TB, d *door, operation, body string) awstest.Answer {
 	t.Helper()
-	return awstest.NewClient(awskms.New(d), d).Send(t, operation, body)
+	return awstest.NewClient(awskms.New(d, newStores(d)), d).Send(t, operation, body)
 }

@@ -136,7 +136,6 @@ func TestBadInput(t *testing.T) {
 		{"Decrypt", `{"CiphertextBlob":"aGk=","Recipient":{}}`, "UnsupportedOperationException Holdfast does not support the parameter Recipient."},
 		{"Decrypt", `{"CiphertextBlob":"aGk=","DryRunModifiers":["IGNORE_CIPHERTEXT"]}`, "UnsupportedOperationException Holdfast does not support the parameter DryRunModifiers."},
 		{"CreateKey", `{"MultiRegion":true}`, "UnsupportedOperationException Holdfast does not support the parameter MultiRegion."},
-		{"CreateKey", `{"CustomKeyStoreId":"cks-1"}`, "UnsupportedOperationException Holdfast does not support the parameter CustomKeyStoreId."},
 		{"CreateKey", `{"XksKeyId":"x"}`, "UnsupportedOperationException Holdfast does not support the parameter XksKeyId."},
 		{"CreateKey", `{"Origin":"EXTERNAL_KEY_STORE"}`, "UnsupportedOperationException Holdfast does not support the Origin EXTERNAL_KEY_STORE."},
 		{"CreateKey", `{"KeySpec":"SM2"}`, "UnsupportedOperationException Holdfast does not support the KeySpec SM2."},
@@ -217,7 +216,7 @@ func TestEveryOperationRefusesNonsense(t *testing.T) {
 
 func BenchmarkEncrypt4K(b *testing.B) {
 	d := newDoor()
-	service := awskms.New(&quiet{door: d, ciphertext: make([]byte, 4096+77)})
+	service := awskms.New(&quiet{door: d, ciphertext: make([]byte, 4096+77)}, newStores(d))
 	h := front.New(front.Config{Services: []front.Service{service}, Directory: awstest.NewDirectory(), Door: d})
 	body := fmt.Sprintf(`{"KeyId":"%s","Plaintext":"%s","EncryptionContext":{"a":"b"}}`, keyARN, blob(4096))
 	r := awstest.NewRequest(b, service, "Encrypt", body)

@@ -15,20 +15,27 @@ import botocore.session
 
 KEY = "1234abcd-12ab-34cd-56ef-1234567890ab"
 ARN = "arn:aws:kms:us-east-1:123456789012:key/" + KEY
+STORE = "cks-1234567890abcdef0"
 CONTEXT = {"Department": "IT", "Ünïcode": "\"quoted\" / slash"}
 
 KMS = {
     "CancelKeyDeletion": {"KeyId": KEY},
+    "ConnectCustomKeyStore": {"CustomKeyStoreId": STORE},
     "CreateAlias": {"AliasName": "alias/web", "TargetKeyId": KEY},
+    "CreateCustomKeyStore": {"CustomKeyStoreName": "cloudhsm-keystore", "CloudHsmClusterId": "cluster-igklspoyj5v",
+                             "TrustAnchorCertificate": "-----BEGIN CERTIFICATE-----\n", "KeyStorePassword": "kmsuser-\"password\""},
     "CreateKey": {"Description": "Signs \"things\"", "KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY",
                   "Tags": [{"TagKey": "team", "TagValue": "pki"}, {"TagKey": "empty", "TagValue": ""}],
                   "MultiRegion": False, "Origin": "AWS_KMS"},
     "Decrypt": {"CiphertextBlob": b"\x01\x02ciphertext", "EncryptionContext": CONTEXT},
     "DeleteAlias": {"AliasName": "alias/web"},
+    "DeleteCustomKeyStore": {"CustomKeyStoreId": STORE},
     "DeleteImportedKeyMaterial": {"KeyId": KEY, "KeyMaterialId": "1" * 64},
+    "DescribeCustomKeyStores": {"CustomKeyStoreName": "cloudhsm-keystore", "Limit": 5},
     "DescribeKey": {"KeyId": "alias/web"},
     "DisableKey": {"KeyId": ARN},
     "DisableKeyRotation": {"KeyId": KEY},
+    "DisconnectCustomKeyStore": {"CustomKeyStoreId": STORE},
     "EnableKey": {"KeyId": KEY},
     "EnableKeyRotation": {"KeyId": KEY, "RotationPeriodInDays": 180},
     "Encrypt": {"KeyId": "alias/web", "Plaintext": b"\x00binary\xff", "EncryptionContext": CONTEXT},
@@ -58,6 +65,8 @@ KMS = {
     "TagResource": {"KeyId": KEY, "Tags": [{"TagKey": "team", "TagValue": "pki"}]},
     "UntagResource": {"KeyId": KEY, "TagKeys": ["team", "other"]},
     "UpdateAlias": {"AliasName": "alias/web", "TargetKeyId": ARN},
+    "UpdateCustomKeyStore": {"CustomKeyStoreId": STORE, "NewCustomKeyStoreName": "renamed", "KeyStorePassword": "password",
+                             "CloudHsmClusterId": "cluster-igklspoyj5v"},
     "UpdateKeyDescription": {"KeyId": KEY, "Description": ""},
     "Verify": {"KeyId": KEY, "Message": b"message", "Signature": b"signature", "SigningAlgorithm": "RSASSA_PSS_SHA_256"},
     "VerifyMac": {"KeyId": KEY, "MacAlgorithm": "HMAC_SHA_512", "Message": b"message", "Mac": b"mac"},
