@@ -60,7 +60,7 @@ func (a *app) keyAdopt() *cobra.Command {
 			"  holdfast key adopt --hsm luna --uri 'pkcs11:object=signer;type=private' --usage SIGN_VERIFY",
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&req.HSM, "hsm", "", "the token or group that has the key")
+	flags.StringVar(&req.HSM, "hsm", "", "the token, group or custom key store that has the key")
 	on.flags(cmd)
 	flags.StringVar(&req.Spec, "spec", "", "what the key has to be; without it what the token says")
 	flags.StringVar(&req.Usage, "usage", "", "what the key is to be for, where the token allows it several uses")

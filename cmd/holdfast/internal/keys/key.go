@@ -48,7 +48,7 @@ func (a *app) keyCreate() *cobra.Command {
 	flags.StringArrayVar(&tags, "tag", nil, "a tag, NAME=VALUE (repeatable)")
 	flags.StringVar(&policy, "policy", "", "a file with the key policy; - is standard input")
 	flags.BoolVar(&req.Exportable, "exportable", false, "let the key leave, for whoever may export it; decided now for good")
-	flags.StringVar(&req.HSM, "hsm", "", "the token or group to make it in; the server's own store without it")
+	flags.StringVar(&req.HSM, "hsm", "", "the token, group or custom key store to make it in; the server's own store without it")
 	flags.BoolVar(&req.BypassLockout, "bypass-lockout", false, "take a policy that shuts the caller out")
 	terminal.Complete(cmd, "spec", terminal.SpecNames())
 	terminal.Complete(cmd, "usage", terminal.UsageNames())

@@ -134,9 +134,12 @@ func keyOut(k *key.Key, err error) (*wire.Key, error) {
 		Spec: aws.SpecName(k.Spec), Usage: aws.UsageName(k.Usage), Algorithms: algorithmNames(k.Spec, k.Usage),
 		State: k.State.String(), Origin: string(k.Origin), Protection: string(k.Protection), Description: k.Description,
 		Version: uint32(k.Current().Number), CreatedAt: k.CreatedAt, DeleteAt: k.DeleteAt, Exportable: k.Exportable,
-		Tags: native.TagsOut(k.Tags), Store: k.Store, ExpiresAt: k.Current().ExpiresAt,
+		Tags: native.TagsOut(k.Tags), ExpiresAt: k.Current().ExpiresAt,
 	}
-	if k.Protection == key.HSM {
+	switch {
+	case k.Store != "":
+		out.Store = aws.KeyStoreID(k.Store)
+	case k.Protection == key.HSM:
 		out.HSM = k.Engine
 	}
 	return out, nil

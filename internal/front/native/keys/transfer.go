@@ -27,6 +27,9 @@ func newKey(req *wire.CreateKeyRequest) (*kms.CreateKeyRequest, error) {
 		Spec: spec, Usage: usage, Description: req.Description, Tags: native.TagsIn(req.Tags), BypassLockout: req.BypassLockout,
 		Exportable: req.Exportable, Engine: req.HSM, Alias: req.Alias,
 	}
+	if id, ok := aws.ParseKeyStoreID(req.HSM); ok { // no token or group has such a name
+		ask.Engine, ask.Store = "", id
+	}
 	if req.Policy != nil {
 		doc, err := native.DocumentOf(*req.Policy)
 		if err != nil {

@@ -124,6 +124,15 @@ objects=$(SOFTHSM2_CONF=$softhsm pkcs11-tool --module "$module" --token-label po
 contains "holdfast/$key/1" "$objects"
 contains ca-signing-key "$objects"
 
+# --- The key that pkcs11-tool made becomes one of ours.
+adopted=$("$holdfast" key adopt --region eu-central-1 --hsm "$store" --label ca-signing-key --id 01 --usage SIGN_VERIFY --json |
+	sed -n 's/.*"id": *"\([0-9a-f-]\{36\}\)".*/\1/p')
+equals ECC_NIST_P384 "$(aws kms describe-key --key-id "$adopted" --query KeyMetadata.KeySpec --output text)"
+aws kms sign --key-id "$adopted" --message fileb://digest --message-type DIGEST --signing-algorithm ECDSA_SHA_384 \
+	--query Signature --output text | base64 -d >signature
+contains 'Signature is valid' "$(SOFTHSM2_CONF=$softhsm pkcs11-tool --module "$module" --token-label pool-a --login --pin "$pin" \
+	--verify -m ECDSA --id 01 -i digest --signature-file signature --signature-format openssl 2>/dev/null)"
+
 # --- Disconnected, the key is there and cannot be used.
 aws kms disconnect-custom-key-store --custom-key-store-id "$store"
 equals Unavailable "$(metadata KeyState)"
