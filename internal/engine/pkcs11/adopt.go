@@ -58,18 +58,11 @@ func (e *Engine) find(ctx context.Context, a *able, name string) (*hsm.Found, er
 	if err := a.names(u); err != nil {
 		return nil, err
 	}
-	classes := []pkcs11.Class{pkcs11.ClassPrivateKey, pkcs11.ClassSecretKey}
-	if u.Class != nil {
-		classes = []pkcs11.Class{*u.Class}
+	all, err := e.place.Find(ctx, hsm.Query{ID: u.ID, Label: u.Object, Class: u.Class})
+	if err != nil {
+		return nil, err
 	}
-	var all []hsm.Found
-	for _, class := range classes {
-		found, err := e.place.Find(ctx, hsm.Query{ID: u.ID, Label: u.Object, Class: &class, Limit: 2})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, found...)
-	}
+	all = slices.DeleteFunc(all, func(f hsm.Found) bool { return f.Class != pkcs11.ClassPrivateKey && f.Class != pkcs11.ClassSecretKey })
 	switch len(all) {
 	case 0:
 		return nil, fault.New(fault.NotFound, "%q has no private or secret key %s", e.Name(), u)

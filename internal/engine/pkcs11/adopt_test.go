@@ -72,13 +72,13 @@ func signs(t *testing.T, e *Engine, name string) {
 func TestAdoptRefused(t *testing.T) {
 	p := newPlace(t, hsm.Preset{})
 	e := newEngine(t, p)
-	enginetest.Generate(t, e, enginetest.NewRef("ours"), alg.AES256)
 	p.tool(t, "--keypairgen", "--key-type", "EC:secp256r1", "--label", "twice", "--id", "02")
 	p.tool(t, "--keypairgen", "--key-type", "EC:secp256r1", "--label", "twice", "--id", "03")
 	p.tool(t, "--keypairgen", "--key-type", "rsa:1024", "--label", "small", "--id", "04")
 	p.tool(t, "--keygen", "--key-type", "AES:16", "--label", "short", "--id", "05")
 	p.tool(t, "--keypairgen", "--key-type", "EC:edwards25519", "--label", "hidden", "--id", "06")
 	p.tool(t, "--delete-object", "--type", "pubkey", "--id", "06")
+	enginetest.Generate(t, e, enginetest.NewRef("ours"), alg.AES256)
 	for name, want := range map[string]fault.Kind{
 		"pkcs11:object=holdfast%2Fours%2F1":   fault.WrongState,
 		"pkcs11:object=none":                  fault.NotFound,
