@@ -34,10 +34,7 @@ func TestPresetsInDocs(t *testing.T) {
 		t.Fatal("docs/hsm.md has no table of presets")
 	}
 	table, _, _ := strings.Cut(rest, "\n\n")
-	var have []string
-	for _, line := range strings.Split(table, "\n")[2:] {
-		have = append(have, line)
-	}
+	have := strings.Split(table, "\n")[2:]
 	all := hsm.Presets()
 	for i := range all {
 		want := presetRow(&all[i])
