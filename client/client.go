@@ -73,11 +73,16 @@ func FromEnvironment() (*Client, error) { return New(Environment()) }
 
 // New returns a client. It does not connect yet.
 func New(c Config) (*Client, error) {
+	if c.Address != "" && (c.AccessKeyID == "" || c.SecretAccessKey == "") {
+		return nil, errors.New("no credential: set HOLDFAST_ACCESS_KEY_ID and HOLDFAST_SECRET_ACCESS_KEY")
+	}
+	return connect(c)
+}
+
+// connect returns a client of the server that the configuration names.
+func connect(c Config) (*Client, error) {
 	if c.Address == "" {
 		return nil, errors.New("no server address: set HOLDFAST_ADDR, or source the env file of holdfast dev")
-	}
-	if c.AccessKeyID == "" || c.SecretAccessKey == "" {
-		return nil, errors.New("no credential: set HOLDFAST_ACCESS_KEY_ID and HOLDFAST_SECRET_ACCESS_KEY")
 	}
 	address, err := url.Parse(c.Address)
 	if err != nil || address.Host == "" || (address.Scheme != "https" && address.Scheme != "http") {

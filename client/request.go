@@ -141,7 +141,9 @@ func (c *Client) ask(ctx context.Context, method, target string, body []byte) (*
 	if err != nil {
 		return nil, err
 	}
-	req.SetBasicAuth(c.config.AccessKeyID, c.config.SecretAccessKey)
+	if c.config.AccessKeyID != "" {
+		req.SetBasicAuth(c.config.AccessKeyID, c.config.SecretAccessKey)
+	}
 	if c.config.SessionToken != "" {
 		req.Header.Set(native.HeaderSessionToken, c.config.SessionToken)
 	}

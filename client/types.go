@@ -39,6 +39,20 @@ type (
 	ImportKeyRequest = native.ImportKeyRequest
 	// ExportedKey is the material of an exportable key's current version.
 	ExportedKey = native.ExportedKey
+	// AdoptKeyRequest asks that a key which is on a token already be known here.
+	AdoptKeyRequest = native.AdoptKeyRequest
+	// ImportWrappedRequest brings a key encrypted under a key exchange key.
+	ImportWrappedRequest = native.ImportWrappedRequest
+	// WrappedKey is a key's material, encrypted.
+	WrappedKey = native.WrappedKey
+	// HSM is a token, or a group of tokens, in which keys can live.
+	HSM = native.HSM
+	// HSMInfo is what a token says of itself.
+	HSMInfo = native.HSMInfo
+	// HSMMechanism is something that a token can do.
+	HSMMechanism = native.HSMMechanism
+	// HSMObject is an object on a token.
+	HSMObject = native.HSMObject
 	// SignRequest asks for a signature over a message of at most 4,096 bytes, or
 	// over a digest of any message.
 	SignRequest = native.SignRequest

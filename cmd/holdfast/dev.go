@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/seals"
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/seal"
@@ -31,7 +33,7 @@ DIR/env, a file to source that points every client at the server. Prints
   aws kms create-key`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			settings, err := settings(file, dir, listen)
+			settings, err := seals.Settings(file, dir, listen)
 			if err != nil {
 				return err
 			}
@@ -48,7 +50,7 @@ DIR/env, a file to source that points every client at the server. Prints
 				}
 				dev.Credentials = append(dev.Credentials, parsed)
 			}
-			root, err := devRoot(&settings, inMemory, &a.Terminal)
+			root, err := devRoot(cmd.Context(), &settings, inMemory, &a.Terminal)
 			if err != nil {
 				return err
 			}
@@ -72,7 +74,7 @@ DIR/env, a file to source that points every client at the server. Prints
 const devMarker = "dev"
 
 // devRoot opens the root key of a development server, and makes it at first.
-func devRoot(c *config.Config, inMemory bool, t *terminal.Terminal) (*seal.Root, error) {
+func devRoot(ctx context.Context, c *config.Config, inMemory bool, t *terminal.Terminal) (*seal.Root, error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("making the data directory: %w", err)
 	}
@@ -90,7 +92,8 @@ func devRoot(c *config.Config, inMemory bool, t *terminal.Terminal) (*seal.Root,
 		return seal.Ephemeral()
 	}
 	if !seal.Exists(c.Data) {
-		return makeDirectory(c, seal.InFile, t)
+		f := seals.Flags{Method: string(seal.InFile)}
+		return f.Make(ctx, c, t)
 	}
-	return seal.Open(c.Data, func() ([]byte, error) { return passphrase(c, t) })
+	return seals.OpenRoot(ctx, c, t)
 }

@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/seals"
 	"github.com/holdfast-kms/holdfast/internal/config"
-	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/identity"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/server"
@@ -18,8 +16,9 @@ import (
 
 // newInitCommand is `holdfast init`.
 func newInitCommand(a *terminal.App) *cobra.Command {
-	var data, method, admin string
+	var file, data, admin string
 	var replace bool
+	var sealing seals.Flags
 	c := &cobra.Command{
 		Use:   "init",
 		Short: "Make a data directory and its first administrator",
@@ -29,21 +28,26 @@ source; Holdfast keeps the secret only encrypted.
 
 --seal file (the default) keeps the root key in the directory: whoever can read
 the directory has every key. --seal passphrase encrypts it; the passphrase is
-read from HOLDFAST_PASSPHRASE or the terminal now, and at each start.
+read from HOLDFAST_PASSPHRASE or the terminal now, and at each start. --seal
+shares splits the key to it among people: any --threshold of --shares unseal the
+server ("holdfast unseal"). --seal hsm has a key in a PKCS #11 token of the
+configuration wrap it. docs/seal.md compares them.
 
 --replace-admin takes every access key from the administrator of an existing
 data directory, which no server may be serving, and prints a new one: for
 whoever has the directory and lost the credential.`,
 		Example: `  holdfast init --data /var/lib/holdfast > admin.env
   HOLDFAST_PASSPHRASE='correct horse battery' holdfast init --data /srv/keys --seal passphrase
+  holdfast init --data /srv/keys --seal shares --shares 5 --threshold 3 --shares-dir /media/stick > admin.env
+  holdfast init --config /etc/holdfast.yaml --seal hsm --hsm luna > admin.env
   holdfast init --data /var/lib/holdfast --replace-admin > admin.env`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			settings, err := settings("", data, "")
+			settings, err := seals.Settings(file, data, "")
 			if err != nil {
 				return err
 			}
-			k, err := administrator(cmd.Context(), &settings, seal.Method(method), admin, replace, &a.Terminal)
+			k, err := administrator(cmd.Context(), &settings, &sealing, admin, replace, &a.Terminal)
 			if err != nil {
 				return err
 			}
@@ -55,8 +59,9 @@ whoever has the directory and lost the credential.`,
 		},
 	}
 	f := c.Flags()
+	f.StringVar(&file, "config", "", "configuration file (YAML)")
 	f.StringVar(&data, "data", "", "data directory to make (default /var/lib/holdfast)")
-	f.StringVar(&method, "seal", string(seal.InFile), "how the root key is kept: file or passphrase")
+	sealing.Add(c, string(seal.InFile))
 	f.StringVar(&admin, "admin", "admin", "name of the first administrator")
 	f.BoolVar(&replace, "replace-admin", false, "make no directory, but a new access key for its administrator")
 	return c
@@ -65,16 +70,17 @@ whoever has the directory and lost the credential.`,
 // administrator returns the credential of a new data directory's
 // administrator, or a new one of an existing directory's.
 func administrator(
-	ctx context.Context, c *config.Config, method seal.Method, name string, replace bool, t *terminal.Terminal,
+	ctx context.Context, c *config.Config, sealing *seals.Flags, name string, replace bool, t *terminal.Terminal,
 ) (*identity.NewAccessKey, error) {
 	if replace {
-		root, err := seal.Open(c.Data, func() ([]byte, error) { return passphrase(c, t) })
+		root, err := seals.OpenRoot(ctx, c, t)
 		if err != nil {
 			return nil, err
 		}
 		return server.ReplaceAdministrator(ctx, *c, root, name)
 	}
-	root, err := initRoot(c, method, t)
+	sealing.ToPerson() // standard output has the credential
+	root, err := initRoot(ctx, c, sealing, t)
 	if err != nil {
 		return nil, err
 	}
@@ -84,35 +90,12 @@ func administrator(
 // initRoot makes the data directory. One that has a seal and nobody who could
 // use it is the work of an init that was interrupted, and is gone on with; one
 // with an administrator server.Initialise refuses.
-func initRoot(c *config.Config, method seal.Method, t *terminal.Terminal) (*seal.Root, error) {
-	if seal.Exists(c.Data) {
-		if _, err := fmt.Fprintf(t.Err, "%s has a seal already, which stays as it is.\n", c.Data); err != nil {
-			return nil, err
-		}
-		return seal.Open(c.Data, func() ([]byte, error) { return passphrase(c, t) })
+func initRoot(ctx context.Context, c *config.Config, f *seals.Flags, t *terminal.Terminal) (*seal.Root, error) {
+	if !seal.Exists(c.Data) {
+		return f.Make(ctx, c, t)
 	}
-	return makeDirectory(c, method, t)
-}
-
-// makeDirectory makes the data directory and its seal.
-func makeDirectory(c *config.Config, method seal.Method, t *terminal.Terminal) (*seal.Root, error) {
-	if seal.Exists(c.Data) {
-		return nil, fault.New(fault.AlreadyExists, "%s is a data directory already", c.Data)
+	if _, err := fmt.Fprintf(t.Err, "%s has a seal already, which stays as it is.\n", c.Data); err != nil {
+		return nil, err
 	}
-	var phrase []byte
-	if method == seal.UnderPassphrase {
-		var err error
-		if phrase, err = passphrase(c, t); err != nil {
-			return nil, err
-		}
-	}
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("making the data directory: %w", err)
-	}
-	root, err := seal.Create(c.Data, method, phrase)
-	if err == nil && method == seal.InFile {
-		_, err = fmt.Fprintf(t.Err, "The root key is in %s, unprotected but by the file's mode: "+
-			"\"--seal passphrase\" does better.\n", filepath.Join(c.Data, "root.key"))
-	}
-	return root, err
+	return seals.OpenRoot(ctx, c, t)
 }

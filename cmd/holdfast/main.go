@@ -11,11 +11,14 @@ import (
 
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/auditlog"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/authorities"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/byok"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/certificates"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/hsms"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/keys"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/profiles"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/seals"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/users"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
 	"github.com/holdfast-kms/holdfast/internal/server"
@@ -55,8 +58,13 @@ func commands() []func(*terminal.App) *cobra.Command {
 		newDevCommand,
 		newInitCommand,
 		newServerCommand,
+		seals.NewUnseal,
+		seals.New,
+		seals.NewBackup,
 		keys.New,
 		keys.NewAlias,
+		hsms.New,
+		byok.New,
 		authorities.New,
 		certificates.New,
 		profiles.New,

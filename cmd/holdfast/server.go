@@ -5,23 +5,18 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"os/signal"
-	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/seals"
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/server"
 	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
-
-// passphraseVariable holds the passphrase of a sealed data directory.
-const passphraseVariable = "HOLDFAST_PASSPHRASE" //nolint:gosec // the name of a variable
 
 // newServerCommand is `holdfast server`.
 func newServerCommand(a *terminal.App) *cobra.Command {
@@ -33,25 +28,37 @@ func newServerCommand(a *terminal.App) *cobra.Command {
 
 Settings come from the configuration file; --data and --listen go before it.
 SIGHUP has the TLS certificate read again. The line "ready https://…" on
-standard output says that the server serves; the log goes to standard error.`,
+standard output says that the server serves; the log goes to standard error.
+
+A data directory that is sealed by shares starts sealed: "sealed https://…" says
+so, and "ready https://…" comes once "holdfast unseal" has brought enough of
+them.`,
 		Example: `  holdfast init --data /var/lib/holdfast
   holdfast server --data /var/lib/holdfast
   holdfast server --config /etc/holdfast.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			settings, err := settings(file, data, listen)
+			settings, err := seals.Settings(file, data, listen)
 			if err != nil {
 				return err
 			}
 			if pprof != "" && !config.Loopback(pprof) {
 				return fault.New(fault.InvalidArgument, "--pprof %s is not a loopback address", pprof)
 			}
-			ask := func() ([]byte, error) { return passphrase(&settings, &a.Terminal) }
-			root, err := seal.Open(settings.Data, ask)
+			o := server.Options{Config: settings, Pprof: pprof}
+			status, err := seal.Inspect(settings.Data)
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), server.Options{Config: settings, Root: root, Pprof: pprof}, a.Out, a.Err)
+			if status.OnlyShares() {
+				o.Shares, err = seal.NewUnsealing(settings.Data)
+			} else {
+				o.Root, err = seals.OpenRoot(cmd.Context(), &settings, &a.Terminal)
+			}
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), o, a.Out, a.Err)
 		},
 	}
 	f := c.Flags()
@@ -62,29 +69,6 @@ standard output says that the server serves; the log goes to standard error.`,
 	return c
 }
 
-// settings reads a configuration file, if there is one, and puts what the
-// command line says over it.
-func settings(file, data, listen string) (config.Config, error) {
-	c := config.Default()
-	if file != "" {
-		var err error
-		if c, err = config.Load(file); err != nil {
-			return c, err
-		}
-	}
-	if data != "" {
-		absolute, err := filepath.Abs(data)
-		if err != nil {
-			return c, err
-		}
-		c.Data = absolute
-	}
-	if listen != "" {
-		c.Listen = listen
-	}
-	return c, c.Validate()
-}
-
 // serve runs a server until the process is told to stop.
 func serve(ctx context.Context, o server.Options, stdout, stderr io.Writer) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
@@ -93,6 +77,10 @@ func serve(ctx context.Context, o server.Options, stdout, stderr io.Writer) erro
 	slog.SetDefault(o.Log) // for what lies too deep to be handed a logger
 	o.Ready = func(url string) error {
 		_, err := fmt.Fprintln(stdout, "ready "+url)
+		return err
+	}
+	o.Sealed = func(url string) error {
+		_, err := fmt.Fprintln(stdout, "sealed "+url)
 		return err
 	}
 	return server.Run(ctx, o)
@@ -108,18 +96,4 @@ func logger(c config.Log, w io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
-}
-
-// passphrase returns the passphrase of a data directory: from the file that
-// is configured, the environment, or the terminal.
-func passphrase(c *config.Config, t *terminal.Terminal) ([]byte, error) {
-	if c.Seal.PassphraseFile != "" {
-		text, err := os.ReadFile(c.Seal.PassphraseFile)
-		return []byte(strings.TrimRight(string(text), "\r\n")), err
-	}
-	if text := os.Getenv(passphraseVariable); text != "" {
-		return []byte(text), nil
-	}
-	return t.AskSecret("Passphrase of "+c.Data,
-		"the root key needs a passphrase: set "+passphraseVariable+" or seal.passphrase_file, or start from a terminal")
 }

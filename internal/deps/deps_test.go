@@ -26,12 +26,13 @@ const module = "github.com/holdfast-kms/holdfast"
 // design (see ARCHITECTURE.md). A change says why in docs/design.
 var layers = [][]string{
 	{"internal/fault", "internal/alg"},
-	{"internal/key", "internal/name", "internal/pkcs11"},
-	{"internal/pkcs11/native", "internal/pkcs11/pkcs11test"},
+	{"internal/key", "internal/name", "internal/pkcs11", "internal/split"},
+	{"internal/pkcs11/native", "internal/pkcs11/pkcs11test", "internal/pkcs11/uri", "internal/hsm/preset"},
 	{"internal/pkcs11/worker"},
 	{"internal/policy", "internal/audit", "internal/engine", "internal/store", "internal/extension"},
-	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/ciphertext", "internal/transfer", "internal/hsm", "internal/split"},
-	{"internal/catalog"}, // the keys as records and in memory
+	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/ciphertext", "internal/importtoken", "internal/transfer", "internal/hsm"},
+	{"internal/catalog"},  // the keys as records and in memory
+	{"internal/material"}, // what they are made of, in the engines
 	{"internal/identity", "internal/kms", "internal/recovery", "internal/engine/*", "internal/store/*", "internal/profile", "internal/lint", "internal/ocsp", "internal/keystore"},
 	{"internal/profile/document"}, // profiles as text
 	{"internal/cluster"},          // clusters of HSMs
@@ -54,9 +55,9 @@ var layers = [][]string{
 // core names the packages that know no transport and no cloud's words.
 var core = []string{
 	"internal/fault", "internal/alg", "internal/key", "internal/name", "internal/policy", "internal/audit", "internal/engine",
-	"internal/store", "internal/extension", "internal/seal", "internal/guard", "internal/ciphertext", "internal/identity", "internal/kms", "internal/keystore", "internal/profile", "internal/profile/document", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/lint",
+	"internal/store", "internal/extension", "internal/seal", "internal/guard", "internal/ciphertext", "internal/importtoken", "internal/identity", "internal/kms", "internal/keystore", "internal/profile", "internal/profile/document", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/lint",
 	"internal/ocsp", "internal/authority", "internal/ledger", "internal/hierarchy", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle",
-	"internal/pkcs11", "internal/pkcs11/native", "internal/pkcs11/worker", "internal/hsm", "internal/transfer", "internal/split", "internal/recovery", "internal/catalog", "internal/cluster", "internal/customstore",
+	"internal/pkcs11", "internal/pkcs11/native", "internal/pkcs11/worker", "internal/pkcs11/uri", "internal/hsm/preset", "internal/hsm", "internal/transfer", "internal/split", "internal/recovery", "internal/catalog", "internal/material", "internal/cluster", "internal/customstore",
 }
 
 // A rule says that the packages in from import nothing under one of deny.
@@ -78,7 +79,7 @@ var rules = []rule{
 	},
 	{[]string{"internal/wire/*"}, []string{"database/sql", "os"}, "wire packages are pure codecs: no I/O"},
 	{
-		[]string{"internal/identity", "internal/kms", "internal/catalog", "internal/cluster", "internal/customstore", "internal/authority", "internal/ledger", "internal/hierarchy", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle"},
+		[]string{"internal/identity", "internal/kms", "internal/catalog", "internal/material", "internal/cluster", "internal/customstore", "internal/authority", "internal/ledger", "internal/hierarchy", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle"},
 		[]string{module + "/internal/engine/", module + "/internal/store/"},
 		"kms and ca know the interfaces; server and cmd choose the implementations",
 	},

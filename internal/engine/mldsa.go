@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 )
 
-// This file, engine/soft/mldsa.go and what makes throw-away keys
+// This file, plain.go, engine/soft/mldsa.go and what makes throw-away keys
 // (lint/throwaway.go) are all that know the ML-DSA library, which is Go's own code ahead of its release: built with Go 1.27 it is a thin
 // layer over crypto/mldsa, which has the same API and can take its place.
 
@@ -88,4 +88,14 @@ func verifyMLDSA(k *mldsa.PublicKey, m Message, signature []byte) bool {
 		return verifyMu(mldsaSpec(k), k.Bytes(), m.Bytes, signature)
 	}
 	return mldsa.Verify(k, m.Bytes, signature, nil) == nil
+}
+
+// mldsaForm reports whether options ask for what the table has: a message or
+// an external mu, and the empty context.
+func mldsaForm(opts crypto.SignerOpts) bool {
+	if o, ok := opts.(*mldsa.Options); ok && o.Context != "" {
+		return false
+	}
+	h := opts.HashFunc()
+	return h == 0 || h == mldsacrypto.MLDSAMu
 }

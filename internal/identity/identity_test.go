@@ -295,3 +295,28 @@ func TestAccessKeyWithoutItsUserIsRefused(t *testing.T) {
 		t.Errorf("the directory opens with an access key of nobody: %v", err)
 	}
 }
+
+// A new root key opens every secret, and the old one none; sessions end.
+func TestReseal(t *testing.T) {
+	f := newFixture(t)
+	session, err := f.CreateSession(t.Context(), f.as("admin"), time.Hour)
+	must(t, err)
+	old := f.root
+	f.root, err = seal.Ephemeral()
+	must(t, err)
+	must(t, f.store.Update(t.Context(), func(tx store.Tx) error { return identity.Reseal(tx, old, f.root) }))
+	f.open()
+	c, err := f.directory.Credential(f.first.ID)
+	must(t, err)
+	if c.Secret.Reveal() != f.first.Secret {
+		t.Error("the secret has changed")
+	}
+	_, err = f.directory.SessionCredential(session.ID, session.Token)
+	want(t, err, fault.Unauthenticated, fault.UnknownCredential)
+	if _, err := identity.Open(t.Context(), identity.Config{Root: old, Store: f.store, Compile: compile}); err == nil {
+		t.Error("the old root key still opens it")
+	}
+	if err := f.store.Update(t.Context(), func(tx store.Tx) error { return identity.Reseal(tx, old, f.root) }); err == nil {
+		t.Error("it is resealed from a root key that it is not under")
+	}
+}

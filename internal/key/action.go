@@ -162,11 +162,15 @@ const (
 
 	ReadAudit
 	ResetServer
+	UnsealServer
+	ChangeSeal
+	ExportRootKey // into a recovery package
+	RestoreServer
 
 	lastAction
 )
 
-var actionNames = [lastAction]string{
+var actionNames = [lastAction]string{ //nolint:gosec // names of actions, no credentials
 	CreateKey: "key:Create", DescribeKey: "key:Describe", ListKeys: "key:List", EnableKey: "key:Enable",
 	DisableKey: "key:Disable", ScheduleKeyDeletion: "key:ScheduleDeletion", CancelKeyDeletion: "key:CancelDeletion",
 	UpdateKeyDescription: "key:UpdateDescription", CreateAlias: "alias:Create", UpdateAlias: "alias:Update",
@@ -211,6 +215,7 @@ var actionNames = [lastAction]string{
 	CreateAccessKey: "identity:CreateAccessKey", UpdateAccessKey: "identity:UpdateAccessKey",
 	DeleteAccessKey: "identity:DeleteAccessKey", CreateSession: "identity:CreateSession",
 	GetCallerIdentity: "identity:GetCaller", ReadAudit: "audit:Read", ResetServer: "server:Reset",
+	UnsealServer: "server:Unseal", ChangeSeal: "server:ChangeSeal", ExportRootKey: "server:ExportRootKey", RestoreServer: "server:Restore",
 }
 
 // String returns the action's canonical name, such as "key:Sign".
@@ -236,7 +241,7 @@ func Actions() []Action {
 func (a Action) AnyState() bool {
 	switch a {
 	case DescribeKey, GetKeyPolicy, PutKeyPolicy, ListKeyPolicies, ListResourceTags, GetKeyRotationStatus,
-		ListKeyRotations, DeleteAlias, CancelKeyDeletion:
+		ListKeyRotations, DeleteAlias, CancelKeyDeletion, DeleteKeyMaterial:
 		return true
 	default:
 		return false

@@ -83,6 +83,10 @@ const (
 	KindProfile     ResourceKind = "profile"
 	KindUser        ResourceKind = "user"
 	KindServer      ResourceKind = "server"
+	KindCluster     ResourceKind = "cluster" // of HSMs
+	KindHSM         ResourceKind = "hsm"     // of a cluster
+	KindBackup      ResourceKind = "backup"  // of a cluster
+	KindKeyStore    ResourceKind = "keystore"
 )
 
 // Resource is what an action acts on.

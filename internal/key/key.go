@@ -94,6 +94,9 @@ type Key struct {
 	DeleteAt time.Time
 	// Versions are in order of their numbers; the last one is current.
 	Versions []Version
+	// Pending is new imported material that waits for the rotation that makes
+	// it current; nil for none. Its number is the one after the last version's.
+	Pending  *Version
 	Rotation Rotation
 	Policy   Document
 	Tags     []Tag // sorted by their keys
@@ -108,15 +111,32 @@ type Version struct {
 	CreatedAt time.Time
 	// RotatedBy says what made this version: the first one has no cause.
 	RotatedBy RotationCause
-	// MaterialID is 64 random lower-case hex digits. It tells the materials of
-	// a symmetric key apart and reveals nothing of them.
+	// MaterialID is 64 lower-case hex digits. It tells the materials of a
+	// symmetric key apart and reveals nothing of them. It is random, but for
+	// imported material, which has the same one whenever it is imported into the
+	// same key; it is empty until the first import.
 	MaterialID string
+	// Description is what its owner says of imported material.
+	Description string
 	// Public is the SubjectPublicKeyInfo in DER (RFC 5280 section 4.1), or
 	// nil for symmetric keys. ML-DSA's is RFC 9881's, secp256k1's is SEC 1's.
 	Public []byte
 	// ExpiresAt is when imported material is to be forgotten; zero for never.
 	ExpiresAt time.Time
+	// Missing says that imported material is not here: it is yet to come, has
+	// expired, or was deleted. Public stays, where it was known.
+	Missing bool
 }
+
+// MaterialState says what a version's material is for.
+type MaterialState uint8
+
+// The states of material.
+const (
+	CurrentMaterial    MaterialState = iota + 1 // encrypts and decrypts
+	NonCurrentMaterial                          // decrypts what was encrypted before a rotation
+	PendingMaterial                             // waits for a rotation, and does nothing before
+)
 
 // RotationCause says why a version was made.
 type RotationCause string
@@ -181,6 +201,10 @@ func (m *Misfit) Error() string {
 func (k *Key) Clone() *Key {
 	c := *k
 	c.Versions = append([]Version(nil), k.Versions...)
+	if k.Pending != nil {
+		pending := *k.Pending
+		c.Pending = &pending
+	}
 	c.Tags = append([]Tag(nil), k.Tags...)
 	c.Grants = append([]Grant(nil), k.Grants...)
 	return &c
@@ -189,12 +213,57 @@ func (k *Key) Clone() *Key {
 // Current returns the newest version. Every stored key has one.
 func (k *Key) Current() Version { return k.Versions[len(k.Versions)-1] }
 
+// NextVersion returns the number of the version that comes next.
+func (k *Key) NextVersion() VersionNumber {
+	return VersionNumber(len(k.Versions) + 1) //nolint:gosec // rotations are limited and periods are days
+}
+
 // Version returns the version of a number.
 func (k *Key) Version(n VersionNumber) (Version, error) {
 	if n == 0 || int(n) > len(k.Versions) {
 		return Version{}, fault.New(fault.NotFound, "version %d of the key does not exist", n)
 	}
 	return k.Versions[n-1], nil
+}
+
+// Materials returns the versions with, at their end, the one that waits for a
+// rotation, if there is one.
+func (k *Key) Materials() []Version {
+	if k.Pending == nil {
+		return k.Versions
+	}
+	return append(append([]Version(nil), k.Versions...), *k.Pending)
+}
+
+// MaterialState returns what the material of one of Materials is for.
+func (k *Key) MaterialState(n VersionNumber) MaterialState {
+	switch last := k.Current().Number; {
+	case n > last:
+		return PendingMaterial
+	case n == last:
+		return CurrentMaterial
+	default:
+		return NonCurrentMaterial
+	}
+}
+
+// Complete reports whether no version's material is missing.
+func (k *Key) Complete() bool {
+	for _, v := range k.Versions {
+		if v.Missing {
+			return false
+		}
+	}
+	return true
+}
+
+// MaterialConflict is the cause of a refusal of new material, because other
+// material waits for its rotation: it lets a front end name both.
+type MaterialConflict struct{ New, Pending string }
+
+// Error names both materials.
+func (c *MaterialConflict) Error() string {
+	return "material " + c.New + " cannot come before material " + c.Pending + " is in use"
 }
 
 // Resource returns the key as the object of a policy decision.

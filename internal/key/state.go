@@ -73,7 +73,10 @@ func (e Event) String() string {
 }
 
 // transitions is the whole machine: what is not here is refused.
-// Cancelling a deletion leads to Disabled, never back to use by itself.
+// Cancelling a deletion leads to Disabled, never back to use by itself; a key
+// that lost its material meanwhile loses it then.
+// Unavailable is no state of a record: it is what a key is while its key store
+// is not connected, whatever its record says.
 var transitions = map[State]map[Event]State{
 	Creating: {Made: Enabled, GainMaterial: Enabled, LoseMaterial: PendingImport},
 	Enabled: {
@@ -84,8 +87,8 @@ var transitions = map[State]map[Event]State{
 		Enable: Enabled, Disable: Disabled, ScheduleDeletion: PendingDeletion,
 		LoseMaterial: PendingImport, Disconnect: Unavailable,
 	},
-	PendingDeletion: {CancelDeletion: Disabled, Destroy: Destroyed},
-	PendingImport:   {GainMaterial: Enabled, ScheduleDeletion: PendingDeletion},
+	PendingDeletion: {CancelDeletion: Disabled, Destroy: Destroyed, LoseMaterial: PendingDeletion},
+	PendingImport:   {GainMaterial: Enabled, LoseMaterial: PendingImport, ScheduleDeletion: PendingDeletion},
 	Unavailable:     {Reconnect: Enabled, ScheduleDeletion: PendingDeletion},
 }
 

@@ -15,8 +15,8 @@ func TestMachine(t *testing.T) {
 		Creating:        {Enabled, 0, 0, 0, 0, 0, PendingImport, Enabled, 0, 0},
 		Enabled:         {0, Enabled, Disabled, PendingDeletion, 0, 0, PendingImport, 0, Unavailable, 0},
 		Disabled:        {0, Enabled, Disabled, PendingDeletion, 0, 0, PendingImport, 0, Unavailable, 0},
-		PendingDeletion: {0, 0, 0, 0, Disabled, Destroyed, 0, 0, 0, 0},
-		PendingImport:   {0, 0, 0, PendingDeletion, 0, 0, 0, Enabled, 0, 0},
+		PendingDeletion: {0, 0, 0, 0, Disabled, Destroyed, PendingDeletion, 0, 0, 0},
+		PendingImport:   {0, 0, 0, PendingDeletion, 0, 0, PendingImport, Enabled, 0, 0},
 		Unavailable:     {0, 0, 0, PendingDeletion, 0, 0, 0, 0, 0, Enabled},
 		Destroyed:       {0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
 	}

@@ -4,11 +4,11 @@ import (
 	"context"
 	"strings"
 
+	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/policy"
-	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
 // AliasPrefix begins every alias name.
@@ -42,13 +42,14 @@ func (s *Service) putAlias(ctx context.Context, call *key.Call, action key.Actio
 		if err != nil {
 			return none, err
 		}
-		r := e.key.Name
-		defer s.locks.both(aliasID(r.Realm, r.Region, name), r.ID)()
+		r := e.Key.Name
+		defer s.keys.LockAlias(r.Realm, r.Region, name)()
+		defer s.keys.Lock(r.ID)()
 		// The key is looked up again: it may have changed, or be gone, since.
-		if e, err = s.find(r); err != nil {
+		if e, err = s.keys.Find(r); err != nil {
 			return none, err
 		}
-		old, exists := s.memory.alias(r.Realm, r.Region, name)
+		old, exists := s.keys.Alias(r.Realm, r.Region, name)
 		if action == key.UpdateAlias && !exists {
 			return none, aliasNotFound(r.Realm, r.Region, name)
 		}
@@ -66,28 +67,27 @@ func (s *Service) putAlias(ctx context.Context, call *key.Call, action key.Actio
 				return none, err
 			}
 		}
-		return none, s.storeAlias(ctx, v, a)
+		return none, v.Commit(ctx, func() error { return s.keys.PutAlias(ctx, a) })
 	})
 	return err
 }
 
 // firstAlias returns the alias of a key that is being made, if the caller may
 // give it. Until unlock is called nobody else gives the name away.
-func (s *Service) firstAlias(v *guard.Visit, e *entry, name string) (alias *key.Alias, unlock func(), err error) {
+func (s *Service) firstAlias(v *guard.Visit, e *catalog.Entry, name string) (alias *key.Alias, unlock func(), err error) {
 	if err := CheckAlias(name); err != nil {
 		return nil, nil, err
 	}
 	if err := s.admitAlias(v, key.CreateAlias, e, name); err != nil {
 		return nil, nil, err
 	}
-	n, now := e.key.Name, s.now().UTC()
-	lock := s.locks.alias(aliasID(n.Realm, n.Region, name))
-	lock.Lock()
-	if _, exists := s.memory.alias(n.Realm, n.Region, name); exists {
-		lock.Unlock()
+	n, now := e.Key.Name, s.now().UTC()
+	unlock = s.keys.LockAlias(n.Realm, n.Region, name)
+	if _, exists := s.keys.Alias(n.Realm, n.Region, name); exists {
+		unlock()
 		return nil, nil, aliasExists(n.Realm, n.Region, name)
 	}
-	return &key.Alias{Realm: n.Realm, Region: n.Region, Name: name, Target: n.ID, CreatedAt: now, UpdatedAt: now}, lock.Unlock, nil
+	return &key.Alias{Realm: n.Realm, Region: n.Region, Name: name, Target: n.ID, CreatedAt: now, UpdatedAt: now}, unlock, nil
 }
 
 func aliasExists(realm key.RealmID, region, name string) error {
@@ -96,62 +96,35 @@ func aliasExists(realm key.RealmID, region, name string) error {
 	}
 }
 
-func insertAlias(tx store.Tx, a *key.Alias) error {
-	row, err := aliasRow(a)
-	if err != nil {
-		return err
-	}
-	return tx.Insert(store.Aliases, row)
-}
-
 // admitAlias asks for the action on the alias and on the key.
-func (s *Service) admitAlias(v *guard.Visit, action key.Action, e *entry, name string) error {
+func (s *Service) admitAlias(v *guard.Visit, action key.Action, e *catalog.Entry, name string) error {
 	attributes := &policy.Attributes{Alias: name}
-	if err := v.Authorize(e.target(action, attributes)); err != nil {
+	if err := v.Authorize(target(e, action, attributes)); err != nil {
 		return err
 	}
-	if err := e.key.State.Manage(action); err != nil {
-		return e.at(err)
+	if err := s.state(e).Manage(action); err != nil {
+		return at(e, err)
 	}
 	v.Note("alias", name)
 	return v.Authorize(guard.Target{
-		Action: action, Resource: aliasResource(e.key.Name.Realm, e.key.Name.Region, name), Attributes: attributes,
+		Action: action, Resource: aliasResource(e.Key.Name.Realm, e.Key.Name.Region, name), Attributes: attributes,
 	})
 }
 
 // retarget asks whether an alias may leave its present key for another.
-func (s *Service) retarget(v *guard.Visit, old *key.Alias, to *entry) error {
-	from, ok := s.memory.get(old.Target)
+func (s *Service) retarget(v *guard.Visit, old *key.Alias, to *catalog.Entry) error {
+	from, ok := s.keys.Get(old.Target)
 	if !ok {
 		return nil
 	}
 	if err := s.admitAlias(v, key.UpdateAlias, from, old.Name); err != nil {
 		return err
 	}
-	if from.key.Usage != to.key.Usage || from.key.Spec.Symmetric() != to.key.Spec.Symmetric() {
-		return to.at(fault.Because(fault.InvalidArgument, fault.WrongUsage,
-			"the alias is of a key for %s, the new key is for %s", from.key.Usage, to.key.Usage))
+	if from.Key.Usage != to.Key.Usage || from.Key.Spec.Symmetric() != to.Key.Spec.Symmetric() {
+		return at(to, fault.Because(fault.InvalidArgument, fault.WrongUsage,
+			"the alias is of a key for %s, the new key is for %s", from.Key.Usage, to.Key.Usage))
 	}
 	return nil
-}
-
-func (s *Service) storeAlias(ctx context.Context, v *guard.Visit, a *key.Alias) error {
-	row, err := aliasRow(a)
-	if err != nil {
-		return err
-	}
-	return v.Commit(ctx, func() error {
-		err := s.store.Update(ctx, func(tx store.Tx) error {
-			if _, err := tx.Get(store.Keys, string(a.Target)); err != nil {
-				return err
-			}
-			return tx.Put(store.Aliases, row)
-		})
-		if err == nil {
-			s.memory.putAlias(a)
-		}
-		return err
-	})
 }
 
 // DeleteAlias takes a name from its key. The key stays.
@@ -161,28 +134,19 @@ func (s *Service) DeleteAlias(ctx context.Context, call *key.Call, name string) 
 			return none, err
 		}
 		realm, region := call.Caller.Principal.Realm, call.Region
-		id := aliasID(realm, region, name)
-		lock := s.locks.alias(id)
-		lock.Lock()
-		defer lock.Unlock()
-		a, ok := s.memory.alias(realm, region, name)
+		defer s.keys.LockAlias(realm, region, name)()
+		a, ok := s.keys.Alias(realm, region, name)
 		if !ok {
 			return none, aliasNotFound(realm, region, name)
 		}
-		e, err := s.find(key.Name{Realm: realm, Region: region, ID: a.Target})
+		e, err := s.keys.Find(key.Name{Realm: realm, Region: region, ID: a.Target})
 		if err != nil {
 			return none, err
 		}
 		if err := s.admitAlias(v, key.DeleteAlias, e, name); err != nil {
 			return none, err
 		}
-		return none, v.Commit(ctx, func() error {
-			err := s.store.Update(ctx, func(tx store.Tx) error { return tx.Delete(store.Aliases, id) })
-			if err == nil {
-				s.memory.removeAlias(realm, region, name)
-			}
-			return err
-		})
+		return none, v.Commit(ctx, func() error { return s.keys.RemoveAlias(ctx, a) })
 	})
 	return err
 }
@@ -198,27 +162,15 @@ func (s *Service) ListAliases(ctx context.Context, call *key.Call, target *Ref, 
 		if err := v.Authorize(s.realmTarget(call, key.ListAliases, nil)); err != nil {
 			return r, err
 		}
-		scope := scopeOf(call.Caller.Principal.Realm, call.Region)
-		column, value := "scope", scope
-		if target != nil {
-			e, err := s.own(v, key.ListAliases, *target)
-			if err != nil {
-				return r, err
-			}
-			column, value = "target", string(e.key.Name.ID)
+		if target == nil {
+			r.aliases, r.next, err = s.keys.Aliases(ctx, call.Caller.Principal.Realm, call.Region, page)
+			return r, err
 		}
-		if page.After != "" {
-			page.After = scope + "/" + page.After
+		e, err := s.own(v, key.ListAliases, *target)
+		if err != nil {
+			return r, err
 		}
-		rows, next, err := s.page(ctx, store.Aliases, column, value, page)
-		for _, row := range rows {
-			a, err := aliasOf(row)
-			if err != nil {
-				return r, err
-			}
-			r.aliases = append(r.aliases, *a)
-		}
-		r.next = strings.TrimPrefix(next, scope+"/")
+		r.aliases, r.next, err = s.keys.AliasesOf(ctx, e.Key.Name, page)
 		return r, err
 	})
 	return r.aliases, r.next, err
@@ -240,4 +192,14 @@ func CheckAlias(name string) error {
 	default:
 		return nil
 	}
+}
+
+func aliasNotFound(realm key.RealmID, region, name string) error {
+	return &fault.Error{
+		Kind: fault.NotFound, Resource: aliasResource(realm, region, name).String(), Public: name + " does not exist",
+	}
+}
+
+func aliasResource(realm key.RealmID, region, name string) key.Resource {
+	return key.Resource{Kind: key.KindAlias, Realm: realm, Region: region, ID: name}
 }

@@ -7,35 +7,22 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
-	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/material"
 )
 
 // dueBatch is how many keys one Tick handles at most, so that a tick is short.
 const dueBatch = 256
 
 // Tick does what the clock has to do with keys: it destroys those whose
-// waiting period is over, and rotates those whose period is. Whoever calls it
+// waiting period is over, forgets imported material that has expired, and
+// rotates those whose period is over. Whoever calls it
 // (package lifecycle) does so again and again; more says that there is more
 // to do at once. A key that fails does not keep the others waiting.
 func (s *Service) Tick(ctx context.Context) (more bool, err error) {
-	var due []key.Name
-	now := s.now().UTC().Format(store.TimeFormat)
-	err = s.store.View(ctx, func(r store.Reader) error {
-		// From "0" leaves out the empty value, which means never.
-		for row, err := range r.Scan(store.Keys, store.Query{Column: "due", From: "0", To: now, Limit: dueBatch}) {
-			if err != nil {
-				return err
-			}
-			k, err := keyOf(row)
-			if err != nil {
-				return err
-			}
-			due = append(due, k.Name)
-		}
-		return nil
-	})
+	due, err := s.keys.Due(ctx, s.now(), dueBatch)
 	if err != nil {
 		return false, fmt.Errorf("looking for keys that are due: %w", err)
 	}
@@ -50,17 +37,17 @@ func (s *Service) Tick(ctx context.Context) (more bool, err error) {
 
 // due does what is due with one key.
 func (s *Service) due(ctx context.Context, name key.Name) error {
-	lock := s.locks.key(name.ID)
-	lock.Lock()
-	defer lock.Unlock()
-	e, err := s.find(name)
+	defer s.keys.Lock(name.ID)()
+	e, err := s.keys.Find(name)
 	if err != nil {
 		return err
 	}
 	now := s.now()
-	switch k := e.key; {
+	switch k := e.Key; {
 	case k.State == key.PendingDeletion && !k.DeleteAt.After(now):
 		return s.byClock(ctx, k, key.ScheduleKeyDeletion, "Destroy", func(v *guard.Visit) error { return s.destroy(ctx, v, e) })
+	case len(material.Expired(k, now)) > 0:
+		return s.byClock(ctx, k, key.DeleteKeyMaterial, "Expire", func(v *guard.Visit) error { return s.expire(ctx, v, e) })
 	case k.State == key.Enabled && k.Rotation.Enabled && !k.Rotation.Next.After(now):
 		return s.byClock(ctx, k, key.RotateKeyOnDemand, "Rotate", func(v *guard.Visit) error { return s.rotate(ctx, v, e) })
 	default:
@@ -87,69 +74,32 @@ func (s *Service) byClock(ctx context.Context, k *key.Key, action key.Action, op
 	return nil
 }
 
-// destroy ends a key: its material, its aliases and its record.
-func (s *Service) destroy(ctx context.Context, v *guard.Visit, e *entry) error {
-	id := e.key.Name.ID
-	if _, err := e.key.State.Next(key.Destroy); err != nil {
+// destroy ends a key: its material, its aliases and its record. A key store
+// that is not connected keeps no key from its end, or nobody could ever get
+// rid of the store: the material stays there then, and nobody can reach it.
+func (s *Service) destroy(ctx context.Context, v *guard.Visit, e *catalog.Entry) error {
+	if _, err := e.Key.State.Next(key.Destroy); err != nil {
 		return err
 	}
-	var aliases []*key.Alias
-	err := v.Commit(ctx, func() error {
-		for _, version := range e.key.Versions {
-			wrapped, err := s.material(ctx, id, version.Number)
-			if err != nil {
-				return err
-			}
-			if err := s.engine.Destroy(ctx, refOf(e.key, version.Number), wrapped); err != nil {
+	_, unreachable := s.engines.Of(e.Key)
+	left := unreachable != nil && e.Key.Store != ""
+	if left {
+		v.Note("material", "left in the key store, which is not connected")
+	}
+	return v.Commit(ctx, func() error {
+		if !left {
+			if err := s.engines.End(ctx, e.Key, e.Key.Materials()); err != nil {
 				return err
 			}
 		}
-		return s.store.Update(ctx, func(tx store.Tx) (err error) {
-			aliases, err = deleteKey(tx, e.key)
-			return err
-		})
+		return s.keys.Remove(ctx, e)
 	})
-	if err != nil {
-		return err
-	}
-	for _, a := range aliases {
-		s.memory.dropAlias(a)
-	}
-	s.memory.remove(id)
-	s.opened.drop(e.slots)
-	return nil
-}
-
-// deleteKey removes all rows of a key and returns the aliases it had.
-func deleteKey(tx store.Tx, k *key.Key) ([]*key.Alias, error) {
-	var aliases []*key.Alias
-	for row, err := range tx.Scan(store.Aliases, store.Query{Column: "target", Equal: string(k.Name.ID)}) {
-		if err != nil {
-			return nil, err
-		}
-		a, err := aliasOf(row)
-		if err != nil {
-			return nil, err
-		}
-		aliases = append(aliases, a)
-	}
-	for _, a := range aliases {
-		if err := tx.Delete(store.Aliases, aliasID(a.Realm, a.Region, a.Name)); err != nil {
-			return nil, err
-		}
-	}
-	for _, v := range k.Versions {
-		if err := tx.Delete(store.Materials, materialID(k.Name.ID, v.Number)); err != nil {
-			return nil, err
-		}
-	}
-	return aliases, tx.Delete(store.Keys, string(k.Name.ID))
 }
 
 // rotate gives a key new material and plans the next rotation.
-func (s *Service) rotate(ctx context.Context, v *guard.Visit, e *entry) error {
-	k := e.key.Clone()
-	material, err := s.addVersion(ctx, k, key.Automatic, s.engine.Generate)
+func (s *Service) rotate(ctx context.Context, v *guard.Visit, e *catalog.Entry) error {
+	k := e.Key.Clone()
+	put, undo, err := s.renew(ctx, k, key.Automatic)
 	if err != nil {
 		return err
 	}
@@ -161,9 +111,10 @@ func (s *Service) rotate(ctx context.Context, v *guard.Visit, e *entry) error {
 	}
 	k.Rotation.Next = next
 	v.NoteInt("version", len(k.Versions))
-	return s.publish(ctx, v, e, k, &change{
-		also: func(tx store.Tx, k *key.Key) error { return insertMaterial(tx, k, material) },
-	})
+	if err = s.publish(ctx, v, e, &change{store: catalog.Change{Key: k, Put: put}}); err != nil {
+		undo()
+	}
+	return err
 }
 
 // digest names a text in the audit log without repeating it.

@@ -5,36 +5,41 @@ import (
 	"unicode/utf8"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/material"
 	"github.com/holdfast-kms/holdfast/internal/policy"
-	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
 // CreateKey makes a key with new material in the caller's realm and the
 // request's region. The key is enabled at once.
 func (s *Service) CreateKey(ctx context.Context, call *key.Call, req *CreateKeyRequest) (*key.Key, error) {
 	return guard.Do(ctx, s.guard, call, key.CreateKey, func(v *guard.Visit) (*key.Key, error) {
-		return s.create(ctx, v, &creation{CreateKeyRequest: req, action: key.CreateKey, source: s.engine.Generate, origin: key.Generated})
+		c := &creation{CreateKeyRequest: req, Supply: material.Supply{From: material.Generate}, action: key.CreateKey, origin: key.Generated}
+		if req.External {
+			c.origin = key.Imported
+		}
+		return s.create(ctx, v, c)
 	})
 }
-
-// source is where a version's material comes from: engine.Engine.Generate, or
-// what was brought.
-type source func(ctx context.Context, ref engine.Ref, kind engine.Kind) (engine.Material, error)
 
 // creation is a request for a key, whichever way its material comes.
 type creation struct {
 	*CreateKeyRequest
+	material.Supply
 	action key.Action
-	source source
 	origin key.Origin
+	// id is the key's, where it is known before.
+	id key.ID
+	// once names what is brought, if it may come only once.
+	once *catalog.Import
 }
 
 // create makes a key that the caller must be allowed to make.
 func (s *Service) create(ctx context.Context, v *guard.Visit, c *creation) (*key.Key, error) {
+	defer s.keys.Begin(c.Store)()
 	k, err := s.newKey(v, c)
 	if denied := s.admitCreation(v, c); denied != nil {
 		return nil, denied
@@ -49,7 +54,7 @@ func (s *Service) create(ctx context.Context, v *guard.Visit, c *creation) (*key
 	var alias *key.Alias
 	if c.Alias != "" {
 		var unlock func()
-		if alias, unlock, err = s.firstAlias(v, newEntry(k, compiled, nil), c.Alias); err != nil {
+		if alias, unlock, err = s.firstAlias(v, catalog.NewEntry(k, compiled), c.Alias); err != nil {
 			return nil, err
 		}
 		defer unlock()
@@ -58,7 +63,7 @@ func (s *Service) create(ctx context.Context, v *guard.Visit, c *creation) (*key
 		return nil, err
 	}
 	v.About(k.Resource())
-	if err := s.make(ctx, v, newEntry(k, compiled, nil), alias, c.source); err != nil {
+	if err := s.make(ctx, v, catalog.NewEntry(k, compiled), alias, c); err != nil {
 		return nil, err
 	}
 	return k, nil
@@ -67,7 +72,9 @@ func (s *Service) create(ctx context.Context, v *guard.Visit, c *creation) (*key
 // admitCreation asks whether the caller may make such a key; tags need their
 // own permission.
 func (s *Service) admitCreation(v *guard.Visit, c *creation) error {
-	attributes := &policy.Attributes{Spec: c.Spec, Usage: c.Usage, Tags: c.Tags, BypassLockout: c.BypassLockout}
+	attributes := &policy.Attributes{
+		Spec: c.Spec, Usage: c.Usage, Origin: c.origin, Store: c.Store, Tags: c.Tags, BypassLockout: c.BypassLockout,
+	}
 	if len(c.Tags) > 0 {
 		if err := v.Authorize(s.realmTarget(v.Call, key.TagResource, attributes)); err != nil {
 			return err
@@ -77,40 +84,80 @@ func (s *Service) admitCreation(v *guard.Visit, c *creation) error {
 }
 
 // newKey checks a request and returns the key it asks for, without material.
-func (s *Service) newKey(v *guard.Visit, req *creation) (*key.Key, error) {
-	usage, err := usageOf(req.Spec, req.Usage)
+func (s *Service) newKey(v *guard.Visit, c *creation) (*key.Key, error) {
+	usage, err := usageOf(c.Spec, c.Usage)
 	if err != nil {
 		return nil, err
 	}
-	if !s.engine.Supports(req.Spec, usage) {
-		return nil, fault.New(fault.Unsupported, "engine %s does not make keys of spec %s", s.engine.Name(), req.Spec)
+	if c.In == nil {
+		if c.In, err = s.engines.At(c.place(v.Call)); err != nil {
+			return nil, err
+		}
 	}
-	if req.Exportable && !s.exports(req.Spec) {
-		return nil, fault.New(fault.Unsupported, "engine %s does not give keys of spec %s away", s.engine.Name(), req.Spec)
-	}
-	if err := checkDescription(req.Description); err != nil {
+	if err := c.offered(usage); err != nil {
 		return nil, err
 	}
-	tags, err := key.MergeTags(nil, req.Tags)
+	if err := checkDescription(c.Description); err != nil {
+		return nil, err
+	}
+	tags, err := key.MergeTags(nil, c.Tags)
 	if err != nil {
 		return nil, err
 	}
-	v.Note("spec", req.Spec.String())
-	v.Note("usage", usage.String())
-	if req.Exportable {
-		v.Note("exportable", "true")
+	c.note(v, usage)
+	if c.id == "" {
+		c.id = randomID()
 	}
 	realm := v.Call.Caller.Principal.Realm
 	k := &key.Key{
-		Name: key.Name{Realm: realm, Region: v.Call.Region, ID: randomID()},
-		Spec: req.Spec, Usage: usage, Origin: req.origin, Protection: key.Software, Engine: s.engine.Name(),
-		Exportable: req.Exportable, State: key.Creating, Description: req.Description, CreatedAt: s.now().UTC(), Tags: tags,
+		Name: key.Name{Realm: realm, Region: v.Call.Region, ID: c.id},
+		Spec: c.Spec, Usage: usage, Origin: c.origin, Protection: material.Protection(c.In), Engine: c.In.Name(), Store: c.Store,
+		Exportable: c.Exportable, State: key.Creating, Description: c.Description, CreatedAt: s.now().UTC(), Tags: tags,
 		Revision: 1, Policy: s.defaultPolicy(realm),
 	}
-	if req.Policy != nil {
-		k.Policy = *req.Policy
+	if c.Policy != nil {
+		k.Policy = *c.Policy
 	}
 	return k, nil
+}
+
+// place is where the key is to be.
+func (c *creation) place(call *key.Call) material.Place {
+	return material.Place{Realm: call.Caller.Principal.Realm, Region: call.Region, Engine: c.Engine, Store: c.Store}
+}
+
+// offered asks whether the key can be made, of what it comes from and where it
+// is to be.
+func (c *creation) offered(usage alg.Usage) error {
+	name := c.In.Name()
+	switch {
+	case usage == alg.KeyTransfer && (c.Exportable || c.origin == key.Imported):
+		return fault.New(fault.Unsupported, "a key exchange key is made where it stays: it is neither imported nor exportable")
+	case c.External && c.Store != "":
+		return fault.New(fault.Unsupported, "a key in a key store takes no material from elsewhere")
+	case c.External && !material.Imports(c.In, c.Spec):
+		return fault.New(fault.Unsupported, "engine %s takes no material of spec %s", name, c.Spec)
+	case c.origin == key.Generated && !c.In.Supports(c.Spec, usage):
+		return fault.New(fault.Unsupported, "engine %s does not make keys of spec %s for %s", name, c.Spec, usage)
+	case c.Exportable && !material.Exports(c.In, c.Spec):
+		return fault.New(fault.Unsupported, "engine %s does not give keys of spec %s away", name, c.Spec)
+	}
+	return nil
+}
+
+// note records what is asked for.
+func (c *creation) note(v *guard.Visit, usage alg.Usage) {
+	v.Note("spec", c.Spec.String())
+	v.Note("usage", usage.String())
+	if c.Engine != "" {
+		v.Note("engine", c.Engine)
+	}
+	if c.Store != "" {
+		v.Note("store", c.Store)
+	}
+	if c.Exportable {
+		v.Note("exportable", "true")
+	}
 }
 
 // usageOf returns the usage of a new key: the one asked for, or encryption,
@@ -131,66 +178,34 @@ func usageOf(spec alg.Spec, usage alg.Usage) (alg.Usage, error) {
 	return usage, nil
 }
 
-func checkDescription(text string) error {
-	if utf8.RuneCountInString(text) > MaxDescription {
-		return fault.New(fault.InvalidArgument, "the description has more than %d characters", MaxDescription)
+func checkDescription(text string) error { return checkText("the description", text, MaxDescription) }
+
+func checkText(what, text string, limit int) error {
+	if utf8.RuneCountInString(text) > limit {
+		return fault.New(fault.InvalidArgument, "%s has more than %d characters", what, limit)
 	}
 	return nil
 }
 
-// make gives a new key its first material and stores both, with its alias if
-// it has one.
-func (s *Service) make(ctx context.Context, v *guard.Visit, e *entry, alias *key.Alias, from source) error {
-	k := e.key
-	material, err := s.addVersion(ctx, k, key.First, from)
+// make gives a new key its first material, unless that is to come later, and
+// stores both, with its alias if it has one.
+func (s *Service) make(ctx context.Context, v *guard.Visit, e *catalog.Entry, alias *key.Alias, c *creation) (err error) {
+	k := e.Key
+	change := &catalog.Change{Key: k, Policy: e.Policy, Alias: alias, Import: c.once}
+	event, undo := key.Made, func() {}
+	if c.External {
+		event = key.LoseMaterial
+		k.Versions = []key.Version{{Number: 1, CreatedAt: k.CreatedAt, Missing: true}}
+	} else if change.Put, undo, err = s.engines.AddVersion(ctx, k, &c.Supply); err != nil {
+		return err
+	}
+	if k.State, err = k.State.Next(event); err == nil {
+		err = v.Commit(ctx, func() error { return s.keys.Insert(ctx, change) })
+	}
 	if err != nil {
-		return err
+		undo()
 	}
-	if k.State, err = k.State.Next(key.Made); err != nil {
-		return err
-	}
-	row, err := keyRow(k)
-	if err != nil {
-		return err
-	}
-	return v.Commit(ctx, func() error {
-		err := s.store.Update(ctx, func(tx store.Tx) error {
-			if err := tx.Insert(store.Keys, row); err != nil {
-				return err
-			}
-			if err := insertMaterial(tx, k, material); err != nil || alias == nil {
-				return err
-			}
-			return insertAlias(tx, alias)
-		})
-		if err == nil {
-			s.memory.put(newEntry(k, e.policy, nil))
-			if alias != nil {
-				s.memory.putAlias(alias)
-			}
-		}
-		return err
-	})
-}
-
-// addVersion makes new material and adds its version to the key.
-func (s *Service) addVersion(ctx context.Context, k *key.Key, cause key.RotationCause, from source) (engine.Material, error) {
-	n := key.VersionNumber(len(k.Versions) + 1) //nolint:gosec // rotations are limited and periods are days
-	material, err := from(ctx, refOf(k, n), kindOf(k))
-	if err != nil {
-		return engine.Material{}, err
-	}
-	k.Versions = append(k.Versions, key.Version{
-		Number: n, CreatedAt: s.now().UTC(), RotatedBy: cause, MaterialID: randomMaterialID(), Public: material.Public,
-	})
-	return material, nil
-}
-
-// insertMaterial stores the material of a key's newest version.
-func insertMaterial(tx store.Tx, k *key.Key, m engine.Material) error {
-	return tx.Insert(store.Materials, store.Row{
-		ID: materialID(k.Name.ID, k.Current().Number), Columns: []string{string(k.Name.ID)}, Body: m.Wrapped,
-	})
+	return err
 }
 
 // DescribeKey returns a key's metadata.
@@ -205,16 +220,16 @@ func (s *Service) read(ctx context.Context, call *key.Call, ref Ref, action key.
 		if err != nil {
 			return nil, err
 		}
-		if err := v.Authorize(e.target(action, &policy.Attributes{Alias: ref.Alias})); err != nil {
+		if err := v.Authorize(target(e, action, &policy.Attributes{Alias: ref.Alias})); err != nil {
 			return nil, err
 		}
-		return e.key, nil
+		return s.seen(e), nil
 	})
 }
 
 // readable finds a key to read metadata of. Two of the actions are part of a
 // key's use, which other realms can be let to.
-func (s *Service) readable(v *guard.Visit, action key.Action, ref Ref) (*entry, error) {
+func (s *Service) readable(v *guard.Visit, action key.Action, ref Ref) (*catalog.Entry, error) {
 	if action == key.DescribeKey || action == key.GetKeyRotationStatus {
 		return s.resolve(v.Call, ref)
 	}
@@ -232,31 +247,8 @@ func (s *Service) ListKeys(ctx context.Context, call *key.Call, page Page) ([]ke
 		if err := v.Authorize(s.realmTarget(call, key.ListKeys, nil)); err != nil {
 			return r, err
 		}
-		rows, next, err := s.page(ctx, store.Keys, "scope", scopeOf(call.Caller.Principal.Realm, call.Region), page)
-		for _, row := range rows {
-			r.ids = append(r.ids, key.ID(row.ID))
-		}
-		r.next = next
+		r.ids, r.next, err = s.keys.Keys(ctx, call.Caller.Principal.Realm, call.Region, page)
 		return r, err
 	})
 	return r.ids, r.next, err
-}
-
-// page returns the rows of a table with a value in a column, and the After of
-// the next page.
-func (s *Service) page(ctx context.Context, t *store.Table, column, value string, p Page) (rows []store.Row, next string, err error) {
-	err = s.store.View(ctx, func(r store.Reader) error {
-		for row, err := range r.Scan(t, store.Query{Column: column, Equal: value, After: p.After, Limit: p.Limit + 1}) {
-			if err != nil {
-				return err
-			}
-			rows = append(rows, row)
-		}
-		return nil
-	})
-	if err == nil && len(rows) > p.Limit {
-		rows = rows[:p.Limit]
-		next = rows[p.Limit-1].ID
-	}
-	return rows, next, err
 }

@@ -8,10 +8,12 @@ import (
 	"strings"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/material"
 )
 
 // delegated is what a part of Holdfast that works with a key may do with it.
@@ -35,8 +37,8 @@ func (s *Service) Delegate(ctx context.Context, call *key.Call, ref Ref, grantee
 			return nil, err
 		}
 		v.Note("grantee", grantee)
-		to := delegate(e.key.Name.Realm, grantee)
-		return s.alter(ctx, v, e.key.Name, &change{
+		to := delegate(e.Key.Name.Realm, grantee)
+		return s.alter(ctx, v, e.Key.Name, &change{
 			ref: ref, action: key.CreateGrant, inUse: true,
 			edit: func(_ *guard.Visit, k *key.Key) error {
 				if slices.ContainsFunc(k.Grants, func(g key.Grant) bool { return g.Grantee == to }) {
@@ -60,9 +62,9 @@ func (s *Service) Delegate(ctx context.Context, call *key.Call, ref Ref, grantee
 // the key is for; the entry in the audit log is the grantee's. The grant that
 // the key is made with lets the grantee sign, export and end it.
 func (s *Service) Entrust(ctx context.Context, call *key.Call, grantee string, req *ImportKeyRequest) (*key.Key, error) {
-	c := &creation{CreateKeyRequest: &req.CreateKeyRequest, action: key.CreateKey, source: s.engine.Generate, origin: key.Generated}
+	c := &creation{CreateKeyRequest: &req.CreateKeyRequest, Supply: material.Supply{From: material.Generate}, action: key.CreateKey, origin: key.Generated}
 	if req.Material != nil {
-		c.action, c.source, c.origin = key.ImportKey, s.brought(req), key.Imported
+		c = s.bringing(req)
 	}
 	inner := onBehalf(call, delegate(call.Caller.Principal.Realm, grantee), c.action)
 	return guard.Do(ctx, s.guard, inner, c.action, func(v *guard.Visit) (*key.Key, error) {
@@ -78,7 +80,7 @@ func (s *Service) Entrust(ctx context.Context, call *key.Call, grantee string, r
 			return nil, err
 		}
 		v.Permit(k.Resource(), "the key is "+grantee+"'s own")
-		return k, s.make(ctx, v, newEntry(k, compiled, nil), nil, c.source)
+		return k, s.make(ctx, v, catalog.NewEntry(k, compiled), nil, c)
 	})
 }
 
@@ -96,7 +98,7 @@ func (s *Service) ExportEntrusted(ctx context.Context, call *key.Call, grantee s
 // EndEntrusted schedules the deletion of such a key, in MinDeletion days. One
 // that is gone or going is left alone.
 func (s *Service) EndEntrusted(ctx context.Context, call *key.Call, grantee string, id key.ID) error {
-	if e, ok := s.memory.get(id); !ok || e.key.State == key.PendingDeletion {
+	if e, ok := s.keys.Get(id); !ok || e.Key.State == key.PendingDeletion {
 		return nil
 	}
 	_, inner, err := s.entrusted(call, grantee, id, key.ScheduleKeyDeletion)
@@ -108,13 +110,13 @@ func (s *Service) EndEntrusted(ctx context.Context, call *key.Call, grantee stri
 }
 
 // entrusted returns a key and the envelope for what its grantee does with it.
-func (s *Service) entrusted(call *key.Call, grantee string, id key.ID, action key.Action) (*entry, *key.Call, error) {
-	e, ok := s.memory.get(id)
+func (s *Service) entrusted(call *key.Call, grantee string, id key.ID, action key.Action) (*catalog.Entry, *key.Call, error) {
+	e, ok := s.keys.Get(id)
 	if !ok {
 		return nil, nil, fault.New(fault.NotFound, "key %s does not exist", id)
 	}
-	inner := onBehalf(call, delegate(e.key.Name.Realm, grantee), action)
-	inner.Region = e.key.Name.Region
+	inner := onBehalf(call, delegate(e.Key.Name.Realm, grantee), action)
+	inner.Region = e.Key.Name.Region
 	return e, inner, nil
 }
 
@@ -136,12 +138,15 @@ func onBehalf(call *key.Call, who key.Principal, action key.Action) *key.Call {
 func (s *Service) DelegatedSigner(
 	ctx context.Context, call *key.Call, grantee string, id key.ID, a alg.Algorithm,
 ) (crypto.Signer, error) {
-	e, ok := s.memory.get(id)
+	e, ok := s.keys.Get(id)
 	if !ok {
 		return nil, fault.New(fault.NotFound, "key %s does not exist", id)
 	}
-	name := e.key.Name
-	public, err := s.public(e, e.key.Current())
+	name := e.Key.Name
+	if e.Key.Current().Public == nil { // its material is still to come
+		return nil, at(e, fault.Because(fault.WrongState, fault.KeyPendingImport, "the key is %s", s.state(e)))
+	}
+	public, err := e.Public(e.Key.Current())
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +174,7 @@ func (d *delegatedSigner) Public() crypto.PublicKey { return d.public }
 func (d *delegatedSigner) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	m := engine.Message{Form: engine.FormOf(opts), Bytes: digest}
 	return guard.DoWithin(d.ctx, d.service.guard, d.call, key.Sign, func(v *guard.Visit) ([]byte, error) {
-		e, err := d.service.find(d.name)
+		e, err := d.service.keys.Find(d.name)
 		if err != nil {
 			return nil, err
 		}
@@ -177,7 +182,7 @@ func (d *delegatedSigner) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpt
 		if err := d.service.admitEntry(v, e, u); err != nil {
 			return nil, err
 		}
-		noteUse(v, e, d.algorithm, e.key.Current().Number)
+		noteUse(v, e, d.algorithm, e.Key.Current().Number)
 		k, err := d.service.current(d.ctx, e)
 		if err != nil {
 			return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/ciphertext"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -32,7 +33,7 @@ func (s *Service) Encrypt(ctx context.Context, call *key.Call, req *EncryptReque
 		if err := dry(call); err != nil {
 			return nil, err
 		}
-		result := &EncryptResult{Key: e.key, Version: e.key.Current(), Algorithm: req.Algorithm}
+		result := &EncryptResult{Key: e.Key, Version: e.Key.Current(), Algorithm: req.Algorithm}
 		noteUse(v, e, req.Algorithm, result.Version.Number)
 		result.Ciphertext, err = s.encrypt(ctx, e, req.Algorithm, req.Plaintext, req.Context)
 		return result, err
@@ -40,18 +41,18 @@ func (s *Service) Encrypt(ctx context.Context, call *key.Call, req *EncryptReque
 }
 
 // encrypt encrypts under the current version of a key that was admitted.
-func (s *Service) encrypt(ctx context.Context, e *entry, a alg.Algorithm, plaintext []byte, pairs []key.Tag) ([]byte, error) {
+func (s *Service) encrypt(ctx context.Context, e *catalog.Entry, a alg.Algorithm, plaintext []byte, pairs []key.Tag) ([]byte, error) {
 	if a == alg.AESGCM {
 		return s.seal(ctx, e, plaintext, pairs)
 	}
 	if len(pairs) > 0 {
 		return nil, fault.New(fault.InvalidArgument, "an encryption context goes only with symmetric keys")
 	}
-	if limit := e.key.Spec.MaxPlaintext(a); len(plaintext) > limit {
-		return nil, e.at(fault.Because(fault.InvalidArgument, fault.MessageTooLong,
-			"%s with a key of spec %s encrypts at most %d bytes", a, e.key.Spec, limit))
+	if limit := e.Key.Spec.MaxPlaintext(a); len(plaintext) > limit {
+		return nil, at(e, fault.Because(fault.InvalidArgument, fault.MessageTooLong,
+			"%s with a key of spec %s encrypts at most %d bytes", a, e.Key.Spec, limit))
 	}
-	public, err := s.public(e, e.key.Current())
+	public, err := e.Public(e.Key.Current())
 	if err != nil {
 		return nil, err
 	}
@@ -59,14 +60,14 @@ func (s *Service) encrypt(ctx context.Context, e *entry, a alg.Algorithm, plaint
 }
 
 // seal makes a symmetric ciphertext, in the format of package ciphertext.
-func (s *Service) seal(ctx context.Context, e *entry, plaintext []byte, pairs []key.Tag) ([]byte, error) {
-	n := e.key.Current().Number
+func (s *Service) seal(ctx context.Context, e *catalog.Entry, plaintext []byte, pairs []key.Tag) ([]byte, error) {
+	n := e.Key.Current().Number
 	k, err := s.open(ctx, e, n)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]byte, 0, ciphertext.HeaderSize+len(plaintext)+k.AEAD.Overhead())
-	out, err = ciphertext.Header{Key: e.key.Name.ID, Version: n}.Append(out)
+	out, err = ciphertext.Header{Key: e.Key.Name.ID, Version: n}.Append(out)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +108,7 @@ func (s *Service) decrypt(
 		return nil, err
 	}
 	noteUse(v, e, req.Algorithm, n)
-	version, err := e.key.Version(n)
+	version, err := e.Key.Version(n)
 	if err != nil {
 		return nil, fault.New(fault.BadCiphertext, "the ciphertext names a version that the key does not have")
 	}
@@ -120,7 +121,7 @@ func (s *Service) decrypt(
 	if err != nil {
 		return nil, err
 	}
-	result := &DecryptResult{Key: e.key, Version: version, Algorithm: req.Algorithm}
+	result := &DecryptResult{Key: e.Key, Version: version, Algorithm: req.Algorithm}
 	if req.Algorithm == alg.AESGCM {
 		result.Plaintext, err = unseal(k, req.Ciphertext[:ciphertext.HeaderSize], payload, req.Context)
 	} else {
@@ -131,7 +132,7 @@ func (s *Service) decrypt(
 
 // source finds the key and version that a ciphertext was made with, and the
 // part of it that the engine made.
-func (s *Service) source(call *key.Call, req *DecryptRequest) (*entry, key.VersionNumber, []byte, error) {
+func (s *Service) source(call *key.Call, req *DecryptRequest) (*catalog.Entry, key.VersionNumber, []byte, error) {
 	named := req.Key != Ref{}
 	if req.Algorithm != alg.AESGCM {
 		if !named {
@@ -141,15 +142,15 @@ func (s *Service) source(call *key.Call, req *DecryptRequest) (*entry, key.Versi
 		if err != nil {
 			return nil, 0, nil, err
 		}
-		return e, e.key.Current().Number, req.Ciphertext, nil
+		return e, e.Key.Current().Number, req.Ciphertext, nil
 	}
 	h, payload, err := ciphertext.Parse(req.Ciphertext)
 	if err != nil {
 		return nil, 0, nil, err
 	}
 	if !named {
-		e, ok := s.memory.get(h.Key)
-		if !ok || e.key.Name.Region != call.Region {
+		e, ok := s.keys.Get(h.Key)
+		if !ok || e.Key.Name.Region != call.Region {
 			return nil, 0, nil, fault.Because(fault.PermissionDenied, fault.UnknownKey,
 				"the ciphertext refers to a key that does not exist, does not exist in this region, or that the caller may not use")
 		}
@@ -159,8 +160,8 @@ func (s *Service) source(call *key.Call, req *DecryptRequest) (*entry, key.Versi
 	if err != nil {
 		return nil, 0, nil, err
 	}
-	if e.key.Name.ID != h.Key {
-		return nil, 0, nil, e.at(fault.Because(fault.InvalidArgument, fault.IncorrectKey,
+	if e.Key.Name.ID != h.Key {
+		return nil, 0, nil, at(e, fault.Because(fault.InvalidArgument, fault.IncorrectKey,
 			"the ciphertext was made with another key"))
 	}
 	return e, h.Version, payload, nil
@@ -189,8 +190,8 @@ func (s *Service) ReEncrypt(ctx context.Context, call *key.Call, req *ReEncryptR
 		}
 		same := false
 		if from, _, _, err := s.source(call, &req.Source); err == nil {
-			same = from.key.Name == to.key.Name
-			v.Note("source", from.key.Name.String())
+			same = from.Key.Name == to.Key.Name
+			v.Note("source", from.Key.Name.String())
 		}
 		source, err := s.decrypt(ctx, v, &req.Source, key.ReEncryptFrom, policy.Attributes{ReEncryptSame: &same})
 		if err != nil {
@@ -213,7 +214,7 @@ func (s *Service) ReEncrypt(ctx context.Context, call *key.Call, req *ReEncryptR
 		}
 		result := &ReEncryptResult{
 			Source:      DecryptResult{Key: source.Key, Version: source.Version, Algorithm: source.Algorithm},
-			Destination: EncryptResult{Key: to.key, Version: to.key.Current(), Algorithm: req.Destination.Algorithm},
+			Destination: EncryptResult{Key: to.Key, Version: to.Key.Current(), Algorithm: req.Destination.Algorithm},
 		}
 		result.Destination.Ciphertext, err = s.encrypt(
 			ctx, to, req.Destination.Algorithm, source.Plaintext, req.Destination.Context)
@@ -246,13 +247,13 @@ func (s *Service) GenerateDataKey(ctx context.Context, call *key.Call, req *Data
 			return nil, err
 		}
 		v.NoteInt("bytes", req.Bytes)
-		noteUse(v, e, alg.AESGCM, e.key.Current().Number)
+		noteUse(v, e, alg.AESGCM, e.Key.Current().Number)
 		plaintext := make([]byte, req.Bytes)
-		if err := s.engine.Random(ctx, plaintext); err != nil {
+		if err := s.engines.Default().Random(ctx, plaintext); err != nil {
 			return nil, err
 		}
 		result := &DataKeyResult{EncryptResult: EncryptResult{
-			Key: e.key, Version: e.key.Current(), Algorithm: alg.AESGCM,
+			Key: e.Key, Version: e.Key.Current(), Algorithm: alg.AESGCM,
 		}}
 		if result.Ciphertext, err = s.seal(ctx, e, plaintext, req.Context); err != nil {
 			return nil, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
@@ -78,6 +79,12 @@ type fixture struct {
 	people people
 	root   *seal.Root
 	clock  func() time.Time
+	// others are the engines beside the default one, stores the key stores.
+	others []engine.Engine
+	stores kms.Stores
+	// keys has an RSA key made before for each one that is made, if it is not
+	// nil: see ready.
+	keys func() []byte
 }
 
 func compile(t testing.TB, text string) *policy.Policy {
@@ -105,17 +112,10 @@ func newFixture(t testing.TB) *fixture {
 // open makes the door anew over the same store, as a restart does.
 func (f *fixture) open() {
 	f.t.Helper()
-	engine, err := soft.New(seal.NewKeyring(f.root, f.store), soft.Options{PureGo: true})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.t.Cleanup(func() {
-		if err := engine.Close(); err != nil {
-			f.t.Error(err)
-		}
-	})
+	var err error
 	f.Service, err = kms.New(f.t.Context(), kms.Config{
-		Guard: guard.New(f.log, f.people), Store: f.store, Engine: engine, DefaultPolicy: aws.DefaultKeyPolicy,
+		Guard: guard.New(f.log, f.people), Store: f.store, Engine: &ready{Engine: f.engine(), key: f.keys}, DefaultPolicy: aws.DefaultKeyPolicy,
+		Engines: f.others, Stores: f.stores,
 		Compile: func(d key.Document) (*policy.Policy, error) {
 			return policy.Compile([]byte(d.Text), policy.ForResource, aws.Vocabulary())
 		},
@@ -124,6 +124,35 @@ func (f *fixture) open() {
 	if err != nil {
 		f.t.Fatal(err)
 	}
+}
+
+// engine returns a soft engine over the fixture's store.
+func (f *fixture) engine() *soft.Engine {
+	f.t.Helper()
+	e, err := soft.New(seal.NewKeyring(f.root, f.store), soft.Options{PureGo: true})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			f.t.Error(err)
+		}
+	})
+	return e
+}
+
+// ready is a soft engine that takes RSA keys from where they are ready, since
+// making one takes a while.
+type ready struct {
+	*soft.Engine
+	key func() []byte
+}
+
+func (r *ready) Generate(ctx context.Context, ref engine.Ref, kind engine.Kind) (engine.Material, error) {
+	if kind.Spec == alg.RSA2048 && r.key != nil {
+		return r.Import(ctx, ref, kind, r.key())
+	}
+	return r.Engine.Generate(ctx, ref, kind)
 }
 
 // as returns the envelope of a call by a user.

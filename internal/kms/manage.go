@@ -4,11 +4,11 @@ import (
 	"context"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/policy"
-	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
 // change is one alteration of a key's metadata.
@@ -22,10 +22,14 @@ type change struct {
 	// edit changes the copy of the key that is to be stored. The Visit is for
 	// notes.
 	edit func(v *guard.Visit, k *key.Key) error
-	// also writes what belongs to the change beside the key; it may be nil.
-	also func(tx store.Tx, k *key.Key) error
-	// policy is the key's new policy, nil where it stays.
-	policy *policy.Policy
+	// store is what is to be stored beside the key: edit may fill it.
+	store catalog.Change
+	// before is done before the record changes, once the call is on record; edit
+	// may set it.
+	before func() error
+	// undo takes back what edit has made in an engine, if the change fails after
+	// all; edit may set it.
+	undo func()
 }
 
 // change runs an alteration as a call of its own and returns the key after it.
@@ -35,66 +39,66 @@ func (s *Service) change(ctx context.Context, call *key.Call, c *change) (*key.K
 		if err != nil {
 			return nil, err
 		}
-		return s.alter(ctx, v, e.key.Name, c)
+		return s.alter(ctx, v, e.Key.Name, c)
 	})
 }
 
 // alter changes a key under its lock: it authorises, checks the state, edits
 // a copy, records, stores and publishes it.
 func (s *Service) alter(ctx context.Context, v *guard.Visit, name key.Name, c *change) (*key.Key, error) {
-	lock := s.locks.key(name.ID)
-	lock.Lock()
-	defer lock.Unlock()
-	e, err := s.find(name)
+	defer s.keys.Lock(name.ID)()
+	e, err := s.keys.Find(name)
 	if err != nil {
 		return nil, err
 	}
 	c.attributes.Alias = c.ref.Alias
-	if err := v.Authorize(e.target(c.action, &c.attributes)); err != nil {
+	if err := v.Authorize(target(e, c.action, &c.attributes)); err != nil {
 		return nil, err
 	}
-	if err := c.permitted(e.key); err != nil {
-		return nil, e.at(err)
+	state := s.state(e)
+	if err := c.permitted(state); err != nil {
+		return nil, at(e, err)
 	}
-	k := e.key.Clone()
-	if err := c.edit(v, k); err != nil {
-		return nil, e.at(err)
+	if c.store.Key, err = s.edited(v, e, c, state); err == nil {
+		err = s.publish(ctx, v, e, c)
 	}
-	if err := dry(v.Call); err != nil {
-		return nil, err
+	if err != nil && c.undo != nil {
+		c.undo()
 	}
-	return k, s.publish(ctx, v, e, k, c)
+	return c.store.Key, err
 }
 
-func (c *change) permitted(k *key.Key) error {
+func (c *change) permitted(state key.State) error {
 	if c.inUse {
-		return k.State.Use()
+		return state.Use()
 	}
-	return k.State.Manage(c.action)
+	return state.Manage(c.action)
+}
+
+// edited returns the changed copy of a key. The edit sees the state that the
+// key is in now; the record gets it only if the edit changes it.
+func (s *Service) edited(v *guard.Visit, e *catalog.Entry, c *change, state key.State) (*key.Key, error) {
+	k := e.Key.Clone()
+	k.State = state
+	if err := c.edit(v, k); err != nil {
+		return nil, at(e, err)
+	}
+	if k.State == state {
+		k.State = e.Key.State
+	}
+	return k, dry(v.Call)
 }
 
 // publish records and stores a changed key and makes it visible.
-func (s *Service) publish(ctx context.Context, v *guard.Visit, e *entry, k *key.Key, c *change) error {
-	k.Revision++
-	row, err := keyRow(k)
-	if err != nil {
-		return err
-	}
-	p := e.policy
-	if c.policy != nil {
-		p = c.policy
-	}
+func (s *Service) publish(ctx context.Context, v *guard.Visit, e *catalog.Entry, c *change) error {
+	c.store.Key.Revision++
 	return v.Commit(ctx, func() error {
-		err := s.store.Update(ctx, func(tx store.Tx) error {
-			if err := tx.Put(store.Keys, row); err != nil || c.also == nil {
+		if c.before != nil {
+			if err := c.before(); err != nil {
 				return err
 			}
-			return c.also(tx, k)
-		})
-		if err == nil {
-			s.memory.put(newEntry(k, p, e))
 		}
-		return err
+		return s.keys.Update(ctx, e, &c.store)
 	})
 }
 
@@ -158,6 +162,9 @@ func (s *Service) CancelDeletion(ctx context.Context, call *key.Call, ref Ref) (
 				return err
 			}
 			k.DeleteAt = time.Time{}
+			if !k.Complete() {
+				return moved(key.LoseMaterial)(v, k)
+			}
 			return nil
 		},
 	})

@@ -19,7 +19,7 @@ func (s *Service) PutPolicy(ctx context.Context, call *key.Call, ref Ref, doc ke
 		ref: ref, action: key.PutKeyPolicy, attributes: policy.Attributes{BypassLockout: bypassLockout},
 	}
 	c.edit = func(v *guard.Visit, k *key.Key) (err error) {
-		c.policy, err = s.checkPolicy(v, k, doc, bypassLockout)
+		c.store.Policy, err = s.checkPolicy(v, k, doc, bypassLockout)
 		k.Policy = doc
 		return err
 	}

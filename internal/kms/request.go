@@ -4,8 +4,10 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/material"
 )
 
 // Ref is how a caller names a key: by id, or by alias. Realm and Region are
@@ -34,6 +36,22 @@ type CreateKeyRequest struct {
 	// Alias, if it is not empty, names the key from the start, for which the
 	// caller needs CreateAlias as well. A key whose alias is taken is not made.
 	Alias string
+	// Engine names the engine that is to have the key; "" means the default one,
+	// or that of Store.
+	Engine string
+	// Store is the custom key store that the key is to live in, "" for none. It
+	// must be connected.
+	Store string
+	// External makes a key without material, pending import, for ImportMaterial.
+	External bool
+}
+
+// AdoptKeyRequest asks for a key that is in an engine already. Spec and Usage
+// may be left out: the engine says what the key is.
+type AdoptKeyRequest struct {
+	CreateKeyRequest
+	// Name is what the engine calls the key: a PKCS #11 URI (RFC 7512), say.
+	Name string
 }
 
 // ImportKeyRequest asks for a key whose material is made already.
@@ -45,6 +63,46 @@ type ImportKeyRequest struct {
 	// Public, where it is given, is the SubjectPublicKeyInfo in DER that the
 	// key must have: that of the certificate that it is for, say.
 	Public []byte
+}
+
+// ImportParameters is what a key's owner needs to send its material.
+type ImportParameters struct {
+	Key *key.Key
+	material.Parameters
+}
+
+// ImportMaterialRequest brings the material of a key whose origin is
+// key.Imported.
+type ImportMaterialRequest struct {
+	Key Ref
+	// Token is that of the ImportParameters which Encrypted is encrypted for.
+	Token     []byte
+	Encrypted []byte
+	// ExpiresAt is when the material is to be forgotten; zero for never.
+	ExpiresAt time.Time
+	// Rotate brings new material for a symmetric key that has some: it waits for
+	// RotateOnDemand. Without it, a key takes what it had before and nothing else.
+	Rotate bool
+	// MaterialID, if it is not empty, is the id that the material must have.
+	MaterialID string
+	// Description is kept with the material; "" keeps what was said before.
+	Description string
+}
+
+// MaterialResult says which material of a key was imported or deleted.
+type MaterialResult struct {
+	Key     *key.Key // as it is afterwards
+	Version key.Version
+}
+
+// ImportWrappedRequest asks for a key that comes wrapped under a key exchange
+// key, into the engine of that key.
+type ImportWrappedRequest struct {
+	CreateKeyRequest // Engine, Store and External stay empty
+	// KEK is a key with the usage alg.KeyTransfer.
+	KEK     Ref
+	How     alg.Wrapping
+	Wrapped []byte
 }
 
 // EncryptRequest asks for a ciphertext of at most MaxPlaintext bytes.
@@ -165,10 +223,7 @@ type PublicKeyResult struct {
 }
 
 // Page asks for a part of a listing: at most Limit entries after After.
-type Page struct {
-	After string
-	Limit int
-}
+type Page = catalog.Page
 
 // Limits that hold for every API.
 const (
@@ -185,6 +240,8 @@ const (
 	MaxRotation    = 2560
 	DefaultRotate  = 365
 	MaxOnDemand    = 25 // rotations that callers may ask of one key
+
+	MaxMaterialText = 256 // characters of an imported material's description
 )
 
 // Rotations is one page of a key's past rotations.

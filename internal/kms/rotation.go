@@ -2,16 +2,17 @@ package kms
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/material"
 	"github.com/holdfast-kms/holdfast/internal/policy"
-	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
 // EnableRotation has the clock give a symmetric key new material every so
@@ -21,7 +22,7 @@ func (s *Service) EnableRotation(ctx context.Context, call *key.Call, ref Ref, d
 	_, err := s.change(ctx, call, &change{
 		ref: ref, action: key.EnableKeyRotation, attributes: policy.Attributes{PeriodDays: days}, inUse: true,
 		edit: func(v *guard.Visit, k *key.Key) error {
-			if err := rotates(k); err != nil {
+			if err := rotates(k, true); err != nil {
 				return err
 			}
 			if days == 0 {
@@ -47,7 +48,7 @@ func (s *Service) DisableRotation(ctx context.Context, call *key.Call, ref Ref) 
 	_, err := s.change(ctx, call, &change{
 		ref: ref, action: key.DisableKeyRotation, inUse: true,
 		edit: func(_ *guard.Visit, k *key.Key) error {
-			if err := rotates(k); err != nil {
+			if err := rotates(k, true); err != nil {
 				return err
 			}
 			k.Rotation.Enabled, k.Rotation.Next = false, time.Time{}
@@ -65,32 +66,58 @@ func (s *Service) RotationStatus(ctx context.Context, call *key.Call, ref Ref) (
 // RotateOnDemand gives a symmetric key new material now, at most MaxOnDemand
 // times in its life. The rotation by the clock goes on as planned.
 func (s *Service) RotateOnDemand(ctx context.Context, call *key.Call, ref Ref) (*key.Key, error) {
-	var material engine.Material
-	return s.change(ctx, call, &change{
+	c := &change{
 		ref: ref, action: key.RotateKeyOnDemand, inUse: true,
-		edit: func(v *guard.Visit, k *key.Key) (err error) {
-			if err := rotates(k); err != nil {
-				return err
-			}
-			if k.Rotation.OnDemandCount >= MaxOnDemand {
-				return fault.Because(fault.LimitExceeded, fault.TooManyRotations,
-					"the key was rotated on demand %d times, which is the limit", MaxOnDemand)
-			}
-			if err := dry(call); err != nil {
-				return err
-			}
-			k.Rotation.OnDemandCount++
-			material, err = s.addVersion(ctx, k, key.OnDemand, s.engine.Generate)
-			v.NoteInt("version", len(k.Versions))
+	}
+	c.edit = func(v *guard.Visit, k *key.Key) (err error) {
+		if err := rotates(k, false); err != nil {
 			return err
-		},
-		also: func(tx store.Tx, k *key.Key) error { return insertMaterial(tx, k, material) },
-	})
+		}
+		if k.Rotation.OnDemandCount >= MaxOnDemand {
+			return fault.Because(fault.LimitExceeded, fault.TooManyRotations,
+				"the key was rotated on demand %d times, which is the limit", MaxOnDemand)
+		}
+		if err := dry(call); err != nil {
+			return err
+		}
+		k.Rotation.OnDemandCount++
+		if k.Origin == key.Imported {
+			err = material.Promote(k, s.now().UTC())
+		} else {
+			c.store.Put, c.undo, err = s.renew(ctx, k, key.OnDemand)
+		}
+		v.NoteInt("version", len(k.Versions))
+		return err
+	}
+	return s.change(ctx, call, c)
+}
+
+// renew gives a key new material of its engine.
+func (s *Service) renew(ctx context.Context, k *key.Key, cause key.RotationCause) ([]catalog.Material, func(), error) {
+	in, err := s.engines.Of(k)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.engines.AddVersion(ctx, k, &material.Supply{From: material.Generate, In: in, Cause: cause})
 }
 
 // ListRotations returns a key and a page of the versions that rotations made,
 // oldest first. After is a version number in decimal.
 func (s *Service) ListRotations(ctx context.Context, call *key.Call, ref Ref, page Page) (*key.Key, []key.Version, string, error) {
+	return s.listVersions(ctx, call, ref, page, func(k *key.Key) []key.Version { return k.Versions[1:] })
+}
+
+// ListMaterials is ListRotations for all materials of a key: the first one,
+// and the one that waits for a rotation, as well. Key.MaterialState says what
+// each is for.
+func (s *Service) ListMaterials(ctx context.Context, call *key.Call, ref Ref, page Page) (*key.Key, []key.Version, string, error) {
+	return s.listVersions(ctx, call, ref, page, (*key.Key).Materials)
+}
+
+// listVersions returns a key and a page of some of its versions.
+func (s *Service) listVersions(
+	ctx context.Context, call *key.Call, ref Ref, page Page, of func(*key.Key) []key.Version,
+) (*key.Key, []key.Version, string, error) {
 	type result struct {
 		key     *key.Key
 		rotated []key.Version
@@ -101,43 +128,48 @@ func (s *Service) ListRotations(ctx context.Context, call *key.Call, ref Ref, pa
 		if err != nil {
 			return r, err
 		}
-		if err := v.Authorize(e.target(key.ListKeyRotations, &policy.Attributes{Alias: ref.Alias})); err != nil {
+		if err := v.Authorize(target(e, key.ListKeyRotations, &policy.Attributes{Alias: ref.Alias})); err != nil {
 			return r, err
 		}
-		if err := rotates(e.key); err != nil {
+		if err := rotates(e.Key, false); err != nil {
 			return r, err
 		}
-		r.key = e.key
-		r.rotated, r.next, err = rotations(e.key, page)
+		r.key = s.seen(e)
+		r.rotated, r.next, err = versions(of(r.key), page)
 		return r, err
 	})
 	return r.key, r.rotated, r.next, err
 }
 
-// rotations returns a page of the versions that rotations made.
-func rotations(k *key.Key, page Page) (rotated []key.Version, next string, err error) {
-	from := 1
+// versions returns a page of a list of versions.
+func versions(all []key.Version, page Page) (some []key.Version, next string, err error) {
 	if page.After != "" {
-		if from, err = strconv.Atoi(page.After); err != nil || from < 1 || from > len(k.Versions) {
+		after, err := strconv.Atoi(page.After)
+		i := slices.IndexFunc(all, func(v key.Version) bool { return int(v.Number) == after })
+		if err != nil || i < 0 {
 			return nil, "", fault.Because(fault.InvalidArgument, fault.MalformedMarker, "not a marker of this listing")
 		}
+		all = all[i+1:]
 	}
-	rotated = k.Versions[from:]
-	if len(rotated) <= page.Limit {
-		return rotated, "", nil
+	if len(all) <= page.Limit {
+		return all, "", nil
 	}
-	return rotated[:page.Limit], strconv.Itoa(from + page.Limit), nil
+	return all[:page.Limit], strconv.Itoa(int(all[page.Limit-1].Number)), nil
 }
 
 // rotates refuses keys that get no new material: only symmetric encryption
-// keys do.
-func rotates(k *key.Key) error {
-	if k.Spec == alg.AES256 && k.Origin == key.Generated {
-		return nil
+// keys do, outside of key stores. By the clock, only those that an engine makes
+// material for.
+func rotates(k *key.Key, byClock bool) error {
+	if k.Spec != alg.AES256 || k.Origin == key.External || k.Store != "" {
+		return &fault.Error{
+			Kind: fault.Unsupported, Resource: k.Name.String(), Public: "a key of spec " + k.Spec.String() + " does not rotate",
+		}
 	}
-	return &fault.Error{
-		Kind: fault.Unsupported, Resource: k.Name.String(), Public: "a key of spec " + k.Spec.String() + " does not rotate",
+	if byClock && k.Origin != key.Generated {
+		return fault.Because(fault.WrongState, fault.OriginForbids, "the key's origin is %s: it has no material of its own to rotate to", k.Origin)
 	}
+	return nil
 }
 
 func periodOf(k *key.Key) int {

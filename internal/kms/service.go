@@ -3,14 +3,13 @@ package kms
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
-	"fmt"
-	"hash/maphash"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/material"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
@@ -18,9 +17,16 @@ import (
 // Config is what a Service stands on. Every field is required unless it says
 // otherwise.
 type Config struct {
-	Guard  *guard.Guard
-	Store  store.Store
+	Guard *guard.Guard
+	Store store.Store
+	// Engine has the keys that are to be in no other, and makes the keys that
+	// material is encrypted under on its way in. Its material exists only as
+	// what it gives to be kept (engine/soft).
 	Engine engine.Engine
+	// Engines are others, by whose names keys can be made in them; may be empty.
+	Engines []engine.Engine
+	// Stores are the custom key stores; nil for none.
+	Stores Stores
 	// Compile turns a policy document into its canonical form, in whatever
 	// dialect it was written.
 	Compile func(key.Document) (*policy.Policy, error)
@@ -40,15 +46,11 @@ const DefaultOpened = 4096
 // *fault.Error.
 type Service struct {
 	guard         *guard.Guard
-	store         store.Store
-	engine        engine.Engine
+	keys          *catalog.Catalog
+	engines       *material.Engines
 	compile       func(key.Document) (*policy.Policy, error)
 	defaultPolicy func(key.RealmID) key.Document
 	now           func() time.Time
-
-	memory memory
-	opened *openedCache
-	locks  locks
 }
 
 // New loads every key and alias of the store into memory and returns the
@@ -60,58 +62,14 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	if c.Opened == 0 {
 		c.Opened = DefaultOpened
 	}
-	s := &Service{
-		guard: c.Guard, store: c.Store, engine: c.Engine, compile: c.Compile, defaultPolicy: c.DefaultPolicy,
-		now: c.Now, opened: newOpenedCache(c.Opened), locks: locks{hash: maphash.MakeSeed()},
-	}
-	if err := s.load(ctx); err != nil {
+	keys, err := catalog.Load(ctx, c.Store, c.Compile, c.Opened)
+	if err != nil {
 		return nil, err
 	}
-	return s, nil
-}
-
-// load fills the memory from the store.
-func (s *Service) load(ctx context.Context) error {
-	return s.store.View(ctx, func(r store.Reader) error {
-		if err := s.loadKeys(r); err != nil {
-			return fmt.Errorf("loading keys: %w", err)
-		}
-		for row, err := range r.Scan(store.Aliases, store.Query{}) {
-			if err != nil {
-				return fmt.Errorf("loading aliases: %w", err)
-			}
-			a, err := aliasOf(row)
-			if err != nil {
-				return err
-			}
-			s.memory.putAlias(a)
-		}
-		return nil
-	})
-}
-
-// loadKeys loads every key. Equal policies are compiled once.
-func (s *Service) loadKeys(r store.Reader) error {
-	compiled, common := map[key.Document]*policy.Policy{}, texts{}
-	for row, err := range r.Scan(store.Keys, store.Query{}) {
-		if err != nil {
-			return err
-		}
-		k, err := keyOf(row)
-		if err != nil {
-			return err
-		}
-		common.share(k)
-		p, ok := compiled[k.Policy]
-		if !ok {
-			if p, err = s.compile(k.Policy); err != nil {
-				return fmt.Errorf("compiling the policy of key %s: %w", k.Name.ID, err)
-			}
-			compiled[k.Policy] = p
-		}
-		s.memory.put(newEntry(k, p, nil))
-	}
-	return nil
+	return &Service{
+		guard: c.Guard, keys: keys, compile: c.Compile, defaultPolicy: c.DefaultPolicy, now: c.Now,
+		engines: material.New(material.Config{Keys: keys, Default: c.Engine, Others: c.Engines, Stores: c.Stores, Now: c.Now}),
+	}, nil
 }
 
 // Refuse records a call that failed before it reached an operation, and
@@ -121,18 +79,11 @@ func (s *Service) Refuse(ctx context.Context, call *key.Call, action key.Action,
 }
 
 // Keys returns the number of keys in memory.
-func (s *Service) Keys() int { return int(s.memory.count.Load()) }
+func (s *Service) Keys() int { return s.keys.Len() }
 
 // randomID returns a new key id.
 func randomID() key.ID {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand.Read)
 	return key.NewID(b)
-}
-
-// randomMaterialID returns a new id for a version's material.
-func randomMaterialID() string {
-	var b [32]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand.Read)
-	return hex.EncodeToString(b[:])
 }

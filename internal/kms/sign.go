@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
@@ -23,7 +24,7 @@ func (s *Service) Sign(ctx context.Context, call *key.Call, req *SignRequest) (*
 		if err != nil {
 			return nil, err
 		}
-		result := &SignResult{Key: e.key, Version: e.key.Current()}
+		result := &SignResult{Key: e.Key, Version: e.Key.Current()}
 		result.Signature, err = engine.Sign(k.Signer, req.Algorithm, req.Message)
 		return result, err
 	})
@@ -37,14 +38,14 @@ func (s *Service) Verify(ctx context.Context, call *key.Call, req *VerifyRequest
 		if err != nil {
 			return nil, err
 		}
-		for i := len(e.key.Versions) - 1; i >= 0; i-- {
-			public, err := s.public(e, e.key.Versions[i])
+		for i := len(e.Key.Versions) - 1; i >= 0; i-- {
+			public, err := e.Public(e.Key.Versions[i])
 			if err != nil {
 				return nil, err
 			}
 			err = public.Verify(req.Algorithm, req.Message, req.Signature)
 			if err == nil || fault.KindOf(err) != fault.BadSignature {
-				return e.key, err
+				return e.Key, err
 			}
 		}
 		return nil, fault.New(fault.BadSignature, "the signature is not right")
@@ -52,7 +53,7 @@ func (s *Service) Verify(ctx context.Context, call *key.Call, req *VerifyRequest
 }
 
 // admitMessage admits an operation on a message.
-func (s *Service) admitMessage(v *guard.Visit, action key.Action, req *SignRequest) (*entry, error) {
+func (s *Service) admitMessage(v *guard.Visit, action key.Action, req *SignRequest) (*catalog.Entry, error) {
 	e, err := s.admit(v, &use{
 		ref: req.Key, action: action, usage: alg.SignVerify, algorithm: req.Algorithm,
 		attributes: policy.Attributes{Form: req.Message.Form},
@@ -61,9 +62,9 @@ func (s *Service) admitMessage(v *guard.Visit, action key.Action, req *SignReque
 		return nil, err
 	}
 	if err := checkMessage(req.Algorithm, req.Message); err != nil {
-		return nil, e.at(err)
+		return nil, at(e, err)
 	}
-	noteUse(v, e, req.Algorithm, e.key.Current().Number)
+	noteUse(v, e, req.Algorithm, e.Key.Current().Number)
 	return e, dry(v.Call)
 }
 
@@ -125,7 +126,7 @@ func (s *Service) mac(ctx context.Context, v *guard.Visit, action key.Action, re
 	if err := checkLength("message", req.Message, MaxPlaintext); err != nil {
 		return nil, err
 	}
-	noteUse(v, e, req.Algorithm, e.key.Current().Number)
+	noteUse(v, e, req.Algorithm, e.Key.Current().Number)
 	if err := dry(v.Call); err != nil {
 		return nil, err
 	}
@@ -133,7 +134,7 @@ func (s *Service) mac(ctx context.Context, v *guard.Visit, action key.Action, re
 	if err != nil {
 		return nil, err
 	}
-	result := &MACResult{Key: e.key, Version: e.key.Current()}
+	result := &MACResult{Key: e.Key, Version: e.Key.Current()}
 	result.MAC, err = k.MAC.Sum(nil, req.Message)
 	return result, err
 }

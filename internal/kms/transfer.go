@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"context"
 
-	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/material"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 )
 
@@ -18,31 +19,24 @@ import (
 // spec is an InvalidArgument.
 func (s *Service) ImportKey(ctx context.Context, call *key.Call, req *ImportKeyRequest) (*key.Key, error) {
 	return guard.Do(ctx, s.guard, call, key.ImportKey, func(v *guard.Visit) (*key.Key, error) {
-		return s.create(ctx, v, &creation{
-			CreateKeyRequest: &req.CreateKeyRequest, action: key.ImportKey, source: s.brought(req), origin: key.Imported,
-		})
+		return s.create(ctx, v, s.bringing(req))
 	})
 }
 
-// brought is the source of material that is made already.
-func (s *Service) brought(req *ImportKeyRequest) source {
-	return func(ctx context.Context, ref engine.Ref, kind engine.Kind) (engine.Material, error) {
-		e, ok := s.engine.(engine.Importer)
-		if !ok || !e.Imports(kind.Spec) {
-			return engine.Material{}, fault.New(fault.Unsupported, "engine %s takes no material of spec %s", s.engine.Name(), kind.Spec)
-		}
-		m, err := e.Import(ctx, ref, kind, req.Material)
+// bringing returns what makes a key of material that is made already.
+func (s *Service) bringing(req *ImportKeyRequest) *creation {
+	c := &creation{CreateKeyRequest: &req.CreateKeyRequest, action: key.ImportKey, origin: key.Imported}
+	bring := material.Importing(req.Material)
+	c.Plain = req.Material
+	c.From = func(ctx context.Context, in engine.Engine, ref engine.Ref, kind engine.Kind) (engine.Material, error) {
+		m, err := bring(ctx, in, ref, kind)
 		if err == nil && req.Public != nil && !bytes.Equal(m.Public, req.Public) {
+			material.Discard(ctx, in, ref, m)
 			return engine.Material{}, fault.Because(fault.InvalidArgument, fault.IncorrectKey, "the private key is not that of the public key")
 		}
 		return m, err
 	}
-}
-
-// exports reports whether the engine can give material of a spec away.
-func (s *Service) exports(spec alg.Spec) bool {
-	e, ok := s.engine.(engine.Exporter)
-	return ok && e.Exports(spec)
+	return c
 }
 
 // ExportKey returns the material of an exportable key's current version, for
@@ -59,30 +53,45 @@ func (s *Service) ExportKey(ctx context.Context, call *key.Call, ref Ref) (*Expo
 }
 
 // export gives a key's material away if the call may have it.
-func (s *Service) export(ctx context.Context, v *guard.Visit, e *entry, alias string) (*ExportedKey, error) {
-	if err := v.Authorize(e.target(key.ExportKey, &policy.Attributes{Alias: alias})); err != nil {
+func (s *Service) export(ctx context.Context, v *guard.Visit, e *catalog.Entry, alias string) (*ExportedKey, error) {
+	in, wrapped, err := s.leave(ctx, v, e, alias)
+	if err != nil {
 		return nil, err
 	}
-	if err := e.key.State.Use(); err != nil {
-		return nil, e.at(err)
+	version := e.Key.Current()
+	from, ok := in.(engine.Exporter)
+	if !ok {
+		return nil, at(e, fault.New(fault.Unsupported, "engine %s gives keys away only wrapped", in.Name()))
 	}
-	from, ok := s.engine.(engine.Exporter)
-	if !e.key.Exportable || !ok {
-		return nil, e.at(fault.Because(fault.WrongState, fault.NotExportable, "the key was not made exportable"))
+	plain, err := from.Export(ctx, material.RefOf(e.Key, version.Number), e.Key.Spec, wrapped)
+	if err != nil {
+		return nil, err
+	}
+	return &ExportedKey{Key: e.Key, Version: version, Material: NewSecret(plain)}, nil
+}
+
+// leave asks whether a call may have a key's material, in whatever form, and
+// returns the engine that has it and the current version's.
+func (s *Service) leave(ctx context.Context, v *guard.Visit, e *catalog.Entry, alias string) (engine.Engine, []byte, error) {
+	if err := v.Authorize(target(e, key.ExportKey, &policy.Attributes{Alias: alias})); err != nil {
+		return nil, nil, err
+	}
+	if err := s.state(e).Use(); err != nil {
+		return nil, nil, at(e, err)
+	}
+	if !e.Key.Exportable {
+		return nil, nil, at(e, fault.Because(fault.WrongState, fault.NotExportable, "the key was not made exportable"))
+	}
+	in, err := s.engines.Of(e.Key)
+	if err != nil {
+		return nil, nil, err
 	}
 	if err := dry(v.Call); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	version := e.key.Current()
-	v.Note("spec", e.key.Spec.String())
+	version := e.Key.Current()
+	v.Note("spec", e.Key.Spec.String())
 	v.NoteInt("version", int(version.Number))
-	wrapped, err := s.material(ctx, e.key.Name.ID, version.Number)
-	if err != nil {
-		return nil, err
-	}
-	plain, err := from.Export(ctx, refOf(e.key, version.Number), e.key.Spec, wrapped)
-	if err != nil {
-		return nil, err
-	}
-	return &ExportedKey{Key: e.key, Version: version, Material: NewSecret(plain)}, nil
+	wrapped, err := s.keys.Material(ctx, e.Key.Name.ID, version.Number)
+	return in, wrapped, err
 }

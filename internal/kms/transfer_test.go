@@ -157,7 +157,7 @@ func TestImport(t *testing.T) {
 		CreateKeyRequest: kms.CreateKeyRequest{Spec: alg.AES256, Exportable: true}, Material: secret,
 	})
 	must(t, err)
-	want(t, f.EnableRotation(ctx, f.admin(), refTo(aes), 0), fault.Unsupported, fault.Unspecified)
+	want(t, f.EnableRotation(ctx, f.admin(), refTo(aes), 0), fault.WrongState, fault.OriginForbids)
 	out, err := f.ExportKey(ctx, f.admin(), refTo(aes))
 	if err != nil || !bytes.Equal(out.Material.Reveal(), secret) {
 		t.Errorf("the export is not what was imported (%v)", err)

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/ciphertext"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -26,7 +27,7 @@ type use struct {
 
 // admit finds the key that an operation wants, asks whether the call may use
 // it so, and whether the key can be used so.
-func (s *Service) admit(v *guard.Visit, u *use) (*entry, error) {
+func (s *Service) admit(v *guard.Visit, u *use) (*catalog.Entry, error) {
 	e, err := s.resolve(v.Call, u.ref)
 	if err != nil {
 		return nil, err
@@ -35,45 +36,45 @@ func (s *Service) admit(v *guard.Visit, u *use) (*entry, error) {
 }
 
 // admitEntry is admit for a key that is found already.
-func (s *Service) admitEntry(v *guard.Visit, e *entry, u *use) error {
+func (s *Service) admitEntry(v *guard.Visit, e *catalog.Entry, u *use) error {
 	u.attributes.Algorithm = u.algorithm
 	u.attributes.Alias = u.ref.Alias
-	if err := v.Authorize(e.target(u.action, &u.attributes)); err != nil {
+	if err := v.Authorize(target(e, u.action, &u.attributes)); err != nil {
 		return err
 	}
-	if err := e.key.State.Use(); err != nil {
-		return e.at(err)
+	if err := s.state(e).Use(); err != nil {
+		return at(e, err)
 	}
-	return e.fits(u.usage, u.algorithm)
+	return fits(e, u.usage, u.algorithm)
 }
 
 // target is what to authorise for an action on the key.
-func (e *entry) target(action key.Action, attributes *policy.Attributes) guard.Target {
+func target(e *catalog.Entry, action key.Action, attributes *policy.Attributes) guard.Target {
 	return guard.Target{
-		Action: action, Resource: e.resource, Attributes: attributes, Policy: e.policy, Grants: e.key.Grants,
+		Action: action, Resource: e.Resource, Attributes: attributes, Policy: e.Policy, Grants: e.Key.Grants,
 	}
 }
 
 // at says in a fault which key it is about.
-func (e *entry) at(err error) error {
+func at(e *catalog.Entry, err error) error {
 	if f, ok := err.(*fault.Error); ok { //nolint:errorlint // only a fault that nobody wrapped yet is completed
-		f.Resource = e.key.Name.String()
-		if f.Kind == fault.InvalidArgument && f.Err == nil {
-			f.Err = &key.Misfit{Key: e.key}
+		f.Resource = e.Key.Name.String()
+		if (f.Kind == fault.InvalidArgument || f.Reason == fault.OriginForbids) && f.Err == nil {
+			f.Err = &key.Misfit{Key: e.Key}
 		}
 	}
 	return err
 }
 
 // fits checks that the key's usage and spec have what an operation wants.
-func (e *entry) fits(usage alg.Usage, a alg.Algorithm) error {
-	if e.key.Usage != usage {
-		return e.at(fault.Because(fault.InvalidArgument, fault.WrongUsage,
-			"the key is for %s, not for %s", e.key.Usage, usage))
+func fits(e *catalog.Entry, usage alg.Usage, a alg.Algorithm) error {
+	if e.Key.Usage != usage {
+		return at(e, fault.Because(fault.InvalidArgument, fault.WrongUsage,
+			"the key is for %s, not for %s", e.Key.Usage, usage))
 	}
-	if a != alg.NoAlgorithm && !slices.Contains(e.key.Spec.For(usage), a) {
-		return e.at(fault.Because(fault.InvalidArgument, fault.WrongAlgorithm,
-			"algorithm %s does not go with key spec %s", a, e.key.Spec))
+	if a != alg.NoAlgorithm && !slices.Contains(e.Key.Spec.For(usage), a) {
+		return at(e, fault.Because(fault.InvalidArgument, fault.WrongAlgorithm,
+			"algorithm %s does not go with key spec %s", a, e.Key.Spec))
 	}
 	return nil
 }
@@ -87,9 +88,9 @@ func dry(call *key.Call) error {
 }
 
 // noteUse records which algorithm and version an operation used.
-func noteUse(v *guard.Visit, e *entry, a alg.Algorithm, n key.VersionNumber) {
+func noteUse(v *guard.Visit, e *catalog.Entry, a alg.Algorithm, n key.VersionNumber) {
 	v.Note("algorithm", a.String())
-	if len(e.key.Versions) > 1 {
+	if len(e.Key.Versions) > 1 {
 		v.NoteInt("version", int(n))
 	}
 }
@@ -134,7 +135,7 @@ func (s *Service) GenerateRandom(ctx context.Context, call *key.Call, n int) ([]
 		}
 		v.NoteInt("bytes", n)
 		b := make([]byte, n)
-		return b, s.engine.Random(ctx, b)
+		return b, s.engines.Default().Random(ctx, b)
 	})
 }
 
@@ -153,23 +154,23 @@ func (s *Service) PublicKey(ctx context.Context, call *key.Call, ref Ref) (*Publ
 		if err != nil {
 			return nil, err
 		}
-		if err := v.Authorize(e.target(key.GetPublicKey, &policy.Attributes{Alias: ref.Alias})); err != nil {
+		if err := v.Authorize(target(e, key.GetPublicKey, &policy.Attributes{Alias: ref.Alias})); err != nil {
 			return nil, err
 		}
-		if err := e.key.State.Use(); err != nil {
-			return nil, e.at(err)
+		if err := s.state(e).Use(); err != nil {
+			return nil, at(e, err)
 		}
-		if e.key.Spec.Symmetric() {
-			return nil, e.at(fault.Because(fault.Unsupported, fault.WrongUsage, "a %s key has no public half", e.key.Spec))
+		if e.Key.Spec.Symmetric() {
+			return nil, at(e, fault.Because(fault.Unsupported, fault.WrongUsage, "a %s key has no public half", e.Key.Spec))
 		}
 		if err := dry(call); err != nil {
 			return nil, err
 		}
-		return &PublicKeyResult{Key: e.key, Version: e.key.Current()}, nil
+		return &PublicKeyResult{Key: e.Key, Version: e.Key.Current()}, nil
 	})
 }
 
 // current returns the opened key of the current version.
-func (s *Service) current(ctx context.Context, e *entry) (*engine.Key, error) {
-	return s.open(ctx, e, e.key.Current().Number)
+func (s *Service) current(ctx context.Context, e *catalog.Entry) (*engine.Key, error) {
+	return s.open(ctx, e, e.Key.Current().Number)
 }

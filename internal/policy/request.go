@@ -9,6 +9,8 @@
 package policy
 
 import (
+	"time"
+
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -34,8 +36,18 @@ type Attributes struct {
 	// request's Resource tells.
 	Spec  alg.Spec
 	Usage alg.Usage
+	// Origin is that of a key to be created or imported, "" for key.Generated.
+	Origin key.Origin
+	// Wrapping is how material to be imported travels, WrappingSpec the key
+	// that it is encrypted under.
+	Wrapping     alg.Wrapping
+	WrappingSpec alg.Spec
+	// Expiry says until when material to be imported is kept.
+	Expiry *Expiry
 	// Alias is the alias by which the request named its key.
 	Alias string
+	// Store is the custom key store that a key to be created is to live in.
+	Store string
 	// Tags are the tags that the request sets, or removes (values empty).
 	Tags []key.Tag
 	// WaitDays is the waiting period of a deletion, PeriodDays that of a rotation.
@@ -49,6 +61,9 @@ type Attributes struct {
 	// Profile is the certificate profile asked for.
 	Profile string
 }
+
+// Expiry is when imported material is forgotten: the zero time for never.
+type Expiry struct{ At time.Time }
 
 // Decision is the judgement of a request.
 type Decision struct {

@@ -10,14 +10,18 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
-// Rows of store.Settings. Their bodies are text, or what Root.Seal made.
+// Rows of store.Settings. Their bodies are text, or what Root.Seal made for
+// the row's name: never text that begins as that does.
 const (
 	installationRow = "installation"
+	rootKeyRow      = "root key"   // the check of the root key that all is under
 	realmRow        = "realm key " // followed by the realm's id
 )
 
-// Claim ties a store to the root key's installation at first use, and later
-// refuses a store that belongs to another one.
+// Claim ties a store to the root key and its installation at first use, and
+// later refuses a store that belongs to another one. While the root key is
+// being replaced it finds out which one the store is under. Whoever calls has
+// the store for itself.
 func Claim(ctx context.Context, r *Root, s store.Store) error {
 	have, err := Setting(ctx, s, installationRow, func() []byte { return []byte(r.installation) })
 	if err != nil {
@@ -27,7 +31,45 @@ func Claim(ctx context.Context, r *Root, s store.Store) error {
 		return fault.New(fault.Unauthenticated,
 			"the store belongs to installation %s, the seal to %s: they are not of one data directory", have, r.installation)
 	}
+	under, err := Setting(ctx, s, rootKeyRow, func() []byte { return []byte(r.check) })
+	if err != nil {
+		return err
+	}
+	if err := r.choose(string(under)); err != nil {
+		return err
+	}
+	r.others = []candidate{{r.check, r.box}} // the other root key is not needed again
+	if r.tidy != nil {
+		return r.tidy()
+	}
 	return nil
+}
+
+// Reseal re-encrypts the settings that are sealed, under another root key, and
+// has the store belong to that one. Owners of other rows that a Root has sealed
+// do the same in the same transaction.
+func Reseal(tx store.Tx, from, to *Root) error {
+	var sealed []store.Row
+	for row, err := range tx.Scan(store.Settings, store.Query{}) {
+		if err != nil {
+			return err
+		}
+		if len(row.Body) > 0 && row.Body[0] == sealedVersion {
+			sealed = append(sealed, row)
+		}
+	}
+	for _, row := range sealed {
+		plaintext, err := from.Unseal(row.ID, row.Body, nil)
+		if err != nil {
+			return fmt.Errorf("the setting %q: %w", row.ID, err)
+		}
+		row.Body = to.Seal(row.ID, plaintext, nil)
+		clear(plaintext)
+		if err := tx.Put(store.Settings, row); err != nil {
+			return err
+		}
+	}
+	return tx.Put(store.Settings, store.Row{ID: rootKeyRow, Body: []byte(to.check)})
 }
 
 // Setting returns a row of the store's settings, and stores what initial

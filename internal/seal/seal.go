@@ -1,9 +1,12 @@
 // Package seal holds the root key, under which everything secret in a data
 // directory is encrypted. A seal says how the root key itself is kept: in a
-// file beside the data, or encrypted under a passphrase.
+// file beside the data, or encrypted under a passphrase, under a key of which
+// people have shares, or under a key in an HSM.
 //
-// Create makes a seal, Open opens it at start; a Root encrypts the
-// installation's few own secrets, and a Keyring the realms' key material.
+// Make makes a seal, Unlock opens it at start, Unsealing gathers shares, and a
+// Change changes the seal and the root key; a Root encrypts the installation's
+// few own secrets, and a Keyring the realms' key material. description.go has
+// the format of seal.json.
 package seal
 
 import (
@@ -68,11 +71,26 @@ func bound(purpose string, associated []byte) []byte {
 // Root is an opened seal: the root key, ready for use. It redacts itself.
 type Root struct {
 	box          box
+	check        string
 	installation string
+	// others are further root keys that the seal gives while the root key is
+	// being replaced: Claim chooses, before anything else uses the Root.
+	others []candidate
+	// tidy removes what an interrupted change has left; Claim calls it.
+	tidy func() error
+}
+
+// candidate is a root key that the store may be under.
+type candidate struct {
+	check string
+	box   box
 }
 
 // Installation returns the random id of the data directory.
 func (r *Root) Installation() string { return r.installation }
+
+// ID returns the name of the root key for people: 16 hexadecimal digits.
+func (r *Root) ID() string { return rootID(r.check) }
 
 // Seal encrypts one of the installation's own secrets. purpose names what it
 // is, associated what it belongs to; Unseal needs the same.
@@ -99,13 +117,34 @@ func (r *Root) GoString() string { return r.String() }
 // Ephemeral returns a root key that exists only in memory, for servers that
 // keep nothing.
 func Ephemeral() (*Root, error) {
-	return newRoot(random(keySize), newInstallation())
+	return newRoot(newInstallation(), random(keySize))
 }
 
-func newRoot(secret []byte, installation string) (*Root, error) {
-	b, err := newBox(secret)
-	clear(secret)
-	return &Root{b, installation}, err
+// newRoot returns a Root of one or more root keys, the newest last, which it
+// clears.
+func newRoot(installation string, keys ...[]byte) (*Root, error) {
+	r := &Root{installation: installation}
+	for _, k := range keys {
+		b, err := newBox(k)
+		if err != nil {
+			return nil, err
+		}
+		r.others = append(r.others, candidate{check(k, installation), b})
+		clear(k)
+	}
+	return r, r.choose(r.others[len(r.others)-1].check)
+}
+
+// choose has the root key with the check be used.
+func (r *Root) choose(check string) error {
+	for _, c := range r.others {
+		if c.check == check {
+			r.check, r.box = c.check, c.box
+			return nil
+		}
+	}
+	return fault.New(fault.Unauthenticated,
+		"the store is under the root key %s, the seal has %s: one of them is older than the other", rootID(check), r.ID())
 }
 
 func random(n int) []byte {

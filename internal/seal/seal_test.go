@@ -94,12 +94,27 @@ func TestWrongSeals(t *testing.T) {
 		}, nil, fault.InvalidArgument, "does not hold a root key"},
 		{"later format", func(t *testing.T) string {
 			dir := files(t, InFile)
-			edit(t, dir, func(d *description) { d.V = 2 })
+			edit(t, dir, func(d *description) { d.V = 3 })
 			return dir
-		}, nil, fault.Unsupported, "version 2"},
+		}, nil, fault.Unsupported, "version 3"},
+		{"a method of a later version", func(t *testing.T) string {
+			dir := files(t, InFile)
+			edit(t, dir, func(d *description) { d.Ways[0].Method = "cloud" })
+			return dir
+		}, nil, fault.Unsupported, `"cloud"`},
+		{"a method without what it needs", func(t *testing.T) string {
+			dir := files(t, UnderPassphrase)
+			edit(t, dir, func(d *description) { d.Ways[0].Passphrase = nil })
+			return dir
+		}, phrase(goodPhrase), fault.InvalidArgument, "contradicts itself"},
+		{"no way", func(t *testing.T) string {
+			dir := files(t, InFile)
+			edit(t, dir, func(d *description) { d.Ways = nil })
+			return dir
+		}, nil, fault.InvalidArgument, "0 ways"},
 		{"weakened Argon2id", func(t *testing.T) string {
 			dir := files(t, UnderPassphrase)
-			edit(t, dir, func(d *description) { d.Passphrase.MemoryKiB = 1 })
+			edit(t, dir, func(d *description) { d.Ways[0].Passphrase.MemoryKiB = 1 })
 			return dir
 		}, phrase(goodPhrase), fault.InvalidArgument, "out of bounds"},
 	}
@@ -272,12 +287,17 @@ func TestForeignStoreIsRefused(t *testing.T) {
 
 func TestSecretsRedactThemselves(t *testing.T) {
 	secret := bytes.Repeat([]byte{0xA7}, keySize)
-	r, err := newRoot(bytes.Clone(secret), "id")
+	r, err := newRoot("id", bytes.Clone(secret))
 	if err != nil {
 		t.Fatal(err)
 	}
 	k := NewKeyring(r, mem.New())
-	for _, v := range []any{r, k} {
+	key, err := NewRootKey("id", bytes.Clone(secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := &Opened{description: &description{Installation: "id"}, keys: [][]byte{bytes.Clone(secret)}}
+	for _, v := range []any{r, k, key, open} {
 		for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
 			text := fmt.Sprintf(format, v)
 			if strings.Contains(text, "167") || strings.Contains(text, "a7a7") || strings.Contains(text, "0xa7") {

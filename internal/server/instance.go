@@ -21,7 +21,11 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/ca"
+	"github.com/holdfast-kms/holdfast/internal/cluster"
 	"github.com/holdfast-kms/holdfast/internal/config"
+	"github.com/holdfast-kms/holdfast/internal/customstore"
+	"github.com/holdfast-kms/holdfast/internal/engine"
+	hsmengine "github.com/holdfast-kms/holdfast/internal/engine/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
@@ -71,6 +75,10 @@ type instance struct {
 	status    *status.Service
 	inventory *inventory.Service
 	managed   *managed.Service
+	clusters  *cluster.Service
+	keyStores *customstore.Service
+	hsms      *tokens
+	engines   []engine.Engine // those over tokens
 	clock     *lifecycle.Runner
 	handler   http.Handler
 	// signer signs the audit log's checkpoints; an ephemeral instance has none.
@@ -90,7 +98,8 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
 		lifecycle.Task{Name: "authorities", Tick: i.ca.Tick},
 		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick},
-		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick})
+		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick},
+		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick})
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.handler = i.mount(c, m)
 	return i, nil
@@ -209,21 +218,29 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	}
 	i.guard = guard.New(i.audit, i.directory)
 	i.admin = identity.NewAdmin(i.directory, i.guard)
-	engine, err := soft.New(seal.NewKeyring(root, i.store), soft.Options{
+	keyring := seal.NewKeyring(root, i.store)
+	software, err := soft.New(keyring, soft.Options{
 		Library: c.RSA.Library, PureGo: c.RSA.Native == "off", Log: log,
 		Pregenerate: map[alg.Spec]int{alg.RSA2048: 1, alg.RSA3072: 1, alg.RSA4096: 1},
 	})
 	if err != nil {
 		return err
 	}
-	i.closers = append(i.closers, engine.Close)
+	i.closers = append(i.closers, software.Close)
+	if err := i.openHSMs(ctx, c, keyring, log); err != nil {
+		return err
+	}
+	if err := i.openClusters(ctx, &c.HSM, keyring, log); err != nil {
+		return err
+	}
 	i.keys, err = kms.New(ctx, kms.Config{
-		Guard: i.guard, Store: i.store, Engine: engine, Compile: compiler(policy.ForResource),
+		Guard: i.guard, Store: i.store, Engine: software, Engines: i.engines, Stores: i.keyStores, Compile: compiler(policy.ForResource),
 		DefaultPolicy: aws.DefaultKeyPolicy, Opened: c.Limits.OpenedKeys,
 	})
 	if err != nil {
 		return err
 	}
+	i.keyStores.Start(i.keys)
 	weak, err := weakKeys(c.Certificates.WeakKeys)
 	if err != nil {
 		return err
@@ -252,8 +269,37 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	i.managed = managed.New(managed.Config{
 		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService,
 	})
-	engine.Ready()
+	software.Ready()
 	return i.openInventory(ctx, sink, log)
+}
+
+// openHSMs opens the configured tokens, with an engine for each place where
+// keys can live.
+func (i *instance) openHSMs(ctx context.Context, c *config.Config, keyring *seal.Keyring, log *slog.Logger) error {
+	opened, err := openTokens(ctx, &c.HSM, log)
+	if err != nil {
+		return err
+	}
+	i.hsms = opened
+	i.closers = append(i.closers, opened.close)
+	for _, place := range opened.places() {
+		e, err := hsmengine.New(place, keyring, hsmengine.Options{Log: log})
+		if err != nil {
+			return err
+		}
+		i.engines = append(i.engines, e)
+	}
+	return nil
+}
+
+// engineNamed returns the engine over a token or group, nil for none.
+func (i *instance) engineNamed(name string) engine.Engine {
+	for _, e := range i.engines {
+		if e.Name() == name {
+			return e
+		}
+	}
+	return nil
 }
 
 // openInventory opens the inventory, whose reports go to sink.

@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/holdfast-kms/holdfast/internal/hsm"
 )
 
 // metrics are the server's figures for Prometheus. Every label has a bounded
@@ -31,7 +33,7 @@ type series struct {
 	seconds  prometheus.Observer
 }
 
-func newMetrics(keys func() float64) *metrics {
+func newMetrics(keys func() float64, tokens func() []hsm.Health) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(), known: map[labels]series{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -45,6 +47,7 @@ func newMetrics(keys func() float64) *metrics {
 	v := Version()
 	m.registry.MustRegister(
 		m.requests, m.seconds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		tokenFigures(tokens),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "holdfast_keys", Help: "Keys that exist, in any state."}, keys),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "holdfast_build_info", Help: "Always 1; the labels say what is running.",

@@ -6,12 +6,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/hsm"
 )
 
 // TestObserve asserts that each request is counted once under its own labels,
 // also where its series is found again.
 func TestObserve(t *testing.T) {
-	m := newMetrics(func() float64 { return 3 })
+	m := newMetrics(func() float64 { return 3 }, func() []hsm.Health {
+		return []hsm.Health{{Name: "luna", State: hsm.StateOK, Sessions: 4, Calls: 9, Failures: 2}, {Name: "old", State: hsm.StateAway}}
+	})
 	for range 2 {
 		m.observe("aws.kms", "Encrypt", "ok", time.Millisecond)
 		m.observe("aws.kms", "Encrypt", "NotFoundException", time.Millisecond)
@@ -25,6 +29,8 @@ func TestObserve(t *testing.T) {
 		`holdfast_requests_total{api="native",code="ok",operation="Encrypt"} 1`,
 		`holdfast_request_duration_seconds_count{api="aws.kms",operation="Encrypt"} 4`,
 		`holdfast_keys 3`,
+		`holdfast_hsm_up{token="luna"} 1`, `holdfast_hsm_up{token="old"} 0`,
+		`holdfast_hsm_sessions{token="luna"} 4`, `holdfast_hsm_calls_total{token="luna"} 9`, `holdfast_hsm_failures_total{token="luna"} 2`,
 	} {
 		if !strings.Contains(page.Body.String(), want+"\n") {
 			t.Errorf("the page lacks %s", want)
@@ -34,7 +40,7 @@ func TestObserve(t *testing.T) {
 
 // BenchmarkObserve counts one request.
 func BenchmarkObserve(b *testing.B) {
-	m := newMetrics(func() float64 { return 0 })
+	m := newMetrics(func() float64 { return 0 }, func() []hsm.Health { return nil })
 	b.ReportAllocs()
 	for b.Loop() {
 		m.observe("aws.kms", "GenerateDataKey", "ok", time.Millisecond)

@@ -2,15 +2,24 @@ package server
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/holdfast-kms/holdfast/internal/config"
 	awsfront "github.com/holdfast-kms/holdfast/internal/front/aws"
 	awsacm "github.com/holdfast-kms/holdfast/internal/front/aws/acm"
+	awscloudhsm "github.com/holdfast-kms/holdfast/internal/front/aws/cloudhsm"
 	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
 	awssts "github.com/holdfast-kms/holdfast/internal/front/aws/sts"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
+	nativeaudit "github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
+	nativeauthorities "github.com/holdfast-kms/holdfast/internal/front/native/authorities"
+	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
+	nativekeys "github.com/holdfast-kms/holdfast/internal/front/native/keys"
+	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
+	nativetokens "github.com/holdfast-kms/holdfast/internal/front/native/tokens"
+	nativeusers "github.com/holdfast-kms/holdfast/internal/front/native/users"
 	"github.com/holdfast-kms/holdfast/internal/front/pki"
 )
 
@@ -21,14 +30,16 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 		handler http.Handler
 	}{
 		{"/holdfast/", native.New(native.Config{
-			Keys: i.keys, Directory: i.directory, Identities: i.admin, Authorities: i.ca, Status: i.status,
-			Inventory: i.inventory, Managed: i.managed, Audit: i,
-			Version: Version(), Region: c.Region, Observe: m.observe,
+			Operations: slices.Concat(nativekeys.Operations(i.keys), nativeusers.Operations(i.admin),
+				nativeauthorities.Operations(i.ca, i.status, i.inventory), nativeinventory.Operations(i.inventory),
+				nativemanaged.Operations(i.managed), nativetokens.Operations(i), nativeaudit.Operations(i)),
+			Directory: i.directory, Door: i.keys, Version: Version(), Region: c.Region, Observe: m.observe,
 		})},
 		{"/pki/", pki.New(pki.Config{Status: i.status, Observe: m.observe})},
 		{"/", awsfront.New(awsfront.Config{
 			Services: []awsfront.Service{
-				awskms.New(i.keys), awspca.New(i.ca, i.inventory), awsacm.New(i.managed), awssts.New(i.admin),
+				awskms.New(i.keys, i.keyStores), awspca.New(i.ca, i.inventory), awsacm.New(i.managed), awssts.New(i.admin),
+				awscloudhsm.New(i.clusters),
 			},
 			Directory: i.directory, Door: i.keys, Observe: m.observe,
 		})},

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -21,6 +22,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/holdfast-kms/holdfast/internal/config"
+	"github.com/holdfast-kms/holdfast/internal/hsm"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/wire/native"
 )
@@ -38,11 +40,14 @@ const (
 // Options are what the command line adds to a configuration.
 type Options struct {
 	Config config.Config
-	// Root is the opened root key.
+	// Root is the opened root key; nil with Shares.
 	Root *seal.Root
-	Log  *slog.Logger
-	// Ready is called once, with the base URL, when the server serves.
-	Ready func(url string) error
+	// Shares makes the server start sealed: it serves when enough are entered.
+	Shares *seal.Unsealing
+	Log    *slog.Logger
+	// Ready is called once, with the base URL, when the server serves. Sealed
+	// is called before it when a sealed server waits for shares.
+	Ready, Sealed func(url string) error
 	// Dev is set for a development server only.
 	Dev *Dev
 	// Pprof is a loopback address for net/http/pprof; "" means none.
@@ -60,7 +65,8 @@ type server struct {
 	Options
 	tls      *identityTLS
 	metrics  *metrics
-	instance atomic.Pointer[instance]
+	instance atomic.Pointer[instance] // nil while the server is sealed
+	sealed   *sealed                  // nil for one that starts with its root key
 	// resetting is held for reading by each request of a development server,
 	// and for writing while it is emptied.
 	resetting sync.RWMutex
@@ -73,8 +79,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	s := &server{Options: o}
-	s.metrics = newMetrics(s.keys)
+	s := &server{Options: o, sealed: newSealed(o.Shares, ctx.Done())}
+	s.metrics = newMetrics(s.keys, s.tokens)
+	s.watch()
 	if s.tls, err = openTLS(&o.Config); err != nil {
 		return err
 	}
@@ -86,14 +93,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	if s.Dev != nil && s.Config.PublicURL == "" {
 		s.Config.PublicURL = url
 	}
-	i, err := open(ctx, &s.Config, s.Root, s.Dev != nil && s.Dev.InMemory, s.metrics, s.Log)
-	if err != nil {
-		return errors.Join(err, closeAll(listeners))
-	}
-	s.instance.Store(i)
-	defer func() { err = errors.Join(err, s.instance.Load().close()) }()
-	if s.Dev != nil {
-		if err := s.prepareDev(ctx, url); err != nil {
+	defer func() { err = errors.Join(err, s.stop()) }()
+	if s.sealed == nil {
+		if err := s.start(ctx, url); err != nil {
 			return errors.Join(err, closeAll(listeners))
 		}
 	}
@@ -165,9 +167,7 @@ func (s *server) serve(ctx context.Context, endpoints []*endpoint, url string) e
 	}
 	// What the start needed is given back: a server that waits stays small.
 	debug.FreeOSMemory()
-	s.Log.InfoContext(ctx, "serving", slog.String("url", url), slog.Int("keys", s.instance.Load().keys.Keys()),
-		slog.String("version", Version().Version))
-	if err := s.Ready(url); err != nil {
+	if err := s.announce(ctx, url); err != nil {
 		return errors.Join(err, s.shutdown(ctx, endpoints))
 	}
 	for {
@@ -175,6 +175,12 @@ func (s *server) serve(ctx context.Context, endpoints []*endpoint, url string) e
 		case <-hangup:
 			if err := s.tls.reload(); err != nil {
 				s.Log.ErrorContext(ctx, "the TLS certificate stays as it was", slog.Any("cause", err))
+			}
+		case u := <-s.sealed.hand():
+			err := s.unseal(ctx, u, url)
+			u.done <- err
+			if err != nil {
+				return errors.Join(fmt.Errorf("starting after the unsealing: %w", err), s.shutdown(ctx, endpoints))
 			}
 		case err := <-failed:
 			return errors.Join(fmt.Errorf("serving: %w", err), s.shutdown(ctx, endpoints))
@@ -209,6 +215,10 @@ func (s *server) handler(withMetrics bool) http.Handler {
 			s.readyz(w, r)
 		case r.URL.Path == "/metrics" && withMetrics:
 			figures.ServeHTTP(w, r)
+		case ofSeal(r.URL.Path):
+			s.serveSeal(w, r)
+		case s.instance.Load() == nil:
+			s.refuse(w, r)
 		case s.Dev != nil:
 			s.serveDev(w, r)
 		default:
@@ -235,12 +245,19 @@ func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusServiceUnavailable, "stopping")
 		return
 	}
-	if err := s.instance.Load().ready(r.Context()); err != nil {
-		s.Log.WarnContext(r.Context(), "not ready", slog.Any("cause", err))
-		answer(w, http.StatusServiceUnavailable, "not ready")
+	i := s.instance.Load()
+	if i == nil {
+		answer(w, http.StatusServiceUnavailable, s.progress())
 		return
 	}
-	answer(w, http.StatusOK, "ready")
+	status, text := http.StatusOK, "ready"
+	if err := i.ready(r.Context()); err != nil {
+		s.Log.WarnContext(r.Context(), "not ready", slog.Any("cause", err))
+		status, text = http.StatusServiceUnavailable, "not ready"
+	}
+	// A token that is away is shown, and takes the server out for nobody: all
+	// that needs it fails by itself, and all else goes on.
+	answer(w, status, strings.TrimSuffix(text+"\n"+i.hsms.lines(), "\n"))
 }
 
 func answer(w http.ResponseWriter, status int, text string) {
@@ -254,6 +271,14 @@ func (s *server) keys() float64 {
 		return float64(i.keys.Keys())
 	}
 	return 0
+}
+
+// tokens returns how each token is.
+func (s *server) tokens() []hsm.Health {
+	if i := s.instance.Load(); i != nil {
+		return i.hsms.health()
+	}
+	return nil
 }
 
 // pprofHandler serves the profiles of this process.

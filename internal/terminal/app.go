@@ -46,6 +46,18 @@ func (a *App) Connect() (*client.Client, error) {
 	return c, err
 }
 
+// Unsealer returns what speaks to the server that the flags name about its
+// seal, without a credential.
+func (a *App) Unsealer() (*client.Unsealer, error) {
+	config := a.config
+	config.UserAgent = a.UserAgent
+	u, err := client.NewUnsealer(config)
+	if err != nil && config.Address == "" {
+		return nil, Hint(err, "give its URL with --addr")
+	}
+	return u, err
+}
+
 // OnNamed returns the RunE of a command about one thing, which its first
 // argument names, or a flag.
 func (a *App) OnNamed(

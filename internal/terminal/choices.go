@@ -26,6 +26,17 @@ func (a *App) KeyNames() Choices {
 	})
 }
 
+// HSMNames completes tokens and groups of them.
+func (a *App) HSMNames() Choices {
+	return Asked(a.Connect, func(ctx context.Context, c *client.Client) (names []string, err error) {
+		l, err := c.HSMs(ctx)
+		for _, h := range l {
+			names = append(names, cobra.CompletionWithDesc(h.Name, h.Kind+", "+h.State))
+		}
+		return names, err
+	})
+}
+
 // AuthorityNames completes authorities by their names.
 func (a *App) AuthorityNames() Choices {
 	return Asked(a.Connect, func(ctx context.Context, c *client.Client) (names []string, err error) {

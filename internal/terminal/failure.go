@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/holdfast-kms/holdfast/client"
+	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
 // usageError is a failure to use the command line as it is meant.
@@ -39,6 +40,27 @@ func (e hinted) Unwrap() error { return e.error }
 func Hint(err error, format string, args ...any) error {
 	return hinted{err, fmt.Sprintf(format, args...)}
 }
+
+// Plain returns a failure of the program's own parts with no more than the
+// sentence that a caller of theirs would be told.
+func Plain(err error) error {
+	if f, ok := errors.AsType[*fault.Error](err); ok && f.Public != "" {
+		return plain{f, f.Public}
+	}
+	return err
+}
+
+// plain is a fault told in its own words.
+type plain struct {
+	fault    error
+	sentence string
+}
+
+// Error returns the sentence.
+func (p plain) Error() string { return p.sentence }
+
+// Unwrap returns the fault.
+func (p plain) Unwrap() error { return p.fault }
 
 // ExitCode returns the status of a run: 0, 1, or 2 for wrong usage.
 func ExitCode(err error) int {
@@ -147,6 +169,9 @@ func advice(e *client.Error) string {
 		"usage-required":            "say what the key is for: --usage SIGN_VERIFY or --usage ENCRYPT_DECRYPT",
 		"message-too-long":          "encrypt larger data under a data key: \"holdfast key datakey\"",
 		"policy-lockout":            "allow the caller kms:PutKeyPolicy, or give --bypass-lockout",
+		"foreign-blob":              "\"holdfast byok kek list\" lists the key exchange keys here; the key has to be wrapped anew under one of them",
+		"replayed-blob":             "\"holdfast byok wrap\" makes a new blob, of the key where it is",
+		"weak-key":                  "such a key protects nothing: make a new one with \"holdfast key create\"",
 		"no-identity-policy-allows": "an administrator can allow it: \"holdfast identity user policy put\"",
 	}
 	if text := byReason[e.Reason]; text != "" {

@@ -22,14 +22,42 @@ type Config struct {
 	New func(t *testing.T) engine.Engine
 	// Unsupported are the specs of the table that the engine does not have.
 	Unsupported []alg.Spec
+	// NoUsage are usages of specs that the engine does not have.
+	NoUsage map[alg.Spec][]alg.Usage
+	// NoAlgorithm are algorithms of specs that the engine does not have.
+	NoAlgorithm map[alg.Spec][]alg.Algorithm
+	// Restricts says that the engine keeps a key to the usage that it was made
+	// for, and lets only exportable ones leave.
+	Restricts bool
 	// NoImport and NoExport are the specs, beside Unsupported, whose material
 	// the engine does not take (engine.Importer), or not give (engine.Exporter):
 	// all of them for an engine that lacks the interface.
 	NoImport, NoExport []alg.Spec
+	// NoUnwrap and NoWrapExport are the same for engine.Unwrapper and
+	// engine.WrapExporter, NoWrapping the wrappings that neither has.
+	NoUnwrap, NoWrapExport []alg.Spec
+	NoWrapping             []alg.Wrapping
+	// Pads says that the engine appends zeros to what it wraps by AES-KWP, to a
+	// multiple of 8 bytes.
+	Pads bool
+	// Adopt puts a key of the spec into the engine by other means than the
+	// engine's own and returns its name. Nil for an engine that is no
+	// engine.Adopter.
+	Adopt func(t *testing.T, e engine.Engine, spec alg.Spec) string
 }
 
 // has reports whether the engine should have the spec.
 func (c Config) has(spec alg.Spec) bool { return !slices.Contains(c.Unsupported, spec) }
+
+// uses reports whether the engine should have the spec for the usage.
+func (c Config) uses(spec alg.Spec, u alg.Usage) bool {
+	return c.has(spec) && spec.Allows(u) && !slices.Contains(c.NoUsage[spec], u)
+}
+
+// does reports whether the engine should have the algorithm for the spec.
+func (c Config) does(spec alg.Spec, a alg.Algorithm) bool {
+	return c.uses(spec, a.Info().Usage) && !slices.Contains(c.NoAlgorithm[spec], a)
+}
 
 // Test runs the contract.
 func Test(t *testing.T, c Config) {
@@ -38,6 +66,8 @@ func Test(t *testing.T, c Config) {
 	t.Run("Random", func(t *testing.T) { testRandom(t, c) })
 	t.Run("Cancelled", func(t *testing.T) { testCancelled(t, c) })
 	t.Run("Transfer", func(t *testing.T) { testTransfer(t, c) })
+	t.Run("Wrapped", func(t *testing.T) { testWrapped(t, c) })
+	t.Run("Adopt", func(t *testing.T) { testAdopt(t, c) })
 	ran := 0
 	for _, spec := range alg.Specs() {
 		if c.has(spec) {
@@ -61,14 +91,20 @@ func KindOf(spec alg.Spec) engine.Kind {
 	return engine.Kind{Spec: spec, Usage: usages[0]}
 }
 
-// Generate makes a key and opens it, or ends the test.
+// Generate makes a key of the spec's first usage and opens it, or ends the
+// test.
 func Generate(t *testing.T, e engine.Engine, ref engine.Ref, spec alg.Spec) (engine.Material, *engine.Key) {
 	t.Helper()
-	m, err := e.Generate(t.Context(), ref, KindOf(spec))
+	return generate(t, e, ref, KindOf(spec))
+}
+
+func generate(t *testing.T, e engine.Engine, ref engine.Ref, kind engine.Kind) (engine.Material, *engine.Key) {
+	t.Helper()
+	m, err := e.Generate(t.Context(), ref, kind)
 	if err != nil {
 		t.Fatalf("Generate: %v", err)
 	}
-	k, err := e.Open(t.Context(), ref, spec, m.Wrapped)
+	k, err := e.Open(t.Context(), ref, kind.Spec, m.Wrapped)
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
@@ -92,7 +128,7 @@ func testTable(t *testing.T, c Config) {
 	}
 	for _, spec := range alg.Specs() {
 		for _, usage := range alg.Usages() {
-			if got, want := e.Supports(spec, usage), c.has(spec) && spec.Allows(usage); got != want {
+			if got, want := e.Supports(spec, usage), c.uses(spec, usage); got != want {
 				t.Errorf("Supports(%s, %s) = %t, want %t", spec, usage, got, want)
 			}
 		}
@@ -107,6 +143,12 @@ func testUnsupported(t *testing.T, c Config) {
 	for _, spec := range append([]alg.Spec{alg.NoSpec, 255}, c.Unsupported...) {
 		_, err := e.Generate(t.Context(), NewRef("k"), KindOf(spec))
 		wantKind(t, err, fault.Unsupported, "Generate of unsupported "+spec.String())
+	}
+	for spec, usages := range c.NoUsage {
+		for _, u := range usages {
+			_, err := e.Generate(t.Context(), NewRef("k"), engine.Kind{Spec: spec, Usage: u})
+			wantKind(t, err, fault.Unsupported, "Generate of "+spec.String()+" for "+u.String())
+		}
 	}
 }
 
@@ -142,17 +184,47 @@ func testCancelled(t *testing.T, c Config) {
 	}
 }
 
+// testSpec makes a key for each usage, or one for all where the engine does
+// not restrict it, and uses it.
 func testSpec(t *testing.T, c Config, spec alg.Spec) {
 	e := c.New(t)
+	for i, usage := range spec.Info().Usages {
+		switch {
+		case !c.uses(spec, usage):
+		case c.Restricts:
+			t.Run(usage.String(), func(t *testing.T) { testUsage(t, c, e, engine.Kind{Spec: spec, Usage: usage}) })
+		case i == 0:
+			testUsage(t, c, e, engine.Kind{Spec: spec, Usage: usage})
+		}
+	}
+}
+
+func testUsage(t *testing.T, c Config, e engine.Engine, kind engine.Kind) {
+	spec := kind.Spec
 	ref := NewRef("11111111-1111-4111-8111-111111111111")
-	m, k := Generate(t, e, ref, spec)
+	m, k := generate(t, e, ref, kind)
 	t.Run("Public", func(t *testing.T) { testPublic(t, spec, m, k) })
 	for _, a := range spec.Info().Algorithms {
-		t.Run(a.String(), func(t *testing.T) { testAlgorithm(t, spec, a, m, k) })
+		t.Run(a.String(), func(t *testing.T) {
+			switch of := a.Info().Usage; {
+			case c.Restricts && of != kind.Usage:
+				wantRefused(t, spec, a, m, k, fault.InvalidArgument)
+			case c.does(spec, a):
+				testAlgorithm(t, spec, a, m, k)
+			default:
+				wantRefused(t, spec, a, m, k, fault.Unsupported)
+			}
+		})
 	}
 	t.Run("Binding", func(t *testing.T) { testBinding(t, e, ref, spec, m.Wrapped) })
 	t.Run("Damage", func(t *testing.T) { testDamage(t, e, ref, spec, m.Wrapped) })
-	t.Run("Concurrency", func(t *testing.T) { testConcurrency(t, spec, m, k) })
+	t.Run("Concurrency", func(t *testing.T) { testConcurrency(t, c, kind, m, k) })
+	destroy(t, e, ref, m)
+	destroy(t, e, ref, m) // what is gone already is no error
+}
+
+func destroy(t *testing.T, e engine.Engine, ref engine.Ref, m engine.Material) {
+	t.Helper()
 	if err := e.Destroy(t.Context(), ref, m.Wrapped); err != nil {
 		t.Errorf("Destroy: %v", err)
 	}

@@ -25,6 +25,28 @@ func testAlgorithm(t *testing.T, spec alg.Spec, a alg.Algorithm, m engine.Materi
 	}
 }
 
+// wantRefused asserts that a key does not do an algorithm, by an error of the
+// kind.
+func wantRefused(t *testing.T, spec alg.Spec, a alg.Algorithm, m engine.Material, k *engine.Key, kind fault.Kind) {
+	t.Helper()
+	var err error
+	switch a.Info().Scheme {
+	case alg.OAEP:
+		var ciphertext []byte
+		if ciphertext, err = public(t, spec, m).Encrypt(a, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		_, err = engine.Decrypt(k.Decrypter, a, ciphertext)
+	case alg.GCM:
+		_, err = k.AEAD.Seal(nil, nil, nil)
+	case alg.MAC:
+		_, err = k.MAC.Sum(nil, nil)
+	default:
+		_, err = engine.Sign(k.Signer, a, message(a, a.Info().Forms[0], 1))
+	}
+	wantKind(t, err, kind, a.String()+" with a key that does not have it")
+}
+
 // message returns a message for a form of an algorithm.
 func message(a alg.Algorithm, form alg.Form, fill byte) engine.Message {
 	size := 64 // of mu, and of a message for an algorithm that takes no digest
@@ -179,11 +201,15 @@ func testMAC(t *testing.T, a alg.Algorithm, m engine.MAC) {
 }
 
 // testConcurrency uses one opened key from many goroutines at once.
-func testConcurrency(t *testing.T, spec alg.Spec, m engine.Material, k *engine.Key) {
+func testConcurrency(t *testing.T, c Config, kind engine.Kind, m engine.Material, k *engine.Key) {
+	spec := kind.Spec
 	var all sync.WaitGroup
 	for fill := range byte(8) {
 		all.Go(func() {
 			for _, a := range spec.Info().Algorithms {
+				if !c.does(spec, a) || c.Restricts && a.Info().Usage != kind.Usage {
+					continue
+				}
 				if err := roundTrip(spec, a, m, k, fill); err != nil {
 					t.Errorf("%s: %v", a, err)
 				}

@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -30,16 +29,10 @@ import (
 //	K256                 the scalar d, 32 bytes, big-endian
 //	MLDSA                the seed ξ, 32 bytes (FIPS 204 algorithm 1)
 //
-// and the box's associated data is
-//
-//	label     "holdfast/soft/material"
-//	version   1 byte, as above
-//	realm, key id, spec name      each a 2-byte length and the text
-//	key version                   4 bytes
-//
-// with all numbers big-endian, so that no box opens as another key, version
-// or spec, nor in another format. The version also says how the secret is
-// used: that of AES-256 is described in aead.go.
+// and the box's associated data is that of engine.Ref.Bind with the label
+// "holdfast/soft/material", so that no box opens as another key, version or
+// spec, nor in another format. The version also says how the secret is used:
+// that of AES-256 is described in aead.go.
 const (
 	materialVersion = 1
 	materialLabel   = "holdfast/soft/material"
@@ -50,17 +43,6 @@ type secret struct {
 	redacted
 	encoded []byte
 	public  crypto.PublicKey // nil for symmetric keys
-}
-
-// associated returns what binds a box to its place.
-func associated(ref engine.Ref, spec alg.Spec, version byte) []byte {
-	b := append(make([]byte, 0, 128), materialLabel...)
-	b = append(b, version)
-	for _, text := range []string{string(ref.Realm), string(ref.ID), spec.String()} {
-		b = binary.BigEndian.AppendUint16(b, uint16(len(text))) //nolint:gosec // a realm, an id, a spec: below 100 bytes
-		b = append(b, text...)
-	}
-	return binary.BigEndian.AppendUint32(b, uint32(ref.Version))
 }
 
 // wrap returns the secret wrapped for ref, and overwrites it.
@@ -74,7 +56,7 @@ func (e *Engine) wrap(ref engine.Ref, spec alg.Spec, s *secret) (engine.Material
 		}
 		m.Public = spki
 	}
-	box, err := e.wrapper.Wrap(ref.Realm, s.encoded, associated(ref, spec, materialVersion))
+	box, err := e.wrapper.Wrap(ref.Realm, s.encoded, ref.Bind(materialLabel, materialVersion, spec))
 	if err != nil {
 		return engine.Material{}, boxError("engine/soft.Generate", "wrapping", ref, err)
 	}
@@ -90,7 +72,7 @@ func (e *Engine) unwrap(ref engine.Ref, spec alg.Spec, wrapped []byte) ([]byte, 
 			Err: fmt.Errorf("material of %s is in no format that this version of Holdfast knows", ref),
 		}
 	}
-	encoded, err := e.wrapper.Unwrap(ref.Realm, wrapped[1:], associated(ref, spec, wrapped[0]))
+	encoded, err := e.wrapper.Unwrap(ref.Realm, wrapped[1:], ref.Bind(materialLabel, wrapped[0], spec))
 	if err != nil {
 		return nil, boxError("engine/soft.Open", "unwrapping", ref, err)
 	}
@@ -185,7 +167,7 @@ func (e *Engine) openPKCS8(spec alg.Spec, der []byte) (*engine.Key, error) {
 	}
 	if k, ok := private.(*rsa.PrivateKey); ok && engine.SpecOf(k.Public()) == spec {
 		r := e.rsa.newKey(spec, k, der)
-		return &engine.Key{Signer: r, Decrypter: r}, nil
+		return &engine.Key{Signer: r, Decrypter: r, Unwrapper: &unwrapper{engine: e, key: r}}, nil
 	}
 	s, ok := private.(crypto.Signer)
 	if !ok {

@@ -23,7 +23,7 @@ func TestAssociated(t *testing.T) {
 	ref := engine.Ref{Realm: "123456789012", ID: "11111111-1111-4111-8111-111111111111", Version: 258}
 	want := "holdfast/soft/material" + "\x01" +
 		"\x00\x0c123456789012" + "\x00\x2411111111-1111-4111-8111-111111111111" + "\x00\x08rsa-2048" + "\x00\x00\x01\x02"
-	if got := string(associated(ref, alg.RSA2048, materialVersion)); got != want {
+	if got := string(ref.Bind(materialLabel, materialVersion, alg.RSA2048)); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
@@ -172,7 +172,7 @@ func TestNothingShowsSecrets(t *testing.T) {
 			t.Fatal(err)
 		}
 		values := map[string]any{"secret": made, "key": k, "engine": e, "nested": struct{ inner any }{k}}
-		for name, v := range map[string]any{"signer": k.Signer, "decrypter": k.Decrypter, "aead": k.AEAD, "mac": k.MAC} {
+		for name, v := range map[string]any{"signer": k.Signer, "decrypter": k.Decrypter, "aead": k.AEAD, "mac": k.MAC, "unwrapper": k.Unwrapper} {
 			if v != nil {
 				values[name], values["slice of "+name] = v, []any{v}
 			}
@@ -184,8 +184,8 @@ func TestNothingShowsSecrets(t *testing.T) {
 				}
 			}
 		}
-		for _, v := range []any{made, k.Signer, k.Decrypter, k.AEAD, k.MAC} {
-			if text := fmt.Sprintf("%+v", v); v != nil && text != redaction && text != "<nil>" {
+		for _, v := range []any{made, k.Signer, k.Decrypter, k.AEAD, k.MAC, k.Unwrapper} {
+			if text := fmt.Sprintf("%+v", v); v != nil && text != "[redacted]" && text != "<nil>" {
 				t.Errorf("%s: %%+v prints %q", spec, text)
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"filippo.io/mldsa"
-	"filippo.io/mldsa/mldsacrypto"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -30,14 +29,4 @@ func parseMLDSA(spec alg.Spec, seed []byte) (crypto.Signer, error) {
 		return nil, fmt.Errorf("%q is no ML-DSA key type", spec)
 	}
 	return mldsa.NewPrivateKey(params, seed)
-}
-
-// mldsaForm reports whether options ask for what the table has: a message or
-// an external mu, and the empty context.
-func mldsaForm(opts crypto.SignerOpts) bool {
-	if o, ok := opts.(*mldsa.Options); ok && o.Context != "" {
-		return false
-	}
-	h := opts.HashFunc()
-	return h == 0 || h == mldsacrypto.MLDSAMu
 }

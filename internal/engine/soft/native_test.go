@@ -151,7 +151,7 @@ func TestFallback(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				a, err := chosen(alg.RSA2048, digest[:], opts)
+				a, err := engine.SigningAlgorithm(alg.RSA2048, digest[:], opts)
 				if err != nil || !verifies(&k.private.PublicKey, a, digest[:], signature) {
 					t.Errorf("a wrong signature leaves (%v)", err)
 				}

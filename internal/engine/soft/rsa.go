@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
@@ -169,12 +170,9 @@ func (k *rsaKey) Public() crypto.PublicKey { return &k.private.PublicKey }
 // the native library signed is verified by crypto/rsa before it leaves: a
 // faulty signature can give the key away.
 func (k *rsaKey) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	a, err := chosen(k.spec, digest, opts)
+	a, err := engine.SigningAlgorithm(k.spec, digest, opts)
 	if err != nil {
 		return nil, err
-	}
-	if o, ok := opts.(*rsa.PSSOptions); ok && o.SaltLength != rsa.PSSSaltLengthEqualsHash && o.SaltLength != len(digest) {
-		return nil, fault.Because(fault.InvalidArgument, fault.WrongAlgorithm, "the salt must be as long as the hash")
 	}
 	if err := k.unit.enter(); err != nil {
 		return nil, err
@@ -200,7 +198,7 @@ func (k *rsaKey) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]
 // and both implementations take the same time to find out (RFC 8017 section
 // 7.1.2, note).
 func (k *rsaKey) Decrypt(rand io.Reader, ciphertext []byte, opts crypto.DecrypterOpts) ([]byte, error) {
-	a, err := oaep(k.spec, opts)
+	a, err := engine.DecryptionAlgorithm(k.spec, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -229,19 +227,6 @@ func (k *rsaKey) Decrypt(rand io.Reader, ciphertext []byte, opts crypto.Decrypte
 }
 
 func (k *rsaKey) usesNative() bool { return k.native != nil && k.unit.trusted() != nil }
-
-// oaep returns the algorithm that decryption options choose.
-func oaep(spec alg.Spec, opts crypto.DecrypterOpts) (alg.Algorithm, error) {
-	o, ok := opts.(*rsa.OAEPOptions)
-	if ok && len(o.Label) == 0 && (o.MGFHash == 0 || o.MGFHash == o.Hash) {
-		for _, a := range spec.For(alg.EncryptDecrypt) {
-			if a.Info().Hash == o.Hash {
-				return a, nil
-			}
-		}
-	}
-	return 0, fault.Because(fault.InvalidArgument, fault.WrongAlgorithm, "a key of type %s does not decrypt with these options", spec)
-}
 
 // verifies reports whether crypto/rsa accepts the signature.
 func verifies(pub *rsa.PublicKey, a alg.Algorithm, digest, signature []byte) bool {

@@ -1,16 +1,10 @@
 package soft
 
 import (
-	"bytes"
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"fmt"
 
 	"filippo.io/mldsa"
-	mldsax509 "filippo.io/mldsa/x509"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
@@ -40,101 +34,36 @@ func (e *Engine) Import(ctx context.Context, ref engine.Ref, kind engine.Kind, p
 	if !e.Imports(spec) {
 		return engine.Material{}, fault.New(fault.Unsupported, "the soft engine takes no keys of type %q", spec)
 	}
-	if len(plain) > engine.MaxPlain {
-		return engine.Material{}, fault.New(fault.InvalidArgument, "the key material has more than %d bytes", engine.MaxPlain)
-	}
-	s, err := take(spec, plain)
+	p, err := engine.ParsePlain(spec, plain)
 	if err != nil {
-		return engine.Material{}, refused(op, spec, err)
+		return engine.Material{}, err
+	}
+	s, err := encode(p)
+	if err != nil {
+		return engine.Material{}, internal(op, err)
 	}
 	if err := e.rehearse(spec, s); err != nil {
 		clear(s.encoded)
-		return engine.Material{}, refused(op, spec, err)
+		return engine.Material{}, engine.Unsound(spec, err)
 	}
 	return e.wrap(ref, spec, s)
 }
 
-// refused says that material is not a key of the spec. A fault of its own
-// stays as it is.
-func refused(op string, spec alg.Spec, err error) error {
-	if f, ok := err.(*fault.Error); ok { //nolint:errorlint // only the fault itself has a sentence for the caller
-		return f
-	}
-	return &fault.Error{
-		Kind: fault.InvalidArgument, Op: op, Public: "the key material is not a sound key of type " + spec.String(), Err: err,
-	}
-}
-
-// take reads plain material as a secret in the form that is wrapped.
-func take(spec alg.Spec, plain []byte) (*secret, error) {
-	if spec.Symmetric() {
-		return takeRaw(spec, plain)
-	}
-	info, err := readPrivateKeyInfo(plain)
-	if err != nil {
-		return nil, err
-	}
-	s, err := takePrivate(spec, plain, info)
-	if err != nil {
-		return nil, err
-	}
-	if err := info.agrees(s.public); err != nil {
-		clear(s.encoded)
-		return nil, err
-	}
-	return s, nil
-}
-
-// takeRaw reads a symmetric secret. AES and HMAC have no weak keys in the
-// mathematical sense; one byte repeated is a buffer that nobody filled.
-func takeRaw(spec alg.Spec, plain []byte) (*secret, error) {
-	if want := spec.Info().Bits / 8; len(plain) != want {
-		return nil, fault.New(fault.InvalidArgument, "a key of type %s has %d bytes, not %d", spec, want, len(plain))
-	}
-	if bytes.Count(plain, plain[:1]) == len(plain) {
-		return nil, fault.Because(fault.InvalidArgument, fault.WeakKey, "the key material is one byte repeated")
-	}
-	return &secret{encoded: bytes.Clone(plain)}, nil
-}
-
-// takePrivate reads an asymmetric key of the spec.
-func takePrivate(spec alg.Spec, plain []byte, info *privateKeyInfo) (*secret, error) {
-	if spec == alg.Secp256k1 {
-		d, err := info.secp256k1()
-		if err != nil {
-			return nil, err
-		}
-		k := secp256k1.PrivKeyFromBytes(d) // in range: secp256k1 has seen to that
+// encode returns material as it is wrapped.
+func encode(p *engine.Plain) (*secret, error) {
+	switch k := p.Private.(type) {
+	case nil:
+		return &secret{encoded: p.Secret}, nil
+	case *secp256k1.PrivateKey:
 		defer k.Zero()
-		return &secret{encoded: d, public: k.PubKey()}, nil
-	}
-	private, err := mldsax509.ParsePKCS8PrivateKey(plain)
-	if err != nil {
-		return nil, err
-	}
-	signer, ok := private.(crypto.Signer)
-	if !ok {
-		return nil, fmt.Errorf("%T does not sign", private)
-	}
-	if got := engine.SpecOf(signer.Public()); got != spec {
-		return nil, fault.New(fault.InvalidArgument, "the key material is not a key of type %s", spec)
-	}
-	switch k := private.(type) {
-	case *rsa.PrivateKey:
-		if err := checkRSA(k); err != nil {
-			return nil, err
-		}
-		return pkcs8(k, k.Public())
+		return &secret{encoded: k.Serialize(), public: p.Public}, nil
 	case *mldsa.PrivateKey:
-		return &secret{encoded: k.Bytes(), public: k.PublicKey()}, nil
-	case *ecdsa.PrivateKey, ed25519.PrivateKey:
-		return pkcs8(k, signer.Public())
+		return &secret{encoded: k.Bytes(), public: p.Public}, nil
 	}
-	return nil, fmt.Errorf("%T is no key of the table", private)
+	return pkcs8(p.Private, p.Public)
 }
 
-// rehearse opens a secret and, where it signs, has it sign and its public half
-// verify: a pairwise consistency test (FIPS 140-3 IG 10.3.A).
+// rehearse opens a secret and, where it signs, has it sign for itself.
 func (e *Engine) rehearse(spec alg.Spec, s *secret) error {
 	k, err := e.open(spec, s.encoded)
 	if err != nil || k.Signer == nil {
@@ -148,16 +77,7 @@ func (e *Engine) rehearse(spec alg.Spec, s *secret) error {
 	if err != nil {
 		return err
 	}
-	a := spec.For(alg.SignVerify)[0]
-	m := engine.Message{Form: alg.Raw, Bytes: []byte("holdfast pairwise consistency")}
-	signature, err := engine.Sign(k.Signer, a, m)
-	if err != nil {
-		return err
-	}
-	if err := public.Verify(a, m, signature); err != nil {
-		return fmt.Errorf("the halves are not of one key: %w", err)
-	}
-	return nil
+	return engine.Rehearse(k.Signer, public)
 }
 
 // Export returns the plain form of material that was wrapped for ref.
@@ -185,7 +105,9 @@ func plainOf(spec alg.Spec, encoded []byte) ([]byte, error) {
 	switch spec { //nolint:exhaustive // the encodings of all other specs are the plain form
 	case alg.Secp256k1:
 		defer clear(encoded)
-		return writeSecp256k1(encoded)
+		k := secp256k1.PrivKeyFromBytes(encoded)
+		defer k.Zero()
+		return engine.MarshalPlain(k)
 	case alg.MLDSA44, alg.MLDSA65, alg.MLDSA87:
 		defer clear(encoded)
 		params, _ := engine.MLDSAParameters(spec)
@@ -193,7 +115,7 @@ func plainOf(spec alg.Spec, encoded []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return mldsax509.MarshalPKCS8PrivateKey(k)
+		return engine.MarshalPlain(k)
 	}
 	return encoded, nil
 }

@@ -1,6 +1,8 @@
 package aws
 
 import (
+	"time"
+
 	"github.com/holdfast-kms/holdfast/internal/key"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
@@ -43,6 +45,7 @@ const (
 	mapping
 	tagList
 	ignored
+	secret
 )
 
 // Pattern is what a member's text must match.
@@ -70,6 +73,12 @@ func (m *Members) Text(name string, to *string, minimum, maximum int) *Member {
 // Blob declares bytes in base64, min to max of them.
 func (m *Members) Blob(name string, to *[]byte, minimum, maximum int) *Member {
 	return m.add(Member{name: name, target: to, min: minimum, max: maximum})
+}
+
+// Secret declares a string of min to max bytes that no complaint repeats. The
+// bytes are overwritten when the request ends.
+func (m *Members) Secret(name string, to *[]byte, minimum, maximum int) *Member {
+	return m.add(Member{name: name, target: to, form: secret, min: minimum, max: maximum})
 }
 
 // Int declares a number from min, which is above 0, to max.
@@ -110,6 +119,11 @@ type stringList struct {
 // Long declares a number of 64 bits that is min or more.
 func (m *Members) Long(name string, to *int64, minimum int) *Member {
 	return m.add(Member{name: name, target: to, min: minimum})
+}
+
+// Time declares a time; to stays zero when it is not there.
+func (m *Members) Time(name string, to *time.Time) *Member {
+	return m.add(Member{name: name, target: to})
 }
 
 // Flag declares a boolean of which it matters whether it is there: to stays
@@ -191,7 +205,11 @@ func (x *Exchange) read(d *wire.Decoder, m *Member) {
 		m.readText(d, to)
 	case *[]byte:
 		from := len(x.buffers.blobs)
-		x.buffers.blobs = d.Blob(x.buffers.blobs)
+		if m.form == secret {
+			x.buffers.blobs = append(x.buffers.blobs, d.Text()...)
+		} else {
+			x.buffers.blobs = d.Blob(x.buffers.blobs)
+		}
 		*to = x.buffers.blobs[from:len(x.buffers.blobs):len(x.buffers.blobs)]
 	case *int:
 		*to = d.Int()
@@ -202,6 +220,8 @@ func (x *Exchange) read(d *wire.Decoder, m *Member) {
 		*to = &value
 	case *int64:
 		*to = d.Long()
+	case *time.Time:
+		*to = d.Time()
 	case nested:
 		to.read(x, d, m)
 	case *stringList:

@@ -83,6 +83,30 @@ func (s *structures[T, P]) check(v *violations, m *Member, path string) {
 	}
 }
 
+// Lists declares an object of at most count lists of strings, such as the
+// filters of a listing.
+func (m *Members) Lists(name string, to *map[string][]string, count int) *Member {
+	return m.add(Member{name: name, target: &lists{to: to}, max: count})
+}
+
+// lists is where an object of lists goes.
+type lists struct{ to *map[string][]string }
+
+func (l *lists) read(_ *Exchange, d *wire.Decoder, _ *Member) {
+	*l.to = map[string][]string{}
+	for name := range d.Members() {
+		list := []string{}
+		for range d.Elements() {
+			list = append(list, string(d.Text()))
+		}
+		(*l.to)[string(name)] = list
+	}
+}
+
+func (l *lists) check(v *violations, m *Member, path string) {
+	v.length("", path, len(*l.to), m.least, m.max)
+}
+
 // Regexp returns the pattern of a regular expression in AWS's model, which is
 // in Java's syntax and is about the whole text. Only what is the same in Go's
 // may be in it, and \u escapes.

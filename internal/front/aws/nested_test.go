@@ -3,6 +3,7 @@ package aws
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -18,6 +19,7 @@ type tree struct {
 	Left     *tree
 	Branches []tree
 	Tags     []key.Tag
+	Felled   time.Time
 }
 
 var leafPattern = Regexp(`[a-z\u00E9]*`)
@@ -27,6 +29,7 @@ func (t *tree) Members(m *Members) {
 	m.Text("Name", &t.Name, 1, 4).Matching(leafPattern).Required()
 	m.Flag("Flag", &t.Flag)
 	m.Long("Size", &t.Size, 1)
+	m.Time("Felled", &t.Felled)
 	m.List("Kinds", &t.Kinds, 2, 0, 9).OneOf([]string{"OAK", "ELM"}).AtLeast(1)
 	Struct(m, "Left", &t.Left)
 	Structs(m, "Branches", &t.Branches, 2).AtLeast(1)
@@ -45,6 +48,7 @@ func TestNestedMembers(t *testing.T) {
 		`{"Name":"a"}`: {Name: "a"},
 		`{"Name":"a","Left":null,"Branches":null}`:            {Name: "a"},
 		`{"Name":"a","Flag":true,"Size":9007199254740993}`:    {Name: "a", Flag: &yes, Size: 9007199254740993},
+		`{"Name":"a","Felled":1795363200.5}`:                  {Name: "a", Felled: time.Date(2026, 11, 22, 16, 0, 0, 5e8, time.UTC)},
 		`{"Name":"a","Left":{"Name":"b","Kinds":["OAK"]}}`:    {Name: "a", Left: &tree{Name: "b", Kinds: []string{"OAK"}}},
 		`{"Name":"a","Branches":[{"Name":"b"},{"Name":"é"}]}`: {Name: "a", Branches: []tree{{Name: "b"}, {Name: "é"}}},
 		`{"Branches":[{"Name":"b","Left":{"Name":"c"},"X":{"Name":1}}],"Name":"a"}`: {
@@ -83,6 +87,7 @@ func TestNestedComplaints(t *testing.T) {
 		`{"Name":"a","Branches":{}}`:                  "SerializationException: Start of structure or map found where not expected",
 		`{"Name":"a","Branches":["b"]}`:               "SerializationException: STRING_VALUE can not be converted to a Structure",
 		`{"Name":"a","Size":99999999999999999999}`:    "SerializationException: NUMBER_VALUE can not be converted to a Long",
+		`{"Name":"a","Felled":"2026-11-22"}`:          "SerializationException: STRING_VALUE can not be converted to a Timestamp",
 		`{"Name":"a","Flag":1}`:                       "SerializationException: NUMBER_VALUE can not be converted to a Boolean",
 	} {
 		_, err := decodeTree(body)

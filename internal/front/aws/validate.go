@@ -157,6 +157,8 @@ func (m *Member) checkList(v *violations, at string, list *stringList) {
 	}):
 		v.add(shown, m.path(at), fmt.Sprintf("satisfy constraint: [Member must have length less than or equal to %d, "+
 			"Member must have length greater than or equal to %d]", m.max, m.min))
+	case m.pattern != nil && slices.ContainsFunc(*list.to, func(s string) bool { return !m.pattern.Matches(s) }):
+		v.add(shown, m.path(at), "satisfy constraint: [Member must satisfy regular expression pattern: "+m.pattern.Text+"]")
 	}
 }
 

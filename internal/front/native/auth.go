@@ -54,9 +54,9 @@ func (f *Front) authenticate(r *http.Request, call *key.Call) error {
 // credential finds a long-lived credential, or with a token a temporary one.
 func (f *Front) credential(id, token string) (*identity.Credential, error) {
 	if token != "" {
-		return f.Directory.SessionCredential(id, token)
+		return f.config.Directory.SessionCredential(id, token)
 	}
-	return f.Directory.Credential(id)
+	return f.config.Directory.Credential(id)
 }
 
 // basic reads the Authorization header.

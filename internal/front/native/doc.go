@@ -1,10 +1,12 @@
 // Package native serves Holdfast's own small API under /holdfast/v1/, for the
 // command line, the agent and the console.
 //
-// route.go has the table of operations, which drives routing, the labels of
-// metrics and the test that docs/openapi.yaml is true; front.go how a request
-// runs; auth.go who asks; errors.go how failures are answered. The other
-// files have the handlers, one file for each sort of resource.
+// This package is the protocol: front.go is how a request runs, auth.go who
+// asks, errors.go how failures are answered, params.go and shapes.go what many
+// operations read and write. The packages under it have the operations, one
+// for each sort of resource; their route.go is the table, which drives
+// routing, the labels of metrics and the test that docs/openapi.yaml is true.
+// The mount in package server puts them together.
 //
 // Every request is authenticated by HTTP Basic (RFC 7617) with an access key,
 // and recorded in the audit log; only the version and the list of profiles,

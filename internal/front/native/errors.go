@@ -55,8 +55,9 @@ func problem(requestID string, err error) *wire.Problem {
 	return p
 }
 
-// writeProblem answers a failed request (RFC 9457).
-func writeProblem(w http.ResponseWriter, requestID string, err error) {
+// WriteProblem answers a failed request (RFC 9457). The server does so too for
+// what stands before the front: its seal.
+func WriteProblem(w http.ResponseWriter, requestID string, err error) {
 	p := problem(requestID, err)
 	h := w.Header()
 	h.Set(wire.HeaderRequestID, requestID)

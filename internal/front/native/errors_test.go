@@ -38,7 +38,7 @@ func TestStatus(t *testing.T) {
 			continue
 		}
 		w := httptest.NewRecorder()
-		writeProblem(w, "id", fault.New(k, "text"))
+		WriteProblem(w, "id", fault.New(k, "text"))
 		if w.Code != status {
 			t.Errorf("%s answers %d, want %d", k, w.Code, status)
 		}
@@ -91,7 +91,7 @@ func TestProblem(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			w := httptest.NewRecorder()
-			writeProblem(w, "id", test.err)
+			WriteProblem(w, "id", test.err)
 			var got wire.Problem
 			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 				t.Fatal(err)

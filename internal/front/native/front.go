@@ -11,18 +11,14 @@ import (
 	"net/http"
 	"net/netip"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/identity"
-	"github.com/holdfast-kms/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/internal/key"
-	"github.com/holdfast-kms/holdfast/internal/kms"
-	"github.com/holdfast-kms/holdfast/internal/managed"
-	"github.com/holdfast-kms/holdfast/internal/status"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
 
@@ -38,26 +34,19 @@ const DefaultTimeout = 30 * time.Second
 // maxUserAgent is how much of a User-Agent goes to the audit log, in bytes.
 const maxUserAgent = 256
 
-// Audit reads the audit log for callers who may.
-type Audit interface {
-	// Audit authorises key.ReadAudit for the call and returns the entries that
-	// the filter wants, in the order of the log: at most f.Limit, which is
-	// positive. Next is the position after which the next page begins, empty
-	// at the end of the log.
-	Audit(ctx context.Context, call *key.Call, f wire.AuditFilter) (*wire.AuditList, error)
+// Refuser records calls that failed before they reached an operation. It
+// leaves those alone that are recorded already.
+type Refuser interface {
+	Refuse(ctx context.Context, call *key.Call, action key.Action, err error) error
 }
 
 // Config is what the front end stands on. Every field is required unless it
 // says otherwise.
 type Config struct {
-	Keys        *kms.Service
-	Directory   *identity.Directory
-	Identities  *identity.Admin
-	Authorities *ca.Service
-	Status      *status.Service
-	Inventory   *inventory.Service
-	Managed     *managed.Service
-	Audit       Audit
+	// Operations are those of the packages under this one.
+	Operations []Operation
+	Directory  *identity.Directory
+	Door       Refuser
 	// Version is what the version operation tells.
 	Version wire.ServerVersion
 	// Region is of requests that name none; empty means DefaultRegion.
@@ -71,8 +60,9 @@ type Config struct {
 
 // Front is the native API as an http.Handler for requests under wire.Prefix.
 type Front struct {
-	Config
-	mux *http.ServeMux
+	config     Config
+	mux        *http.ServeMux
+	operations []Operation
 }
 
 // New returns the native API.
@@ -86,14 +76,18 @@ func New(c Config) *Front {
 	if c.Observe == nil {
 		c.Observe = func(string, string, string, time.Duration) {}
 	}
-	f := &Front{Config: c, mux: http.NewServeMux()}
-	for _, op := range operations() {
-		f.mux.HandleFunc(op.method+" "+wire.Prefix+op.path, func(w http.ResponseWriter, r *http.Request) {
+	f := &Front{config: c, mux: http.NewServeMux()}
+	f.operations = append(f.own(), c.Operations...)
+	for _, op := range f.operations {
+		f.mux.HandleFunc(op.Method+" "+wire.Prefix+op.Path, func(w http.ResponseWriter, r *http.Request) {
 			f.serve(w, r, &op)
 		})
 	}
 	return f
 }
+
+// Operations returns the whole table.
+func (f *Front) Operations() []Operation { return slices.Clone(f.operations) }
 
 // ServeHTTP serves one request.
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -103,8 +97,8 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	start, id := time.Now(), uuid.NewString()
 	err := f.unrouted(w, r)
-	f.Observe(API, "unknown", wire.KindName(fault.KindOf(err)), time.Since(start))
-	writeProblem(w, id, err)
+	f.config.Observe(API, "unknown", wire.KindName(fault.KindOf(err)), time.Since(start))
+	WriteProblem(w, id, err)
 }
 
 // unrouted says what is wrong with a request that no operation takes.
@@ -124,33 +118,39 @@ func (f *Front) unrouted(w http.ResponseWriter, r *http.Request) error {
 	return fault.New(fault.Unsupported, "the path does not take the method %s", r.Method)
 }
 
-// request is one request on its way to a handler.
-type request struct {
-	call *key.Call
-	http *http.Request
+// Request is one request on its way to a handler.
+type Request struct {
+	// Call is the envelope for the door.
+	Call *key.Call
+	// HTTP is the request itself.
+	HTTP *http.Request
 }
 
-// endpoint serves an operation, and says of which shapes its bodies are.
-type endpoint struct {
-	request, response reflect.Type
-	// media is the response's media type.
-	media string
-	serve func(ctx context.Context, f *Front, r *request) (body []byte, err error)
+// Path returns a part of the path that the table names.
+func (r *Request) Path(name string) string { return r.HTTP.PathValue(name) }
+
+// Endpoint serves an operation, and says of which shapes its bodies are.
+type Endpoint struct {
+	Request, Response reflect.Type
+	// Media is the response's media type.
+	Media string
+
+	serve func(ctx context.Context, r *Request) (body []byte, err error)
 	// stream, in the place of serve, writes a body of any length as it comes.
-	stream func(ctx context.Context, f *Front, r *request, w *outgoing) error
+	stream func(ctx context.Context, r *Request, w *outgoing) error
 }
 
-// handle makes an endpoint of a handler: it decodes the request's body and
+// Handle makes an endpoint of a handler: it decodes the request's body and
 // encodes the result.
-func handle[Req, Resp any](do func(*Front, context.Context, *request, *Req) (*Resp, error)) endpoint {
-	e := endpoint{request: reflect.TypeFor[Req](), response: reflect.TypeFor[Resp](), media: wire.TypeJSON}
-	e.serve = func(ctx context.Context, f *Front, r *request) ([]byte, error) {
+func Handle[Req, Resp any](do func(context.Context, *Request, *Req) (*Resp, error)) Endpoint {
+	e := Endpoint{Request: reflect.TypeFor[Req](), Response: reflect.TypeFor[Resp](), Media: wire.TypeJSON}
+	e.serve = func(ctx context.Context, r *Request) ([]byte, error) {
 		var req Req
-		if err := decode(r.http, &req); err != nil {
+		if err := decode(r.HTTP, &req); err != nil {
 			return nil, err
 		}
-		resp, err := do(f, ctx, r, &req)
-		if err != nil || e.response == reflect.TypeFor[wire.None]() {
+		resp, err := do(ctx, r, &req)
+		if err != nil || e.Response == reflect.TypeFor[wire.None]() {
 			return nil, err
 		}
 		return json.Marshal(resp)
@@ -158,12 +158,9 @@ func handle[Req, Resp any](do func(*Front, context.Context, *request, *Req) (*Re
 	return e
 }
 
-// download makes an endpoint of a handler whose result is no JSON.
-func download(media string, do func(*Front, context.Context, *request) ([]byte, error)) endpoint {
-	return endpoint{
-		request: reflect.TypeFor[wire.None](), response: reflect.TypeFor[[]byte](), media: media,
-		serve: func(ctx context.Context, f *Front, r *request) ([]byte, error) { return do(f, ctx, r) },
-	}
+// Download makes an endpoint of a handler whose result is no JSON.
+func Download(media string, do func(context.Context, *Request) ([]byte, error)) Endpoint {
+	return Endpoint{Request: reflect.TypeFor[wire.None](), Response: reflect.TypeFor[[]byte](), Media: media, serve: do}
 }
 
 // decode reads the body of a request. A request of the shape None has none.
@@ -189,26 +186,26 @@ func decode(r *http.Request, v any) error {
 
 // serve runs one operation: authenticate, decode, act, answer. A failure that
 // the door did not record is recorded here.
-func (f *Front) serve(w http.ResponseWriter, r *http.Request, op *operation) {
+func (f *Front) serve(w http.ResponseWriter, r *http.Request, op *Operation) {
 	call := f.callOf(r, op)
 	if op.stream != nil {
-		f.serveStream(w, &request{call: call, http: r}, op)
+		f.serveStream(w, &Request{Call: call, HTTP: r}, op)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), f.Timeout)
+	ctx, cancel := context.WithTimeout(r.Context(), f.config.Timeout)
 	defer cancel()
 	setHeaders(w, call)
-	body, err := f.run(ctx, &request{call: call, http: r}, op)
+	body, err := f.run(ctx, &Request{Call: call, HTTP: r}, op)
 	if err != nil {
-		writeProblem(w, call.RequestID, f.failed(ctx, call, op, err))
+		WriteProblem(w, call.RequestID, f.failed(ctx, call, op, err))
 		return
 	}
-	f.Observe(API, op.name, "ok", time.Since(call.Time))
+	f.config.Observe(API, op.Name, "ok", time.Since(call.Time))
 	if body == nil {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	w.Header().Set("Content-Type", op.media)
+	w.Header().Set("Content-Type", op.Media)
 	w.WriteHeader(op.success())
 	_, _ = w.Write(body) // a caller that went away needs no answer
 }
@@ -222,33 +219,33 @@ func setHeaders(w http.ResponseWriter, call *key.Call) {
 
 // failed records a failure that the door did not record, and returns what the
 // caller is told.
-func (f *Front) failed(ctx context.Context, call *key.Call, op *operation, err error) error {
-	err = f.Keys.Refuse(ctx, call, op.action, err)
-	f.Observe(API, op.name, wire.KindName(fault.KindOf(err)), time.Since(call.Time))
+func (f *Front) failed(ctx context.Context, call *key.Call, op *Operation, err error) error {
+	err = f.config.Door.Refuse(ctx, call, op.Action, err)
+	f.config.Observe(API, op.Name, wire.KindName(fault.KindOf(err)), time.Since(call.Time))
 	logFault(ctx, call, err)
 	return err
 }
 
 // admit authenticates the caller and checks the query.
-func (f *Front) admit(r *request, op *operation) error {
-	if err := f.authenticate(r.http, r.call); err != nil {
+func (f *Front) admit(r *Request, op *Operation) error {
+	if err := f.authenticate(r.HTTP, r.Call); err != nil {
 		return err
 	}
-	return checkQuery(r.http, op.query)
+	return checkQuery(r.HTTP, op.Query)
 }
 
 // run authenticates the caller and calls the operation.
-func (f *Front) run(ctx context.Context, r *request, op *operation) ([]byte, error) {
+func (f *Front) run(ctx context.Context, r *Request, op *Operation) ([]byte, error) {
 	if err := f.admit(r, op); err != nil {
 		return nil, err
 	}
-	return op.serve(ctx, f, r)
+	return op.serve(ctx, r)
 }
 
 // callOf returns the envelope of a request whose caller is not known yet.
-func (f *Front) callOf(r *http.Request, op *operation) *key.Call {
+func (f *Front) callOf(r *http.Request, op *Operation) *key.Call {
 	call := &key.Call{
-		RequestID: uuid.NewString(), API: API, Operation: op.name, Region: f.Region,
+		RequestID: uuid.NewString(), API: API, Operation: op.Name, Region: f.config.Region,
 		UserAgent: r.UserAgent(), Secure: r.TLS != nil, Time: time.Now(),
 	}
 	if region := r.Header.Get(wire.HeaderRegion); region != "" {

@@ -1,4 +1,4 @@
-package native
+package native_test
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,15 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/front/native"
+	"github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
+	"github.com/holdfast-kms/holdfast/internal/front/native/authorities"
+	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
+	"github.com/holdfast-kms/holdfast/internal/front/native/keys"
+	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
+	"github.com/holdfast-kms/holdfast/internal/front/native/tokens"
+	"github.com/holdfast-kms/holdfast/internal/front/native/users"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/identity"
 	"github.com/holdfast-kms/holdfast/internal/inventory"
@@ -31,7 +41,8 @@ import (
 
 // house is the API on a real door, all in memory, with an administrator.
 type house struct {
-	front      *Front
+	front      *native.Front
+	config     native.Config
 	log        *audit.Memory
 	id, secret string
 	// observed are the codes that the front end reported, newest last.
@@ -65,28 +76,29 @@ func newHouse(t testing.TB) *house {
 	engine, err := soft.New(seal.NewKeyring(root, store), soft.Options{PureGo: true})
 	must(err)
 	t.Cleanup(func() { must(engine.Close()) })
-	keys, err := kms.New(ctx, kms.Config{
+	door, err := kms.New(ctx, kms.Config{
 		Guard: g, Store: store, Engine: engine, Compile: compile(policy.ForResource), DefaultPolicy: aws.DefaultKeyPolicy,
 	})
 	must(err)
-	authorities, err := ca.New(ctx, ca.Config{Keys: keys, Guard: g, Store: store})
+	issuers, err := ca.New(ctx, ca.Config{Keys: door, Guard: g, Store: store})
 	must(err)
-	certificates, err := inventory.New(ctx, inventory.Config{Authorities: authorities, Guard: g, Store: store})
+	certificates, err := inventory.New(ctx, inventory.Config{Authorities: issuers, Guard: g, Store: store})
 	must(err)
 	t.Cleanup(func() { must(certificates.Close()) })
-	lists, err := status.New(ctx, status.Config{Authorities: authorities, Keys: keys, Guard: g, Store: store})
+	lists, err := status.New(ctx, status.Config{Authorities: issuers, Keys: door, Guard: g, Store: store})
 	must(err)
-	kept := managed.New(managed.Config{Keys: keys, Authorities: authorities, Guard: g, Store: store, Principal: aws.ManagedService})
+	kept := managed.New(managed.Config{Keys: door, Authorities: issuers, Guard: g, Store: store, Principal: aws.ManagedService})
 	call := &key.Call{Caller: key.Caller{Principal: key.Principal{Realm: key.DefaultRealm, Kind: key.Root}}, Time: time.Now()}
 	k, err := admin.Bootstrap(ctx, call, "admin", key.Document{Dialect: "aws", Text: everything}, nil)
 	must(err)
 	h.id, h.secret = k.ID, k.Secret
-	h.front = New(Config{
-		Keys: keys, Directory: directory, Identities: admin, Authorities: authorities, Status: lists,
-		Inventory: certificates, Managed: kept, Audit: fakeAudit{},
-		Version: wire.ServerVersion{Version: "test"},
+	h.config = native.Config{
+		Operations: slices.Concat(keys.Operations(door), users.Operations(admin), authorities.Operations(issuers, lists, certificates),
+			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), tokens.Operations(fakeTokens{}), auditlog.Operations(fakeAudit{})),
+		Directory: directory, Door: door, Version: wire.ServerVersion{Version: "test"},
 		Observe: func(_, operation, code string, _ time.Duration) { h.observed = append(h.observed, operation+" "+code) },
-	})
+	}
+	h.front = native.New(h.config)
 	return h
 }
 
@@ -96,6 +108,21 @@ type fakeAudit struct{}
 func (fakeAudit) Audit(_ context.Context, _ *key.Call, f wire.AuditFilter) (*wire.AuditList, error) {
 	text, err := json.Marshal(f)
 	return &wire.AuditList{Records: []wire.AuditRecord{{Why: string(text)}}}, err
+}
+
+// fakeTokens has one token, and tells who asks nothing.
+type fakeTokens struct{}
+
+func (fakeTokens) HSMs(context.Context, *key.Call) (*wire.HSMList, error) {
+	return &wire.HSMList{HSMs: []wire.HSM{{Name: "luna"}}}, nil
+}
+
+func (fakeTokens) HSM(_ context.Context, _ *key.Call, name string) (*wire.HSM, error) {
+	return nil, fault.New(fault.NotFound, "no %s", name)
+}
+
+func (fakeTokens) Objects(_ context.Context, _ *key.Call, name string) (*wire.HSMObjectList, error) {
+	return nil, fault.New(fault.NotFound, "no %s", name)
 }
 
 // request returns a request of the administrator from this machine.
@@ -361,7 +388,7 @@ func TestObserve(t *testing.T) {
 // Whatever comes, the answer is the API's own and no server error.
 func FuzzRequest(f *testing.F) {
 	h := newHouse(f)
-	ops := operations()
+	ops := h.front.Operations()
 	if len(ops) == 0 {
 		f.Fatal("the table is empty")
 	}
@@ -371,11 +398,11 @@ func FuzzRequest(f *testing.F) {
 	f.Add(uint8(0), "%00", "after=%ff", []byte(`{"spec":"RSA_2048","policy":{"document":"{}"}}`))
 	f.Fuzz(func(t *testing.T, which uint8, name, query string, body []byte) {
 		op := ops[int(which)%len(ops)]
-		path := op.path
+		path := op.Path
 		for _, p := range []string{"{key}", "{alias}", "{user}", "{policy}", "{id}", "{authority}", "{serial}"} {
 			path = strings.ReplaceAll(path, p, name)
 		}
-		r, err := http.NewRequest(op.method, "http://127.0.0.1"+wire.Prefix+path+"?"+query, bytes.NewReader(body)) //nolint:noctx // a recorder needs none
+		r, err := http.NewRequest(op.Method, "http://127.0.0.1"+wire.Prefix+path+"?"+query, bytes.NewReader(body)) //nolint:noctx // a recorder needs none
 		if err != nil {
 			return
 		}
@@ -385,7 +412,7 @@ func FuzzRequest(f *testing.F) {
 		w := h.serve(r)
 		switch {
 		case w.Code >= 500:
-			t.Fatalf("%s %s answers %d: %s", op.method, path, w.Code, w.Body)
+			t.Fatalf("%s %s answers %d: %s", op.Method, path, w.Code, w.Body)
 		case w.Code >= 400:
 			problemOf(t, w)
 		}

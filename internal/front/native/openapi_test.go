@@ -1,7 +1,8 @@
-package native
+package native_test
 
 import (
 	"maps"
+	"net/http"
 	"os"
 	"path"
 	"reflect"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/holdfast-kms/holdfast/internal/front/native"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
@@ -104,27 +106,28 @@ func (d document) methods(t *testing.T) map[string]method {
 func TestOpenAPIOperations(t *testing.T) {
 	d := readDocument(t)
 	have := d.methods(t)
-	if len(operations()) == 0 {
+	table := newHouse(t).front.Operations()
+	if len(table) == 0 {
 		t.Fatal("the table is empty")
 	}
-	for _, op := range operations() {
-		name := op.method + " " + op.path
+	for _, op := range table {
+		name := op.Method + " " + op.Path
 		m, ok := have[name]
 		if !ok {
 			t.Errorf("docs/openapi.yaml lacks %s", name)
 			continue
 		}
 		delete(have, name)
-		if m.OperationID != op.name || m.Summary == "" {
-			t.Errorf("%s: operationId %q with summary %q, want %q with some", name, m.OperationID, m.Summary, op.name)
+		if m.OperationID != op.Name || m.Summary == "" {
+			t.Errorf("%s: operationId %q with summary %q, want %q with some", name, m.OperationID, m.Summary, op.Name)
 		}
-		if want := actionName(op.action); m.Action != want {
+		if want := actionName(op.Action); m.Action != want {
 			t.Errorf("%s: x-action %q, want %q", name, m.Action, want)
 		}
-		if diff := cmp.Diff(op.query, d.queryOf(m)); diff != "" {
+		if diff := cmp.Diff(op.Query, d.queryOf(m)); diff != "" {
 			t.Errorf("%s: parameters (-table +file):\n%s", name, diff)
 		}
-		checkBody(t, name+" request", op.request, m.RequestBody.Content[wire.TypeJSON].Schema)
+		checkBody(t, name+" request", op.Request, m.RequestBody.Content[wire.TypeJSON].Schema)
 		checkResponse(t, name, &op, m)
 	}
 	for name := range have {
@@ -158,13 +161,13 @@ func checkBody(t *testing.T, name string, typ reflect.Type, s schema) {
 	}
 }
 
-func checkResponse(t *testing.T, name string, op *operation, m method) {
+func checkResponse(t *testing.T, name string, op *native.Operation, m method) {
 	t.Helper()
 	status := "200"
 	switch {
-	case op.response == reflect.TypeFor[wire.None]():
+	case op.Response == reflect.TypeFor[wire.None]():
 		status = "204"
-	case op.status == created:
+	case op.Status == http.StatusCreated:
 		status = "201"
 	}
 	r, ok := m.Responses[status]
@@ -172,13 +175,13 @@ func checkResponse(t *testing.T, name string, op *operation, m method) {
 		t.Errorf("%s: responses %v, want %s and the problem", name, slices.Sorted(maps.Keys(m.Responses)), status)
 		return
 	}
-	if op.media != wire.TypeJSON {
-		if _, ok := r.Content[op.media]; !ok {
-			t.Errorf("%s: no response of the type %s", name, op.media)
+	if op.Media != wire.TypeJSON {
+		if _, ok := r.Content[op.Media]; !ok {
+			t.Errorf("%s: no response of the type %s", name, op.Media)
 		}
 		return
 	}
-	checkBody(t, name+" response", op.response, r.Content[wire.TypeJSON].Schema)
+	checkBody(t, name+" response", op.Response, r.Content[wire.TypeJSON].Schema)
 }
 
 // The OpenAPI file's schemas have the properties of the Go types and no
@@ -186,9 +189,9 @@ func checkResponse(t *testing.T, name string, op *operation, m method) {
 func TestOpenAPISchemas(t *testing.T) {
 	d := readDocument(t)
 	types := map[string]reflect.Type{}
-	for _, op := range operations() {
-		gather(types, op.request)
-		gather(types, op.response)
+	for _, op := range newHouse(t).front.Operations() {
+		gather(types, op.Request)
+		gather(types, op.Response)
 	}
 	gather(types, reflect.TypeFor[wire.Problem]())
 	for name, typ := range types {

@@ -1,7 +1,6 @@
 package native
 
 import (
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,8 +18,8 @@ import (
 
 // Entries of a page when the request does not say, and at most.
 const (
-	defaultLimit = 100
-	maxLimit     = 1000
+	DefaultLimit = 100
+	MaxLimit     = 1000
 )
 
 // checkQuery refuses parameters that an operation does not have, by name.
@@ -40,13 +39,13 @@ func checkQuery(r *http.Request, known []string) error {
 	return nil
 }
 
-// param returns a parameter of the query, "" when it is absent.
-func (r *request) param(name string) string { return r.http.URL.Query().Get(name) }
+// Param returns a parameter of the query, "" when it is absent.
+func (r *Request) Param(name string) string { return r.HTTP.URL.Query().Get(name) }
 
-// number returns a parameter that is a whole number from 0 to most, or
+// Number returns a parameter that is a whole number from 0 to most, or
 // otherwise when it is absent.
-func (r *request) number(name string, otherwise, most int) (int, error) {
-	text := r.param(name)
+func (r *Request) Number(name string, otherwise, most int) (int, error) {
+	text := r.Param(name)
 	if text == "" {
 		return otherwise, nil
 	}
@@ -57,9 +56,9 @@ func (r *request) number(name string, otherwise, most int) (int, error) {
 	return n, nil
 }
 
-// moment returns a parameter that is a time (RFC 3339), zero when it is absent.
-func (r *request) moment(name string) (time.Time, error) {
-	text := r.param(name)
+// Moment returns a parameter that is a time (RFC 3339), zero when it is absent.
+func (r *Request) Moment(name string) (time.Time, error) {
+	text := r.Param(name)
 	if text == "" {
 		return time.Time{}, nil
 	}
@@ -70,22 +69,19 @@ func (r *request) moment(name string) (time.Time, error) {
 	return t, nil
 }
 
-// page reads the parameters of a listing.
-func (r *request) page() (kms.Page, error) {
-	limit, err := r.number("limit", defaultLimit, maxLimit)
+// Page reads the parameters of a listing.
+func (r *Request) Page() (kms.Page, error) {
+	limit, err := r.Number("limit", DefaultLimit, MaxLimit)
 	if limit == 0 {
-		limit = defaultLimit
+		limit = DefaultLimit
 	}
-	return kms.Page{After: r.param("after"), Limit: limit}, err
+	return kms.Page{After: r.Param("after"), Limit: limit}, err
 }
 
-// key returns the key that the path names.
-func (r *request) key() kms.Ref { return refOf(r.http.PathValue("key")) }
-
-// refOf reads a key's name: an id, an alias with its prefix, an ARN of
+// RefOf reads a key's name: an id, an alias with its prefix, an ARN of
 // either, or the canonical "realm/region/id". What is none of them the door
 // refuses as a malformed id.
-func refOf(name string) kms.Ref {
+func RefOf(name string) kms.Ref {
 	if strings.HasPrefix(name, "alias/") {
 		return kms.Ref{Alias: name}
 	}
@@ -102,16 +98,16 @@ func refOf(name string) kms.Ref {
 	return kms.Ref{ID: key.ID(name)}
 }
 
-// required refuses an empty member.
-func required(member, value string) error {
+// Required refuses an empty member.
+func Required(member, value string) error {
 	if value == "" {
 		return fault.New(fault.InvalidArgument, "the member %q is missing", member)
 	}
 	return nil
 }
 
-// specOf reads a spec in AWS's spelling or in the field's.
-func specOf(name string) (alg.Spec, error) {
+// SpecOf reads a spec in AWS's spelling or in the field's.
+func SpecOf(name string) (alg.Spec, error) {
 	if s, ok := aws.ParseSpec(name); ok {
 		return s, nil
 	}
@@ -121,8 +117,8 @@ func specOf(name string) (alg.Spec, error) {
 	return alg.NoSpec, fault.New(fault.InvalidArgument, "the key spec %q is not known", name)
 }
 
-// usageOf reads a usage; none for "".
-func usageOf(name string) (alg.Usage, error) {
+// UsageOf reads a usage; none for "".
+func UsageOf(name string) (alg.Usage, error) {
 	if u, ok := aws.ParseUsage(name); ok {
 		return u, nil
 	}
@@ -132,11 +128,11 @@ func usageOf(name string) (alg.Usage, error) {
 	return alg.NoUsage, fault.New(fault.InvalidArgument, "the usage %q is not known", name)
 }
 
-// algorithmOf reads an algorithm; otherwise for "".
-func algorithmOf(name string, otherwise alg.Algorithm) (alg.Algorithm, error) {
+// AlgorithmOf reads an algorithm; otherwise for "".
+func AlgorithmOf(name string, otherwise alg.Algorithm) (alg.Algorithm, error) {
 	if name == "" {
 		if otherwise == alg.NoAlgorithm {
-			return otherwise, required("algorithm", name)
+			return otherwise, Required("algorithm", name)
 		}
 		return otherwise, nil
 	}
@@ -149,45 +145,16 @@ func algorithmOf(name string, otherwise alg.Algorithm) (alg.Algorithm, error) {
 	return alg.NoAlgorithm, fault.New(fault.InvalidArgument, "the algorithm %q is not known", name)
 }
 
-// formOf reads the form of a message; the message itself for "".
-func formOf(name string) (alg.Form, error) {
-	if name == "" {
-		return alg.Raw, nil
-	}
-	if f, ok := aws.ParseForm(name); ok {
-		return f, nil
-	}
-	return 0, fault.New(fault.InvalidArgument, "the form %q is not known: it is RAW, DIGEST or EXTERNAL_MU", name)
-}
-
-// algorithmNames spells the algorithms that a key can use.
-func algorithmNames(s alg.Spec, u alg.Usage) []string {
-	list := []string{}
-	for _, a := range s.For(u) {
-		list = append(list, aws.AlgorithmName(a))
-	}
-	return list
-}
-
-// contextOf returns an encryption context in an order that is always the same.
-func contextOf(pairs map[string]string) []key.Tag {
-	list := make([]key.Tag, 0, len(pairs))
-	for _, name := range slices.Sorted(maps.Keys(pairs)) {
-		list = append(list, key.Tag{Key: name, Value: pairs[name]})
-	}
-	return list
-}
-
-// documentOf reads a policy.
-func documentOf(p wire.Policy) (key.Document, error) {
+// DocumentOf reads a policy.
+func DocumentOf(p wire.Policy) (key.Document, error) {
 	if p.Dialect == "" {
 		p.Dialect = "aws"
 	}
 	if p.Dialect != "aws" {
 		return key.Document{}, fault.New(fault.InvalidArgument, "the policy dialect %q is not known: it is aws", p.Dialect)
 	}
-	return key.Document{Dialect: p.Dialect, Text: p.Document}, required("document", p.Document)
+	return key.Document{Dialect: p.Dialect, Text: p.Document}, Required("document", p.Document)
 }
 
-// policyOf is the way back.
-func policyOf(d key.Document) wire.Policy { return wire.Policy{Dialect: d.Dialect, Document: d.Text} }
+// PolicyOf is the way back.
+func PolicyOf(d key.Document) wire.Policy { return wire.Policy{Dialect: d.Dialect, Document: d.Text} }

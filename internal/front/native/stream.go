@@ -14,16 +14,16 @@ import (
 // whole may take as long as it takes.
 const stall = time.Minute
 
-// streamed makes an endpoint of a handler that writes its body as it comes.
+// Streamed makes an endpoint of a handler that writes its body as it comes.
 // media names the body's type, unless it is the usual one.
-func streamed(
-	usual string, do func(f *Front, ctx context.Context, r *request, w io.Writer, media func(string)) error,
-) endpoint {
-	return endpoint{
-		request: reflect.TypeFor[wire.None](), response: reflect.TypeFor[[]byte](), media: usual,
-		stream: func(ctx context.Context, f *Front, r *request, w *outgoing) error {
+func Streamed(
+	usual string, do func(ctx context.Context, r *Request, w io.Writer, media func(string)) error,
+) Endpoint {
+	return Endpoint{
+		Request: reflect.TypeFor[wire.None](), Response: reflect.TypeFor[[]byte](), Media: usual,
+		stream: func(ctx context.Context, r *Request, w *outgoing) error {
 			w.media = usual
-			return do(f, ctx, r, w, func(media string) { w.media = media })
+			return do(ctx, r, w, func(media string) { w.media = media })
 		},
 	}
 }
@@ -55,22 +55,22 @@ func (b *outgoing) begin() {
 // serveStream runs an operation whose body streams. What fails after the
 // first byte breaks the connection: a body that is cut off must not pass for
 // a whole one.
-func (f *Front) serveStream(w http.ResponseWriter, r *request, op *operation) {
-	ctx := r.http.Context()
-	setHeaders(w, r.call)
+func (f *Front) serveStream(w http.ResponseWriter, r *Request, op *Operation) {
+	ctx := r.HTTP.Context()
+	setHeaders(w, r.Call)
 	out := &outgoing{to: w}
 	err := f.admit(r, op)
 	if err == nil {
-		err = op.stream(ctx, f, r, out)
+		err = op.stream(ctx, r, out)
 	}
 	switch {
 	case err == nil:
 		out.begin()
-		f.Observe(API, op.name, "ok", time.Since(r.call.Time))
+		f.config.Observe(API, op.Name, "ok", time.Since(r.Call.Time))
 	case out.begun:
-		_ = f.failed(ctx, r.call, op, err)
+		_ = f.failed(ctx, r.Call, op, err)
 		panic(http.ErrAbortHandler)
 	default:
-		writeProblem(w, r.call.RequestID, f.failed(ctx, r.call, op, err))
+		WriteProblem(w, r.Call.RequestID, f.failed(ctx, r.Call, op, err))
 	}
 }

@@ -60,7 +60,7 @@ var actionNames = map[key.Action]string{
 	key.GetCRL:                          "holdfast:GetCRL",
 	key.ImportKey:                       "holdfast:ImportKey",
 	key.AdoptKey:                        "holdfast:AdoptKey",
-	key.UnwrapKey:                       "holdfast:UnwrapKey",
+	key.UnwrapKey:                       "kms:UnwrapKey", // AWS has no such action; a key policy that allows kms:* means it too
 	key.GetImportParameters:             "kms:GetParametersForImport",
 	key.ImportKeyMaterial:               "kms:ImportKeyMaterial",
 	key.DeleteKeyMaterial:               "kms:DeleteImportedKeyMaterial",
@@ -142,6 +142,10 @@ var actionNames = map[key.Action]string{
 	key.GetCallerIdentity:               "sts:GetCallerIdentity",
 	key.ReadAudit:                       "cloudtrail:LookupEvents",
 	key.ResetServer:                     "holdfast:ResetServer",
+	key.UnsealServer:                    "holdfast:UnsealServer",
+	key.ChangeSeal:                      "holdfast:ChangeSeal",
+	key.ExportRootKey:                   "holdfast:ExportRootKey",
+	key.RestoreServer:                   "holdfast:RestoreServer",
 }
 
 // actionsByName has the actions by their IAM names in lower case: IAM does not

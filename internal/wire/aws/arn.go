@@ -83,12 +83,18 @@ func ResourceARN(r key.Resource) string {
 		return "arn:" + Partition + ":iam::" + string(r.Realm) + ":user/" + r.ID
 	case key.KindServer:
 		return "arn:" + Partition + ":holdfast:" + r.Region + ":" + string(r.Realm) + ":server/" + r.ID
+	case key.KindKeyStore:
+		return "arn:" + Partition + ":holdfast:" + r.Region + ":" + string(r.Realm) + ":key-store/" + KeyStoreID(r.ID)
+	case key.KindCluster, key.KindBackup, key.KindHSM:
+		kind := string(r.Kind)
+		return "arn:" + Partition + ":cloudhsm:" + r.Region + ":" + string(r.Realm) + ":" + kind + "/" + kind + "-" + r.ID
 	}
 	return "*"
 }
 
 // ParseResource reads the ARN of a key, an alias, an authority, a certificate
-// (of an authority or managed) or a user. The resource's Key is not set.
+// (of an authority or managed), a cluster of HSMs or its backup, an HSM, or a
+// user. The resource's Key is not set.
 func ParseResource(s string) (key.Resource, bool) {
 	a, ok := ParseARN(s)
 	r := key.Resource{Realm: key.RealmID(a.Account), Region: a.Region}
@@ -111,6 +117,10 @@ func ParseResource(s string) (key.Resource, bool) {
 		r.Kind = key.KindManaged
 	case "acm-pca certificate-authority":
 		return parseAuthority(r)
+	case "cloudhsm cluster", "cloudhsm backup", "cloudhsm hsm":
+		r.Kind = key.ResourceKind(kind)
+		r.ID, ok = parseID(r.Kind, id)
+		return r, ok
 	default:
 		return key.Resource{}, false
 	}

@@ -54,6 +54,14 @@ var (
 		alg.GenerateVerifyMAC: "GENERATE_VERIFY_MAC",
 		alg.KeyTransfer:       "KEY_TRANSFER", // not AWS's: its wrapping keys have no id
 	}
+	// AlgorithmSpec, the ways of wrapping key material for import.
+	wrappingNames = map[alg.Wrapping]string{
+		alg.WrapPKCS1:            "RSAES_PKCS1_V1_5",
+		alg.WrapOAEPSHA1:         "RSAES_OAEP_SHA_1",
+		alg.WrapOAEPSHA256:       "RSAES_OAEP_SHA_256",
+		alg.WrapAESKeyWrapSHA1:   "RSA_AES_KEY_WRAP_SHA_1",
+		alg.WrapAESKeyWrapSHA256: "RSA_AES_KEY_WRAP_SHA_256",
+	}
 	formNames   = map[alg.Form]string{alg.Raw: "RAW", alg.Digest: "DIGEST", alg.ExternalMu: "EXTERNAL_MU"}
 	originNames = map[key.Origin]string{
 		key.Generated: "AWS_KMS", key.Imported: "EXTERNAL", key.External: "EXTERNAL_KEY_STORE",
@@ -63,6 +71,7 @@ var (
 	algorithms = inverse(algorithmNames)
 	usages     = inverse(usageNames)
 	forms      = inverse(formNames)
+	wrappings  = inverse(wrappingNames)
 )
 
 // inverse returns the map from names to values.
@@ -87,8 +96,24 @@ func UsageName(u alg.Usage) string { return usageNames[u] }
 // FormName returns the MessageType, such as "DIGEST"; "" for no form.
 func FormName(f alg.Form) string { return formNames[f] }
 
+// WrappingName returns the name of a way of wrapping key material, such as
+// "RSA_AES_KEY_WRAP_SHA_256"; "" for no wrapping.
+func WrappingName(w alg.Wrapping) string { return wrappingNames[w] }
+
 // OriginName returns the Origin, such as "AWS_KMS"; "" for an unknown one.
 func OriginName(o key.Origin) string { return originNames[o] }
+
+// originHSM is the Origin of what lives in a custom key store over a cluster.
+const originHSM = "AWS_CLOUDHSM"
+
+// KeyOriginName returns the Origin of a key, which tells where the key lives,
+// too.
+func KeyOriginName(k *key.Key) string {
+	if k.Store != "" {
+		return originHSM
+	}
+	return OriginName(k.Origin)
+}
 
 // ParseSpec returns the spec of a KeySpec. It is false for names of AWS's
 // that Holdfast has no spec for, too.
@@ -114,4 +139,10 @@ func ParseUsage(name string) (alg.Usage, bool) {
 func ParseForm(name string) (alg.Form, bool) {
 	f, ok := forms[name]
 	return f, ok
+}
+
+// ParseWrapping returns the wrapping of a WrappingAlgorithm.
+func ParseWrapping(name string) (alg.Wrapping, bool) {
+	w, ok := wrappings[name]
+	return w, ok
 }

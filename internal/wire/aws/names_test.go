@@ -15,6 +15,7 @@ func TestNamesAreComplete(t *testing.T) {
 	complete(t, alg.Algorithms(), AlgorithmName, ParseAlgorithm)
 	complete(t, alg.Usages(), UsageName, ParseUsage)
 	complete(t, []alg.Form{alg.Raw, alg.Digest, alg.ExternalMu}, FormName, ParseForm)
+	complete(t, alg.Wrappings(), WrappingName, ParseWrapping)
 	complete(t, key.Actions(), ActionName, ParseAction)
 	for _, o := range []key.Origin{key.Generated, key.Imported, key.External} {
 		if OriginName(o) == "" {

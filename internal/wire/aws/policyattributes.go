@@ -116,10 +116,49 @@ func keyUsage(r *policy.Request) (policy.Value, bool) {
 }
 
 func keyOrigin(r *policy.Request) (policy.Value, bool) {
-	if r.Resource.Key != nil {
-		return present(OriginName(r.Resource.Key.Origin))
+	switch origin := attributes(r).Origin; {
+	case r.Resource.Key != nil:
+		return present(KeyOriginName(r.Resource.Key))
+	case attributes(r).Store != "":
+		return policy.Text(originHSM), true
+	case origin != "":
+		return present(OriginName(origin))
+	default:
+		return policy.Text(OriginName(key.Generated)), r.Action == key.CreateKey
 	}
-	return policy.Text(OriginName(key.Generated)), r.Action == key.CreateKey
+}
+
+func wrappingAlgorithm(r *policy.Request) (policy.Value, bool) {
+	return present(WrappingName(attributes(r).Wrapping))
+}
+
+func wrappingSpec(r *policy.Request) (policy.Value, bool) {
+	return present(SpecName(attributes(r).WrappingSpec))
+}
+
+// The values of kms:ExpirationModel and of the member ExpirationModel.
+const (
+	Expires      = "KEY_MATERIAL_EXPIRES"
+	NeverExpires = "KEY_MATERIAL_DOES_NOT_EXPIRE"
+)
+
+func expirationModel(r *policy.Request) (policy.Value, bool) {
+	switch expiry := attributes(r).Expiry; {
+	case expiry == nil:
+		return policy.Value{}, false
+	case expiry.At.IsZero():
+		return policy.Text(NeverExpires), true
+	default:
+		return policy.Text(Expires), true
+	}
+}
+
+func validTo(r *policy.Request) (policy.Value, bool) {
+	expiry := attributes(r).Expiry
+	if expiry == nil || expiry.At.IsZero() {
+		return policy.Value{}, false
+	}
+	return policy.Time(expiry.At), true
 }
 
 // multiRegion is false for every key: there are no others yet.

@@ -16,8 +16,8 @@ type getter = func(r *policy.Request, i int) (policy.Value, bool)
 // conditionKeys are the keys that a request can have, by their names in lower
 // case ("AWS global condition context keys", IAM User Guide; "AWS KMS condition
 // keys", AWS KMS Developer Guide). Keys of the same namespaces that are not
-// here are never present: those about organisations, VPCs, grants, replicas,
-// imports and custom key stores, kms:ViaService, aws:CalledVia, and
+// here are never present: those about organisations, VPCs, grants, replicas
+// and custom key stores, kms:ViaService, aws:CalledVia, and
 // kms:ResourceAliases, which a Request does not tell.
 var conditionKeys = map[string]policy.ConditionKey{
 	"aws:principalarn":          single(principalARN),
@@ -52,6 +52,10 @@ var conditionKeys = map[string]policy.ConditionKey{
 	"kms:keyusage":                               single(keyUsage),
 	"kms:customermasterkeyusage":                 single(keyUsage),
 	"kms:keyorigin":                              single(keyOrigin),
+	"kms:wrappingalgorithm":                      single(wrappingAlgorithm),
+	"kms:wrappingkeyspec":                        single(wrappingSpec),
+	"kms:expirationmodel":                        single(expirationModel),
+	"kms:validto":                                single(validTo),
 	"kms:multiregion":                            single(multiRegion),
 	"kms:calleraccount":                          single(principalAccount),
 	"kms:requestalias":                           single(requestAlias),

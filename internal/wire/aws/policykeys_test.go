@@ -170,6 +170,40 @@ func TestKeysAboutTheResource(t *testing.T) {
 	}
 }
 
+// TestKeysAboutImports has the keys that only an import has.
+func TestKeysAboutImports(t *testing.T) {
+	until := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
+	imported := &key.Key{Name: key.Name{Realm: realm, Region: "eu-west-1", ID: uuid}, Spec: alg.P256, Origin: key.Imported}
+	create := &policy.Request{Action: key.CreateKey, Attributes: &policy.Attributes{Spec: alg.P256, Origin: key.Imported}}
+	parameters := &policy.Request{Action: key.GetImportParameters, Resource: imported.Resource(), Attributes: &policy.Attributes{
+		Wrapping: alg.WrapAESKeyWrapSHA256, WrappingSpec: alg.RSA4096,
+	}}
+	expires := &policy.Request{Action: key.ImportKeyMaterial, Resource: imported.Resource(), Attributes: &policy.Attributes{
+		Expiry: &policy.Expiry{At: until},
+	}}
+	never := &policy.Request{Action: key.ImportKeyMaterial, Resource: imported.Resource(), Attributes: &policy.Attributes{
+		Expiry: new(policy.Expiry),
+	}}
+	for _, c := range []struct{ key, create, parameters, expires, never string }{
+		{"kms:KeyOrigin", "EXTERNAL", "EXTERNAL", "EXTERNAL", "EXTERNAL"},
+		{"kms:WrappingAlgorithm", "-", "RSA_AES_KEY_WRAP_SHA_256", "-", "-"},
+		{"kms:WrappingKeySpec", "-", "RSA_4096", "-", "-"},
+		{"kms:KeySpec", "ECC_NIST_P256", "ECC_NIST_P256", "ECC_NIST_P256", "ECC_NIST_P256"},
+		{"kms:ExpirationModel", "-", "-", "KEY_MATERIAL_EXPIRES", "KEY_MATERIAL_DOES_NOT_EXPIRE"},
+		{"kms:ValidTo", "-", "-", "2027-01-02T03:04:05Z", "-"},
+	} {
+		for _, of := range []struct {
+			what    string
+			request *policy.Request
+			want    string
+		}{{"create", create, c.create}, {"parameters", parameters, c.parameters}, {"expires", expires, c.expires}, {"never", never, c.never}} {
+			if got := values(t, c.key, of.request); got != of.want {
+				t.Errorf("%s of %s is %q, want %q", c.key, of.what, got, of.want)
+			}
+		}
+	}
+}
+
 func TestUnknownKeys(t *testing.T) {
 	for _, name := range []string{
 		"aws:Referer", "kms:GrantOperations", "acm-pca:Anything", "s3:prefix", "oidc.example.com/id/E:sub",

@@ -9,19 +9,25 @@ type Key struct {
 	Region string `json:"region"`
 	// Spec is the key's type and size, such as "ECC_NIST_P256".
 	Spec string `json:"spec"`
-	// Usage is ENCRYPT_DECRYPT, SIGN_VERIFY or GENERATE_VERIFY_MAC.
+	// Usage is ENCRYPT_DECRYPT, SIGN_VERIFY, GENERATE_VERIFY_MAC or KEY_TRANSFER.
 	Usage      string   `json:"usage"`
 	Algorithms []string `json:"algorithms"`
 	// State is the state in lower-case words, such as "pending deletion".
-	State       string `json:"state"`
-	Origin      string `json:"origin"`
-	Protection  string `json:"protection"`
+	State      string `json:"state"`
+	Origin     string `json:"origin"`
+	Protection string `json:"protection"`
+	// HSM is the token or group that the key lives in, absent for the server's
+	// own store. Store is the custom key store that it belongs to.
+	HSM         string `json:"hsm,omitempty"`
+	Store       string `json:"store,omitempty"`
 	Description string `json:"description,omitempty"`
 	// Version is the number of the current version, from 1.
 	Version   uint32    `json:"version"`
 	CreatedAt time.Time `json:"created_at"`
 	// DeleteAt is when a key pending deletion is destroyed.
 	DeleteAt time.Time `json:"delete_at,omitzero"`
+	// ExpiresAt is when imported material is forgotten.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	// Exportable tells that the material may leave, for whoever may export it.
 	Exportable bool  `json:"exportable,omitempty"`
 	Tags       []Tag `json:"tags,omitempty"`
@@ -50,6 +56,13 @@ type CreateKeyRequest struct {
 	// Exportable lets the material leave, for whoever may export it. It is
 	// decided once, when the key is made.
 	Exportable bool `json:"exportable,omitempty"`
+	// Alias, with its "alias/" prefix, names the key from the start. A key whose
+	// alias is taken is not made.
+	Alias string `json:"alias,omitempty"`
+	// HSM is the token or group in which the key is made, or the id of a custom
+	// key store ("cks-1234567890abcdef0"); empty for the server's
+	// own store.
+	HSM string `json:"hsm,omitempty"`
 }
 
 // ImportKeyRequest brings a key whose material is made already.

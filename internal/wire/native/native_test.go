@@ -3,6 +3,7 @@ package native
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -53,6 +54,46 @@ func TestDecode(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a key's URL is, and what is none.
+func TestKeyURL(t *testing.T) {
+	const id = "01234567-89ab-4def-8123-456789abcdef"
+	if got, want := KeyURL("https://kms.example.com:8443/", id), "https://kms.example.com:8443/holdfast/v1/keys/"+id; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	for text, want := range map[string]string{
+		KeyURL("https://kms.example.com", id):        id,
+		KeyURL("http://127.0.0.1:8080", "alias/a b"): "alias/a b",
+		"https://vault.example.com/keys/KEK/5a3e":    "",
+		"https://h/holdfast/v1/keys/":                "",
+		"https://h/holdfast/v1/keys/" + id + "/1":    "",
+		"https://h/holdfast/v1/keys/" + id + "?x=1":  "",
+		"https:///holdfast/v1/keys/" + id:            "",
+		"ftp://h/holdfast/v1/keys/" + id:             "",
+		"/holdfast/v1/keys/" + id:                    "",
+		id:                                           "",
+		"https://h/holdfast/v1/keys/%zz":             "",
+	} {
+		if got, ok := ParseKeyURL(text); got != want || ok != (want != "") {
+			t.Errorf("%s: %q %v, want %q", text, got, ok, want)
+		}
+	}
+}
+
+// FuzzParseKeyURL: the name in a URL makes a URL with the same name.
+func FuzzParseKeyURL(f *testing.F) {
+	f.Add("https://h/holdfast/v1/keys/alias%2Fx")
+	f.Add("https://h:1/holdfast/v1/keys/01234567-89ab-4def-8123-456789abcdef")
+	f.Fuzz(func(t *testing.T, text string) {
+		name, ok := ParseKeyURL(text)
+		if !ok {
+			return
+		}
+		if again, ok := ParseKeyURL(KeyURL("https://h", name)); !ok || again != name {
+			t.Errorf("%q is %q and then %q", text, name, again)
+		}
+	})
 }
 
 // A map takes every member, once.
@@ -165,4 +206,29 @@ func TestMembers(t *testing.T) {
 			t.Errorf("the member %q is not in snake case", name)
 		}
 	}
+}
+
+// A share travels as it is, shows itself nowhere else, and only as a text.
+func FuzzShareText(f *testing.F) {
+	f.Add([]byte(`{"share":"HFS1-AAAAA"}`))
+	f.Add([]byte(`{"share":"a\n"}`))
+	f.Add([]byte(`{"share":null}`))
+	f.Add([]byte(`{"share":"\""}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var req UnsealRequest
+		if err := Decode(text, &req); err != nil {
+			return
+		}
+		if strings.Contains(fmt.Sprintf("%v %+v %#v", req, req, req), "HFS1") {
+			t.Error("it shows itself")
+		}
+		written, err := json.Marshal(req)
+		if err != nil {
+			return // a character that no share has
+		}
+		var again UnsealRequest
+		if err := Decode(written, &again); err != nil || string(again.Share) != string(req.Share) {
+			t.Errorf("%q comes back as %q, %v", req.Share, again.Share, err)
+		}
+	})
 }

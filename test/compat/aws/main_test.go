@@ -39,6 +39,9 @@ type target struct {
 	env []string
 	// dir holds the binary and the server's data.
 	dir string
+	// hsms is the server with a pool of tokens, started by who needs it first.
+	hsms func() (*target, error)
+	pool *target // what it returned
 }
 
 // tools are the programs of others that the tests run.
@@ -87,6 +90,7 @@ func run(m *testing.M) int {
 func open() (*target, error) {
 	ctx := context.Background()
 	t := &target{url: *endpoint, http: http.DefaultClient, env: os.Environ()}
+	t.hsms = sync.OnceValues(t.startPool)
 	if t.url == "" {
 		if err := t.start(ctx); err != nil {
 			return nil, err
@@ -141,7 +145,11 @@ func (t *target) close() error {
 	if t.server == nil {
 		return nil
 	}
-	return errors.Join(t.server.Stop(), os.RemoveAll(t.dir))
+	failed := t.server.Stop()
+	if t.pool != nil {
+		failed = errors.Join(failed, t.pool.server.Stop())
+	}
+	return errors.Join(failed, os.RemoveAll(t.dir))
 }
 
 func (t *target) stsOptions(c aws.Credentials) sts.Options {

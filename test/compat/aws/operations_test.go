@@ -159,6 +159,8 @@ func all() map[string]func(*testing.T, *target, *kms.Client) {
 	cases := maps.Clone(operations)
 	maps.Copy(cases, cryptographic)
 	maps.Copy(cases, lifeCycle)
+	maps.Copy(cases, imports)
+	maps.Copy(cases, keyStores)
 	return cases
 }
 
@@ -216,8 +218,8 @@ func TestEveryOperationHasACase(t *testing.T) {
 	want, _ := documented(t)
 	for client, have := range map[string][]string{
 		"aws-sdk-go-v2": slices.Sorted(maps.Keys(all())),
-		"the aws CLI":   scripted(t, "testdata/*.sh", cliCall),
-		"boto3":         scripted(t, "testdata/*.py", boto3Call),
+		"the aws CLI":   slices.Concat(scripted(t, "testdata/*.sh", cliCall), scripted(t, "testdata/hsm/*.sh", cliCall)),
+		"boto3":         slices.Concat(scripted(t, "testdata/*.py", boto3Call), scripted(t, "testdata/hsm/*.py", boto3Call)),
 	} {
 		for _, name := range want {
 			if !slices.Contains(have, name) {

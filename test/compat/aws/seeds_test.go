@@ -42,8 +42,8 @@ var (
 )
 
 // seedCommands returns the commands of a text that name all they need.
-// Commands about what this API does not serve (key stores in HSMs) and those
-// that the text cuts off are left out.
+// Commands about key stores in HSMs, which TestCloudHSM runs beside their
+// cluster, and those that the text cuts off are left out.
 func seedCommands(text string) []string {
 	var commands []string
 	for _, c := range seedCommand.FindAllString(text, -1) {

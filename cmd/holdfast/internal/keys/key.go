@@ -6,8 +6,6 @@ package keys
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +22,7 @@ func New(t *terminal.App) *cobra.Command {
 	a := &app{t}
 	return a.Connection(terminal.Group(
 		"key", "Make, manage and use keys",
-		a.keyCreate(), a.importKey(), a.exportKey(), a.keyList(), a.keyShow(),
+		a.keyCreate(), a.keyAdopt(), a.importKey(), a.exportKey(), a.keyList(), a.keyShow(),
 		a.keyEnable(), a.keyDisable(), a.keyDelete(), a.keyUndelete(), a.keyRotate(), a.keyRotation(),
 		a.keyPolicy(), a.keyTag(), a.keyUntag(), a.keyDescribe(),
 		a.keyPublic(), a.keySign(), a.keyVerify(), a.keyEncrypt(), a.keyDecrypt(), a.keyReEncrypt(), a.keyDataKey(),
@@ -39,7 +37,8 @@ func (a *app) keyCreate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "create", Short: "Make a key", Args: cobra.NoArgs,
 		Example: "  holdfast key create --spec ECC_NIST_P256 --alias release\n" +
-			"  holdfast key create --spec RSA_2048 --usage SIGN_VERIFY --tag team=web",
+			"  holdfast key create --spec RSA_2048 --usage SIGN_VERIFY --tag team=web\n" +
+			"  holdfast key create --spec ECC_NIST_P384 --hsm luna --alias ca-signing-key",
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&req.Spec, "spec", "SYMMETRIC_DEFAULT", "the key's type and size")
@@ -49,47 +48,48 @@ func (a *app) keyCreate() *cobra.Command {
 	flags.StringArrayVar(&tags, "tag", nil, "a tag, NAME=VALUE (repeatable)")
 	flags.StringVar(&policy, "policy", "", "a file with the key policy; - is standard input")
 	flags.BoolVar(&req.Exportable, "exportable", false, "let the key leave, for whoever may export it; decided now for good")
+	flags.StringVar(&req.HSM, "hsm", "", "the token, group or custom key store to make it in; the server's own store without it")
 	flags.BoolVar(&req.BypassLockout, "bypass-lockout", false, "take a policy that shuts the caller out")
 	terminal.Complete(cmd, "spec", terminal.SpecNames())
 	terminal.Complete(cmd, "usage", terminal.UsageNames())
-	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) (err error) {
+	terminal.CompleteBy(cmd, "hsm", a.HSMNames())
+	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
 		if err := terminal.CheckSpec(req.Spec); err != nil {
 			return err
 		}
-		if req.Tags, err = terminal.TagsOf(tags); err != nil {
+		if err := a.settle(&req, alias, tags, policy); err != nil {
 			return err
 		}
-		if policy != "" {
-			text, err := a.Read(policy, terminal.MaxDocument)
-			if err != nil {
-				return err
-			}
-			req.Policy = &client.Policy{Document: string(text)}
+		k, err := c.CreateKey(ctx, &req)
+		if err != nil {
+			return err
 		}
-		return a.createKey(ctx, c, &req, alias)
+		return a.showNew(k, req.Alias)
 	})
 	return cmd
 }
 
-// createKey makes a key and its alias. A key whose alias is taken exists all
-// the same, and the failure says so.
-func (a *app) createKey(ctx context.Context, c *client.Client, req *client.CreateKeyRequest, alias string) error {
-	k, err := c.CreateKey(ctx, req)
+// settle puts an alias, tags and a policy's file into a request.
+func (a *app) settle(req *client.CreateKeyRequest, alias string, tags []string, policy string) (err error) {
+	if alias != "" {
+		req.Alias = terminal.AliasName(alias)
+	}
+	if req.Tags, err = terminal.TagsOf(tags); err != nil || policy == "" {
+		return err
+	}
+	text, err := a.Read(policy, terminal.MaxDocument)
 	if err != nil {
 		return err
 	}
-	return a.nameKey(ctx, c, k, alias)
+	req.Policy = &client.Policy{Document: string(text)}
+	return nil
 }
 
-// nameKey gives a new key its alias, if it is to have one, and shows it.
-func (a *app) nameKey(ctx context.Context, c *client.Client, k *client.Key, alias string) error {
+// showNew shows a new key with its alias, if it has one.
+func (a *app) showNew(k *client.Key, alias string) error {
 	out := keyView{Key: k}
 	if alias != "" {
-		out.Aliases = []string{terminal.AliasName(alias)}
-		if err := c.CreateAlias(ctx, terminal.AliasName(alias), k.ID); err != nil {
-			return terminal.Hint(fmt.Errorf("the key %s was made, and not its alias: %w", k.ID, err),
-				"\"holdfast alias create --name NAME --key %s\" names it, \"holdfast key delete %s\" takes it back", k.ID, k.ID)
-		}
+		out.Aliases = []string{alias}
 	}
 	return a.showKey(out)
 }
@@ -115,7 +115,9 @@ func (a *app) showKey(k keyView) error {
 		}
 		w.Fact("Version", k.Version)
 		w.Fact("Created", k.CreatedAt)
+		w.Fact("Lives in", terminal.LivesIn(k.Key))
 		w.Fact("Origin", k.Origin+", protected by "+k.Protection)
+		w.Fact("Forgotten at", k.ExpiresAt)
 		w.Fact("Realm", k.Realm+", region "+k.Region)
 		for _, t := range k.Tags {
 			w.Fact("Tag", t.Key+"="+t.Value)
@@ -123,28 +125,12 @@ func (a *app) showKey(k keyView) error {
 	})
 }
 
-// aliasesOf returns the names of every alias by the id of its key.
-func aliasesOf(ctx context.Context, c *client.Client) (map[string][]string, error) {
-	names := map[string][]string{}
-	err := terminal.Pages(func(p client.Page) (string, error) {
-		l, err := c.Aliases(ctx, "", p)
-		if err != nil {
-			return "", err
-		}
-		for _, alias := range l.Aliases {
-			names[alias.KeyID] = append(names[alias.KeyID], alias.Name)
-		}
-		return l.Next, nil
-	})
-	return names, err
-}
-
 func (a *app) keyList() *cobra.Command {
 	var long bool
 	cmd := &cobra.Command{Use: "list", Short: "List the keys with their aliases", Args: cobra.NoArgs}
 	cmd.Flags().BoolVarP(&long, "long", "l", false, "show what each key is, with one request more for each")
 	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
-		names, err := aliasesOf(ctx, c)
+		names, err := terminal.AliasesOf(ctx, c)
 		if err != nil {
 			return err
 		}
@@ -184,7 +170,7 @@ func (a *app) showKeys(all []keyView, long bool) error {
 		return a.Show(all, func(w *terminal.Table) {
 			w.Row("KEY", "SPEC", "USAGE", "STATE", "CREATED", "ALIASES")
 			for _, k := range all {
-				w.Row(k.ID, k.Spec, k.Usage, k.State, k.CreatedAt, shortAliases(k.Aliases))
+				w.Row(k.ID, k.Spec, k.Usage, k.State, k.CreatedAt, terminal.ShortAliases(k.Aliases))
 			}
 		})
 	}
@@ -195,17 +181,9 @@ func (a *app) showKeys(all []keyView, long bool) error {
 	return a.Show(lines, func(w *terminal.Table) {
 		w.Row("KEY", "ALIASES")
 		for _, k := range lines {
-			w.Row(k.ID, shortAliases(k.Aliases))
+			w.Row(k.ID, terminal.ShortAliases(k.Aliases))
 		}
 	})
-}
-
-func shortAliases(names []string) string {
-	short := make([]string, len(names))
-	for i, n := range names {
-		short[i] = strings.TrimPrefix(n, "alias/")
-	}
-	return strings.Join(short, ", ")
 }
 
 func (a *app) keyShow() *cobra.Command {

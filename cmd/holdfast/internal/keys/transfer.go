@@ -40,7 +40,7 @@ func (a *app) importKey() *cobra.Command {
 		if err := terminal.CheckSpec(req.Spec); err != nil {
 			return err
 		}
-		if req.Tags, err = terminal.TagsOf(tags); err != nil {
+		if err := a.settle(&req.CreateKeyRequest, alias, tags, ""); err != nil {
 			return err
 		}
 		if req.Material, err = a.material(in); err != nil {
@@ -51,7 +51,7 @@ func (a *app) importKey() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.nameKey(ctx, c, k, alias)
+		return a.showNew(k, req.Alias)
 	})
 	return cmd
 }

@@ -3,6 +3,8 @@ package kms
 import (
 	"context"
 
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/customstore"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 )
@@ -14,6 +16,7 @@ type Door interface {
 	Aliases
 	Settings
 	Rotations
+	Imports
 	Ciphers
 	Signatures
 }
@@ -55,6 +58,14 @@ type Rotations interface {
 	RotationStatus(ctx context.Context, call *key.Call, ref kms.Ref) (*key.Key, error)
 	RotateOnDemand(ctx context.Context, call *key.Call, ref kms.Ref) (*key.Key, error)
 	ListRotations(ctx context.Context, call *key.Call, ref kms.Ref, page kms.Page) (*key.Key, []key.Version, string, error)
+	ListMaterials(ctx context.Context, call *key.Call, ref kms.Ref, page kms.Page) (*key.Key, []key.Version, string, error)
+}
+
+// Imports brings material of its owner's making into a key, and takes it away.
+type Imports interface {
+	ImportParameters(ctx context.Context, call *key.Call, ref kms.Ref, how alg.Wrapping, under alg.Spec) (*kms.ImportParameters, error)
+	ImportMaterial(ctx context.Context, call *key.Call, req *kms.ImportMaterialRequest) (*kms.MaterialResult, error)
+	DeleteMaterial(ctx context.Context, call *key.Call, ref kms.Ref, materialID string) (*kms.MaterialResult, error)
 }
 
 // Ciphers encrypts and decrypts.
@@ -75,5 +86,20 @@ type Signatures interface {
 	PublicKey(ctx context.Context, call *key.Call, ref kms.Ref) (*kms.PublicKeyResult, error)
 }
 
+// Stores is what this front end asks of the custom key stores;
+// *customstore.Service is it, and its documentation holds.
+type Stores interface {
+	Create(ctx context.Context, call *key.Call, req *customstore.CreateRequest) (*customstore.Store, error)
+	List(ctx context.Context, call *key.Call, l customstore.List) ([]*customstore.Store, string, error)
+	Update(ctx context.Context, call *key.Call, id string, u customstore.Update) error
+	Connect(ctx context.Context, call *key.Call, id string) error
+	Disconnect(ctx context.Context, call *key.Call, id string) error
+	Delete(ctx context.Context, call *key.Call, id string) error
+	ClusterOf(id string) string
+}
+
 // front is the handlers' receiver.
-type front struct{ door Door }
+type front struct {
+	door   Door
+	stores Stores
+}

@@ -20,6 +20,12 @@ func explain(x *aws.Exchange, err error) aws.Failure {
 	if f, ok := aws.Carried(e); ok {
 		return f
 	}
+	if f, ok := importFailed(e); ok {
+		return f
+	}
+	if f, ok := storeFailed(e); ok {
+		return f
+	}
 	switch e.Kind {
 	case fault.Internal:
 		return aws.Internal(x, "KMSInternalException")

@@ -1,6 +1,7 @@
 package kms_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
@@ -13,6 +14,7 @@ const (
 	name      = "123456789012/us-east-1/" + keyID // key.Name.String
 	aliasName = "123456789012/us-east-1/alias/alias/web"
 	alice     = "User: arn:aws:iam::123456789012:user/alice is not authorized to perform: kms:Encrypt on resource: " + keyARN
+	imports   = `{"KeyId":"k","ImportToken":"aGk=","EncryptedKeyMaterial":"aGk=","ExpirationModel":"KEY_MATERIAL_DOES_NOT_EXPIRE"}`
 	encrypt   = `{"KeyId":"k","Plaintext":"aGk=","EncryptionAlgorithm":"RSAES_OAEP_SHA_1"}`
 )
 
@@ -23,7 +25,16 @@ func because(k fault.Kind, r fault.Reason) *fault.Error {
 // about is because for a refusal that lies in what the key is.
 func about(k fault.Kind, r fault.Reason, spec alg.Spec, usage alg.Usage) *fault.Error {
 	e := because(k, r)
-	e.Err = &key.Misfit{Key: &key.Key{Name: key.Name{Realm: key.DefaultRealm, Region: "us-east-1", ID: keyID}, Spec: spec, Usage: usage}}
+	e.Err = &key.Misfit{Key: &key.Key{
+		Name: key.Name{Realm: key.DefaultRealm, Region: "us-east-1", ID: keyID}, Spec: spec, Usage: usage, Origin: key.Generated,
+	}}
+	return e
+}
+
+// rival is the refusal of a second material that would have to wait.
+func rival() *fault.Error {
+	e := because(fault.WrongState, fault.MaterialPending)
+	e.Err = &key.MaterialConflict{New: "a", Pending: "b"}
 	return e
 }
 
@@ -99,6 +110,18 @@ func TestReasons(t *testing.T) {
 		{"Decrypt", `{"CiphertextBlob":"aGk="}`, because(denied, fault.UnknownKey), "AccessDeniedException The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access."},
 		{"RotateKeyOnDemand", `{"KeyId":"k"}`, because(fault.LimitExceeded, fault.TooManyRotations), "LimitExceededException The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be performed for this key: " + keyARN},
 
+		// Imports.
+		{"ImportKeyMaterial", imports, because(invalid, fault.ExpiredImportToken), "ExpiredImportTokenException the public text"},
+		{"ImportKeyMaterial", imports, because(invalid, fault.InvalidImportToken), "InvalidImportTokenException the public text"},
+		{"ImportKeyMaterial", imports, because(invalid, fault.IncorrectMaterial), "IncorrectKeyMaterialException the public text"},
+		{"ImportKeyMaterial", imports, because(invalid, fault.WeakKey), "IncorrectKeyMaterialException the public text"},
+		{"ImportKeyMaterial", imports, because(fault.BadCiphertext, fault.Unspecified), "InvalidCiphertextException"},
+		{"ImportKeyMaterial", imports, because(state, fault.OriginForbids), "UnsupportedOperationException the public text"},
+		{"ImportKeyMaterial", imports, about(state, fault.OriginForbids, alg.AES256, alg.EncryptDecrypt), "UnsupportedOperationException " + keyARN + " origin is AWS_KMS which is not valid for this operation."},
+		{"ImportKeyMaterial", imports, because(state, fault.MaterialPending), "KMSInvalidStateException the public text"},
+		{"ImportKeyMaterial", imports, rival(), "KMSInvalidStateException New key material (id: a) cannot be imported into KMS key " + keyARN + ", because another key material (id: b) is pending rotation."},
+		{"RotateKeyOnDemand", `{"KeyId":"k"}`, because(state, fault.NoMaterialPending), "KMSInvalidStateException No available key material pending rotation for the key: " + keyARN + "."},
+
 		// Without a reason, but with a text of their own.
 		{"RotateKeyOnDemand", `{"KeyId":"k"}`, because(fault.Unsupported, fault.Unspecified), "UnsupportedOperationException"},
 		{"VerifyMac", `{"KeyId":"k","Message":"aGk=","Mac":"aGk=","MacAlgorithm":"HMAC_SHA_256"}`, because(fault.BadSignature, fault.Unspecified), "KMSInvalidMacException"},
@@ -107,11 +130,10 @@ func TestReasons(t *testing.T) {
 	}
 	awstest.TestReasons(t, fake, rows)
 	// What no AWS KMS operation of ours can meet: these come from authorities.
-	awstest.TestEveryReason(t, rows,
+	awstest.TestEveryReason(t, slices.Concat(rows, storeRefusals),
 		fault.MalformedCSR, fault.ProfileViolation, fault.LintFailed, fault.AuthorityCreating, fault.AuthorityPending, fault.AuthorityDisabled,
 		fault.AuthorityExpired, fault.AuthorityDeleted, fault.AlreadyRevoked, fault.NotExportable, fault.NotRenewable, fault.InUse,
-		fault.MalformedCertificate, fault.CertificateMismatch, fault.WeakKey,
-		fault.KeyStoreDisconnected, fault.KeyStoreHasKeys, fault.ClusterNotActive, fault.ClusterInUse, fault.MaterialPending, fault.NoMaterialPending, fault.OriginForbids, fault.ExpiredImportToken, fault.InvalidImportToken, fault.IncorrectMaterial, fault.IncorrectTrustAnchor, fault.ClusterNotRelated, fault.InvalidCluster, fault.ForeignBlob, fault.MalformedBlob, fault.ReplayedBlob, fault.NoSuchKeyStore, fault.NoSuchCluster, fault.KeyStoreNameTaken)
+		fault.MalformedCertificate, fault.CertificateMismatch, fault.ForeignBlob, fault.MalformedBlob, fault.ReplayedBlob)
 }
 
 // TestSecretCause holds that the cause of a failure stays in the log.

@@ -66,7 +66,12 @@ func (d *door) as(spec alg.Spec, usage alg.Usage) *key.Key {
 }
 
 func (d *door) CreateKey(_ context.Context, c *key.Call, req *kms.CreateKeyRequest) (*key.Key, error) {
-	return d.as(req.Spec, req.Usage), d.note(c, "CreateKey", *req)
+	k := d.as(req.Spec, req.Usage)
+	if req.External {
+		k.Origin, k.State = key.Imported, key.PendingImport
+		k.Versions = []key.Version{{Number: 1, CreatedAt: k.CreatedAt, Missing: true}}
+	}
+	return k, d.note(c, "CreateKey", *req)
 }
 
 func (d *door) DescribeKey(_ context.Context, c *key.Call, ref kms.Ref) (*key.Key, error) {
@@ -166,6 +171,33 @@ func (d *door) ListRotations(_ context.Context, c *key.Call, ref kms.Ref, p kms.
 	return d.key, d.key.Versions[1:], d.Next, d.note(c, "ListRotations", ref, p)
 }
 
+func (d *door) ListMaterials(_ context.Context, c *key.Call, ref kms.Ref, p kms.Page) (*key.Key, []key.Version, string, error) {
+	k := d.key.Clone()
+	k.Origin, k.Versions[0].Missing, k.Versions[1].Description = key.Imported, true, "the second"
+	k.Versions[1].ExpiresAt = k.CreatedAt.AddDate(1, 1, 0)
+	k.Pending = &key.Version{Number: 3, CreatedAt: k.CreatedAt.AddDate(1, 0, 1), RotatedBy: key.OnDemand, MaterialID: strings.Repeat("3", 64)}
+	return k, k.Materials(), d.Next, d.note(c, "ListMaterials", ref, p)
+}
+
+func (d *door) ImportParameters(_ context.Context, c *key.Call, ref kms.Ref, how alg.Wrapping, under alg.Spec) (*kms.ImportParameters, error) {
+	p := &kms.ImportParameters{Key: d.key}
+	p.Public, p.Token, p.Expires = []byte("wrapping key"), []byte("token"), d.key.CreatedAt.AddDate(0, 0, 1)
+	return p, d.note(c, "ImportParameters", ref, how, under)
+}
+
+func (d *door) ImportMaterial(_ context.Context, c *key.Call, req *kms.ImportMaterialRequest) (*kms.MaterialResult, error) {
+	return d.material(), d.note(c, "ImportMaterial", fmt.Sprintf("%+v %q %q until %s", req.Key, req.Token, req.Encrypted, req.ExpiresAt),
+		req.Rotate, fmt.Sprintf("%q %q", req.MaterialID, req.Description))
+}
+
+func (d *door) DeleteMaterial(_ context.Context, c *key.Call, ref kms.Ref, materialID string) (*kms.MaterialResult, error) {
+	return d.material(), d.note(c, "DeleteMaterial", ref, materialID)
+}
+
+func (d *door) material() *kms.MaterialResult {
+	return &kms.MaterialResult{Key: d.key, Version: d.key.Versions[0]}
+}
+
 func (d *door) encrypted(a alg.Algorithm, text string) kms.EncryptResult {
 	return kms.EncryptResult{Key: d.key, Version: d.key.Current(), Algorithm: a, Ciphertext: []byte(text)}
 }
@@ -225,11 +257,11 @@ func (d *door) PublicKey(_ context.Context, c *key.Call, ref kms.Ref) (*kms.Publ
 // fake returns the API over a new door.
 func fake(testing.TB) (front.Service, *awstest.Door) {
 	d := newDoor()
-	return awskms.New(d), &d.Door
+	return awskms.New(d, newStores(d)), &d.Door
 }
 
 // send sends a request to the API over a door.
 func send(t testing.TB, d *door, operation, body string) awstest.Answer {
 	t.Helper()
-	return awstest.NewClient(awskms.New(d), d).Send(t, operation, body)
+	return awstest.NewClient(awskms.New(d, newStores(d)), d).Send(t, operation, body)
 }

@@ -17,6 +17,11 @@ import (
 
 func blob(n int) string { return base64.StdEncoding.EncodeToString(make([]byte, n)) }
 
+// importing is a request to ImportKeyMaterial with more members.
+func importing(more string) string {
+	return `{"KeyId":"k","ImportToken":"aGk=","EncryptedKeyMaterial":"aG8=",` + more + `}`
+}
+
 // TestBadInput has requests that never reach the door, and AWS's own words
 // for what is wrong with them.
 func TestBadInput(t *testing.T) {
@@ -103,21 +108,42 @@ func TestBadInput(t *testing.T) {
 		{"DescribeKey", `{"KeyId":"arn:aws:s3:::bucket"}`, "NotFoundException Invalid keyId 'arn:aws:s3:::bucket'"},
 		{"DescribeKey", `{"KeyId":"arn:aws:iam::123456789012:user/x"}`, "NotFoundException Invalid keyId 'arn:aws:iam::123456789012:user/x'"},
 
+		// Imports.
+		{"GetParametersForImport", `{"KeyId":"k"}`, "ValidationException 2 validation errors detected: Value null at 'wrappingAlgorithm' failed to satisfy constraint: Member must not be null; Value null at 'wrappingKeySpec' failed to satisfy constraint: Member must not be null"},
+		{"GetParametersForImport", `{"KeyId":"k","WrappingAlgorithm":"RSA","WrappingKeySpec":"RSA_2048"}`, one + "'RSA' at 'wrappingAlgorithm' failed to satisfy constraint: Member must satisfy enum value set: [RSAES_PKCS1_V1_5, RSAES_OAEP_SHA_1, RSAES_OAEP_SHA_256, RSA_AES_KEY_WRAP_SHA_1, RSA_AES_KEY_WRAP_SHA_256, SM2PKE]"},
+		{"GetParametersForImport", `{"KeyId":"k","WrappingAlgorithm":"RSAES_OAEP_SHA_1","WrappingKeySpec":"RSA_1024"}`, one + "'RSA_1024' at 'wrappingKeySpec' failed to satisfy constraint: Member must satisfy enum value set: [RSA_2048, RSA_3072, RSA_4096, SM2]"},
+		{"GetParametersForImport", `{"KeyId":"k","WrappingAlgorithm":"SM2PKE","WrappingKeySpec":"SM2"}`, "UnsupportedOperationException Holdfast does not support the WrappingAlgorithm SM2PKE."},
+		{"GetParametersForImport", `{"KeyId":"k","WrappingAlgorithm":"RSAES_OAEP_SHA_1","WrappingKeySpec":"SM2"}`, "UnsupportedOperationException Holdfast does not support the WrappingKeySpec SM2."},
+		{"GetParametersForImport", `{"KeyId":"alias/x","WrappingAlgorithm":"RSAES_OAEP_SHA_1","WrappingKeySpec":"RSA_2048"}`, "NotFoundException Invalid keyId 'alias/x'"},
+		{"ImportKeyMaterial", `{"KeyId":"k","EncryptedKeyMaterial":"aGk="}`, one + "null at 'importToken' failed to satisfy constraint: Member must not be null"},
+		{"ImportKeyMaterial", `{"KeyId":"k","ImportToken":"aGk=","EncryptedKeyMaterial":"` + blob(6145) + `"}`, one + "at 'encryptedKeyMaterial' failed to satisfy constraint: Member must have length less than or equal to 6144"},
+		{"ImportKeyMaterial", importing(`"ExpirationModel":"NEVER"`), one + "'NEVER' at 'expirationModel' failed to satisfy constraint: Member must satisfy enum value set: [KEY_MATERIAL_EXPIRES, KEY_MATERIAL_DOES_NOT_EXPIRE]"},
+		{"ImportKeyMaterial", importing(`"ImportType":"OLD"`), one + "'OLD' at 'importType' failed to satisfy constraint: Member must satisfy enum value set: [NEW_KEY_MATERIAL, EXISTING_KEY_MATERIAL]"},
+		{"ImportKeyMaterial", importing(`"KeyMaterialDescription":"a,b"`), one + `'a,b' at 'keyMaterialDescription' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-zA-Z0-9:/_\s.-]+$`},
+		{"ImportKeyMaterial", importing(`"KeyMaterialDescription":"` + long[:257] + `"`), one + "'" + long[:257] + "' at 'keyMaterialDescription' failed to satisfy constraint: Member must have length less than or equal to 256"},
+		{"ImportKeyMaterial", importing(`"KeyMaterialId":"` + strings.Repeat("A", 64) + `"`), one + "'" + strings.Repeat("A", 64) + "' at 'keyMaterialId' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-f0-9]+$"},
+		{"ImportKeyMaterial", importing(`"ValidTo":"tomorrow"`), "SerializationException STRING_VALUE can not be converted to a Timestamp"},
+		{"ImportKeyMaterial", importing(`"ImportType":"NEW_KEY_MATERIAL"`), "ValidationException A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES"},
+		{"ImportKeyMaterial", importing(`"ExpirationModel":"KEY_MATERIAL_EXPIRES"`), "ValidationException A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES"},
+		{"ImportKeyMaterial", importing(`"ExpirationModel":"KEY_MATERIAL_DOES_NOT_EXPIRE","ValidTo":1795363200`), "ValidationException A validTo date must not be set if the ExpirationModel is KEY_MATERIAL_DOES_NOT_EXPIRE"},
+		{"ImportKeyMaterial", importing(`"ValidTo":1e9`), "ValidationException The validTo date must be in the future"},
+		{"ImportKeyMaterial", importing(`"ValidTo":4e9`), "ValidationException The validTo date must be within 365 days"},
+		{"ImportKeyMaterial", importing(`"ExpirationModel":"KEY_MATERIAL_DOES_NOT_EXPIRE","ImportType":"NEW_KEY_MATERIAL","KeyMaterialId":"` + strings.Repeat("a", 64) + `"`), "ValidationException You cannot specify a KeyMaterialId with the ImportType NEW_KEY_MATERIAL"},
+		{"DeleteImportedKeyMaterial", `{"KeyId":"k","KeyMaterialId":"aa"}`, one + "'aa' at 'keyMaterialId' failed to satisfy constraint: Member must have length greater than or equal to 64"},
+
 		// What AWS has and Holdfast does not is refused by name.
 		{"Encrypt", `{"KeyId":"k","Plaintext":"aGk=","GrantTokens":["t"]}`, "UnsupportedOperationException Holdfast does not support the parameter GrantTokens."},
 		{"Decrypt", `{"CiphertextBlob":"aGk=","Recipient":{}}`, "UnsupportedOperationException Holdfast does not support the parameter Recipient."},
 		{"Decrypt", `{"CiphertextBlob":"aGk=","DryRunModifiers":["IGNORE_CIPHERTEXT"]}`, "UnsupportedOperationException Holdfast does not support the parameter DryRunModifiers."},
 		{"CreateKey", `{"MultiRegion":true}`, "UnsupportedOperationException Holdfast does not support the parameter MultiRegion."},
-		{"CreateKey", `{"CustomKeyStoreId":"cks-1"}`, "UnsupportedOperationException Holdfast does not support the parameter CustomKeyStoreId."},
 		{"CreateKey", `{"XksKeyId":"x"}`, "UnsupportedOperationException Holdfast does not support the parameter XksKeyId."},
-		{"CreateKey", `{"Origin":"EXTERNAL"}`, "UnsupportedOperationException Holdfast does not support the Origin EXTERNAL."},
+		{"CreateKey", `{"Origin":"EXTERNAL_KEY_STORE"}`, "UnsupportedOperationException Holdfast does not support the Origin EXTERNAL_KEY_STORE."},
 		{"CreateKey", `{"KeySpec":"SM2"}`, "UnsupportedOperationException Holdfast does not support the KeySpec SM2."},
 		{"CreateKey", `{"KeySpec":"ECC_NIST_P256","KeyUsage":"KEY_AGREEMENT"}`, "UnsupportedOperationException Holdfast does not support the KeyUsage KEY_AGREEMENT."},
 		{"CreateKey", `{"KeySpec":"RSA_2048","KeyUsage":"KEY_AGREEMENT"}`, "ValidationException KeyUsage KEY_AGREEMENT is not compatible with KeySpec RSA_2048"},
 		{"CreateKey", `{"KeySpec":"RSA_2048","CustomerMasterKeySpec":"RSA_2048"}`, "ValidationException You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated."},
 		{"Encrypt", `{"KeyId":"k","Plaintext":"aGk=","EncryptionAlgorithm":"SM2PKE"}`, "UnsupportedOperationException Holdfast does not support the algorithm SM2PKE."},
 		{"Sign", `{"KeyId":"k","Message":"aGk=","SigningAlgorithm":"SM2DSA"}`, "UnsupportedOperationException Holdfast does not support the algorithm SM2DSA."},
-		{"ListKeyRotations", `{"KeyId":"k","IncludeKeyMaterial":"ALL_KEY_MATERIAL"}`, "UnsupportedOperationException Holdfast does not support IncludeKeyMaterial ALL_KEY_MATERIAL."},
 		{"CreateGrant", `{}`, "UnsupportedOperationException The operation CreateGrant is not supported by Holdfast."},
 		{"DropTables", `{}`, "UnknownOperationException The requested operation is not recognized by the service."},
 		{"", `{}`, "UnknownOperationException The requested operation is not recognized by the service."},
@@ -135,8 +161,12 @@ func TestGoodInput(t *testing.T) {
 		{"ListResourceTags", `{"KeyId":"k"}`, "ListResourceTags ListTags {Realm: Region: ID:k Alias:} {After: Limit:50}"},
 		{"DescribeKey", `{"KeyId":"k","GrantTokens":[],"Future":[{"a":[1.5e-7,true]}]}`, "DescribeKey DescribeKey {Realm: Region: ID:k Alias:}"},
 		{"DescribeKey", `{"KeyId":"arn:aws:kms:eu-west-1:210987654321:key/k"}`, "DescribeKey DescribeKey {Realm:210987654321 Region:eu-west-1 ID:k Alias:}"},
-		{"CreateKey", `{"MultiRegion":false}`, "CreateKey CreateKey {Spec:aes-256 Usage: Description: Policy:<nil> Tags:[] BypassLockout:false Exportable:false Alias:}"},
-		{"CreateKey", `{"CustomerMasterKeySpec":"HMAC_256","KeyUsage":"GENERATE_VERIFY_MAC"}`, "CreateKey CreateKey {Spec:hmac-256 Usage:mac Description: Policy:<nil> Tags:[] BypassLockout:false Exportable:false Alias:}"},
+		{"CreateKey", `{"MultiRegion":false}`, "CreateKey CreateKey {Spec:aes-256 Usage: Description: Policy:<nil> Tags:[] BypassLockout:false Exportable:false Alias: Engine: Store: External:false}"},
+		{"CreateKey", `{"CustomerMasterKeySpec":"HMAC_256","KeyUsage":"GENERATE_VERIFY_MAC"}`, "CreateKey CreateKey {Spec:hmac-256 Usage:mac Description: Policy:<nil> Tags:[] BypassLockout:false Exportable:false Alias: Engine: Store: External:false}"},
+		{"CreateKey", `{"Origin":"EXTERNAL"}`, "CreateKey CreateKey {Spec:aes-256 Usage: Description: Policy:<nil> Tags:[] BypassLockout:false Exportable:false Alias: Engine: Store: External:true}"},
+		{"ImportKeyMaterial", importing(`"ExpirationModel":"KEY_MATERIAL_DOES_NOT_EXPIRE"`), `ImportKeyMaterial ImportMaterial {Realm: Region: ID:k Alias:} "hi" "ho" until 0001-01-01 00:00:00 +0000 UTC false "" ""`},
+		{"ImportKeyMaterial", importing(`"ExpirationModel":"KEY_MATERIAL_DOES_NOT_EXPIRE","ImportType":"EXISTING_KEY_MATERIAL","KeyMaterialId":"` + strings.Repeat("a", 64) + `","KeyMaterialDescription":"a\tb"`), `ImportKeyMaterial ImportMaterial {Realm: Region: ID:k Alias:} "hi" "ho" until 0001-01-01 00:00:00 +0000 UTC false "` + strings.Repeat("a", 64) + `" "a\tb"`},
+		{"DeleteImportedKeyMaterial", `{"KeyId":"k"}`, "DeleteImportedKeyMaterial DeleteMaterial {Realm: Region: ID:k Alias:} "},
 		{"ScheduleKeyDeletion", `{"KeyId":"k"}`, "ScheduleKeyDeletion ScheduleDeletion {Realm: Region: ID:k Alias:} 30"},
 		{"GenerateDataKey", `{"KeyId":"k","KeySpec":"AES_128"}`, "GenerateDataKey GenerateDataKey {Key:{Realm: Region: ID:k Alias:} Bytes:16 Context:[] WithoutPlaintext:false}"},
 		{"GenerateDataKeyWithoutPlaintext", `{"KeyId":"k","NumberOfBytes":1024,"DryRun":true}`, "GenerateDataKeyWithoutPlaintext GenerateDataKey {Key:{Realm: Region: ID:k Alias:} Bytes:1024 Context:[] WithoutPlaintext:true} (dry run)"},
@@ -186,7 +216,7 @@ func TestEveryOperationRefusesNonsense(t *testing.T) {
 
 func BenchmarkEncrypt4K(b *testing.B) {
 	d := newDoor()
-	service := awskms.New(&quiet{door: d, ciphertext: make([]byte, 4096+77)})
+	service := awskms.New(&quiet{door: d, ciphertext: make([]byte, 4096+77)}, newStores(d))
 	h := front.New(front.Config{Services: []front.Service{service}, Directory: awstest.NewDirectory(), Door: d})
 	body := fmt.Sprintf(`{"KeyId":"%s","Plaintext":"%s","EncryptionContext":{"a":"b"}}`, keyARN, blob(4096))
 	r := awstest.NewRequest(b, service, "Encrypt", body)

@@ -12,6 +12,7 @@ import (
 
 type createKeyRequest struct {
 	description, usage, spec, oldSpec, origin, policy string
+	store                                             string
 	bypassLockout                                     bool
 	tags                                              []key.Tag
 }
@@ -27,12 +28,14 @@ func (r *createKeyRequest) Members(m *aws.Members) {
 	m.Bool("BypassPolicyLockoutSafetyCheck", &r.bypassLockout)
 	m.Tags("Tags", &r.tags)
 	m.Unsupported("MultiRegion")
-	m.Unsupported("CustomKeyStoreId")
+	m.Text("CustomKeyStoreId", &r.store, 1, maxStoreID)
 	m.Unsupported("XksKeyId")
 }
 
 func (f *front) createKey(ctx context.Context, x *aws.Exchange, in *createKeyRequest) error {
-	req := &kms.CreateKeyRequest{Description: in.description, Tags: in.tags, BypassLockout: in.bypassLockout}
+	req := &kms.CreateKeyRequest{
+		Description: in.description, Tags: in.tags, BypassLockout: in.bypassLockout, External: in.origin == originExternal,
+	}
 	if in.policy != "" {
 		req.Policy = &key.Document{Dialect: wire.Dialect, Text: in.policy}
 	}
@@ -40,11 +43,14 @@ func (f *front) createKey(ctx context.Context, x *aws.Exchange, in *createKeyReq
 	if req.Spec, req.Usage, err = in.kind(x); err != nil {
 		return err
 	}
+	if req.Store, err = in.keyStore(); err != nil {
+		return err
+	}
 	k, err := f.door.CreateKey(ctx, &x.Call, req)
 	if err != nil {
 		return err
 	}
-	writeMetadata(&x.Out, k)
+	f.writeMetadata(&x.Out, k)
 	return nil
 }
 
@@ -60,7 +66,7 @@ func (r *createKeyRequest) kind(x *aws.Exchange) (alg.Spec, alg.Usage, error) {
 	case r.spec == "":
 		name = keySpecDefault
 	}
-	if r.origin != "" && r.origin != originKMS {
+	if r.origin == originXKS {
 		return 0, 0, wire.Unsupported("Holdfast does not support the Origin " + r.origin + ".")
 	}
 	spec, ok := wire.ParseSpec(name)
@@ -109,7 +115,7 @@ func (f *front) describeKey(ctx context.Context, x *aws.Exchange, in *describeKe
 	if err != nil {
 		return err
 	}
-	writeMetadata(&x.Out, k)
+	f.writeMetadata(&x.Out, k)
 	return nil
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // writeMetadata adds a key's KeyMetadata.
-func writeMetadata(out *wire.Encoder, k *key.Key) {
+func (f *front) writeMetadata(out *wire.Encoder, k *key.Key) {
 	out.Object("KeyMetadata", func() {
 		out.Text("AWSAccountId", string(k.Name.Realm))
 		out.Text("KeyId", string(k.Name.ID))
@@ -19,13 +19,16 @@ func writeMetadata(out *wire.Encoder, k *key.Key) {
 		if !k.DeleteAt.IsZero() {
 			out.Time("DeletionDate", k.DeleteAt)
 		}
-		out.Text("Origin", wire.OriginName(k.Origin))
+		out.Text("Origin", wire.KeyOriginName(k))
+		f.writeStore(out, k)
 		out.Text("KeyManager", "CUSTOMER")
 		writeKind(out, k)
 		out.Bool("MultiRegion", false)
-		if k.Spec == alg.AES256 {
-			out.Text("CurrentKeyMaterialId", k.Current().MaterialID)
+		current := k.Current()
+		if k.Spec == alg.AES256 && current.MaterialID != "" {
+			out.Text("CurrentKeyMaterialId", current.MaterialID)
 		}
+		writeExpiry(out, k, &current)
 	})
 }
 

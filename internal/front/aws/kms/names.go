@@ -22,7 +22,7 @@ var (
 	keyUsages = []string{
 		"SIGN_VERIFY", "ENCRYPT_DECRYPT", "GENERATE_VERIFY_MAC", keyAgreement, "ENCAPSULATE_DECAPSULATE",
 	}
-	origins              = []string{originKMS, "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"}
+	origins              = []string{originKMS, originExternal, originHSM, originXKS}
 	encryptionAlgorithms = []string{"SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"}
 	signingAlgorithms    = []string{
 		"RSASSA_PSS_SHA_256", "RSASSA_PSS_SHA_384", "RSASSA_PSS_SHA_512", "RSASSA_PKCS1_V1_5_SHA_256",
@@ -36,10 +36,11 @@ var (
 )
 
 const (
-	keyAgreement = "KEY_AGREEMENT"
-	originKMS    = "AWS_KMS"
-	dataKey256   = "AES_256"
-	allMaterial  = "ALL_KEY_MATERIAL"
+	keyAgreement   = "KEY_AGREEMENT"
+	originKMS      = "AWS_KMS"
+	originExternal = "EXTERNAL"
+	dataKey256     = "AES_256"
+	allMaterial    = "ALL_KEY_MATERIAL"
 )
 
 // Patterns of AWS's model.

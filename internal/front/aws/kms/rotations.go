@@ -79,9 +79,6 @@ func (r *listKeyRotationsRequest) Members(m *aws.Members) {
 }
 
 func (f *front) listKeyRotations(ctx context.Context, x *aws.Exchange, in *listKeyRotationsRequest) error {
-	if in.include == allMaterial {
-		return wire.Unsupported("Holdfast does not support IncludeKeyMaterial " + allMaterial + ".")
-	}
 	ref, err := keyRef(in.keyID)
 	if err != nil {
 		return err
@@ -90,22 +87,63 @@ func (f *front) listKeyRotations(ctx context.Context, x *aws.Exchange, in *listK
 	if err != nil {
 		return err
 	}
-	k, versions, next, err := f.door.ListRotations(ctx, &x.Call, ref, page)
+	list := f.door.ListRotations
+	if in.include == allMaterial {
+		list = f.door.ListMaterials
+	}
+	k, versions, next, err := list(ctx, &x.Call, ref, page)
 	if err != nil {
 		return err
 	}
 	x.Out.Array("Rotations", func() {
-		for _, v := range versions {
-			x.Out.Object("", func() {
-				writeARN(&x.Out, "KeyId", k)
-				x.Out.Text("KeyMaterialId", v.MaterialID)
-				x.Out.Time("RotationDate", v.CreatedAt)
-				x.Out.Text("RotationType", rotationType(v.RotatedBy))
-			})
+		for i := range versions {
+			if v := &versions[i]; v.MaterialID != "" { // else nothing was ever imported
+				x.Out.Object("", func() { writeRotation(&x.Out, k, v) })
+			}
 		}
 	})
 	writeNext(x, next)
 	return nil
+}
+
+// writeRotation adds one material of a key. The first one, and one that waits
+// for its rotation, have no rotation to tell of.
+func writeRotation(out *wire.Encoder, k *key.Key, v *key.Version) {
+	writeARN(out, "KeyId", k)
+	out.Text("KeyMaterialId", v.MaterialID)
+	state := k.MaterialState(v.Number)
+	out.Text("KeyMaterialState", materialState(state))
+	if k.Origin == key.Imported {
+		if v.Description != "" {
+			out.Text("KeyMaterialDescription", v.Description)
+		}
+		out.Text("ImportState", importState(v))
+		writeExpiry(out, k, v)
+	}
+	if v.RotatedBy != key.First && state != key.PendingMaterial {
+		out.Time("RotationDate", v.CreatedAt)
+		out.Text("RotationType", rotationType(v.RotatedBy))
+	}
+}
+
+// materialState returns AWS's KeyMaterialState.
+func materialState(s key.MaterialState) string {
+	switch s {
+	case key.CurrentMaterial:
+		return "CURRENT"
+	case key.PendingMaterial:
+		return "PENDING_ROTATION"
+	case key.NonCurrentMaterial:
+	}
+	return "NON_CURRENT"
+}
+
+// importState returns AWS's ImportState.
+func importState(v *key.Version) string {
+	if v.Missing {
+		return "PENDING_IMPORT"
+	}
+	return "IMPORTED"
 }
 
 // rotationType returns AWS's name of what made a version.

@@ -5,9 +5,9 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 )
 
-// New returns the AWS KMS API over a door.
-func New(door Door) aws.Service {
-	f := &front{door}
+// New returns the AWS KMS API over a door and custom key stores.
+func New(door Door, stores Stores) aws.Service {
+	f := &front{door, stores}
 	return aws.Service{
 		API: "aws.kms", Scope: "kms", Target: "TrentService",
 		Operations: f.table(), Known: unserved, Explain: explain,
@@ -19,13 +19,19 @@ func New(door Door) aws.Service {
 func (f *front) table() []aws.Operation {
 	return []aws.Operation{
 		aws.JSON("CancelKeyDeletion", key.CancelKeyDeletion, f.cancelKeyDeletion),
+		aws.JSON("ConnectCustomKeyStore", key.ConnectKeyStore, f.connectCustomKeyStore),
 		aws.JSON("CreateAlias", key.CreateAlias, f.createAlias),
+		aws.JSON("CreateCustomKeyStore", key.CreateKeyStore, f.createCustomKeyStore),
 		aws.JSON("CreateKey", key.CreateKey, f.createKey),
 		aws.JSON("Decrypt", key.Decrypt, f.decrypt),
 		aws.JSON("DeleteAlias", key.DeleteAlias, f.deleteAlias),
+		aws.JSON("DeleteCustomKeyStore", key.DeleteKeyStore, f.deleteCustomKeyStore),
+		aws.JSON("DeleteImportedKeyMaterial", key.DeleteKeyMaterial, f.deleteImportedKeyMaterial),
+		aws.JSON("DescribeCustomKeyStores", key.DescribeKeyStores, f.describeCustomKeyStores),
 		aws.JSON("DescribeKey", key.DescribeKey, f.describeKey),
 		aws.JSON("DisableKey", key.DisableKey, f.disableKey),
 		aws.JSON("DisableKeyRotation", key.DisableKeyRotation, f.disableKeyRotation),
+		aws.JSON("DisconnectCustomKeyStore", key.DisconnectKeyStore, f.disconnectCustomKeyStore),
 		aws.JSON("EnableKey", key.EnableKey, f.enableKey),
 		aws.JSON("EnableKeyRotation", key.EnableKeyRotation, f.enableKeyRotation),
 		aws.JSON("Encrypt", key.Encrypt, f.encrypt),
@@ -35,7 +41,9 @@ func (f *front) table() []aws.Operation {
 		aws.JSON("GenerateRandom", key.GenerateRandom, f.generateRandom),
 		aws.JSON("GetKeyPolicy", key.GetKeyPolicy, f.getKeyPolicy),
 		aws.JSON("GetKeyRotationStatus", key.GetKeyRotationStatus, f.getKeyRotationStatus),
+		aws.JSON("GetParametersForImport", key.GetImportParameters, f.getParametersForImport),
 		aws.JSON("GetPublicKey", key.GetPublicKey, f.getPublicKey),
+		aws.JSON("ImportKeyMaterial", key.ImportKeyMaterial, f.importKeyMaterial),
 		aws.JSON("ListAliases", key.ListAliases, f.listAliases),
 		aws.JSON("ListKeyPolicies", key.ListKeyPolicies, f.listKeyPolicies),
 		aws.JSON("ListKeyRotations", key.ListKeyRotations, f.listKeyRotations),
@@ -49,6 +57,7 @@ func (f *front) table() []aws.Operation {
 		aws.JSON("TagResource", key.TagResource, f.tagResource),
 		aws.JSON("UntagResource", key.UntagResource, f.untagResource),
 		aws.JSON("UpdateAlias", key.UpdateAlias, f.updateAlias),
+		aws.JSON("UpdateCustomKeyStore", key.UpdateKeyStore, f.updateCustomKeyStore),
 		aws.JSON("UpdateKeyDescription", key.UpdateKeyDescription, f.updateKeyDescription),
 		aws.JSON("Verify", key.Verify, f.verify),
 		aws.JSON("VerifyMac", key.VerifyMAC, f.verifyMac),
@@ -57,11 +66,9 @@ func (f *front) table() []aws.Operation {
 
 // unserved are AWS KMS's other operations (AWS SDK for Go v2, kms 1.62.4).
 var unserved = []string{
-	"ConnectCustomKeyStore", "CreateCustomKeyStore", "CreateGrant", "Decapsulate", "DeleteCustomKeyStore",
-	"DeleteImportedKeyMaterial", "DeriveSharedSecret", "DescribeCustomKeyStores", "DisconnectCustomKeyStore",
-	"Encapsulate", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext", "GetKeyLastUsage",
-	"GetParametersForImport", "ImportKeyMaterial", "ListGrants", "ListRetirableGrants", "ReplicateKey", "RetireGrant",
-	"RevokeGrant", "UpdateCustomKeyStore", "UpdatePrimaryRegion",
+	"CreateGrant", "Decapsulate", "DeriveSharedSecret", "Encapsulate", "GenerateDataKeyPair",
+	"GenerateDataKeyPairWithoutPlaintext", "GetKeyLastUsage", "ListGrants", "ListRetirableGrants", "ReplicateKey",
+	"RetireGrant", "RevokeGrant", "UpdatePrimaryRegion",
 }
 
 // Operations returns all operations of AWS KMS in the order of their names.

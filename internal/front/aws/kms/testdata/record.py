@@ -6,6 +6,7 @@ writes kms/testdata/requests/*.http and sts/testdata/requests/*.http: whole
 HTTP/1.1 requests, signed with the key of AWS's signing test suite at the time
 of recording. Nothing is sent anywhere.
 """
+import datetime
 import os
 
 import botocore
@@ -14,19 +15,27 @@ import botocore.session
 
 KEY = "1234abcd-12ab-34cd-56ef-1234567890ab"
 ARN = "arn:aws:kms:us-east-1:123456789012:key/" + KEY
+STORE = "cks-1234567890abcdef0"
 CONTEXT = {"Department": "IT", "Ünïcode": "\"quoted\" / slash"}
 
 KMS = {
     "CancelKeyDeletion": {"KeyId": KEY},
+    "ConnectCustomKeyStore": {"CustomKeyStoreId": STORE},
     "CreateAlias": {"AliasName": "alias/web", "TargetKeyId": KEY},
+    "CreateCustomKeyStore": {"CustomKeyStoreName": "cloudhsm-keystore", "CloudHsmClusterId": "cluster-igklspoyj5v",
+                             "TrustAnchorCertificate": "-----BEGIN CERTIFICATE-----\n", "KeyStorePassword": "kmsuser-\"password\""},
     "CreateKey": {"Description": "Signs \"things\"", "KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY",
                   "Tags": [{"TagKey": "team", "TagValue": "pki"}, {"TagKey": "empty", "TagValue": ""}],
                   "MultiRegion": False, "Origin": "AWS_KMS"},
     "Decrypt": {"CiphertextBlob": b"\x01\x02ciphertext", "EncryptionContext": CONTEXT},
     "DeleteAlias": {"AliasName": "alias/web"},
+    "DeleteCustomKeyStore": {"CustomKeyStoreId": STORE},
+    "DeleteImportedKeyMaterial": {"KeyId": KEY, "KeyMaterialId": "1" * 64},
+    "DescribeCustomKeyStores": {"CustomKeyStoreName": "cloudhsm-keystore", "Limit": 5},
     "DescribeKey": {"KeyId": "alias/web"},
     "DisableKey": {"KeyId": ARN},
     "DisableKeyRotation": {"KeyId": KEY},
+    "DisconnectCustomKeyStore": {"CustomKeyStoreId": STORE},
     "EnableKey": {"KeyId": KEY},
     "EnableKeyRotation": {"KeyId": KEY, "RotationPeriodInDays": 180},
     "Encrypt": {"KeyId": "alias/web", "Plaintext": b"\x00binary\xff", "EncryptionContext": CONTEXT},
@@ -36,10 +45,15 @@ KMS = {
     "GenerateRandom": {"NumberOfBytes": 16},
     "GetKeyPolicy": {"KeyId": KEY, "PolicyName": "default"},
     "GetKeyRotationStatus": {"KeyId": KEY},
+    "GetParametersForImport": {"KeyId": KEY, "WrappingAlgorithm": "RSA_AES_KEY_WRAP_SHA_256", "WrappingKeySpec": "RSA_4096"},
     "GetPublicKey": {"KeyId": "arn:aws:kms:us-east-1:123456789012:alias/web"},
+    "ImportKeyMaterial": {"KeyId": ARN, "ImportToken": b"token", "EncryptedKeyMaterial": b"\x00wrapped\xff",
+                          "ExpirationModel": "KEY_MATERIAL_EXPIRES",
+                          "ValidTo": datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=300),
+                          "ImportType": "NEW_KEY_MATERIAL", "KeyMaterialDescription": "from the safe: 2026/11"},
     "ListAliases": {"KeyId": KEY, "Limit": 2},
     "ListKeyPolicies": {"KeyId": KEY},
-    "ListKeyRotations": {"KeyId": KEY, "Limit": 1},
+    "ListKeyRotations": {"KeyId": KEY, "Limit": 1, "IncludeKeyMaterial": "ALL_KEY_MATERIAL"},
     "ListKeys": {},
     "ListResourceTags": {"KeyId": KEY},
     "PutKeyPolicy": {"KeyId": KEY, "Policy": '{\n  "Version": "2012-10-17"\n}', "BypassPolicyLockoutSafetyCheck": True},
@@ -51,6 +65,8 @@ KMS = {
     "TagResource": {"KeyId": KEY, "Tags": [{"TagKey": "team", "TagValue": "pki"}]},
     "UntagResource": {"KeyId": KEY, "TagKeys": ["team", "other"]},
     "UpdateAlias": {"AliasName": "alias/web", "TargetKeyId": ARN},
+    "UpdateCustomKeyStore": {"CustomKeyStoreId": STORE, "NewCustomKeyStoreName": "renamed", "KeyStorePassword": "password",
+                             "CloudHsmClusterId": "cluster-igklspoyj5v"},
     "UpdateKeyDescription": {"KeyId": KEY, "Description": ""},
     "Verify": {"KeyId": KEY, "Message": b"message", "Signature": b"signature", "SigningAlgorithm": "RSASSA_PSS_SHA_256"},
     "VerifyMac": {"KeyId": KEY, "MacAlgorithm": "HMAC_SHA_512", "Message": b"message", "Mac": b"mac"},
@@ -68,7 +84,7 @@ def record(service, operation, arguments, folder):
 
     def capture(request, **_):
         captured.append(request)
-        body = b"{}" if service == "kms" else b"<r><GetCallerIdentityResult/><ResponseMetadata/></r>"
+        body = b"{}" if service != "sts" else b"<r><GetCallerIdentityResult/><ResponseMetadata/></r>"
 
         class Raw:
             def stream(self):

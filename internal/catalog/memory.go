@@ -1,0 +1,127 @@
+package catalog
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/policy"
+)
+
+// Entry is a key as the door uses it. It is immutable and replaced whole, so a
+// reader takes no lock and sees the key at one moment of its life.
+type Entry struct {
+	Key    *key.Key
+	Policy *policy.Policy // Key.Policy, compiled
+	// Resource is Key.Resource, made once.
+	Resource key.Resource
+	// Expires is when the first of the key's materials is to be forgotten; zero
+	// for never.
+	Expires time.Time
+	// slots has a place for each version's opened key. Slots outlive the
+	// entry: a change of metadata hands them on.
+	slots []*slot
+}
+
+// NewEntry returns the entry of a key that is in no catalog yet.
+func NewEntry(k *key.Key, p *policy.Policy) *Entry { return newEntry(k, p, nil) }
+
+// newEntry returns the entry of a key. It takes over the slots of previous,
+// which may be nil.
+func newEntry(k *key.Key, p *policy.Policy, previous *Entry) *Entry {
+	e := &Entry{Key: k, Policy: p, Resource: k.Resource(), Expires: firstExpiry(k.Versions)}
+	if previous != nil {
+		e.slots = append(e.slots, previous.slots...)
+	}
+	for len(e.slots) < len(k.Versions) {
+		e.slots = append(e.slots, &slot{})
+	}
+	return e
+}
+
+// firstExpiry returns when the first of some versions' materials is to be
+// forgotten; zero for never.
+func firstExpiry(versions []key.Version) time.Time {
+	var first time.Time
+	for _, v := range versions {
+		if at := v.ExpiresAt; !at.IsZero() && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	return first
+}
+
+// memory has every live key and alias.
+type memory struct {
+	keys    sync.Map // key.ID → *Entry
+	aliases sync.Map // aliasID → *key.Alias
+	count   atomic.Int64
+}
+
+func (m *memory) put(e *Entry) {
+	if _, replaced := m.keys.Swap(e.Key.Name.ID, e); !replaced {
+		m.count.Add(1)
+	}
+}
+
+func (m *memory) get(id key.ID) (*Entry, bool) {
+	v, ok := m.keys.Load(id)
+	if !ok {
+		return nil, false
+	}
+	return v.(*Entry), true
+}
+
+func (m *memory) remove(id key.ID) {
+	if _, was := m.keys.LoadAndDelete(id); was {
+		m.count.Add(-1)
+	}
+}
+
+func (m *memory) putAlias(a *key.Alias) { m.aliases.Store(aliasID(a.Realm, a.Region, a.Name), a) }
+
+func (m *memory) alias(realm key.RealmID, region, name string) (*key.Alias, bool) {
+	v, ok := m.aliases.Load(aliasID(realm, region, name))
+	if !ok {
+		return nil, false
+	}
+	return v.(*key.Alias), true
+}
+
+// dropAlias removes the alias of a key that is gone, unless the name is
+// another key's by now.
+func (m *memory) dropAlias(a *key.Alias) {
+	id := aliasID(a.Realm, a.Region, a.Name)
+	if v, ok := m.aliases.Load(id); ok && v.(*key.Alias).Target == a.Target {
+		m.aliases.CompareAndDelete(id, v)
+	}
+}
+
+// locks serialises changes: each key and each alias name has one of a fixed
+// number of mutexes. Whoever needs an alias and a key takes the alias first.
+type locks struct {
+	hash    maphash.Seed
+	aliases [64]sync.Mutex // guard the alias names that hash to them
+	keys    [64]sync.Mutex // guard the changes of keys that hash to them
+}
+
+func (l *locks) pick(set *[64]sync.Mutex, name string) *sync.Mutex {
+	return &set[maphash.String(l.hash, name)%64]
+}
+
+// Lock keeps all others from changing a key until unlock is called.
+func (c *Catalog) Lock(id key.ID) (unlock func()) {
+	m := c.locks.pick(&c.locks.keys, string(id))
+	m.Lock()
+	return m.Unlock
+}
+
+// LockAlias keeps all others from changing an alias, or giving its name away,
+// until unlock is called. Whoever locks a key as well locks the alias first.
+func (c *Catalog) LockAlias(realm key.RealmID, region, name string) (unlock func()) {
+	m := c.locks.pick(&c.locks.aliases, aliasID(realm, region, name))
+	m.Lock()
+	return m.Unlock
+}

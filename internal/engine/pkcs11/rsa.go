@@ -1,0 +1,174 @@
+package pkcs11
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/subtle"
+	"fmt"
+	"io"
+
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/pkcs11"
+)
+
+// signPSS signs by RSASSA-PSS with a salt as long as the hash. Where the token
+// does not do it, or not with this hash, the padding is made here and the token
+// does the RSA (CKM_RSA_X_509).
+func (k *privateKey) signPSS(ctx context.Context, h crypto.Hash, digest []byte) ([]byte, error) {
+	signature, err := k.token(ctx, pssMechanism(h), digest)
+	if err == nil || !lacking(err) {
+		return signature, err
+	}
+	padded, err := padPSS(h, digest, k.spec.Info().Bits)
+	if err != nil {
+		return nil, err
+	}
+	signature, err = k.token(ctx, pkcs11.Mechanism{Type: pkcs11.MechRSAX509}, padded)
+	if err == nil {
+		k.engine.gap(ctx, gapPSS())
+	}
+	return signature, err
+}
+
+func pssMechanism(h crypto.Hash) pkcs11.Mechanism {
+	p := map[crypto.Hash]pkcs11.PSS{
+		crypto.SHA256: {Hash: pkcs11.MechSHA256, MGF: pkcs11.MGF1SHA256, SaltLen: 32},
+		crypto.SHA384: {Hash: pkcs11.MechSHA384, MGF: pkcs11.MGF1SHA384, SaltLen: 48},
+		crypto.SHA512: {Hash: pkcs11.MechSHA512, MGF: pkcs11.MGF1SHA512, SaltLen: 64},
+	}[h]
+	return pkcs11.Mechanism{Type: pkcs11.MechRSAPKCSPSS, PSS: &p}
+}
+
+// padPSS is EMSA-PSS-ENCODE (RFC 8017 section 9.1.1) for a modulus of so many
+// bits, a multiple of 8, with a random salt as long as the hash.
+func padPSS(h crypto.Hash, digest []byte, bits int) ([]byte, error) {
+	size := h.Size()
+	em := make([]byte, bits/8)
+	db, tail := em[:len(em)-size-1], em[len(em)-size-1:]
+	if len(digest) != size || len(db) < size+2 {
+		return nil, internal("engine/pkcs11.Sign", fmt.Errorf("no PSS of %d bytes in %d bits", len(digest), bits))
+	}
+	salt := db[len(db)-size:]
+	_, _ = rand.Read(salt) // never fails
+	db[len(db)-size-1] = 1
+	sum := h.New()
+	sum.Write(make([]byte, 8))
+	sum.Write(digest)
+	sum.Write(salt)
+	sum.Sum(tail[:0])
+	mask(h, db, tail[:size])
+	db[0] &= 0x7f // emBits is the modulus's length less one
+	tail[size] = 0xbc
+	return em, nil
+}
+
+// mask adds MGF1 of a seed to out (RFC 8017 appendix B.2.1).
+func mask(h crypto.Hash, out, seed []byte) {
+	sum := h.New()
+	block := make([]byte, 0, h.Size())
+	for i := uint32(0); len(out) > 0; i++ {
+		sum.Reset()
+		sum.Write(seed)
+		sum.Write(counter(i))
+		out = out[subtle.XORBytes(out, out, sum.Sum(block[:0])):]
+	}
+	clear(block[:cap(block)])
+}
+
+// decrypter decrypts with an opened RSA key.
+type decrypter struct{ *privateKey }
+
+// Decrypt decrypts RSAES-OAEP with *rsa.OAEPOptions of the table. Whatever is
+// wrong with a ciphertext, the answer is the same error.
+func (d *decrypter) Decrypt(_ io.Reader, ciphertext []byte, opts crypto.DecrypterOpts) ([]byte, error) {
+	a, err := engine.DecryptionAlgorithm(d.spec, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.allows(alg.EncryptDecrypt); err != nil {
+		return nil, err
+	}
+	ctx, cancel := d.engine.context()
+	defer cancel()
+	able, err := d.engine.lately(ctx)
+	if err != nil {
+		return nil, d.engine.failure("engine/pkcs11.Decrypt", err)
+	}
+	var plaintext []byte
+	err = d.engine.place.Use(ctx, d.at, func(ctx context.Context, s *pkcs11.Session, o pkcs11.Object) (err error) {
+		plaintext, err = able.decryptOAEP(ctx, s, o, a.Info().Hash, d.spec.Info().Bits/8, ciphertext)
+		return err
+	})
+	if err != nil {
+		return nil, d.engine.failure("engine/pkcs11.Decrypt", err)
+	}
+	return plaintext, nil
+}
+
+// decryptOAEP decrypts RSAES-OAEP under a modulus of size bytes: in the token,
+// or where it does not have the hash, by its RSA and the padding undone here.
+func (a *able) decryptOAEP(ctx context.Context, s *pkcs11.Session, o pkcs11.Object, h crypto.Hash, size int, ciphertext []byte) ([]byte, error) {
+	if len(ciphertext) != size {
+		return nil, badCiphertext()
+	}
+	if a.oaep[h] {
+		plaintext, err := s.Decrypt(ctx, oaepMechanism(h), o, ciphertext)
+		if refusal(err) && !lacking(err) {
+			return nil, badCiphertext()
+		}
+		if err == nil || !lacking(err) || !a.rawDecrypts() {
+			return plaintext, err
+		}
+	}
+	em, err := s.Decrypt(ctx, pkcs11.Mechanism{Type: pkcs11.MechRSAX509}, o, ciphertext)
+	switch {
+	case refusal(err) && !lacking(err):
+		return nil, badCiphertext() // a number above the modulus
+	case err != nil:
+		return nil, err
+	case len(em) > size:
+		return nil, internal("engine/pkcs11.Decrypt", fmt.Errorf("the token decrypts %d bytes under a modulus of %d", len(em), size))
+	}
+	defer clear(em)
+	padded := make([]byte, size) // some tokens leave leading zeros out
+	defer clear(padded)
+	copy(padded[size-len(em):], em)
+	return unpadOAEP(h, padded)
+}
+
+// unpadOAEP undoes the padding of RSAES-OAEP with an empty label (RFC 8017
+// section 7.1.2, step 3), as crypto/rsa does, which does not offer it. Which of
+// the checks fails must not show, by the error or by the time: who can tell a
+// wrong first byte from the rest decrypts any ciphertext by some thousand
+// questions (Manger, CRYPTO 2001). So all checks are always made, without a
+// branch on what they find, and judged once. em is overwritten.
+func unpadOAEP(h crypto.Hash, em []byte) ([]byte, error) {
+	size := h.Size()
+	if len(em) < 2*size+2 {
+		return nil, badCiphertext()
+	}
+	seed, db := em[1:size+1], em[size+1:]
+	mask(h, seed, db)
+	mask(h, db, seed)
+	good := subtle.ConstantTimeByteEq(em[0], 0)
+	good &= subtle.ConstantTimeCompare(h.New().Sum(nil), db[:size]) // of the empty label
+	rest := db[size:]
+	looking, index := 1, 0 // for the byte 1 after the zeros
+	for i, b := range rest {
+		one, zero := subtle.ConstantTimeByteEq(b, 1), subtle.ConstantTimeByteEq(b, 0)
+		index = subtle.ConstantTimeSelect(looking&one, i, index)
+		good &= 1 ^ looking&(1^one)&(1^zero)
+		looking &= 1 ^ one
+	}
+	if good&(1^looking) != 1 {
+		return nil, badCiphertext()
+	}
+	return append([]byte{}, rest[index+1:]...), nil
+}
+
+func badCiphertext() error {
+	return fault.New(fault.BadCiphertext, "the ciphertext cannot be decrypted with this key")
+}

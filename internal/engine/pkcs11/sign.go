@@ -1,0 +1,187 @@
+package pkcs11
+
+import (
+	"context"
+	"crypto"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/big"
+	"slices"
+
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/pkcs11"
+)
+
+// handle is an opened key, of any type.
+type handle struct {
+	engine *Engine
+	spec   alg.Spec
+	at     hsm.Address
+	usages []string
+}
+
+// allows refuses a use that is not the key's. The token does so too.
+func (h *handle) allows(u alg.Usage) error {
+	if slices.Contains(h.usages, u.String()) {
+		return nil
+	}
+	return fault.Because(fault.InvalidArgument, fault.WrongUsage, "the key is not for %q", u)
+}
+
+// Format shows which key it is, whatever the verb.
+func (h *handle) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, h.at.String()) }
+
+// privateKey is an opened key with a public half.
+type privateKey struct {
+	handle
+	public *engine.PublicKey
+}
+
+// Public returns the public half.
+func (k *privateKey) Public() crypto.PublicKey { return k.public.Key() }
+
+// Sign signs a digest, or a message where the algorithm has no hash.
+func (k *privateKey) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	a, err := engine.SigningAlgorithm(k.spec, digest, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := k.allows(alg.SignVerify); err != nil {
+		return nil, err
+	}
+	ctx, cancel := k.engine.context()
+	defer cancel()
+	signature, err := k.sign(ctx, a, digest)
+	if err != nil {
+		return nil, k.engine.failure("engine/pkcs11.Sign", err)
+	}
+	return signature, nil
+}
+
+func (k *privateKey) sign(ctx context.Context, a alg.Algorithm, digest []byte) ([]byte, error) {
+	switch a.Info().Scheme {
+	case alg.PKCS1:
+		return k.checked(a, digest)(k.token(ctx, pkcs11.Mechanism{Type: pkcs11.MechRSAPKCS}, digestInfo(a.Info().Hash, digest)))
+	case alg.PSS:
+		return k.checked(a, digest)(k.signPSS(ctx, a.Info().Hash, digest))
+	case alg.ECDSA:
+		raw, err := k.token(ctx, pkcs11.Mechanism{Type: pkcs11.MechECDSA}, digest)
+		if err != nil {
+			return nil, err
+		}
+		return encodeECDSA(k.spec, raw)
+	case alg.PureEdDSA:
+		return k.token(ctx, pkcs11.Mechanism{Type: pkcs11.MechEdDSA}, digest)
+	case alg.PrehashEdDSA:
+		return k.signPrehash(ctx, a, digest)
+	case alg.GCM, alg.OAEP, alg.PureMLDSA, alg.MAC:
+	}
+	return nil, fault.New(fault.Unsupported, "the HSM does not sign by %s", a)
+}
+
+func (k *privateKey) token(ctx context.Context, m pkcs11.Mechanism, data []byte) ([]byte, error) {
+	return k.engine.place.Sign(ctx, k.at, m, data)
+}
+
+// checked returns what verifies a signature of RSA before it leaves: a faulty
+// one can give the key away (Boneh, DeMillo and Lipton 1997), and verifying
+// takes a fortieth of the time of signing.
+func (k *privateKey) checked(a alg.Algorithm, digest []byte) func([]byte, error) ([]byte, error) {
+	return func(signature []byte, err error) ([]byte, error) {
+		if err != nil {
+			return nil, err
+		}
+		if size := k.spec.Info().Bits / 8; len(signature) < size { // a leading zero that the token left out
+			signature = append(make([]byte, size-len(signature)), signature...)
+		}
+		if err := k.public.Verify(a, engine.Message{Form: alg.Digest, Bytes: digest}, signature); err != nil {
+			return nil, internal("engine/pkcs11.Sign", fmt.Errorf("the token's signature by %s does not verify", a))
+		}
+		return signature, nil
+	}
+}
+
+// signPrehash signs by Ed25519ph. A token that does not know the parameter may
+// take no notice of it, and then signs something else.
+func (k *privateKey) signPrehash(ctx context.Context, a alg.Algorithm, digest []byte) ([]byte, error) {
+	signature, err := k.token(ctx, pkcs11.Mechanism{Type: pkcs11.MechEdDSA, EdDSA: &pkcs11.EdDSA{Prehash: true}}, digest)
+	if err == nil {
+		err = k.public.Verify(a, engine.Message{Form: alg.Digest, Bytes: digest}, signature)
+	}
+	switch {
+	case err == nil:
+		return signature, nil
+	case lacking(err), fault.KindOf(err) == fault.BadSignature:
+		return nil, fault.New(fault.Unsupported, "the HSM does not sign by %s", a)
+	}
+	return nil, err
+}
+
+// digestInfo returns what RSASSA-PKCS1-v1_5 signs (RFC 8017 section 9.2, note
+// 1): the DER of the hash's name and the digest.
+func digestInfo(h crypto.Hash, digest []byte) []byte {
+	last := map[crypto.Hash]byte{crypto.SHA256: 1, crypto.SHA384: 2, crypto.SHA512: 3}[h]
+	size := byte(len(digest)) //nolint:gosec // at most 64, and checked
+	prefix := []byte{
+		0x30, 17 + size, 0x30, 13, 0x06, 9, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, last, 0x05, 0x00, 0x04, size,
+	}
+	return append(prefix, digest...)
+}
+
+// encodeECDSA turns r and s, each as long as the order, into DER. On secp256k1
+// it returns the lower of the two values of s, as engine/soft does: every
+// verifier takes that one, and some demand it.
+func encodeECDSA(spec alg.Spec, raw []byte) ([]byte, error) {
+	if len(raw) == 0 || len(raw)%2 != 0 || len(raw) > 2*66 {
+		return nil, internal("engine/pkcs11.Sign", fmt.Errorf("the token's ECDSA signature has %d bytes", len(raw)))
+	}
+	r, s := new(big.Int).SetBytes(raw[:len(raw)/2]), new(big.Int).SetBytes(raw[len(raw)/2:])
+	var low secp256k1.ModNScalar
+	if spec == alg.Secp256k1 && !low.SetByteSlice(raw[len(raw)/2:]) && low.IsOverHalfOrder() {
+		b := low.Negate().Bytes()
+		s.SetBytes(b[:])
+	}
+	b := cryptobyte.NewBuilder(make([]byte, 0, len(raw)+9))
+	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1BigInt(r)
+		b.AddASN1BigInt(s)
+	})
+	return b.Bytes()
+}
+
+// mac computes HMAC in the token.
+type mac struct {
+	handle
+	mechanism pkcs11.Mechanism
+	size      int
+}
+
+var _ engine.MAC = (*mac)(nil)
+
+// Sum appends the code of message to dst.
+func (m *mac) Sum(dst, message []byte) ([]byte, error) {
+	if err := m.allows(alg.GenerateVerifyMAC); err != nil {
+		return nil, err
+	}
+	ctx, cancel := m.engine.context()
+	defer cancel()
+	code, err := m.engine.place.Sign(ctx, m.at, m.mechanism, message)
+	if err != nil {
+		return nil, m.engine.failure("engine/pkcs11.Sum", err)
+	}
+	if len(code) != m.size {
+		return nil, internal("engine/pkcs11.Sum", fmt.Errorf("the token's code has %d bytes, not %d", len(code), m.size))
+	}
+	return append(dst, code...), nil
+}
+
+// counter returns the 4 bytes of a number, for MGF1.
+func counter(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }

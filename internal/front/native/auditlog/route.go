@@ -1,0 +1,32 @@
+// Package auditlog serves the audit log over the native API to those who may read it.
+package auditlog
+
+import (
+	"context"
+
+	"github.com/holdfast-kms/holdfast/internal/front/native"
+	"github.com/holdfast-kms/holdfast/internal/key"
+	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
+)
+
+// Reader reads the audit log for callers who may.
+type Reader interface {
+	// Audit authorises key.ReadAudit for the call and returns the entries that
+	// the filter wants, in the order of the log: at most f.Limit, which is
+	// positive. Next is the position after which the next page begins, empty
+	// at the end of the log.
+	Audit(ctx context.Context, call *key.Call, f wire.AuditFilter) (*wire.AuditList, error)
+}
+
+// front has the handlers.
+type front struct {
+	log Reader
+}
+
+// Operations returns the operations on the audit log.
+func Operations(r Reader) []native.Operation {
+	f := &front{r}
+	return []native.Operation{
+		native.Get("/audit", "ReadAudit", key.ReadAudit, native.Handle(f.audit)).Takes(native.Paged("last", "since", "until", "action", "principal", "resource", "result", "request_id")...),
+	}
+}
