@@ -22,7 +22,9 @@ type List struct {
 func (l *List) wants(c *Cluster) bool { return among(l.IDs, c.ID) && among(l.States, c.State()) }
 
 // among reports whether a filter lets a value through.
-func among[T comparable](filter []T, value T) bool { return filter == nil || slices.Contains(filter, value) }
+func among[T comparable](filter []T, value T) bool {
+	return filter == nil || slices.Contains(filter, value)
+}
 
 // List returns a page of the call's realm's clusters in its region, the
 // oldest first, and where the next page begins, "" at the end. Their HSMs'
