@@ -17,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/holdfast-kms/holdfast/internal/pkcs11/pkcs11test"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
 )
 
@@ -32,13 +33,37 @@ func TestMain(m *testing.M) {
 //	stopdev              stops it, and wants it to end well
 //	exits N command…     runs a command that ends with the status N
 //	capture NAME REGEXP  sets a variable to the match in the last stdout
+//	token LABEL…         makes SoftHSM 2 tokens; hsm.yaml configures them by
+//	                     their labels, pin has their PIN
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"startdev": startDev, "stopdev": stopDev, "exits": exits, "capture": capture,
+			"startdev": startDev, "stopdev": stopDev, "exits": exits, "capture": capture, "token": makeTokens,
 		},
 	})
+}
+
+// makeTokens makes tokens in a folder of the script's own.
+func makeTokens(ts *testscript.TestScript, neg bool, labels []string) {
+	if neg || len(labels) == 0 {
+		ts.Fatalf("usage: token LABEL…")
+	}
+	work := ts.Getenv("WORK")
+	env, err := pkcs11test.Environment(work)
+	ts.Check(err)
+	var settings strings.Builder
+	settings.WriteString("hsm:\n  tokens:\n")
+	for name, value := range env {
+		ts.Setenv(name, value)
+	}
+	for _, label := range labels {
+		ts.Check(ts.Exec("softhsm2-util", "--init-token", "--free", "--label", label, "--so-pin", pkcs11test.SOPIN, "--pin", pkcs11test.PIN))
+		fmt.Fprintf(&settings, "    - {name: %s, preset: softhsm2, token: %s, pin_file: %s, environment: {SOFTHSM2_CONF: %s}}\n",
+			label, label, filepath.Join(work, "pin"), env["SOFTHSM2_CONF"])
+	}
+	ts.Check(os.WriteFile(filepath.Join(work, "hsm.yaml"), []byte(settings.String()), 0o600))
+	ts.Check(os.WriteFile(filepath.Join(work, "pin"), []byte(pkcs11test.PIN+"\n"), 0o600))
 }
 
 // running is the script's variable with the process id of its server.

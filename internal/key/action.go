@@ -170,7 +170,7 @@ const (
 	lastAction
 )
 
-var actionNames = [lastAction]string{
+var actionNames = [lastAction]string{ //nolint:gosec // names of actions, no credentials
 	CreateKey: "key:Create", DescribeKey: "key:Describe", ListKeys: "key:List", EnableKey: "key:Enable",
 	DisableKey: "key:Disable", ScheduleKeyDeletion: "key:ScheduleDeletion", CancelKeyDeletion: "key:CancelDeletion",
 	UpdateKeyDescription: "key:UpdateDescription", CreateAlias: "alias:Create", UpdateAlias: "alias:Update",

@@ -15,6 +15,7 @@ import (
 // again. Size is that of what AES-KWP made of the plain form.
 func Discover(ctx context.Context, s *Supply, ref engine.Ref, usage alg.Usage, size int) (alg.Spec, error) {
 	err := error(fault.New(fault.InvalidArgument, "the size of the wrapped key is that of no known key"))
+	tried := 0
 	for _, spec := range transfer.Specs(size) {
 		kind := engine.Kind{Spec: spec, Usage: usage}
 		if usages := spec.Info().Usages; usage == alg.NoUsage {
@@ -22,6 +23,7 @@ func Discover(ctx context.Context, s *Supply, ref engine.Ref, usage alg.Usage, s
 		} else if !slices.Contains(usages, usage) {
 			continue
 		}
+		tried++
 		var m engine.Material
 		if m, err = s.From(ctx, s.In, ref, kind); err == nil {
 			Discard(ctx, s.In, ref, m)
@@ -29,6 +31,12 @@ func Discover(ctx context.Context, s *Supply, ref engine.Ref, usage alg.Usage, s
 		}
 		if fault.KindOf(err) != fault.InvalidArgument || fault.ReasonOf(err) != fault.Unspecified {
 			return alg.NoSpec, err
+		}
+	}
+	if tried > 1 { // the last type's words would mislead
+		err = &fault.Error{
+			Kind: fault.InvalidArgument, Err: err,
+			Public: "the key material is no sound key of any type that is as long: a private key has to be PKCS #8",
 		}
 	}
 	return alg.NoSpec, err

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -266,4 +267,35 @@ func TestResealRefusesWhatItCannotRead(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	h.use(t, r, nil)
+}
+
+// Shares that wait for others do not outlive a change of the seal.
+func TestUnsealingSeesAChange(t *testing.T) {
+	h := newHouse(t, byShares(2, 3))
+	old := h.old.shares
+	u, err := NewUnsealing(h.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := u.Add(bytes.Clone(old[0])); err != nil || p.Have != 1 {
+		t.Fatalf("%v, %v", p, err)
+	}
+	renewed := byShares(3, 3)
+	changeOnce(t, h, renewed, false)
+	if p, err := u.Add(bytes.Clone(old[1])); fault.KindOf(err) != fault.WrongState || p.String() != "0 of 3 shares" {
+		t.Errorf("a share of before: %v, %v", p, err)
+	}
+	for i, s := range renewed.shares {
+		if p, err := u.Add(bytes.Clone(s)); err != nil || p.Have != i+1 {
+			t.Errorf("%v, %v", p, err)
+		}
+	}
+	if _, err := u.Open(); err != nil {
+		t.Error(err)
+	}
+	h.old = renewed
+	changeOnce(t, h, byPhrase(goodPhrase), false)
+	if _, err := u.Add(bytes.Clone(renewed.shares[0])); fault.KindOf(err) != fault.WrongState {
+		t.Errorf("a seal without shares: %v", err)
+	}
 }

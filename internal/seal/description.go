@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -195,6 +196,13 @@ func (w *way) validate() error {
 // has reports whether one of the ways is of the method.
 func (d *description) has(m Method) bool {
 	return slices.ContainsFunc(d.Ways, func(w way) bool { return w.Method == m })
+}
+
+// same reports whether two descriptions say the same.
+func (d *description) same(other *description) bool {
+	a, errA := json.Marshal(d)
+	b, errB := json.Marshal(other)
+	return errA == nil && errB == nil && bytes.Equal(a, b)
 }
 
 // write puts the description in place of the one in dir at once and durably,

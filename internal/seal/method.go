@@ -29,6 +29,8 @@ type Plan struct {
 	Method Method
 	// Passphrase has at least MinPassphrase bytes.
 	Passphrase []byte
+	// cheap has Argon2id cost the least that is accepted: for tests.
+	cheap bool
 	// Threshold of the Shares are to unseal.
 	Shares, Threshold int
 	// Keeper is the key with the label Key in the token that the configuration
@@ -43,6 +45,8 @@ const (
 	argonMemoryKiB = 64 << 10
 	argonThreads   = 4
 	argonSalt      = 16
+
+	minArgonMemoryKiB = 8 << 10 // a seal that was weakened is refused
 )
 
 // MinPassphrase is the shortest passphrase that Make takes, in bytes.
@@ -63,6 +67,9 @@ func (p *Plan) make(ctx context.Context, installation string) (way, box, []split
 			return w, box{}, nil, fault.New(fault.InvalidArgument, "the passphrase must have at least %d characters", MinPassphrase)
 		}
 		w.Passphrase = &passphrase{Time: argonTime, MemoryKiB: argonMemoryKiB, Threads: argonThreads, Salt: random(argonSalt)}
+		if p.cheap {
+			w.Passphrase.Time, w.Passphrase.MemoryKiB = 1, minArgonMemoryKiB
+		}
 		secret, err = w.Passphrase.key(p.Passphrase)
 	case UnderShares:
 		w.Shares, shares, secret, err = split.New(installation, p.Threshold, p.Shares)
@@ -103,7 +110,7 @@ func (p *Plan) wrap(ctx context.Context, secret []byte) (*hsmKey, error) {
 
 // key derives the key that a passphrase stands for.
 func (p *passphrase) key(phrase []byte) ([]byte, error) {
-	if p.Time < 1 || p.Time > 64 || p.MemoryKiB < 8<<10 || p.MemoryKiB > 4<<20 || p.Threads < 1 || len(p.Salt) < 8 {
+	if p.Time < 1 || p.Time > 64 || p.MemoryKiB < minArgonMemoryKiB || p.MemoryKiB > 4<<20 || p.Threads < 1 || len(p.Salt) < 8 {
 		return nil, fault.New(fault.InvalidArgument, "the seal's Argon2id parameters are out of bounds")
 	}
 	return argon2.IDKey(phrase, p.Salt, p.Time, p.MemoryKiB, p.Threads, keySize), nil

@@ -65,7 +65,7 @@ func (w *wayOf) deliver(list []split.Share) error {
 func byFile() *wayOf { return &wayOf{plan: Plan{Method: InFile}} }
 
 func byPhrase(text string) *wayOf {
-	return &wayOf{plan: Plan{Method: UnderPassphrase, Passphrase: []byte(text)}, credentials: Credentials{Passphrase: phrase(text)}}
+	return &wayOf{plan: Plan{Method: UnderPassphrase, Passphrase: []byte(text), cheap: true}, credentials: Credentials{Passphrase: phrase(text)}}
 }
 
 func byShares(threshold, shares int) *wayOf {

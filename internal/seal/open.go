@@ -246,9 +246,6 @@ func opened(dir string, d *description, by int, b box, keys [][]byte) (*Opened, 
 // Close forgets the root key.
 func (o *Opened) Close() { clearAll(o.keys) }
 
-// Installation returns the random id of the data directory.
-func (o *Opened) Installation() string { return o.description.Installation }
-
 // String keeps the root key out of every log.
 func (o *Opened) String() string { return "open seal of installation " + o.description.Installation }
 

@@ -24,12 +24,13 @@ type Progress struct {
 func (p Progress) String() string { return fmt.Sprintf("%d of %d shares", p.Have, p.Need) }
 
 // Unsealing gathers the shares of a seal, one by one, until there are enough.
-// All methods may be called at the same time.
+// The seal may be changed meanwhile: shares of before are forgotten then. All
+// methods may be called at the same time.
 type Unsealing struct {
-	dir         string
-	description *description
+	dir string
 
-	mu sync.Mutex // guards what follows
+	mu          sync.Mutex // guards what follows
+	description *description
 	// entered has the shares by the way that they are of: while a set replaces
 	// another, each of them opens the seal.
 	entered map[int][]split.Share
@@ -60,6 +61,9 @@ func newUnsealing(dir string, d *description) *Unsealing {
 func (u *Unsealing) Add(text []byte) (Progress, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if err := u.refresh(); err != nil {
+		return u.progress(), err
+	}
 	share, i, err := u.judge(text)
 	if err != nil {
 		return u.progress(), err
@@ -78,11 +82,30 @@ func (u *Unsealing) Add(text []byte) (Progress, error) {
 // Judge returns an error, as Add does, for a text that is no share of the
 // seal; it enters nothing.
 func (u *Unsealing) Judge(text []byte) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	share, _, err := u.judge(text)
 	if err == nil {
 		share.Clear()
 	}
 	return err
+}
+
+// refresh reads the seal again, and begins again when it was changed: its old
+// shares may no longer be those that are to open it.
+func (u *Unsealing) refresh() error {
+	d, err := readDescription(u.dir)
+	if err != nil {
+		return err
+	}
+	if !d.has(UnderShares) {
+		return fault.New(fault.WrongState, "the seal was changed: shares no longer open it")
+	}
+	if !d.same(u.description) {
+		u.forget()
+		u.description = d
+	}
+	return nil
 }
 
 // judge returns a share and the way that it is of.
@@ -149,6 +172,10 @@ func (u *Unsealing) Entered() []int {
 func (u *Unsealing) Reset() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.forget()
+}
+
+func (u *Unsealing) forget() {
 	for _, shares := range u.entered {
 		clearShares(shares)
 	}

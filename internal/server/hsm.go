@@ -15,7 +15,6 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/hsm"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
-	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
 )
 
 // tokens are the tokens and groups that a configuration names, opened.
@@ -68,10 +67,8 @@ func notHere(err error) error {
 	if !errors.Is(err, pkcs11.ErrStatic) {
 		return err
 	}
-	return &fault.Error{
-		Kind: fault.Unsupported, Err: err,
-		Public: "this build of holdfast is static and loads no PKCS #11 modules: take the hsm section out of the configuration, or use the other build",
-	}
+	return fault.New(fault.Unsupported,
+		"this build of holdfast is static and loads no PKCS #11 modules: take the hsm section out of the configuration, or use the other build")
 }
 
 // tokenConfig returns how a token is opened.
@@ -83,7 +80,6 @@ func tokenConfig(c *config.Token, log *slog.Logger) (hsm.Config, error) {
 	out := hsm.Config{
 		Name: c.Name, Module: c.Module, Preset: preset, Token: c.Token, Serial: c.Serial, Slot: c.Slot,
 		Environment: c.Environment, Sessions: c.Sessions, Workers: c.Workers, Timeout: c.Timeout, Log: log,
-		Launch: LaunchModule(log.With(slog.String("token", c.Name))),
 	}
 	if out.PIN = secretOf(c.PINFile, PINVariable(c.Name)); out.PIN == nil {
 		log.Warn("the token has no PIN: nobody logs in to it, unless it has a PIN pad of its own", slog.String("token", c.Name)) //nolint:sloglint // no request is concerned
@@ -92,17 +88,6 @@ func tokenConfig(c *config.Token, log *slog.Logger) (hsm.Config, error) {
 		out.SOPIN = secretOf(c.SOPINFile, "")
 	}
 	return out, nil
-}
-
-// LaunchModule returns what starts a PKCS #11 module in a process of its own.
-func LaunchModule(log *slog.Logger) func(ctx context.Context, path string, env map[string]string) (pkcs11.Module, error) {
-	return func(ctx context.Context, path string, env map[string]string) (pkcs11.Module, error) {
-		p, err := worker.Start(ctx, worker.Config{Path: path, Environment: env, Log: log})
-		if err != nil {
-			return nil, err
-		}
-		return p, nil
-	}
 }
 
 // PresetNamed returns the preset of a name; that of no name has no

@@ -13,7 +13,6 @@
 package split
 
 import (
-	"bytes"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
@@ -239,18 +238,4 @@ func (s *Set) Key(owner string, shares []Share) ([]byte, error) {
 	}
 	defer secret.SetUint64(0)
 	return derive(owner, s.ID, secret)
-}
-
-// Equal reports whether two sets are the same.
-func (s *Set) Equal(other *Set) bool {
-	if s.V != other.V || s.ID != other.ID || s.Threshold != other.Threshold || s.Shares != other.Shares ||
-		len(s.Commitments) != len(other.Commitments) {
-		return false
-	}
-	for i := range s.Commitments {
-		if !bytes.Equal(s.Commitments[i], other.Commitments[i]) {
-			return false
-		}
-	}
-	return true
 }

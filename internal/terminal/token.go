@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/server"
 )
 
@@ -29,7 +30,7 @@ func (f *TokenFlags) Flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.Module, "module", "", "the path of the token's PKCS #11 library; the preset's without it")
 	flags.StringVar(&f.Preset, "preset", "", "the maker of the token: \"holdfast hsm presets\" lists them")
-	flags.StringVar(&f.Token, "token-label", "", "the token's label, where the URI does not say which token")
+	flags.StringVar(&f.Token, "hsm-label", "", "the token's label, where the URI does not say which token")
 	flags.StringVar(&f.PINFile, "pin-file", "", "a file with the PIN; without it "+PINVariable+" has it, or the terminal is asked")
 	Complete(cmd, "preset", presetNames())
 }
@@ -50,9 +51,8 @@ func (t *Terminal) OpenToken(ctx context.Context, f *TokenFlags, uri *hsm.URI) (
 		return nil, Plain(err)
 	}
 	c := hsm.Config{
-		Name: "here", Environment: environment(), Module: f.Module, Preset: preset, Token: f.Token, Sessions: 2, Log: slog.New(slog.DiscardHandler),
+		Name: "token", Environment: environment(), Module: f.Module, Preset: preset, Token: f.Token, Sessions: 2, Log: slog.New(slog.DiscardHandler),
 	}
-	c.Launch = server.LaunchModule(c.Log)
 	if uri.ModulePath != "" {
 		if f.Module != "" && f.Module != uri.ModulePath {
 			return nil, Usagef("--module and the URI's module-path name different libraries")
@@ -65,13 +65,24 @@ func (t *Terminal) OpenToken(ctx context.Context, f *TokenFlags, uri *hsm.URI) (
 	if c.Token == "" {
 		c.Token, c.Serial, c.Slot = chosen(uri)
 	}
+	if c.Token == "" && c.Serial == "" && c.Slot == nil {
+		return nil, WrongUsage(Hint(errors.New("it is not said which token is meant"), "give --hsm-label, or token=, serial= or slot-id= in the URI"))
+	}
+	for _, name := range []string{c.Serial, c.Token} {
+		if name != "" {
+			c.Name = name
+		}
+	}
 	pin, err := t.pin(f.PINFile, uri)
 	if err != nil {
 		return nil, err
 	}
 	c.PIN = func() ([]byte, error) { return bytes.Clone(pin), nil }
 	opened, err := hsm.Open(ctx, c)
-	if err != nil {
+	switch {
+	case errors.Is(err, pkcs11.ErrStatic):
+		return nil, errors.New("this build of holdfast is static and loads no PKCS #11 modules: use the other build")
+	case err != nil:
 		return nil, fmt.Errorf("opening the token: %w", Plain(err))
 	}
 	return opened, nil

@@ -167,7 +167,10 @@ func member(in *json.Decoder, into *string) func(string) error {
 	return func(name string) error {
 		t, err := in.Token()
 		text, ok := t.(string)
-		if err != nil || !ok {
+		switch {
+		case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+			return malformed("is cut off in the member %q", name)
+		case err != nil, !ok:
 			return malformed("has a member %q that is not a text", name)
 		}
 		*into = text

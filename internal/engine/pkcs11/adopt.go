@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"slices"
+	"strings"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -16,7 +17,8 @@ import (
 // with the object's label, id, or both. The usage that it returns is the first
 // that the object allows of signing, decrypting and unwrapping; the key then
 // does all that the object allows and the caller's own rules do. Destroy leaves
-// the key in the token.
+// the key in the token. A key that a Holdfast made is not adopted: it is
+// somebody's already, perhaps another realm's.
 func (e *Engine) Adopt(ctx context.Context, ref engine.Ref, name string) (engine.Kind, engine.Material, error) {
 	const op = "engine/pkcs11.Adopt"
 	if err := ctx.Err(); err != nil {
@@ -56,18 +58,11 @@ func (e *Engine) find(ctx context.Context, a *able, name string) (*hsm.Found, er
 	if err := a.names(u); err != nil {
 		return nil, err
 	}
-	classes := []pkcs11.Class{pkcs11.ClassPrivateKey, pkcs11.ClassSecretKey}
-	if u.Class != nil {
-		classes = []pkcs11.Class{*u.Class}
+	all, err := e.place.Find(ctx, hsm.Query{ID: u.ID, Label: u.Object, Class: u.Class})
+	if err != nil {
+		return nil, err
 	}
-	var all []hsm.Found
-	for _, class := range classes {
-		found, err := e.place.Find(ctx, hsm.Query{ID: u.ID, Label: u.Object, Class: &class, Limit: 2})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, found...)
-	}
+	all = slices.DeleteFunc(all, func(f hsm.Found) bool { return f.Class != pkcs11.ClassPrivateKey && f.Class != pkcs11.ClassSecretKey })
 	switch len(all) {
 	case 0:
 		return nil, fault.New(fault.NotFound, "%q has no private or secret key %s", e.Name(), u)
@@ -96,6 +91,9 @@ func (a *able) names(u *hsm.URI) error {
 
 // adopted returns what a key is that was found.
 func (a *able) adopted(f *hsm.Found) (engine.Kind, *reference, error) {
+	if strings.HasPrefix(f.Label, labelPrefix) {
+		return engine.Kind{}, nil, fault.New(fault.WrongState, "the object %s is a key of this or another Holdfast, and has a name there: it is not adopted a second time", f.Label)
+	}
 	spec := specOf(f)
 	r := &reference{ID: f.ID, Label: f.Label, Class: f.Class, Exportable: f.Extractable, Adopted: true}
 	var usages []alg.Usage

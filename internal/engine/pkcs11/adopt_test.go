@@ -78,7 +78,9 @@ func TestAdoptRefused(t *testing.T) {
 	p.tool(t, "--keygen", "--key-type", "AES:16", "--label", "short", "--id", "05")
 	p.tool(t, "--keypairgen", "--key-type", "EC:edwards25519", "--label", "hidden", "--id", "06")
 	p.tool(t, "--delete-object", "--type", "pubkey", "--id", "06")
+	enginetest.Generate(t, e, enginetest.NewRef("ours"), alg.AES256)
 	for name, want := range map[string]fault.Kind{
+		"pkcs11:object=holdfast%2Fours%2F1":   fault.WrongState,
 		"pkcs11:object=none":                  fault.NotFound,
 		"pkcs11:token=other;id=%02":           fault.NotFound,
 		"pkcs11:object=twice":                 fault.Conflict,

@@ -5,6 +5,7 @@ package pkcs11
 import (
 	"bytes"
 	"crypto/rsa"
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,12 +72,7 @@ func TestLesserTokens(t *testing.T) {
 func avoid(m ...pkcs11.MechanismType) hsm.Preset { return hsm.Preset{Avoid: m} }
 
 func contains(list []alg.Usage, u alg.Usage) bool {
-	for _, x := range list {
-		if x == u {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, u)
 }
 
 // useRSA makes an RSA key for a usage and does all of it.

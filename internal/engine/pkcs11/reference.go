@@ -35,6 +35,8 @@ const (
 	referenceVersion = 1
 	referenceLabel   = "holdfast/pkcs11/reference"
 	idLabel          = "holdfast/pkcs11/id"
+	// labelPrefix begins the labels of the keys that are made here.
+	labelPrefix = "holdfast/"
 )
 
 // reference is where a key is and what it may do.
@@ -59,14 +61,14 @@ func (a *able) newReference(ref engine.Ref, kind engine.Kind) *reference {
 	id = id[:24]
 	_, _ = rand.Read(id[16:]) // never fails
 	r := &reference{
-		ID: id, Label: fmt.Sprintf("holdfast/%s/%d", ref.ID, ref.Version), Class: pkcs11.ClassPrivateKey,
+		ID: id, Label: fmt.Sprintf(labelPrefix+"%s/%d", ref.ID, ref.Version), Class: pkcs11.ClassPrivateKey,
 		Usages: []string{kind.Usage.String()}, Exportable: kind.Exportable,
 	}
 	if kind.Spec.Symmetric() {
 		r.Class = pkcs11.ClassSecretKey
 	}
 	if a.omits(pkcs11.AttrID) {
-		r.ID, r.Label = nil, fmt.Sprintf("holdfast/%x", id[10:])
+		r.ID, r.Label = nil, fmt.Sprintf(labelPrefix+"%x", id[10:])
 	}
 	return r
 }

@@ -120,7 +120,7 @@ func attributes(part, separator, allowed string, seen map[string]bool, set func(
 	if part == "" {
 		return nil
 	}
-	for _, attribute := range strings.Split(part, separator) {
+	for attribute := range strings.SplitSeq(part, separator) {
 		name, raw, ok := strings.Cut(attribute, "=")
 		if !ok || name == "" {
 			return badURI("an attribute is not name=value")

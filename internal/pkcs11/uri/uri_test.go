@@ -13,7 +13,8 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
 
-func ptr[T any](v T) *T { return &v }
+//go:fix inline
+func ptr[T any](v T) *T { return new(v) }
 
 // uris are examples of RFC 7512 2.5 and what they mean here.
 var uris = []struct {
@@ -34,7 +35,7 @@ var uris = []struct {
 			Class: ptr(pkcs11.ClassCertificate), ID: []byte("\x69\x95\x3e\x5c\xf4\xbd\xec\x91"),
 		},
 	},
-	{"pkcs11:slot-id=327;type=secret-key?module-path=/usr/lib/softhsm/libsofthsm2.so", URI{Slot: ptr(uint64(327)), Class: ptr(pkcs11.ClassSecretKey), ModulePath: "/usr/lib/softhsm/libsofthsm2.so"}},
+	{"pkcs11:slot-id=327;type=secret-key?module-path=/usr/lib/softhsm/libsofthsm2.so", URI{Slot: new(uint64(327)), Class: ptr(pkcs11.ClassSecretKey), ModulePath: "/usr/lib/softhsm/libsofthsm2.so"}},
 	{"pkcs11:token=Software%20PKCS%2311%20softtoken;manufacturer=Snake%20Oil,%20Inc.?module-name=mypkcs11", URI{Token: "Software PKCS#11 softtoken", Manufacturer: "Snake Oil, Inc.", ModuleName: "mypkcs11"}},
 	{"PKCS11:object=a&b", URI{Object: "a&b"}},
 }

@@ -69,7 +69,11 @@ CREATE TABLE "tokens" (id TEXT NOT NULL PRIMARY KEY, "expires" TEXT NOT NULL, bo
 CREATE INDEX "tokens_expires" ON "tokens" ("expires", id);
 
 CREATE TABLE "reports" (id TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL);
-` + certificatesOfVersion2, `
+` + certificatesOfVersion2, version3}
+}
+
+// version3 adds what keys from elsewhere and hardware need.
+const version3 = `
 CREATE TABLE "imports" (id TEXT NOT NULL PRIMARY KEY, "key" TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX "imports_key" ON "imports" ("key", id);
 
@@ -82,8 +86,7 @@ CREATE INDEX "clusters_scope" ON "clusters" ("scope", id);
 CREATE TABLE "backups" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, "due" TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX "backups_scope" ON "backups" ("scope", id);
 CREATE INDEX "backups_due" ON "backups" ("due", id);
-`}
-}
+`
 
 // certificatesOfVersion2 brings the certificates of version 1 to version 2:
 // the id's prefix tells the authority and revocations are rows of their own,

@@ -63,6 +63,8 @@ type CreateKeyRequest struct {
 	// key store ("cks-1234567890abcdef0"); empty for the server's
 	// own store.
 	HSM string `json:"hsm,omitempty"`
+	// Store is the custom key store in which the key is made, in the place of HSM.
+	Store string `json:"store,omitempty"`
 }
 
 // ImportKeyRequest brings a key whose material is made already.

@@ -19,6 +19,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
+	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/keystore"
 	"github.com/holdfast-kms/holdfast/internal/seal"
@@ -141,6 +142,9 @@ func (l *local) wrapped(ctx context.Context, under *rsa.PublicKey, how alg.Wrapp
 		return nil, err
 	}
 	out, err := from.ExportWrapped(ctx, l.ref, l.is.Spec, l.material.Wrapped, public, how)
+	if fault.ReasonOf(err) == fault.NotExportable {
+		return nil, terminal.Hint(terminal.Plain(err), "a token gives away, wrapped, only keys that were made extractable (CKA_EXTRACTABLE)")
+	}
 	return out, terminal.Plain(err)
 }
 

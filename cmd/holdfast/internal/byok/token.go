@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	hsmengine "github.com/holdfast-kms/holdfast/internal/engine/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/hsm"
@@ -34,11 +35,18 @@ func (a *app) openToken(ctx context.Context, text string, f *terminal.TokenFlags
 	if h := token.Health(); h.State != hsm.StateOK {
 		return nil, fmt.Errorf("the token cannot be used (%s): %w", h.State, terminal.Plain(h.Err))
 	}
-	e, err := hsmengine.New(token, keyring, hsmengine.Options{})
+	e, err := hsmengine.New(token, keyring, hsmengine.Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, terminal.Plain(err)
 	}
 	l.engine = e
+	gaps, err := e.Gaps(ctx)
+	if err != nil {
+		return nil, terminal.Plain(err)
+	}
+	for _, g := range gaps {
+		_ = a.Done("note: the token lacks %s: %s", g.Lacks, g.Instead) // the work goes on when nobody reads
+	}
 	object := hsm.URI{Object: uri.Object, ID: uri.ID, Class: uri.Class} // the token is found already
 	if l.is, l.material, err = e.Adopt(ctx, l.ref, object.String()); err != nil {
 		return nil, fmt.Errorf("finding the key on the token: %w", terminal.Plain(err))

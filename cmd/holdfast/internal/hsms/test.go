@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,7 +57,7 @@ func (a *app) test() *cobra.Command {
 		Long: "Try a token from here, before a server is told of it: log in, make a key of each kind, use\n" +
 			"it, check the result outside of the token, and destroy the key. Nothing stays on the token.\n" +
 			"RSA keys above 2,048 bits are tried with --slow: some tokens take minutes to make one.",
-		Example: "  holdfast hsm test --preset softhsm2 --token-label production --pin-file pin\n" +
+		Example: "  holdfast hsm test --preset softhsm2 --hsm-label production --pin-file pin\n" +
 			"  holdfast hsm test --module /usr/lib/libCryptoki2_64.so --uri 'pkcs11:serial=1234567'",
 	}
 	flags.Flags(cmd)
@@ -125,7 +126,7 @@ func tryToken(ctx context.Context, token *hsm.Token, slow bool) (*verdict, error
 	if err != nil {
 		return nil, err
 	}
-	e, err := hsmengine.New(token, seal.NewKeyring(root, mem.New()), hsmengine.Options{})
+	e, err := hsmengine.New(token, seal.NewKeyring(root, mem.New()), hsmengine.Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, terminal.Plain(err)
 	}
