@@ -34,7 +34,10 @@ type Call struct {
 	// Extra is a signature to verify, the new PIN, the PIN of the security
 	// officer.
 	Extra []byte
-	User  UserType
+	// User is who logs in. FnSign, FnEncrypt and FnDecrypt with
+	// UserContextSpecific log in for this one operation, with the PIN in Extra,
+	// as keys with AttrAlwaysAuthenticate want it.
+	User UserType
 	// Flag is "read-write" of FnOpenSession, "only slots with a token" of FnSlots.
 	Flag bool
 	// Limit is how many objects FnFind returns at most, how many bytes FnRandom.

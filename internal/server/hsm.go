@@ -68,10 +68,8 @@ func notHere(err error) error {
 	if !errors.Is(err, pkcs11.ErrStatic) {
 		return err
 	}
-	return &fault.Error{
-		Kind: fault.Unsupported, Err: err,
-		Public: "this build of holdfast is static and loads no PKCS #11 modules: take the hsm section out of the configuration, or use the other build",
-	}
+	return fault.New(fault.Unsupported,
+		"this build of holdfast is static and loads no PKCS #11 modules: take the hsm section out of the configuration, or use the other build")
 }
 
 // tokenConfig returns how a token is opened.

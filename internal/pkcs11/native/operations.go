@@ -115,7 +115,7 @@ func (o *operation) begin(f function) error {
 	if err := o.l.call(f, o.session(), m, o.key()); err != nil {
 		return err
 	}
-	if o.c.User != pkcs11.UserContextSpecific {
+	if o.c.User != pkcs11.UserContextSpecific || o.c.Function == pkcs11.FnVerify {
 		return nil
 	}
 	pin, n := o.secret(o.c.Extra)

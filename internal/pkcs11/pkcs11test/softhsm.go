@@ -65,11 +65,10 @@ func Initialise(ctx context.Context, m pkcs11.Module) (pkcs11.SlotID, error) {
 	}); err != nil {
 		return 0, err
 	}
-	// SoftHSM gives the token a new slot, which it shows when asked again.
-	if slots, err = m.Call(ctx, &pkcs11.Call{Function: pkcs11.FnSlots, Flag: true}); err != nil {
+	slot, err := Slot(ctx, m)
+	if err != nil {
 		return 0, err
 	}
-	slot := pkcs11.SlotID(slots.Handles[0])
 	s, err := pkcs11.Open(ctx, m, slot, true)
 	if err != nil {
 		return 0, err
@@ -84,6 +83,25 @@ func Initialise(ctx context.Context, m pkcs11.Module) (pkcs11.SlotID, error) {
 		return 0, err
 	}
 	return slot, s.Close(ctx)
+}
+
+// Slot returns the slot of the token with this package's label. SoftHSM gives
+// a token another slot in each process that is started after it was made.
+func Slot(ctx context.Context, m pkcs11.Module) (pkcs11.SlotID, error) {
+	slots, err := m.Call(ctx, &pkcs11.Call{Function: pkcs11.FnSlots, Flag: true})
+	if err != nil {
+		return 0, err
+	}
+	for _, h := range slots.Handles {
+		r, err := m.Call(ctx, &pkcs11.Call{Function: pkcs11.FnTokenInfo, Slot: pkcs11.SlotID(h)})
+		if err != nil {
+			return 0, err
+		}
+		if r.Token.Label == Label {
+			return pkcs11.SlotID(h), nil
+		}
+	}
+	return 0, pkcs11.RVTokenNotPresent
 }
 
 // Session opens a session in which the user is logged in; it is closed when

@@ -4,7 +4,6 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -23,29 +22,30 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
 
-const (
-	// maxChannels is how many calls one process runs at a time. Each has a
-	// thread there and here.
-	maxChannels = 128
-	// farewell is how long C_Finalize may take before the process is killed.
-	farewell = 2 * time.Second
-)
+// farewell is how long C_Finalize may take before the process is killed.
+const farewell = 2 * time.Second
 
 // Process is a running worker. It implements pkcs11.Module.
 type Process struct {
-	path string
-	cmd  *exec.Cmd
-	done chan struct{} // closed when the process has ended
-
-	slots chan struct{} // one for each call that may run
+	path    string
+	cmd     *exec.Cmd
+	control *os.File      // the parent's end of the control pipe
+	done    chan struct{} // closed when the process has ended
+	m       *memory
+	users   atomic.Int32 // who may use m; it is unmapped when none is left
+	spin    bool         // there is a processor to spare for waiting
+	missed  atomic.Uint32
 
 	closing atomic.Bool
 	hung    atomic.Bool // a call was given up: there will be no C_Finalize
 
-	mu      sync.Mutex
-	control int        // guarded by mu; -1 when closed
-	idle    []*channel // guarded by mu; the last one is used first
-	ended   error      // guarded by mu
+	used    chan struct{} // has an element for each place in use
+	waiters [maxCalls]waiter
+
+	mu    sync.Mutex
+	idle  []int // guarded by mu: places that are not in use; the last one is used first
+	hired int   // guarded by mu: places that have been used
+	ended error // guarded by mu
 }
 
 // Start starts a process and loads the library in it. ctx bounds the start; the
@@ -58,19 +58,25 @@ func Start(ctx context.Context, c Config) (*Process, error) {
 	if !filepath.IsAbs(c.Path) {
 		return nil, fmt.Errorf("the PKCS #11 module %q is not named by an absolute path", c.Path)
 	}
-	ours, theirs, err := socketpair()
+	p := &Process{
+		path: c.Path, done: make(chan struct{}), used: make(chan struct{}, maxCalls), spin: runtime.GOMAXPROCS(0) > 1,
+	}
+	for i := range p.waiters {
+		p.waiters[i].told = make(chan struct{}, 1)
+		p.idle = append(p.idle, maxCalls-1-i)
+	}
+	m, fd, err := newMemory()
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{
-		path: c.Path, control: ours,
-		done: make(chan struct{}), slots: make(chan struct{}, maxChannels),
-	}
-	if err := p.launch(c, theirs); err != nil {
-		_ = unix.Close(ours)
+	p.m = m
+	p.users.Store(2) // the process itself, and listen
+	if err := p.launch(c, os.NewFile(uintptr(fd), "memory")); err != nil {
+		m.unmap()
 		return nil, err
 	}
-	if err := p.greet(ctx); err != nil {
+	go p.listen()
+	if _, err := p.Call(ctx, &pkcs11.Call{Function: pkcs11.FnInfo}); err != nil {
 		p.kill()
 		<-p.done
 		return nil, fmt.Errorf("starting the PKCS #11 module %s: %w", c.Path, err)
@@ -78,37 +84,59 @@ func Start(ctx context.Context, c Config) (*Process, error) {
 	return p, nil
 }
 
-func socketpair() (ours, theirs int, err error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return 0, 0, fmt.Errorf("making a channel to a PKCS #11 module: %w", err)
-	}
-	return fds[0], fds[1], nil
-}
-
-// launch starts the process, with its end of the control socket, and looks
-// after it until it has ended.
-func (p *Process) launch(c Config, control int) error {
-	end := os.NewFile(uintptr(control), "control")
-	defer end.Close() //nolint:errcheck // the process has its own
-	r, w, err := os.Pipe()
+// launch starts the process, with the shared memory and a control pipe, and
+// looks after it until it has ended.
+func (p *Process) launch(c Config, memory *os.File) error {
+	defer memory.Close() //nolint:errcheck // it is mapped
+	theirs, ours, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("making a pipe for a PKCS #11 module: %w", err)
 	}
+	defer theirs.Close() //nolint:errcheck // the process has its own
+	output, w, err := os.Pipe()
+	if err != nil {
+		_ = ours.Close() // unused
+		return fmt.Errorf("making a pipe for a PKCS #11 module: %w", err)
+	}
 	defer w.Close() //nolint:errcheck // the process has its own
+	p.control = ours
 	// The file that this process runs, even when another one has its name now.
 	p.cmd = exec.Command("/proc/self/exe") //nolint:noctx // it outlives the start
 	p.cmd.Args = []string{"holdfast-pkcs11", c.Path}
 	p.cmd.Env = environment(c)
 	p.cmd.Dir = "/"
 	p.cmd.Stdout, p.cmd.Stderr = w, w
-	p.cmd.ExtraFiles = []*os.File{end}
+	p.cmd.ExtraFiles = []*os.File{memory, theirs}
 	// Its own group: the terminal's signals are not for it, and whatever it
 	// starts ends with it.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true}
 	started := make(chan error)
-	go p.watch(started, r, c.Log.With(slog.String("module", filepath.Base(c.Path))))
-	return <-started
+	go p.watch(started, output, c.Log.With(slog.String("module", filepath.Base(c.Path))))
+	if err := <-started; err != nil {
+		_ = ours.Close() // unused
+		_ = output.Close()
+		return err
+	}
+	return nil
+}
+
+// enter reports whether the shared memory is there to be used, until exit.
+func (p *Process) enter() bool {
+	for {
+		n := p.users.Load()
+		if n == 0 {
+			return false
+		}
+		if p.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+func (p *Process) exit() {
+	if p.users.Add(-1) == 0 {
+		p.m.unmap()
+	}
 }
 
 // environment is what the process gets: where programs are, home, the locale,
@@ -138,7 +166,6 @@ func (p *Process) watch(started chan<- error, output *os.File, log *slog.Logger)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := p.cmd.Start(); err != nil {
-		_ = output.Close() // nothing is in it
 		started <- fmt.Errorf("starting a process for the PKCS #11 module: %w", err)
 		return
 	}
@@ -158,41 +185,16 @@ func (p *Process) watch(started chan<- error, output *os.File, log *slog.Logger)
 // end notes that the process has ended.
 func (p *Process) end(err error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case err == nil, p.closing.Load():
-		p.ended = pkcs11.ErrGone
-	default:
+	p.ended = pkcs11.ErrGone
+	if err != nil && !p.closing.Load() {
 		p.ended = fmt.Errorf("%w: %s ended: %w", pkcs11.ErrGone, p.path, err)
 	}
-	if p.control >= 0 {
-		_ = unix.Close(p.control) // nothing is lost
-		p.control = -1
-	}
-	for _, c := range p.idle {
-		c.close()
-	}
-	p.idle = nil
+	p.mu.Unlock()
+	_ = p.control.Close() // nobody reads it
 	close(p.done)
-}
-
-// greet waits for the library to be loaded.
-func (p *Process) greet(ctx context.Context) error {
-	c := newChannelOn(p.control)
-	defer c.leave()
-	stop := c.guard(ctx)
-	body, k, _, err := c.receive()
-	if !stop() {
-		return fmt.Errorf("%w: %w", pkcs11.ErrHung, context.Cause(ctx))
-	}
-	if err != nil {
-		<-p.done // it has ended, or closed what it must not close
-		return p.Err()
-	}
-	if k != kindResult {
-		return parseError(body, k)
-	}
-	return nil
+	p.m.ring.Add(1) // listen looks at done now
+	wake(p.m.ring)
+	p.exit()
 }
 
 // Done is closed when the process has ended.
@@ -216,7 +218,9 @@ func (p *Process) kill() { _ = p.cmd.Process.Kill() } // it may have ended
 // C_Finalize takes longer than two seconds. Calls that run are ErrGone.
 func (p *Process) Close() error {
 	p.closing.Store(true)
-	if p.hung.Load() || p.tell(finalise, nil) != nil {
+	if p.hung.Load() {
+		p.kill()
+	} else if _, err := p.control.Write([]byte{0}); err != nil {
 		p.kill()
 	}
 	late := time.NewTimer(farewell)
@@ -226,19 +230,6 @@ func (p *Process) Close() error {
 	case <-late.C:
 		p.kill()
 		<-p.done
-	}
-	return nil
-}
-
-// tell sends a byte on the control socket, with a descriptor or without.
-func (p *Process) tell(what byte, rights []byte) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.control < 0 {
-		return pkcs11.ErrGone
-	}
-	if err := unix.Sendmsg(p.control, []byte{what}, rights, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT); err != nil {
-		return errors.Join(pkcs11.ErrGone, err)
 	}
 	return nil
 }

@@ -21,13 +21,11 @@ import (
 // path.
 const marker = "HOLDFAST_PKCS11_WORKER"
 
-// controlFD is the worker's end of the control socket.
-const controlFD = 3
-
-// What the parent sends on the control socket, one byte each.
+// The worker's descriptors. A byte on the control pipe asks it to finalise the
+// library and to end; the pipe's end is the parent's end.
 const (
-	newChannel = 'c' // with the channel's descriptor
-	finalise   = 'f'
+	memoryFD  = 3
+	controlFD = 4
 )
 
 // Main returns at once, except in a process that Start has made: there it
@@ -47,20 +45,30 @@ func serve(path string) int {
 		fmt.Fprintln(os.Stderr, "confining the PKCS #11 module's process:", err)
 		return 1
 	}
-	control := newPipe(controlFD)
-	module, err := native.Open(path)
-	b, k := pkcs11.AppendResult(control.room(), &pkcs11.Result{}), kindResult
+	m, err := mapMemory(memoryFD)
 	if err != nil {
-		b, k = appendError(control.room(), err)
-	}
-	if sent := control.send(b, k, 0); sent != nil || err != nil {
+		fmt.Fprintln(os.Stderr, "starting the PKCS #11 module's process:", err)
 		return 1
 	}
+	_ = unix.Close(memoryFD) // the mapping stays
+	module, err := native.Open(path)
+	if err != nil {
+		module = absent{err}
+	}
+	go (&crew{module: module, m: m, spin: runtime.NumCPU() > 1}).hire()
 	return obey(module)
 }
 
+// absent is a module that was not loaded: it says why to whoever asks.
+type absent struct{ err error }
+
+func (a absent) Call(context.Context, *pkcs11.Call) (*pkcs11.Result, error) { return nil, a.err }
+
+func (a absent) Close() error { return nil }
+
 // confine takes away what the process does not need.
 func confine() error {
+	unix.CloseOnExec(memoryFD)
 	unix.CloseOnExec(controlFD)
 	if err := closeInherited(); err != nil {
 		return err
@@ -98,91 +106,20 @@ func closeInherited() error {
 	return nil
 }
 
-// obey does what the parent sends on the control socket, until that ends.
+// obey does what the parent writes to the control pipe, until that ends.
 func obey(module pkcs11.Module) int {
-	b, rights := make([]byte, 1), make([]byte, unix.CmsgSpace(4))
+	b := make([]byte, 1)
 	for {
-		n, m, _, _, err := unix.Recvmsg(controlFD, b, rights, unix.MSG_CMSG_CLOEXEC)
+		n, err := unix.Read(controlFD, b)
 		switch {
-		case err == unix.EINTR: //nolint:errorlint // a system call's error as it is
+		case err == unix.EINTR:
 			continue
 		case err != nil || n == 0:
 			return 0 // the parent has ended
-		case b[0] == finalise:
-			if err := module.Close(); err != nil {
-				fmt.Fprintln(os.Stderr, "C_Finalize:", err)
-			}
-			return 0
 		}
-		fd, err := passed(rights[:m])
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "taking a channel:", err)
-			return 1
+		if err := module.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, "C_Finalize:", err)
 		}
-		go answer(module, newPipe(fd)) // ends with its channel, or with the process
-	}
-}
-
-// passed returns the descriptor that came with a message.
-func passed(rights []byte) (int, error) {
-	messages, err := unix.ParseSocketControlMessage(rights)
-	if err != nil {
-		return 0, err
-	}
-	if len(messages) != 1 {
-		return 0, errFrame
-	}
-	fds, err := unix.ParseUnixRights(&messages[0])
-	if err != nil {
-		return 0, err
-	}
-	if len(fds) != 1 {
-		return 0, errFrame
-	}
-	return fds[0], nil
-}
-
-// answer runs the calls that come on a channel, on one thread: libraries keep
-// things with threads.
-func answer(module pkcs11.Module, p *pipe) {
-	runtime.LockOSThread()
-	defer p.close()
-	for {
-		body, k, sequence, err := p.receive()
-		if err != nil || k != kindCall {
-			return
-		}
-		result, err := run(module, body)
-		p.done(body)
-		b, k := p.room(), kindResult
-		if err != nil {
-			b, k = appendError(b, err)
-		} else {
-			b = pkcs11.AppendResult(b, result)
-			erase(result)
-		}
-		if len(b)-frameHeader > pkcs11.MaxMessage {
-			clear(b)
-			b, k = appendError(b[:frameHeader], fmt.Errorf("the result is larger than %d bytes", pkcs11.MaxMessage))
-		}
-		if p.send(b, k, sequence) != nil {
-			return
-		}
-	}
-}
-
-func run(module pkcs11.Module, body []byte) (*pkcs11.Result, error) {
-	c, err := pkcs11.ParseCall(body)
-	if err != nil {
-		return nil, err
-	}
-	return module.Call(context.Background(), c)
-}
-
-// erase overwrites what may be secret in a result.
-func erase(r *pkcs11.Result) {
-	clear(r.Data)
-	for _, a := range r.Attributes {
-		clear(a.Value)
+		return 0
 	}
 }
