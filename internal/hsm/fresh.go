@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"slices"
 	"time"
-
 )
 
 // Libraries keep what they have seen of a token. SoftHSM 2.6 does not see what
@@ -206,4 +205,3 @@ func (t *Token) list(ctx context.Context, f func(s *session) error) error {
 
 // blank is what f of seek returns where it finds nothing.
 func (s *session) blank(err error) error { return &absence{err, s.process} }
-
