@@ -134,3 +134,21 @@ func TestObjects(t *testing.T) {
 		destroy(t, e, ref, m)
 	}
 }
+
+// TestAdoptFromGroup: of a group, a URI may name any of its tokens, and a key
+// that only the second one has is found and used there.
+func TestAdoptFromGroup(t *testing.T) {
+	first, second := newPlaceLabelled(t, "first"), newPlaceLabelled(t, "second")
+	group, err := hsm.NewGroup("both", first.Token, second.Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := newEngine(t, group)
+	second.tool(t, "--keypairgen", "--key-type", "EC:secp384r1", "--label", "ca-signing-key", "--id", "01")
+	signs(t, e, "pkcs11:token=second;object=ca-signing-key")
+	signs(t, e, "pkcs11:token=first;object=ca-signing-key") // one of the group's: they hold the same keys
+	_, _, err = e.Adopt(t.Context(), enginetest.NewRef("k"), "pkcs11:token=third;object=ca-signing-key")
+	if fault.KindOf(err) != fault.NotFound {
+		t.Errorf("another token's: %v", err)
+	}
+}
