@@ -56,8 +56,8 @@ func (t *target) withTokens(ctx context.Context, dir string, labels ...string) (
 	var config strings.Builder
 	config.WriteString("hsm:\n  pool: [" + strings.Join(labels, ", ") + "]\n  tokens:\n")
 	for _, label := range labels {
-		config.WriteString(fmt.Sprintf("    - name: %s\n      module: %s\n      token: %s\n      pin_file: %s\n      environment: {SOFTHSM2_CONF: %s}\n",
-			label, softhsm, label, filepath.Join(dir, "pin"), conf))
+		fmt.Fprintf(&config, "    - name: %s\n      module: %s\n      token: %s\n      pin_file: %s\n      environment: {SOFTHSM2_CONF: %s}\n",
+			label, softhsm, label, filepath.Join(dir, "pin"), conf)
 	}
 	files[filepath.Join(dir, "holdfast.yaml")] = config.String()
 	for name, text := range files {
