@@ -65,7 +65,7 @@ func (s *Service) Initialise(ctx context.Context, call *key.Call, id string, cla
 
 // claimable refuses a cluster that is claimed, or cannot be yet.
 func (c *Cluster) claimable() error {
-	text := ""
+	var text string
 	switch {
 	case c.Certificate != nil:
 		text = "the cluster is initialised already"

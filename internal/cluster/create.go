@@ -27,7 +27,9 @@ type CreateRequest struct {
 
 // Bounds of a cluster.
 const (
-	MinRetention, MaxRetention, DefaultRetention = 7, 379, 90 // days
+	MinRetention     = 7 // days
+	MaxRetention     = 379
+	DefaultRetention = 90
 	// MaxClusters is how many clusters a realm has in a region.
 	MaxClusters = 100
 	// MaxHSMs is how many HSMs a cluster has.

@@ -36,8 +36,8 @@ func softTokens(t *testing.T, labels ...string) map[string]string {
 	return environment
 }
 
-// run runs a program with the environment and returns its output.
-func run(t *testing.T, environment map[string]string, name string, args ...string) string {
+// run runs a program with the environment.
+func run(t *testing.T, environment map[string]string, name string, args ...string) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), name, args...)
 	for k, v := range environment {
@@ -47,7 +47,6 @@ func run(t *testing.T, environment map[string]string, name string, args ...strin
 	if err != nil {
 		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
-	return string(out)
 }
 
 // open opens a SoftHSM token.

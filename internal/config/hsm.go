@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/key"
 )
 
 // HSM is where keys can live beside this process: tokens of PKCS #11 modules.
@@ -32,6 +34,10 @@ type Token struct {
 	Token  string  `yaml:"token"`
 	Serial string  `yaml:"serial"`
 	Slot   *uint64 `yaml:"slot"`
+	// Realms are those that see what is on the token and adopt keys from it: it
+	// may be any realm's. All realms may make keys there. Default: the realm
+	// 123456789012. Of a group, those that all of its tokens name.
+	Realms []string `yaml:"realms"`
 	// PINFile has the user's PIN. Default: the variable HOLDFAST_HSM_PIN_NAME,
 	// NAME in upper case and dashes as underscores.
 	PINFile string `yaml:"pin_file"`
@@ -111,6 +117,11 @@ func (t *Token) validate(refuse func(name, format string, args ...any)) {
 	}
 	if chosen != 1 {
 		refuse(field, "give one of token, serial and slot, to say which of the module's tokens it is")
+	}
+	for _, r := range t.Realms {
+		if !key.RealmID(r).Valid() {
+			refuse(field, "realms: %q is no realm: it has 12 digits", r)
+		}
 	}
 	if t.Module == "" && t.Preset == "" {
 		refuse(field, "give the module's path, or a preset")

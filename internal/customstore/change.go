@@ -48,29 +48,35 @@ func (s *Service) Update(ctx context.Context, call *key.Call, id string, u Updat
 		if st.State != Disconnected && (st.State != Connected || u.Password != nil || u.Cluster != "") {
 			return forbids(st)
 		}
-		if u.Name != "" {
-			v.Note("name", u.Name)
-			if err := named(u.Name, s.others(st)); err != nil {
-				return err
-			}
-			st.Name = u.Name
-		}
-		if u.Cluster != "" {
-			v.Note("cluster", u.Cluster)
-			if err := s.move(ctx, st, u.Cluster); err != nil {
-				return err
-			}
-		}
-		if u.Password != nil {
-			if err := s.keepPassword(st, *u.Password); err != nil {
-				return err
-			}
+		if err := s.apply(ctx, v, st, &u); err != nil {
+			return err
 		}
 		if err := dry(call); err != nil {
 			return err
 		}
 		return s.put(ctx, v, st)
 	})
+}
+
+// apply makes the changes to a copy of the key store that is stored later.
+func (s *Service) apply(ctx context.Context, v *guard.Visit, st *Store, u *Update) error {
+	if u.Name != "" {
+		v.Note("name", u.Name)
+		if err := named(u.Name, s.others(st)); err != nil {
+			return err
+		}
+		st.Name = u.Name
+	}
+	if u.Cluster != "" {
+		v.Note("cluster", u.Cluster)
+		if err := s.move(ctx, st, u.Cluster); err != nil {
+			return err
+		}
+	}
+	if u.Password != nil {
+		return s.keepPassword(st, *u.Password)
+	}
+	return nil
 }
 
 // move puts a key store over another cluster with the same keys.

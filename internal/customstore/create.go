@@ -30,8 +30,9 @@ type CreateRequest struct {
 
 // Limits of a key store.
 const (
-	MaxName                  = 256   // characters
-	MinPassword, MaxPassword = 7, 32 // bytes
+	MaxName     = 256 // characters
+	MinPassword = 7   // bytes
+	MaxPassword = 32
 	// MaxStores is how many key stores a realm has in a region.
 	MaxStores = 10
 )

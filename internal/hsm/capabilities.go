@@ -13,6 +13,8 @@ import (
 type Capabilities struct {
 	Library pkcs11.Info
 	Token   pkcs11.TokenInfo
+	// Others are what the other tokens of a Group say.
+	Others []pkcs11.TokenInfo
 	// Mechanisms are sorted by type, without those that the preset avoids.
 	Mechanisms []pkcs11.MechanismInfo
 	// Omit are attributes that must not be in templates (of the preset).
@@ -53,6 +55,7 @@ func (c *Capabilities) Template(attributes ...pkcs11.Attribute) []pkcs11.Attribu
 // both returns what two tokens can both do.
 func (c *Capabilities) both(d *Capabilities) *Capabilities {
 	out := &Capabilities{Library: c.Library, Token: c.Token, Omit: slices.Clone(c.Omit)}
+	out.Others = append(slices.Clone(c.Others), d.Token)
 	for _, m := range c.Mechanisms {
 		n, ok := d.Mechanism(m.Type)
 		if !ok {

@@ -162,7 +162,7 @@ func (t *Token) look(ctx context.Context) {
 		t.mu.Unlock()
 		return
 	}
-	s := t.pick()
+	s := t.pick(nil)
 	t.mu.Unlock()
 	if s.renew(); !s.opened {
 		t.release(s, false)

@@ -60,8 +60,8 @@ func (g *Group) Tokens() []*Token { return append([]*Token(nil), g.tokens...) }
 // Sign signs data with the key at an address. See Place.
 func (g *Group) Sign(ctx context.Context, at Address, m pkcs11.Mechanism, data []byte) ([]byte, error) {
 	var out []byte
-	err := g.each(ctx, &at, func(t *Token) (err error) {
-		out, err = t.Sign(ctx, at, m, data)
+	err := g.each(ctx, &at, func(t *Token, d doubt) (err error) {
+		out, err = t.sign(ctx, at, d, m, data)
 		return err
 	})
 	if err != nil {
@@ -72,16 +72,30 @@ func (g *Group) Sign(ctx context.Context, at Address, m pkcs11.Mechanism, data [
 
 // Use runs f with a session and the object at an address. See Place.
 func (g *Group) Use(ctx context.Context, at Address, f func(ctx context.Context, s *pkcs11.Session, o pkcs11.Object) error) error {
-	return g.each(ctx, &at, func(t *Token) error { return t.Use(ctx, at, f) })
+	return g.each(ctx, &at, func(t *Token, d doubt) error { return t.use(ctx, at, d, f) })
 }
 
 // Do runs f with a session of one of the tokens. See Place.
 func (g *Group) Do(ctx context.Context, f func(ctx context.Context, s *pkcs11.Session) error) error {
-	return g.each(ctx, nil, func(t *Token) error { return t.Do(ctx, f) })
+	return g.each(ctx, nil, func(t *Token, _ doubt) error { return t.Do(ctx, f) })
 }
 
-// each runs f with one token after the other until one has served.
-func (g *Group) each(ctx context.Context, at *Address, f func(*Token) error) error {
+// each runs f with one token after the other until one has served. That none
+// has the key is believed of no process that keeps what it has seen.
+func (g *Group) each(ctx context.Context, at *Address, f func(*Token, doubt) error) error {
+	lacked, err := g.round(ctx, at, func(t *Token) error { return f(t, askAll) })
+	if lacked && !errors.Is(err, errMiddle) && ctx.Err() == nil {
+		switch fault.KindOf(err) {
+		case fault.NotFound, fault.Unavailable:
+			_, err = g.round(ctx, at, func(t *Token) error { return f(t, askFresh) })
+		default:
+		}
+	}
+	return err
+}
+
+// round is one round of each. It reports whether a token did not have the key.
+func (g *Group) round(ctx context.Context, at *Address, f func(*Token) error) (lacked bool, _ error) {
 	var tried uint64 // a bit for each token
 	var worst error
 	for range g.tokens {
@@ -91,17 +105,18 @@ func (g *Group) each(ctx context.Context, at *Address, f func(*Token) error) err
 		kind := fault.KindOf(err)
 		switch {
 		case err == nil:
-			return nil
+			return lacked, nil
 		case kind == fault.NotFound && at != nil:
 			g.note(i, *at)
+			lacked = true
 		case kind != fault.Unavailable, errors.Is(err, errMiddle), ctx.Err() != nil:
-			return err
+			return lacked, err
 		}
 		if worst == nil || kind == fault.Unavailable {
 			worst = err
 		}
 	}
-	return worst
+	return lacked, worst
 }
 
 // choose returns the token to ask next: of those not tried yet one that is

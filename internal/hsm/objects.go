@@ -48,7 +48,7 @@ const defaultLimit = 1000
 // Find lists objects. See Place.
 func (t *Token) Find(ctx context.Context, q Query) ([]Found, error) {
 	var found []Found
-	err := t.run(ctx, func(s *session) error {
+	err := t.list(ctx, func(s *session) error {
 		// Who is not logged in sees some objects, and not that there are others.
 		if _, err := s.process.confirm(ctx, s); err != nil {
 			return s.unconfirmed(err)
@@ -144,10 +144,13 @@ func (t *Token) Destroy(ctx context.Context, at Address) error {
 	if err := at.check(); err != nil {
 		return err
 	}
-	return t.run(ctx, func(s *session) error {
+	return t.seek(ctx, at, askSurely, func(s *session) error {
 		found, err := s.search(ctx, at.template(), defaultLimit)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case len(found) == 0:
+			return s.blank(nil)
 		}
 		t.forget(at)
 		for _, o := range found {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
@@ -12,6 +13,7 @@ import (
 // waiter is a caller that waits for a session.
 type waiter struct {
 	granted chan grant // holds one
+	without []*process // of which it wants no session
 }
 
 // grant is a session, or why there is none.
@@ -22,11 +24,12 @@ type grant struct {
 
 // lease gives the caller a session of its own. It waits while all are in use,
 // or while the module is being started, and refuses at once when the token is
-// known to be out of reach. It reports whether a refusal may be otherwise with
+// known to be out of reach. The session is of none of the processes without, of
+// which it keeps the slice. It reports whether a refusal may be otherwise with
 // another session.
-func (t *Token) lease(ctx context.Context) (s *session, again bool, err error) {
+func (t *Token) lease(ctx context.Context, without []*process) (s *session, again bool, err error) {
 	for {
-		if s, err = t.take(ctx); err != nil {
+		if s, err = t.take(ctx, without); err != nil {
 			return nil, false, err
 		}
 		s.renew()
@@ -43,21 +46,25 @@ func (t *Token) lease(ctx context.Context) (s *session, again bool, err error) {
 }
 
 // take returns a session, open or to be opened.
-func (t *Token) take(ctx context.Context) (*session, error) {
+func (t *Token) take(ctx context.Context, without []*process) (*session, error) {
 	t.mu.Lock()
 	if err := t.refusal(); err != nil {
 		t.mu.Unlock()
 		return nil, err
 	}
-	if s := t.pick(); s != nil {
+	if s := t.pick(without); s != nil {
 		t.mu.Unlock()
 		return s, nil
+	}
+	if t.nowhere(without) {
+		t.mu.Unlock()
+		return nil, errNowhere
 	}
 	if t.waiters.Len() >= t.cfg.Waiting {
 		t.mu.Unlock()
 		return nil, t.errQueueFull()
 	}
-	w := &waiter{make(chan grant, 1)}
+	w := &waiter{make(chan grant, 1), without}
 	place := t.waiters.PushBack(w)
 	t.mu.Unlock()
 	select {
@@ -83,10 +90,21 @@ func (t *Token) leave(place *list.Element, w *waiter, cause error) error {
 	return t.errWaited(cause)
 }
 
-// pick takes a session of the process that is the least busy. t.mu is held.
-func (t *Token) pick() *session {
+// nowhere reports whether there are processes, and none that is not without.
+// t.mu is held.
+func (t *Token) nowhere(without []*process) bool {
+	return len(t.processes) > 0 && len(without) > 0 &&
+		!slices.ContainsFunc(t.processes, func(p *process) bool { return !slices.Contains(without, p) })
+}
+
+// pick takes a session of the process that is the least busy, and is not one of
+// those without. t.mu is held.
+func (t *Token) pick(without []*process) *session {
 	var best *process
 	for _, p := range t.processes {
+		if len(without) > 0 && slices.Contains(without, p) {
+			continue
+		}
 		if (len(p.idle) > 0 || p.open < p.limit) && (best == nil || p.busy() < best.busy()) {
 			best = p
 		}
@@ -105,12 +123,22 @@ func (t *Token) pick() *session {
 
 // serve gives waiters what there is. t.mu is held.
 func (t *Token) serve() {
-	for t.waiters.Len() > 0 {
-		s := t.pick()
-		if s == nil {
-			return
+	var next *list.Element
+	for e := t.waiters.Front(); e != nil; e = next {
+		next = e.Next()
+		w := e.Value.(*waiter) //nolint:errcheck,forcetypeassert // the list has nothing else
+		g := grant{session: t.pick(w.without)}
+		switch {
+		case g.session != nil:
+		case t.nowhere(w.without):
+			g.err = errNowhere
+		case len(w.without) == 0:
+			return // nothing is free
+		default:
+			continue
 		}
-		t.waiters.Remove(t.waiters.Front()).(*waiter).granted <- grant{session: s}
+		t.waiters.Remove(e)
+		w.granted <- g
 	}
 }
 
@@ -192,4 +220,5 @@ func (t *Token) retire(p *process) {
 	if p.open == 0 {
 		t.end(p)
 	}
+	t.serve() // who waited for this one has nobody to wait for
 }

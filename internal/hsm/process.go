@@ -17,6 +17,7 @@ type process struct {
 	module  pkcs11.Module
 	slot    pkcs11.SlotID
 	handles handles
+	born    time.Time     // when it was started
 	ended   chan struct{} // closed when the module has ended
 
 	// login serialises logging in: it is the application's, not a session's.
@@ -48,11 +49,12 @@ func (t *Token) connect(ctx context.Context) (*process, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, max(startTimeout, t.cfg.Timeout))
 	defer cancel()
+	born := time.Now()
 	module, err := t.cfg.Launch(ctx, t.cfg.Module, t.cfg.Environment)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errLaunch, err)
 	}
-	p := &process{token: t, module: module, ended: make(chan struct{})}
+	p := &process{token: t, module: module, born: born, ended: make(chan struct{})}
 	if err := p.begin(ctx); err != nil {
 		t.end(p)
 		return nil, err

@@ -15,13 +15,17 @@ const maxAttempts = 4
 
 // Do runs f with a session. See Place.
 func (t *Token) Do(ctx context.Context, f func(ctx context.Context, s *pkcs11.Session) error) error {
-	return t.run(ctx, func(s *session) error { return f(ctx, &s.Session) })
+	return t.run(ctx, nil, func(s *session) error { return f(ctx, &s.Session) })
 }
 
 // Use runs f with a session and the object at an address. See Place.
 func (t *Token) Use(ctx context.Context, at Address, f func(ctx context.Context, s *pkcs11.Session, o pkcs11.Object) error) error {
+	return t.use(ctx, at, askFresh, f)
+}
+
+func (t *Token) use(ctx context.Context, at Address, d doubt, f func(ctx context.Context, s *pkcs11.Session, o pkcs11.Object) error) error {
 	was := false
-	return t.run(ctx, func(s *session) error {
+	return t.seek(ctx, at, d, func(s *session) error {
 		o, err := s.locate(ctx, at, &was)
 		if err != nil {
 			return err
@@ -32,9 +36,13 @@ func (t *Token) Use(ctx context.Context, at Address, f func(ctx context.Context,
 
 // Sign signs data, or computes a MAC, with the key at an address.
 func (t *Token) Sign(ctx context.Context, at Address, m pkcs11.Mechanism, data []byte) ([]byte, error) {
+	return t.sign(ctx, at, askFresh, m, data)
+}
+
+func (t *Token) sign(ctx context.Context, at Address, d doubt, m pkcs11.Mechanism, data []byte) ([]byte, error) {
 	var out []byte
 	was := false
-	err := t.run(ctx, func(s *session) error {
+	err := t.seek(ctx, at, d, func(s *session) error {
 		o, err := s.locate(ctx, at, &was)
 		if err == nil {
 			out, err = s.Sign(ctx, m, o, data)
@@ -72,7 +80,7 @@ func (s *session) locate(ctx context.Context, at Address, was *bool) (pkcs11.Obj
 		s.spoil(classAway, errVanished)
 		return 0, s.err
 	case len(found) == 0:
-		return 0, fault.New(fault.NotFound, "token %q has no %s", s.process.token.cfg.Name, at)
+		return 0, s.blank(fault.New(fault.NotFound, "token %q has no %s", s.process.token.cfg.Name, at))
 	case len(found) > 1:
 		return 0, fault.New(fault.Conflict, "token %q has several objects that are a %s", s.process.token.cfg.Name, at)
 	}
@@ -117,12 +125,13 @@ func (s *session) spoil(is class, err error) {
 	}
 }
 
-// run makes attempts until one says that it was the last.
-func (t *Token) run(ctx context.Context, f func(s *session) error) error {
+// run makes attempts until one says that it was the last, with sessions of
+// other processes than those without.
+func (t *Token) run(ctx context.Context, without []*process, f func(s *session) error) error {
 	t.callers.Add(1)
 	defer t.callers.Add(-1)
 	for attempt := 1; ; attempt++ {
-		s, again, err := t.lease(ctx)
+		s, again, err := t.lease(ctx, without)
 		if err == nil {
 			again, err = t.attempt(ctx, s, f, attempt == maxAttempts)
 		}

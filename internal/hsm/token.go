@@ -30,13 +30,14 @@ type Token struct {
 	callers atomic.Int64
 
 	// building is held while processes are started.
-	building sync.Mutex
+	building turn
 
 	mu        sync.Mutex
 	processes []*process // guarded by mu: those that take calls
 	waiters   list.List  // guarded by mu: of *waiter, in the order they came
 	circuit   circuit    // guarded by mu
 	closed    bool       // guarded by mu
+	freshened time.Time  // guarded by mu: when a fresh process was last asked
 
 	kick    chan struct{} // wakes the keeper
 	asked   atomic.Bool   // an operator wants the token tried now
@@ -59,7 +60,7 @@ func Open(ctx context.Context, c Config) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Token{cfg: c, log: c.Log, pin: pin, kick: make(chan struct{}, 1)}
+	t := &Token{cfg: c, log: c.Log, pin: pin, kick: make(chan struct{}, 1), building: make(turn, 1)}
 	t.circuit.since = time.Now()
 	live, stop := context.WithCancel(context.WithoutCancel(ctx))
 	t.stop = stop
@@ -118,6 +119,13 @@ func (t *Token) Retry() {
 	t.asked.Store(true)
 	t.wake()
 }
+
+// turn is a lock that can also be waited for with something else.
+type turn chan struct{}
+
+func (t turn) Lock() { t <- struct{}{} }
+
+func (t turn) Unlock() { <-t }
 
 // wake makes the keeper look at the token.
 func (t *Token) wake() {

@@ -3,6 +3,7 @@ package kms
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/catalog"
@@ -14,7 +15,8 @@ import (
 
 // AdoptKey makes a key of one that is in an engine already, and stays there
 // when the new key is destroyed. The key is enabled at once; its origin is
-// key.External, and it does not rotate. The caller needs AdoptKey in its realm.
+// key.External, and it does not rotate. The caller needs AdoptKey in its realm,
+// and its realm must be one of the engine's (Config.Adopting).
 // An asymmetric key that is a key here already is AlreadyExists.
 func (s *Service) AdoptKey(ctx context.Context, call *key.Call, req *AdoptKeyRequest) (*key.Key, error) {
 	return guard.Do(ctx, s.guard, call, key.AdoptKey, func(v *guard.Visit) (*key.Key, error) {
@@ -23,6 +25,10 @@ func (s *Service) AdoptKey(ctx context.Context, call *key.Call, req *AdoptKeyReq
 		v.Note("name", req.Name)
 		if err := s.admitCreation(v, c); err != nil {
 			return nil, err
+		}
+		if asked.Store == "" && !s.mayAdopt(v.Call.Caller.Principal.Realm, asked.Engine) {
+			target := s.realmTarget(v.Call, key.AdoptKey, nil)
+			return nil, v.Deny(target, fault.NoIdentityPolicyAllows, "the realm adopts no keys from engine "+asked.Engine)
 		}
 		defer s.keys.Begin(asked.Store)()
 		kind, err := s.adopted(ctx, v, c, req.Name)
@@ -34,6 +40,15 @@ func (s *Service) AdoptKey(ctx context.Context, call *key.Call, req *AdoptKeyReq
 		}
 		return s.create(ctx, v, c)
 	})
+}
+
+// mayAdopt reports whether what is in an engine already may be the realm's.
+func (s *Service) mayAdopt(realm key.RealmID, name string) bool {
+	realms, ok := s.adopting[name]
+	if !ok {
+		return realm == key.DefaultRealm
+	}
+	return slices.Contains(realms, realm)
 }
 
 // adopted finds the key in the engine, and makes it what c is of.

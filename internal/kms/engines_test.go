@@ -332,3 +332,45 @@ func TestAdoption(t *testing.T) {
 	_, err = f.ImportParameters(ctx, f.admin(), refTo(data), alg.WrapOAEPSHA256, alg.RSA2048)
 	want(t, err, fault.WrongState, fault.OriginForbids)
 }
+
+// TestAdoptionByRealms: what is in an engine already may be anybody's, and is
+// only for the realms that the configuration names.
+func TestAdoptionByRealms(t *testing.T) {
+	const other = key.RealmID("210987654321")
+	for _, tt := range []struct {
+		name     string
+		adopting map[string][]key.RealmID
+		may      map[key.RealmID]bool
+	}{
+		{"nothing said", nil, map[key.RealmID]bool{key.DefaultRealm: true, other: false}},
+		{"another engine's", map[string][]key.RealmID{"soft": {other}}, map[key.RealmID]bool{key.DefaultRealm: true, other: false}},
+		{"the other realm's", map[string][]key.RealmID{"hsm": {other}}, map[key.RealmID]bool{key.DefaultRealm: false, other: true}},
+		{"both realms'", map[string][]key.RealmID{"hsm": {key.DefaultRealm, other}}, map[key.RealmID]bool{key.DefaultRealm: true, other: true}},
+		{"nobody's", map[string][]key.RealmID{"hsm": {}}, map[key.RealmID]bool{key.DefaultRealm: false, other: false}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFixture(t)
+			f.adopting = tt.adopting
+			hsm := f.newPlace("hsm")
+			f.open()
+			for who, may := range tt.may {
+				const name = "pkcs11:object=data"
+				kind := engine.Kind{Spec: alg.AES256, Usage: alg.EncryptDecrypt}
+				ref := engine.Ref{Realm: who, ID: "elsewhere/data", Version: 1}
+				m, err := hsm.Engine.Generate(t.Context(), ref, kind)
+				must(t, err)
+				hsm.found[name] = adoptable{kind, m, ref}
+				call := f.admin()
+				call.Caller.Principal.Realm = who
+				_, err = f.AdoptKey(t.Context(), call, &kms.AdoptKeyRequest{CreateKeyRequest: kms.CreateKeyRequest{Engine: "hsm"}, Name: name})
+				if may {
+					must(t, err)
+				} else {
+					want(t, err, fault.PermissionDenied, fault.NoIdentityPolicyAllows)
+				}
+				_, err = f.CreateKey(t.Context(), call, &kms.CreateKeyRequest{Spec: alg.AES256, Usage: alg.EncryptDecrypt, Engine: "hsm"})
+				must(t, err)
+			}
+		})
+	}
+}

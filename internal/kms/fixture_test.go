@@ -82,6 +82,8 @@ type fixture struct {
 	// others are the engines beside the default one, stores the key stores.
 	others []engine.Engine
 	stores kms.Stores
+	// adopting are the realms that adopt keys, by engines.
+	adopting map[string][]key.RealmID
 	// keys has an RSA key made before for each one that is made, if it is not
 	// nil: see ready.
 	keys func() []byte
@@ -115,7 +117,7 @@ func (f *fixture) open() {
 	var err error
 	f.Service, err = kms.New(f.t.Context(), kms.Config{
 		Guard: guard.New(f.log, f.people), Store: f.store, Engine: &ready{Engine: f.engine(), key: f.keys}, DefaultPolicy: aws.DefaultKeyPolicy,
-		Engines: f.others, Stores: f.stores,
+		Engines: f.others, Stores: f.stores, Adopting: f.adopting,
 		Compile: func(d key.Document) (*policy.Policy, error) {
 			return policy.Compile([]byte(d.Text), policy.ForResource, aws.Vocabulary())
 		},

@@ -25,6 +25,10 @@ type Config struct {
 	Engine engine.Engine
 	// Engines are others, by whose names keys can be made in them; may be empty.
 	Engines []engine.Engine
+	// Adopting are the realms that adopt keys from the other engines, by the
+	// engines' names. What is in an engine already may be anybody's: of one that
+	// is not here only key.DefaultRealm adopts. Every realm makes keys in all.
+	Adopting map[string][]key.RealmID
 	// Stores are the custom key stores; nil for none.
 	Stores Stores
 	// Compile turns a policy document into its canonical form, in whatever
@@ -48,6 +52,7 @@ type Service struct {
 	guard         *guard.Guard
 	keys          *catalog.Catalog
 	engines       *material.Engines
+	adopting      map[string][]key.RealmID // not changed after New
 	compile       func(key.Document) (*policy.Policy, error)
 	defaultPolicy func(key.RealmID) key.Document
 	now           func() time.Time
@@ -68,6 +73,7 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	}
 	return &Service{
 		guard: c.Guard, keys: keys, compile: c.Compile, defaultPolicy: c.DefaultPolicy, now: c.Now,
+		adopting: c.Adopting,
 		engines: material.New(material.Config{Keys: keys, Default: c.Engine, Others: c.Engines, Stores: c.Stores, Now: c.Now}),
 	}, nil
 }

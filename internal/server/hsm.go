@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
 
@@ -67,10 +68,8 @@ func notHere(err error) error {
 	if !errors.Is(err, pkcs11.ErrStatic) {
 		return err
 	}
-	return &fault.Error{
-		Kind: fault.Unsupported, Err: err,
-		Public: "this build of holdfast is static and loads no PKCS #11 modules: take the hsm section out of the configuration, or use the other build",
-	}
+	return fault.New(fault.Unsupported,
+		"this build of holdfast is static and loads no PKCS #11 modules: take the hsm section out of the configuration, or use the other build")
 }
 
 // tokenConfig returns how a token is opened.
@@ -152,6 +151,30 @@ func (t *tokens) places() []hsm.Place {
 	}
 	for _, g := range t.groups {
 		all = append(all, g)
+	}
+	return all
+}
+
+// realms returns which realms see what is in each place, and adopt it.
+func (t *tokens) realms() map[string][]key.RealmID {
+	all := map[string][]key.RealmID{}
+	for n := range t.config.Tokens {
+		c := &t.config.Tokens[n]
+		of := []key.RealmID{}
+		for _, r := range c.Realms {
+			of = append(of, key.RealmID(r))
+		}
+		if len(of) == 0 {
+			of = append(of, key.DefaultRealm)
+		}
+		all[c.Name] = of
+	}
+	for _, g := range t.config.Groups {
+		of := slices.Clone(all[g.Tokens[0]])
+		for _, name := range g.Tokens[1:] {
+			of = slices.DeleteFunc(of, func(r key.RealmID) bool { return !slices.Contains(all[name], r) })
+		}
+		all[g.Name] = of
 	}
 	return all
 }

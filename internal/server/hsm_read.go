@@ -60,19 +60,20 @@ func (i *instance) HSM(ctx context.Context, call *key.Call, name string) (*nativ
 }
 
 // Objects returns what is on a token. Tokens are the server's, and what is on
-// them may be of any realm: only callers of the first one see it.
+// them may be of any realm: only callers of those that the configuration names
+// see it, which are those that adopt keys from there (kms.Config.Adopting).
 func (i *instance) Objects(ctx context.Context, call *key.Call, name string) (*native.HSMObjectList, error) {
 	return guard.Do(ctx, i.guard, call, key.ListTokenObjects, func(v *guard.Visit) (*native.HSMObjectList, error) {
 		target := guard.Target{Action: key.ListTokenObjects, Resource: hsmResource(call, name)}
-		if call.Caller.Principal.Realm != key.DefaultRealm {
-			return nil, v.Deny(target, fault.NoIdentityPolicyAllows, "tokens are the first realm's to look into")
-		}
 		if err := v.Authorize(target); err != nil {
 			return nil, err
 		}
 		place := i.hsms.place(name)
-		if place == nil {
+		switch {
+		case place == nil:
 			return nil, noHSM(name)
+		case !slices.Contains(i.hsms.realms()[name], call.Caller.Principal.Realm):
+			return nil, v.Deny(target, fault.NoIdentityPolicyAllows, "the realm does not look into "+name)
 		}
 		found, err := place.Find(ctx, hsm.Query{})
 		if err != nil {

@@ -10,8 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/pkcs11test"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
 )
@@ -153,5 +155,19 @@ func TestPINs(t *testing.T) {
 	}
 	if secretOf("", PINVariable("other")) != nil {
 		t.Error("there is a PIN where there is none")
+	}
+}
+
+// TestRealmsOfPlaces: who sees what is in a token, and in a group of them.
+func TestRealmsOfPlaces(t *testing.T) {
+	places := &tokens{config: &config.HSM{
+		Tokens: []config.Token{{Name: "any"}, {Name: "a", Realms: []string{"111111111111", "222222222222"}}, {Name: "b", Realms: []string{"222222222222"}}},
+		Groups: []config.TokenGroup{{Name: "two", Tokens: []string{"a", "b"}}, {Name: "none", Tokens: []string{"any", "a"}}},
+	}}
+	want := map[string][]key.RealmID{
+		"any": {key.DefaultRealm}, "a": {"111111111111", "222222222222"}, "b": {"222222222222"}, "two": {"222222222222"}, "none": {},
+	}
+	if diff := cmp.Diff(want, places.realms()); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -234,7 +234,7 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 		return err
 	}
 	i.keys, err = kms.New(ctx, kms.Config{
-		Guard: i.guard, Store: i.store, Engine: software, Engines: i.engines, Stores: i.keyStores, Compile: compiler(policy.ForResource),
+		Guard: i.guard, Store: i.store, Engine: software, Engines: i.engines, Stores: i.keyStores, Adopting: i.hsms.realms(), Compile: compiler(policy.ForResource),
 		DefaultPolicy: aws.DefaultKeyPolicy, Opened: c.Limits.OpenedKeys,
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/server"
 )
 
@@ -78,7 +79,10 @@ func (t *Terminal) OpenToken(ctx context.Context, f *TokenFlags, uri *hsm.URI) (
 	}
 	c.PIN = func() ([]byte, error) { return bytes.Clone(pin), nil }
 	opened, err := hsm.Open(ctx, c)
-	if err != nil {
+	switch {
+	case errors.Is(err, pkcs11.ErrStatic):
+		return nil, errors.New("this build of holdfast is static and loads no PKCS #11 modules: use the other build")
+	case err != nil:
 		return nil, fmt.Errorf("opening the token: %w", Plain(err))
 	}
 	return opened, nil

@@ -28,7 +28,7 @@ func (e *Engine) Adopt(ctx context.Context, ref engine.Ref, name string) (engine
 	if err != nil {
 		return engine.Kind{}, engine.Material{}, e.failure(op, err)
 	}
-	found, err := e.find(ctx, a, name)
+	found, err := e.find(ctx, name)
 	if err != nil {
 		return engine.Kind{}, engine.Material{}, err
 	}
@@ -50,26 +50,26 @@ func (e *Engine) Adopt(ctx context.Context, ref engine.Ref, name string) (engine
 }
 
 // find returns the one private or secret key that a URI names.
-func (e *Engine) find(ctx context.Context, a *able, name string) (*hsm.Found, error) {
+func (e *Engine) find(ctx context.Context, name string) (*hsm.Found, error) {
 	u, err := hsm.ParseURI(name)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.names(u); err != nil {
+	if err := names(u); err != nil {
 		return nil, err
 	}
-	classes := []pkcs11.Class{pkcs11.ClassPrivateKey, pkcs11.ClassSecretKey}
-	if u.Class != nil {
-		classes = []pkcs11.Class{*u.Class}
+	caps, err := e.place.Capabilities(ctx) // those of a are of when it was made
+	if err != nil {
+		return nil, err
 	}
-	var all []hsm.Found
-	for _, class := range classes {
-		found, err := e.place.Find(ctx, hsm.Query{ID: u.ID, Label: u.Object, Class: &class, Limit: 2})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, found...)
+	if !named(u, caps) {
+		return nil, fault.New(fault.NotFound, "the PKCS #11 URI names another token than %q", e.Name())
 	}
+	all, err := e.place.Find(ctx, hsm.Query{ID: u.ID, Label: u.Object, Class: u.Class})
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(f hsm.Found) bool { return f.Class != pkcs11.ClassPrivateKey && f.Class != pkcs11.ClassSecretKey })
 	switch len(all) {
 	case 0:
 		return nil, fault.New(fault.NotFound, "%q has no private or secret key %s", e.Name(), u)
@@ -79,9 +79,14 @@ func (e *Engine) find(ctx context.Context, a *able, name string) (*hsm.Found, er
 	return nil, fault.New(fault.Conflict, "%q has several keys that are %s: name it by label and id", e.Name(), u)
 }
 
-// names refuses a URI that does not name a key, or names another token.
-func (a *able) names(u *hsm.URI) error {
-	t := a.caps.Token
+// named reports whether a URI names the token, or one of the group's that
+// were ever reached.
+func named(u *hsm.URI, c *hsm.Capabilities) bool {
+	return slices.ContainsFunc(append([]pkcs11.TokenInfo{c.Token}, c.Others...), func(t pkcs11.TokenInfo) bool { return u.Matches(0, &t) })
+}
+
+// names refuses a URI that does not name a key.
+func names(u *hsm.URI) error {
 	switch {
 	case u.Object == "" && len(u.ID) == 0:
 		return fault.New(fault.InvalidArgument, "the PKCS #11 URI names no key: it has neither object nor id")
@@ -89,9 +94,6 @@ func (a *able) names(u *hsm.URI) error {
 		return fault.New(fault.InvalidArgument, "the PKCS #11 URI names no private or secret key by its type")
 	case u.Slot != nil || u.ModulePath != "" || u.ModuleName != "" || u.PINSource != "":
 		return fault.New(fault.Unsupported, "slot-id, module-path, module-name and pin-source are the token's configuration, and not part of a key's name here")
-	}
-	if !u.Matches(0, &t) {
-		return fault.New(fault.NotFound, "the PKCS #11 URI names another token than %q", t.Label)
 	}
 	return nil
 }

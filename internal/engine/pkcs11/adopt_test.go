@@ -72,13 +72,13 @@ func signs(t *testing.T, e *Engine, name string) {
 func TestAdoptRefused(t *testing.T) {
 	p := newPlace(t, hsm.Preset{})
 	e := newEngine(t, p)
-	enginetest.Generate(t, e, enginetest.NewRef("ours"), alg.AES256)
 	p.tool(t, "--keypairgen", "--key-type", "EC:secp256r1", "--label", "twice", "--id", "02")
 	p.tool(t, "--keypairgen", "--key-type", "EC:secp256r1", "--label", "twice", "--id", "03")
 	p.tool(t, "--keypairgen", "--key-type", "rsa:1024", "--label", "small", "--id", "04")
 	p.tool(t, "--keygen", "--key-type", "AES:16", "--label", "short", "--id", "05")
 	p.tool(t, "--keypairgen", "--key-type", "EC:edwards25519", "--label", "hidden", "--id", "06")
 	p.tool(t, "--delete-object", "--type", "pubkey", "--id", "06")
+	enginetest.Generate(t, e, enginetest.NewRef("ours"), alg.AES256)
 	for name, want := range map[string]fault.Kind{
 		"pkcs11:object=holdfast%2Fours%2F1":   fault.WrongState,
 		"pkcs11:object=none":                  fault.NotFound,
@@ -132,5 +132,23 @@ func TestObjects(t *testing.T) {
 			}
 		}
 		destroy(t, e, ref, m)
+	}
+}
+
+// TestAdoptFromGroup: of a group, a URI may name any of its tokens, and a key
+// that only the second one has is found and used there.
+func TestAdoptFromGroup(t *testing.T) {
+	first, second := newPlaceLabelled(t, "first"), newPlaceLabelled(t, "second")
+	group, err := hsm.NewGroup("both", first.Token, second.Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := newEngine(t, group)
+	second.tool(t, "--keypairgen", "--key-type", "EC:secp384r1", "--label", "ca-signing-key", "--id", "01")
+	signs(t, e, "pkcs11:token=second;object=ca-signing-key")
+	signs(t, e, "pkcs11:token=first;object=ca-signing-key") // one of the group's: they hold the same keys
+	_, _, err = e.Adopt(t.Context(), enginetest.NewRef("k"), "pkcs11:token=third;object=ca-signing-key")
+	if fault.KindOf(err) != fault.NotFound {
+		t.Errorf("another token's: %v", err)
 	}
 }

@@ -51,11 +51,23 @@ func (b box) Unwrap(realm key.RealmID, wrapped, associated []byte) ([]byte, erro
 // place is a SoftHSM 2 token in a folder of its own.
 type place struct {
 	*hsm.Token
-	env map[string]string
+	env   map[string]string
+	label string
 }
 
 // newPlace makes a token, with a module in a process of its own.
 func newPlace(tb testing.TB, preset hsm.Preset) *place {
+	tb.Helper()
+	return makePlace(tb, pkcs11test.Label, preset)
+}
+
+// newPlaceLabelled makes a token with a label.
+func newPlaceLabelled(tb testing.TB, label string) *place {
+	tb.Helper()
+	return makePlace(tb, label, hsm.Preset{})
+}
+
+func makePlace(tb testing.TB, label string, preset hsm.Preset) *place {
 	tb.Helper()
 	env, err := pkcs11test.Environment(tb.TempDir())
 	if err != nil {
@@ -68,21 +80,39 @@ func newPlace(tb testing.TB, preset hsm.Preset) *place {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if _, err := pkcs11test.Initialise(tb.Context(), m); err != nil {
+	slot, err := pkcs11test.Initialise(tb.Context(), m)
+	if err != nil {
 		tb.Fatal(err)
+	}
+	if label != pkcs11test.Label {
+		if _, err := m.Call(tb.Context(), &pkcs11.Call{
+			Function: pkcs11.FnInitToken, Slot: slot, Data: []byte(label), Extra: []byte(pkcs11test.SOPIN),
+		}); err != nil {
+			tb.Fatal(err)
+		}
+		s, err := pkcs11.Open(tb.Context(), m, slot, true)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if err := s.Login(tb.Context(), pkcs11.UserSecurityOfficer, []byte(pkcs11test.SOPIN)); err != nil {
+			tb.Fatal(err)
+		}
+		if err := s.InitPIN(tb.Context(), []byte(pkcs11test.PIN)); err != nil {
+			tb.Fatal(err)
+		}
 	}
 	if err := m.Close(); err != nil {
 		tb.Fatal(err)
 	}
 	token, err := hsm.Open(tb.Context(), hsm.Config{
-		Name: "soft", Module: pkcs11test.Library(tb), Token: pkcs11test.Label, Environment: env, Preset: preset,
+		Name: "soft", Module: pkcs11test.Library(tb), Token: label, Environment: env, Preset: preset,
 		PIN: func() ([]byte, error) { return []byte(pkcs11test.PIN), nil }, Timeout: 30 * time.Second, Launch: launch,
 	})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = token.Close() })
-	return &place{token, env}
+	return &place{token, env, label}
 }
 
 func newEngine(tb testing.TB, p hsm.Place) *Engine {
@@ -102,7 +132,7 @@ func (p *place) tool(tb testing.TB, args ...string) string {
 		tb.Fatal("this test needs pkcs11-tool (package opensc; scripts/install-test-tools installs it)")
 	}
 	cmd := exec.CommandContext(tb.Context(), path, append([]string{
-		"--module", pkcs11test.Library(tb), "--token-label", pkcs11test.Label, "--login", "--pin", pkcs11test.PIN,
+		"--module", pkcs11test.Library(tb), "--token-label", p.label, "--login", "--pin", pkcs11test.PIN,
 	}, args...)...)
 	cmd.Env = os.Environ()
 	for name, value := range p.env {

@@ -285,6 +285,14 @@ func TestRefusals(t *testing.T) {
 		"after and last":       {"GET", "/audit?after=1&last=1", "", 400, `the parameters "after" and "last" exclude each other`},
 		"no position":          {"GET", "/audit?after=x", "", 400, `the parameter "after" must be a position`},
 		"no time":              {"GET", "/audit?since=yesterday", "", 400, `the parameter "since" must be a time as in RFC 3339`},
+		"adopt what":           {"POST", "/keys/adopt", `{"uri":"","hsm":"luna"}`, 400, `the member "uri" is missing`},
+		"adopt from two":       {"POST", "/keys/adopt", `{"uri":"pkcs11:object=a","hsm":"luna","store":"cks-1"}`, 400, `one of the members "hsm" and "store" is needed`},
+		"adopt from nowhere":   {"POST", "/keys/adopt", `{"uri":"pkcs11:object=a","hsm":"luna"}`, 400, `there is no engine "luna"`},
+		"wrapped, no KEK":      {"POST", "/keys/import-wrapped", `{"wrapped":"AA==","wrapping":"rsa-oaep-sha1"}`, 400, `the member "kek" is missing`},
+		"wrapped somehow":      {"POST", "/keys/import-wrapped", `{"wrapped":"AA==","kek":"alias/a","wrapping":"rot13"}`, 400, `the wrapping "rot13" is not known`},
+		"a blob and more":      {"POST", "/keys/import-wrapped", `{"blob":"e30=","wrapped":"AA=="}`, 400, `the member "blob" excludes "wrapping" and "wrapped": it says both`},
+		"no blob":              {"POST", "/keys/import-wrapped", `{"blob":"e30="}`, 400, `the transfer blob has the schema_version "", and only "1.0.0" is supported`},
+		"a blob into an HSM":   {"POST", "/keys/import-wrapped", `{"blob":"e30=","hsm":"luna"}`, 400, `the members "hsm" and "store" say nothing here: the key comes to where its key exchange key is`},
 		"long body":            {"POST", "/keys", `{"description":"` + strings.Repeat("x", wire.MaxBody) + `"}`, 422, "the body is longer than 262144 bytes"},
 	}
 	for name, test := range tests {

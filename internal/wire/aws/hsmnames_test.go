@@ -59,3 +59,18 @@ func TestHSMResources(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// FuzzHSMNames holds that what parses prints the same.
+func FuzzHSMNames(f *testing.F) {
+	for _, s := range []string{"cluster-igklspoyj5v", "hsm-igklspoyj5v", "backup-igklspoyj5v", "cks-1234567890abcdef0"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if kind, id, ok := ParseHSMResourceID(s); ok && HSMResourceID(kind, id) != s {
+			t.Errorf("%q is %s %s", s, kind, id)
+		}
+		if id, ok := ParseKeyStoreID(s); ok && KeyStoreID(id) != s {
+			t.Errorf("%q is %s", s, id)
+		}
+	})
+}

@@ -59,10 +59,12 @@ type CreateKeyRequest struct {
 	// Alias, with its "alias/" prefix, names the key from the start. A key whose
 	// alias is taken is not made.
 	Alias string `json:"alias,omitempty"`
-	// HSM is the token or group in which the key is made, or the id of a custom
-	// key store ("cks-1234567890abcdef0"); empty for the server's
+	// HSM is the token or group in which the key is made; empty for the server's
 	// own store.
 	HSM string `json:"hsm,omitempty"`
+	// Store is the id of the custom key store in which the key is made
+	// ("cks-1234567890abcdef0"), in the place of HSM.
+	Store string `json:"store,omitempty"`
 }
 
 // ImportKeyRequest brings a key whose material is made already.

@@ -60,7 +60,8 @@ func (a *app) keyAdopt() *cobra.Command {
 			"  holdfast key adopt --hsm luna --uri 'pkcs11:object=signer;type=private' --usage SIGN_VERIFY",
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&req.HSM, "hsm", "", "the token, group or custom key store that has the key")
+	flags.StringVar(&req.HSM, "hsm", "", "the token or group that has the key")
+	flags.StringVar(&req.Store, "store", "", "the custom key store whose tokens have the key, in the place of --hsm")
 	on.flags(cmd)
 	flags.StringVar(&req.Spec, "spec", "", "what the key has to be; without it what the token says")
 	flags.StringVar(&req.Usage, "usage", "", "what the key is to be for, where the token allows it several uses")
@@ -72,8 +73,10 @@ func (a *app) keyAdopt() *cobra.Command {
 	terminal.Complete(cmd, "spec", terminal.SpecNames())
 	terminal.Complete(cmd, "usage", terminal.UsageNames())
 	terminal.CompleteBy(cmd, "hsm", a.HSMNames())
-	terminal.Require(cmd, "hsm")
 	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) (err error) {
+		if (req.HSM == "") == (req.Store == "") {
+			return terminal.WrongUsage(errors.New("say where the key is by one of --hsm and --store"))
+		}
 		if req.URI, err = on.name(); err != nil {
 			return err
 		}

@@ -58,7 +58,7 @@ func (r *createStoreRequest) Members(m *aws.Members) {
 
 // complete refuses a request without what a key store of the one kind needs.
 func (r *createStoreRequest) complete() error {
-	missing := ""
+	var missing string
 	switch {
 	case r.cluster == "":
 		missing = "CloudHsmClusterId"

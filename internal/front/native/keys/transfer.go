@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
@@ -27,8 +28,12 @@ func newKey(req *wire.CreateKeyRequest) (*kms.CreateKeyRequest, error) {
 		Spec: spec, Usage: usage, Description: req.Description, Tags: native.TagsIn(req.Tags), BypassLockout: req.BypassLockout,
 		Exportable: req.Exportable, Engine: req.HSM, Alias: req.Alias,
 	}
-	if id, ok := aws.ParseKeyStoreID(req.HSM); ok { // no token or group has such a name
-		ask.Engine, ask.Store = "", id
+	if req.Store != "" {
+		id, ok := aws.ParseKeyStoreID(req.Store)
+		if !ok {
+			return nil, fault.Because(fault.NotFound, fault.NoSuchKeyStore, "no custom key store has the id %q", req.Store)
+		}
+		ask.Store = id
 	}
 	if req.Policy != nil {
 		doc, err := native.DocumentOf(*req.Policy)
@@ -68,10 +73,11 @@ func (f *front) exportKey(ctx context.Context, r *native.Request, _ *wire.None) 
 }
 
 func (f *front) adoptKey(ctx context.Context, r *native.Request, req *wire.AdoptKeyRequest) (*wire.Key, error) {
-	for _, member := range []struct{ name, value string }{{"uri", req.URI}, {"hsm", req.HSM}} {
-		if err := native.Required(member.name, member.value); err != nil {
-			return nil, err
-		}
+	if err := native.Required("uri", req.URI); err != nil {
+		return nil, err
+	}
+	if (req.HSM == "") == (req.Store == "") {
+		return nil, fault.New(fault.InvalidArgument, "one of the members %q and %q is needed", "hsm", "store")
 	}
 	ask := &kms.AdoptKeyRequest{Name: req.URI}
 	made, err := newKey(&req.CreateKeyRequest)

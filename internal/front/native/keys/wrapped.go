@@ -18,8 +18,8 @@ func (f *front) importWrapped(ctx context.Context, r *native.Request, req *wire.
 	if err != nil {
 		return nil, err
 	}
-	if req.HSM != "" {
-		return nil, fault.New(fault.InvalidArgument, "the member %q says nothing here: the key comes to where its key exchange key is", "hsm")
+	if req.HSM != "" || req.Store != "" {
+		return nil, fault.New(fault.InvalidArgument, "the members %q and %q say nothing here: the key comes to where its key exchange key is", "hsm", "store")
 	}
 	ask := &kms.ImportWrappedRequest{CreateKeyRequest: *made}
 	if req.Spec == "" { // the door finds out what the key is

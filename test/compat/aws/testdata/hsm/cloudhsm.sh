@@ -125,7 +125,7 @@ contains "holdfast/$key/1" "$objects"
 contains ca-signing-key "$objects"
 
 # --- The key that pkcs11-tool made becomes one of ours.
-adopted=$("$holdfast" key adopt --region eu-central-1 --hsm "$store" --label ca-signing-key --id 01 --usage SIGN_VERIFY --json |
+adopted=$("$holdfast" key adopt --region eu-central-1 --store "$store" --label ca-signing-key --id 01 --usage SIGN_VERIFY --json |
 	sed -n 's/.*"id": *"\([0-9a-f-]\{36\}\)".*/\1/p')
 equals ECC_NIST_P384 "$(aws kms describe-key --key-id "$adopted" --query KeyMetadata.KeySpec --output text)"
 aws kms sign --key-id "$adopted" --message fileb://digest --message-type DIGEST --signing-algorithm ECDSA_SHA_384 \
