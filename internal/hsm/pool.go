@@ -126,7 +126,7 @@ func (t *Token) serve() {
 	var next *list.Element
 	for e := t.waiters.Front(); e != nil; e = next {
 		next = e.Next()
-		w := e.Value.(*waiter) //nolint:errcheck,forcetypeassert // the list has nothing else
+		w := e.Value.(*waiter) //nolint:forcetypeassert // the list has nothing else
 		g := grant{session: t.pick(w.without)}
 		switch {
 		case g.session != nil:

@@ -75,7 +75,7 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	return &Service{
 		guard: c.Guard, keys: keys, compile: c.Compile, defaultPolicy: c.DefaultPolicy, now: c.Now,
 		adopting: c.Adopting,
-		engines: material.New(material.Config{Keys: keys, Default: c.Engine, Others: c.Engines, Stores: c.Stores, Now: c.Now}),
+		engines:  material.New(material.Config{Keys: keys, Default: c.Engine, Others: c.Engines, Stores: c.Stores, Now: c.Now}),
 	}, nil
 }
 
