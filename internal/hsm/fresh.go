@@ -12,7 +12,9 @@ import (
 // another program made before its own last write, others see nothing that they
 // did not make themselves. So "there is none" is only what one process of the
 // module says: the token's other processes are asked, then a fresh one, which
-// takes the place of those that see less.
+// takes the place of those that see less. With several threads SoftHSM also
+// sees one object twice now and then: that there are several is not believed of
+// one process either.
 
 // doubt says how long it is asked on.
 type doubt uint8
@@ -34,21 +36,22 @@ const (
 	freshEvery = 250 * time.Millisecond
 )
 
-// absence says that a process sees no object at an address.
+// absence says that a process does not see one object at an address.
 type absence struct {
 	err     error // what the caller is told, nil when it is no error
 	process *process
+	seen    int // how many objects it sees: 0, or 2 for several
 }
 
-func (a *absence) Error() string { return "nothing is seen at the address" }
+func (a *absence) Error() string { return "not one object is seen at the address" }
 
 func (a *absence) Unwrap() error { return a.err }
 
 // errNowhere refuses a session to who has asked all processes already.
 var errNowhere = errors.New("no process is left to ask")
 
-// seek runs f, which fails with an absence where it finds nothing at the
-// address, in one process after the other until one finds it.
+// seek runs f, which fails with an absence where it does not find one object at
+// the address, in one process after the other until one finds it.
 func (t *Token) seek(ctx context.Context, at Address, d doubt, f func(s *session) error) error {
 	began := time.Now()
 	var told *absence
@@ -66,7 +69,7 @@ func (t *Token) seek(ctx context.Context, at Address, d doubt, f func(s *session
 			t.supersede(without)
 			return err
 		}
-		seen, ferr := t.freshSees(ctx, at, d, without)
+		seen, ferr := t.freshSees(ctx, at, d, told.seen, without)
 		if ferr != nil {
 			t.log.LogAttrs(ctx, slog.LevelWarn, "what the token's processes do not see could not be looked for by a fresh one", slog.Any("err", ferr))
 		}
@@ -77,15 +80,15 @@ func (t *Token) seek(ctx context.Context, at Address, d doubt, f func(s *session
 }
 
 // freshSees reports whether a process that has not been asked is there now:
-// one that was started meanwhile, or a fresh one that sees an object at an
-// address, and takes the place of one that does not.
-func (t *Token) freshSees(ctx context.Context, at Address, d doubt, without []*process) (seen bool, err error) {
+// one that was started meanwhile, or a fresh one that sees other than so many
+// objects at an address, and takes the place of one that sees so many.
+func (t *Token) freshSees(ctx context.Context, at Address, d doubt, many int, without []*process) (seen bool, err error) {
 	if d == askAll {
 		return false, nil
 	}
 	err = t.fresh(ctx, d == askSurely, without, func(s *session) (bool, error) {
-		found, err := s.Find(ctx, at.template(), 1)
-		seen = len(found) > 0
+		found, err := s.Find(ctx, at.template(), 2)
+		seen = err == nil && len(found) != many
 		return seen, err
 	}, &seen)
 	return seen, err
@@ -203,5 +206,5 @@ func (t *Token) list(ctx context.Context, f func(s *session) error) error {
 	return t.run(ctx, nil, f)
 }
 
-// blank is what f of seek returns where it finds nothing.
-func (s *session) blank(err error) error { return &absence{err, s.process} }
+// blank is what f of seek returns where it finds none or several objects.
+func (s *session) blank(seen int, err error) error { return &absence{err, s.process, seen} }

@@ -86,7 +86,7 @@ func (g *Group) each(ctx context.Context, at *Address, f func(*Token, doubt) err
 	lacked, err := g.round(ctx, at, func(t *Token) error { return f(t, askAll) })
 	if lacked && !errors.Is(err, errMiddle) && ctx.Err() == nil {
 		switch fault.KindOf(err) {
-		case fault.NotFound, fault.Unavailable:
+		case fault.NotFound, fault.Conflict, fault.Unavailable:
 			_, err = g.round(ctx, at, func(t *Token) error { return f(t, askFresh) })
 		default:
 		}
@@ -94,7 +94,8 @@ func (g *Group) each(ctx context.Context, at *Address, f func(*Token, doubt) err
 	return err
 }
 
-// round is one round of each. It reports whether a token did not have the key.
+// round is one round of each. It reports whether a token did not have the key, or
+// had several.
 func (g *Group) round(ctx context.Context, at *Address, f func(*Token) error) (lacked bool, _ error) {
 	var tried uint64 // a bit for each token
 	var worst error
@@ -108,6 +109,8 @@ func (g *Group) round(ctx context.Context, at *Address, f func(*Token) error) (l
 			return lacked, nil
 		case kind == fault.NotFound && at != nil:
 			g.note(i, *at)
+			lacked = true
+		case kind == fault.Conflict && at != nil:
 			lacked = true
 		case kind != fault.Unavailable, errors.Is(err, errMiddle), ctx.Err() != nil:
 			return lacked, err

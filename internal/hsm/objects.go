@@ -150,7 +150,7 @@ func (t *Token) Destroy(ctx context.Context, at Address) error {
 		case err != nil:
 			return err
 		case len(found) == 0:
-			return s.blank(nil)
+			return s.blank(0, nil)
 		}
 		t.forget(at)
 		for _, o := range found {

@@ -80,9 +80,9 @@ func (s *session) locate(ctx context.Context, at Address, was *bool) (pkcs11.Obj
 		s.spoil(classAway, errVanished)
 		return 0, s.err
 	case len(found) == 0:
-		return 0, s.blank(fault.New(fault.NotFound, "token %q has no %s", s.process.token.cfg.Name, at))
+		return 0, s.blank(0, fault.New(fault.NotFound, "token %q has no %s", s.process.token.cfg.Name, at))
 	case len(found) > 1:
-		return 0, fault.New(fault.Conflict, "token %q has several objects that are a %s", s.process.token.cfg.Name, at)
+		return 0, s.blank(2, fault.New(fault.Conflict, "token %q has several objects that are a %s", s.process.token.cfg.Name, at))
 	}
 	known.put(at, found[0])
 	*was = true
@@ -165,8 +165,12 @@ func (t *Token) attempt(ctx context.Context, s *session, f func(s *session) erro
 // request, and gives the session back.
 func (t *Token) settle(ctx context.Context, s *session, err error, last bool) (again bool, _ error) {
 	if s.worst == classSuspect && s.alive(ctx) {
+		again, meaning := err != nil && !last && !s.changed && s.looked() && ctx.Err() == nil, s.meaning(err)
 		t.release(s, true)
-		return false, t.refused(s.meaning(err))
+		if again {
+			return true, nil
+		}
+		return false, t.refused(meaning)
 	}
 	keep := s.worst == classHandle
 	if s.worst == classLogin {
@@ -197,6 +201,12 @@ func (t *Token) settle(ctx context.Context, s *session, err error, last bool) (a
 		return false, failure
 	}
 	return true, nil
+}
+
+// looked reports whether the call that was suspect only looked at objects. No
+// request makes that fail: SoftHSM cannot read what another process is writing.
+func (s *session) looked() bool {
+	return s.function == pkcs11.FnFind || s.function == pkcs11.FnAttributes
 }
 
 // meaning returns what an error of a call means that was suspect and is about

@@ -3,6 +3,7 @@ package kms
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/catalog"
@@ -82,6 +83,12 @@ func New(ctx context.Context, c Config) (*Service, error) {
 // returns what its caller gets.
 func (s *Service) Refuse(ctx context.Context, call *key.Call, action key.Action, err error) error {
 	return s.guard.Refuse(ctx, call, action, err)
+}
+
+// Has reports whether any realm has a version of a key.
+func (s *Service) Has(id key.ID, n key.VersionNumber) bool {
+	e, ok := s.keys.Get(id)
+	return ok && slices.ContainsFunc(e.Key.Versions, func(v key.Version) bool { return v.Number == n })
 }
 
 // Keys returns the number of keys in memory.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
@@ -81,7 +82,7 @@ func (i *instance) Objects(ctx context.Context, call *key.Call, name string) (*n
 		}
 		out := &native.HSMObjectList{Objects: make([]native.HSMObject, len(found))}
 		for n := range found {
-			out.Objects[n] = objectOut(&found[n])
+			out.Objects[n] = objectOut(&found[n], i.keys.Has)
 		}
 		return out, nil
 	})
@@ -170,11 +171,17 @@ func infoOf(c *hsm.Capabilities, in engine.Engine) *native.HSMInfo {
 	return out
 }
 
-// objectOut puts an object into the API's shape.
-func objectOut(f *hsm.Found) native.HSMObject {
+// objectOut puts an object into the API's shape. Has tells which versions of
+// keys there are.
+func objectOut(f *hsm.Found, has func(key.ID, key.VersionNumber) bool) native.HSMObject {
 	out := native.HSMObject{
 		URI: objectURI(f), Token: f.Token, Class: hsm.ClassName(f.Class), Label: f.Label, ID: hex.EncodeToString(f.ID),
-		Bits: f.Bits, Uses: f.Uses, Extractable: f.Extractable, KeyID: ownKey(f.Label),
+		Bits: f.Bits, Uses: f.Uses, Extractable: f.Extractable,
+	}
+	if id, n, ok := ownKey(f.Label); ok && has(id, n) {
+		out.KeyID = string(id)
+	} else {
+		out.Orphan = ok
 	}
 	switch f.Class {
 	case pkcs11.ClassPrivateKey, pkcs11.ClassPublicKey, pkcs11.ClassSecretKey:
@@ -190,17 +197,16 @@ func objectURI(f *hsm.Found) string {
 	return uri.String()
 }
 
-// ownKey returns the key whose object has a label that an engine gave it:
-// "holdfast/<key id>/<version>".
-func ownKey(label string) string {
+// ownKey returns the version of a key whose object has a label that an engine
+// gave it: "holdfast/<key id>/<version>".
+func ownKey(label string) (key.ID, key.VersionNumber, bool) {
 	parts := strings.Split(label, "/")
 	if len(parts) != 3 || parts[0] != "holdfast" {
-		return ""
+		return "", 0, false
 	}
-	if _, ok := key.ID(parts[1]).UUID(); !ok {
-		return ""
-	}
-	return parts[1]
+	_, is := key.ID(parts[1]).UUID()
+	n, err := strconv.ParseUint(parts[2], 10, 32)
+	return key.ID(parts[1]), key.VersionNumber(n), is && err == nil
 }
 
 // version writes a CK_VERSION as makers write theirs.

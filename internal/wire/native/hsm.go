@@ -97,6 +97,11 @@ type HSMObject struct {
 	// KeyID is the key here that the object belongs to: one that was made here,
 	// by its label.
 	KeyID string `json:"key_id,omitempty"`
+	// Orphan tells that the label is of a Holdfast, and that this server has no
+	// such version of a key: another server on the token has it, or one that was
+	// restored from an older backup had it, or a call that failed in the middle
+	// has left it.
+	Orphan bool `json:"orphan,omitempty"`
 }
 
 // HSMObjectList is all objects on a token.

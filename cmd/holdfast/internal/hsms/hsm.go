@@ -111,13 +111,22 @@ func showHSM(w *terminal.Table, h *client.HSM, mechanisms bool) {
 	}
 }
 
+// keyOf says which key an object is of.
+func keyOf(o *client.HSMObject) string {
+	if o.Orphan {
+		return "unknown"
+	}
+	return terminal.OrDash(o.KeyID)
+}
+
 func (a *app) objects() *cobra.Command {
 	var name string
 	cmd := a.one(&cobra.Command{
 		Use: "objects", Short: "List what is on a token",
 		Long: "List what is on a token, as far as the server's login sees it: the keys that were made from\n" +
 			"here, with their ids here, and what other tools have put there, which \"holdfast key adopt\"\n" +
-			"takes by the URI. Values are never told.",
+			"takes by the URI. Values are never told. \"unknown\" is what has the label of a Holdfast's key that\n" +
+			"this server does not have.",
 		Example: "  holdfast hsm objects luna",
 	}, &name)
 	cmd.RunE = a.OnNamed(&name, missing, func(ctx context.Context, c *client.Client, name string) error {
@@ -133,7 +142,7 @@ func (a *app) objects() *cobra.Command {
 					kind += fmt.Sprintf(" %d", o.Bits)
 				}
 				w.Row(o.Token, o.Class, terminal.OrDash(kind), terminal.OrDash(o.Label), terminal.OrDash(o.ID),
-					terminal.OrDash(strings.Join(o.Uses, ", ")), terminal.OrDash(o.KeyID))
+					terminal.OrDash(strings.Join(o.Uses, ", ")), keyOf(&o))
 			}
 		})
 	})
