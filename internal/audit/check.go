@@ -23,6 +23,8 @@ type checker struct {
 	head     header
 	number   uint64
 	off      int64 // the end of the last good frame
+	looked   int64 // where grown has looked last in this segment
+	open     bool  // the segment was the log's last one when its end was found
 	chain    Hash
 	next     Position // the position of the next record
 	adrift   bool     // what came before is unknown: the next frame is taken as it is
@@ -47,7 +49,7 @@ func (k *checker) segment(file *os.File, number uint64) error {
 	if err != nil {
 		return err
 	}
-	k.number, k.sealed, k.off = number, false, 0
+	k.number, k.sealed, k.off, k.looked = number, false, 0, 0
 	if err := k.header(c); err != nil {
 		return err
 	}
@@ -223,10 +225,14 @@ func (k *checker) checkpoint(f *frame, off int64, linked bool) {
 // writer in between.
 func (k *checker) grown(c *cursor) (int64, error) {
 	followed, err := segmentExists(k.dir, k.number+1)
+	k.open = !k.sealed && !followed
 	if err != nil || k.sealed || !followed || k.patience == 0 {
 		return -1, err
 	}
-	k.patience--
+	if k.patience--; k.looked == k.off { // the writer that began the next one has yet to end this one
+		time.Sleep(lookAgain)
+	}
+	k.looked = k.off
 	c.forget()
 	return k.off, nil
 }
@@ -249,9 +255,7 @@ func (k *checker) stuck(c *cursor, off int64) (int64, error) {
 			if _, err := c.frame(off); err == nil {
 				return off, nil
 			}
-			if what != clean {
-				time.Sleep(lookAgain)
-			}
+			time.Sleep(lookAgain)
 			continue
 		}
 		return k.broken(c, off, end, what, followed)
