@@ -40,6 +40,11 @@ func newCache(limit int) *cache {
 func (c *cache) get(key []byte) *kept {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.find(key)
+}
+
+// find is get. c.mu is held.
+func (c *cache) find(key []byte) *kept {
 	if k, ok := c.young[string(key)]; ok {
 		return k
 	}
@@ -82,13 +87,18 @@ func (c *cache) add(key []byte, authority string, a *Answer) {
 
 // fill has one caller make the answer that several may be waiting for, and
 // keeps it. build returns the authority that it is of, "" for an answer that
-// is not to be kept; one that was overtaken by forget is not either.
-func (c *cache) fill(key []byte, build func() (answer *Answer, authority string)) *Answer {
+// is not to be kept; one that was overtaken by forget is not either. An answer
+// that is good, and came since the caller looked, is returned as it is.
+func (c *cache) fill(key []byte, good func(*kept) bool, build func() (answer *Answer, authority string)) *Answer {
 	c.mu.Lock()
 	if f, ok := c.flights[string(key)]; ok {
 		c.mu.Unlock()
 		<-f.done
 		return f.answer
+	}
+	if k := c.find(key); k != nil && good(k) {
+		c.mu.Unlock()
+		return k.answer
 	}
 	f := &flight{done: make(chan struct{})}
 	c.flights[string(key)] = f

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/ca"
@@ -128,7 +129,11 @@ func (s *Service) presigned(ctx context.Context, q *question) *Answer {
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	old := s.known.get(raw)
-	made := s.known.fill(raw, func() (*Answer, string) {
+	good := func(k *kept) bool {
+		ours := slices.ContainsFunc(q.from, func(i *issuer) bool { return i.id == k.authority })
+		return ours && s.Now().Before(k.answer.until)
+	}
+	made := s.known.fill(raw, good, func() (*Answer, string) {
 		answer, known := s.inLane(wait, s.signing, q, nil)
 		if answer == nil {
 			return refuse(ocsp.TryLater), ""
