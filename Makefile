@@ -26,6 +26,7 @@ fuzz: ## fuzz every target for FUZZTIME (default 1m) each
 
 crash: ## kill the server and the store many more times than "make test" does
 	HOLDFAST_CRASH_ROUNDS=$${HOLDFAST_CRASH_ROUNDS:-1000} go test -count=1 -timeout=0 -v ./test/compat/crash
+	HOLDFAST_CRASH_ROUNDS=$${HOLDFAST_CRASH_ROUNDS:-1000} go test -count=1 -timeout=0 -v -run PowerCut ./test/compat/byok
 	HOLDFAST_CRASH_ROUNDS=$${HOLDFAST_CRASH_ROUNDS:-1000} go test -count=1 -timeout=0 -run Crash ./internal/store/... ./internal/audit/...
 
 soak: ## run the unit tests with the race detector again and again, for SOAK (default 1h)

@@ -4,6 +4,7 @@
 //
 //	go run ./bench                     # everything; minutes
 //	go run ./bench -only requests -workloads encrypt -duration 1s -rounds 3
+//	go run ./bench -only hsm           # signatures with keys in SoftHSM 2
 //	go run ./bench -json result.json -profile profiles
 //
 // The servers run on one processor and the load on another (-server-cpu,

@@ -31,6 +31,7 @@ var layers = [][]string{
 	{"internal/pkcs11/worker"},
 	{"internal/policy", "internal/audit", "internal/engine", "internal/store", "internal/extension"},
 	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/ciphertext", "internal/importtoken", "internal/transfer", "internal/hsm"},
+	{"internal/hsm/sealkey"},
 	{"internal/catalog"},  // the keys as records and in memory
 	{"internal/material"}, // what they are made of, in the engines
 	{"internal/identity", "internal/kms", "internal/recovery", "internal/engine/*", "internal/store/*", "internal/profile", "internal/lint", "internal/ocsp", "internal/keystore"},
@@ -57,7 +58,7 @@ var core = []string{
 	"internal/fault", "internal/alg", "internal/key", "internal/name", "internal/policy", "internal/audit", "internal/engine",
 	"internal/store", "internal/extension", "internal/seal", "internal/guard", "internal/ciphertext", "internal/importtoken", "internal/identity", "internal/kms", "internal/keystore", "internal/profile", "internal/profile/document", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/lint",
 	"internal/ocsp", "internal/authority", "internal/ledger", "internal/hierarchy", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle",
-	"internal/pkcs11", "internal/pkcs11/native", "internal/pkcs11/worker", "internal/pkcs11/uri", "internal/hsm/preset", "internal/hsm", "internal/transfer", "internal/split", "internal/recovery", "internal/catalog", "internal/material", "internal/cluster", "internal/customstore",
+	"internal/pkcs11", "internal/pkcs11/native", "internal/pkcs11/worker", "internal/pkcs11/uri", "internal/hsm/preset", "internal/hsm", "internal/hsm/sealkey", "internal/transfer", "internal/split", "internal/recovery", "internal/catalog", "internal/material", "internal/cluster", "internal/customstore",
 }
 
 // A rule says that the packages in from import nothing under one of deny.

@@ -334,66 +334,6 @@ func TestSoftHSMObjects(t *testing.T) {
 	}
 }
 
-func TestSoftHSMSealKey(t *testing.T) {
-	s := newSoft(t)
-	tok := s.open(t, nil)
-	avoid := []pkcs11.MechanismType{pkcs11.MechAESGCM}
-	padded := s.open(t, func(c *Config) { c.Name, c.Preset = "padded", Preset{Avoid: avoid} })
-	secret := []byte("0123456789abcdef0123456789abcdef")
-	for name, tok := range map[string]*Token{"GCM": tok, "key wrap": padded} {
-		t.Run(name, func(t *testing.T) {
-			k := tok.SealKey("root " + name)
-			if _, err := k.Unwrap(t.Context(), append([]byte{sealVersion, sealGCM}, make([]byte, 60)...)); fault.KindOf(err) != fault.NotFound {
-				t.Errorf("before it is made: %v", err)
-			}
-			wrapped, err := k.Wrap(t.Context(), secret)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if bytes.Contains(wrapped, secret) {
-				t.Error("it is not encrypted")
-			}
-			again, err := k.Wrap(t.Context(), secret)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, w := range [][]byte{wrapped, again} {
-				got, err := k.Unwrap(t.Context(), w)
-				if err != nil || !bytes.Equal(got, secret) {
-					t.Errorf("%q, %v", got, err)
-				}
-			}
-			for i := range wrapped {
-				changed := bytes.Clone(wrapped)
-				changed[i] ^= 1
-				if _, err := k.Unwrap(t.Context(), changed); fault.KindOf(err) != fault.BadCiphertext {
-					t.Fatalf("byte %d changed: %v", i, err)
-				}
-			}
-			other := tok.SealKey("other " + name)
-			if _, err := other.Wrap(t.Context(), secret); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := other.Unwrap(t.Context(), wrapped); fault.KindOf(err) != fault.BadCiphertext {
-				t.Errorf("under another key: %v", err)
-			}
-			if h := tok.Health(); h.State != StateOK || h.Failures != 0 {
-				t.Errorf("wrong ciphertexts are held against the token: %+v", h)
-			}
-		})
-	}
-	class := pkcs11.ClassSecretKey
-	found, err := tok.Find(t.Context(), Query{Class: &class})
-	if err != nil || len(found) != 4 {
-		t.Fatalf("%d keys, %v: a session's object is left", len(found), err)
-	}
-	for _, f := range found {
-		if !f.Sensitive || f.Extractable {
-			t.Errorf("%+v", f)
-		}
-	}
-}
-
 func TestSoftHSMInitialise(t *testing.T) {
 	leaks(t)
 	s := newSoft(t)

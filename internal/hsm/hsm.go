@@ -47,7 +47,7 @@ type Place interface {
 
 // Encrypt encrypts data with the key at an address.
 func Encrypt(ctx context.Context, p Place, at Address, m pkcs11.Mechanism, data []byte) ([]byte, error) {
-	return give(ctx, p, at, func(ctx context.Context, s *pkcs11.Session, o pkcs11.Object) ([]byte, error) {
+	return Give(ctx, p, at, func(ctx context.Context, s *pkcs11.Session, o pkcs11.Object) ([]byte, error) {
 		return s.Encrypt(ctx, m, o, data)
 	})
 }
@@ -55,7 +55,7 @@ func Encrypt(ctx context.Context, p Place, at Address, m pkcs11.Mechanism, data 
 // Decrypt decrypts data with the key at an address. What the token does not
 // take as a ciphertext is BadCiphertext.
 func Decrypt(ctx context.Context, p Place, at Address, m pkcs11.Mechanism, data []byte) ([]byte, error) {
-	return give(ctx, p, at, func(ctx context.Context, s *pkcs11.Session, o pkcs11.Object) ([]byte, error) {
+	return Give(ctx, p, at, func(ctx context.Context, s *pkcs11.Session, o pkcs11.Object) ([]byte, error) {
 		return s.Decrypt(ctx, m, o, data)
 	})
 }
@@ -81,7 +81,9 @@ func Random(ctx context.Context, p Place, b []byte) error {
 // maxRandom is how many bytes are asked of a token at once.
 const maxRandom = 1024
 
-func give(ctx context.Context, p Place, at Address, f func(context.Context, *pkcs11.Session, pkcs11.Object) ([]byte, error)) ([]byte, error) {
+// Give runs f as Place.Use does, and returns what f gave when all of it went
+// well.
+func Give(ctx context.Context, p Place, at Address, f func(context.Context, *pkcs11.Session, pkcs11.Object) ([]byte, error)) ([]byte, error) {
 	var out []byte
 	err := p.Use(ctx, at, func(ctx context.Context, s *pkcs11.Session, o pkcs11.Object) (err error) {
 		out, err = f(ctx, s, o)

@@ -10,6 +10,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/hsm/sealkey"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 )
 
@@ -48,13 +49,13 @@ func SealKey(ctx context.Context, c *config.Config, name, label string) (_ seal.
 		opened = append(opened, t)
 	}
 	if len(opened) == 1 {
-		return opened[0].SealKey(label), end, nil
+		return sealkey.New(opened[0], label), end, nil
 	}
 	group, err := hsm.NewGroup(name, opened...)
 	if err != nil {
 		return nil, nil, err
 	}
-	return hsm.NewSealKey(group, label), end, nil
+	return sealkey.New(group, label), end, nil
 }
 
 // sealTokens returns the tokens behind the name of a token or a group. Tokens

@@ -13,17 +13,14 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
 
-//go:fix inline
-func ptr[T any](v T) *T { return new(v) }
-
 // uris are examples of RFC 7512 2.5 and what they mean here.
 var uris = []struct {
 	text string
 	want URI
 }{
 	{"pkcs11:", URI{}},
-	{"pkcs11:object=my-pubkey;type=public", URI{Object: "my-pubkey", Class: ptr(pkcs11.ClassPublicKey)}},
-	{"pkcs11:object=my-key;type=private?pin-source=file:/etc/token", URI{Object: "my-key", Class: ptr(pkcs11.ClassPrivateKey), PINSource: "/etc/token"}},
+	{"pkcs11:object=my-pubkey;type=public", URI{Object: "my-pubkey", Class: new(pkcs11.ClassPublicKey)}},
+	{"pkcs11:object=my-key;type=private?pin-source=file:/etc/token", URI{Object: "my-key", Class: new(pkcs11.ClassPrivateKey), PINSource: "/etc/token"}},
 	{
 		"pkcs11:token=The%20Software%20PKCS%2311%20Softtoken;manufacturer=Snake%20Oil,%20Inc.;model=1.0;object=my-certificate;type=cert;id=%69%95%3E%5C%F4%BD%EC%91;serial=",
 		URI{},
@@ -32,10 +29,10 @@ var uris = []struct {
 		"pkcs11:token=The%20Software%20PKCS%2311%20Softtoken;manufacturer=Snake%20Oil,%20Inc.;model=1.0;object=my-certificate;type=cert;id=%69%95%3E%5C%F4%BD%EC%91",
 		URI{
 			Token: "The Software PKCS#11 Softtoken", Manufacturer: "Snake Oil, Inc.", Model: "1.0", Object: "my-certificate",
-			Class: ptr(pkcs11.ClassCertificate), ID: []byte("\x69\x95\x3e\x5c\xf4\xbd\xec\x91"),
+			Class: new(pkcs11.ClassCertificate), ID: []byte("\x69\x95\x3e\x5c\xf4\xbd\xec\x91"),
 		},
 	},
-	{"pkcs11:slot-id=327;type=secret-key?module-path=/usr/lib/softhsm/libsofthsm2.so", URI{Slot: new(uint64(327)), Class: ptr(pkcs11.ClassSecretKey), ModulePath: "/usr/lib/softhsm/libsofthsm2.so"}},
+	{"pkcs11:slot-id=327;type=secret-key?module-path=/usr/lib/softhsm/libsofthsm2.so", URI{Slot: new(uint64(327)), Class: new(pkcs11.ClassSecretKey), ModulePath: "/usr/lib/softhsm/libsofthsm2.so"}},
 	{"pkcs11:token=Software%20PKCS%2311%20softtoken;manufacturer=Snake%20Oil,%20Inc.?module-name=mypkcs11", URI{Token: "Software PKCS#11 softtoken", Manufacturer: "Snake Oil, Inc.", ModuleName: "mypkcs11"}},
 	{"PKCS11:object=a&b", URI{Object: "a&b"}},
 }

@@ -16,8 +16,9 @@ import (
 // waking a thread on another processor can cost half of what a library takes for
 // a signature with an elliptic curve.
 const (
-	// patience is for how long it looks.
-	patience = 200 * time.Microsecond
+	// patience is for how long it looks: an RSA-2048 signature in software ends
+	// before.
+	patience = time.Millisecond
 	// After misses calls in a row that have looked in vain, only every retry-th
 	// one looks: an HSM takes longer.
 	misses = 4

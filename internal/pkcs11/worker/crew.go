@@ -19,7 +19,7 @@ const (
 	// goodNeighbour is after how many calls a thread passes through Go's
 	// scheduler. To that, a goroutine that only runs system calls and C hogs a
 	// processor, and after 10 ms of it is interrupted with signals every 20 µs:
-	// a third of the machine's time goes there.
+	// with eight callers a fifth of the speed goes there.
 	goodNeighbour = 16
 )
 

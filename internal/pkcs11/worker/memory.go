@@ -189,18 +189,24 @@ func (a answers) take(f func(i int)) {
 	}
 }
 
-// look reports whether something comes within a time. It looks all the time, but
-// lets whatever else can run come first.
+// look reports whether something comes within a time. It looks all the time, at
+// first more often than later, but lets whatever else can run come first.
 func look(come func() bool, most time.Duration) bool {
+	const often, seldom = 2, 8
+	between := uint32(often)
 	for start := time.Now(); ; {
-		for range 10 {
+		for range 16 {
 			if come() {
 				return true
 			}
-			pause()
+			pause(between)
 		}
-		if time.Since(start) > most {
+		waited := time.Since(start)
+		if waited > most {
 			return false
+		}
+		if waited > alert {
+			between = seldom
 		}
 		runtime.Gosched()
 	}

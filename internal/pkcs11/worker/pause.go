@@ -2,6 +2,7 @@
 
 package worker
 
-// pause tells the processor that this is a loop that waits, so that its other
-// half, which may be doing the work that is waited for, gets more of it.
-func pause()
+// pause waits for n times the processor's own moment, some dozens of cycles; n
+// is not 0. Its other half, which may be doing the work that is waited for, has
+// it for itself meanwhile.
+func pause(n uint32)

@@ -2,10 +2,11 @@
 
 #include "textflag.h"
 
-// func pause()
-TEXT ·pause(SB), NOSPLIT, $0-0
+// func pause(n uint32)
+TEXT ·pause(SB), NOSPLIT, $0-4
+	MOVL n+0(FP), AX
+again:
 	PAUSE
-	PAUSE
-	PAUSE
-	PAUSE
+	SUBL $1, AX
+	JNZ  again
 	RET

@@ -2,10 +2,11 @@
 
 #include "textflag.h"
 
-// func pause()
-TEXT ·pause(SB), NOSPLIT, $0-0
+// func pause(n uint32)
+TEXT ·pause(SB), NOSPLIT, $0-4
+	MOVWU n+0(FP), R0
+again:
 	YIELD
-	YIELD
-	YIELD
-	YIELD
+	SUBW $1, R0
+	CBNZ R0, again
 	RET

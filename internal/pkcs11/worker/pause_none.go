@@ -3,4 +3,4 @@
 package worker
 
 // pause does nothing: there are no libraries to wait for on this machine.
-func pause() {}
+func pause(uint32) {}

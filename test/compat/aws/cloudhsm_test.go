@@ -53,12 +53,13 @@ func (t *target) withTokens(ctx context.Context, dir string, labels ...string) (
 		conf:                      "directories.tokendir = " + tokens + "\nobjectstore.backend = file\nlog.level = ERROR\n",
 		filepath.Join(dir, "pin"): tokenPIN + "\n",
 	}
-	config := "hsm:\n  pool: [" + strings.Join(labels, ", ") + "]\n  tokens:\n"
+	var config strings.Builder
+	config.WriteString("hsm:\n  pool: [" + strings.Join(labels, ", ") + "]\n  tokens:\n")
 	for _, label := range labels {
-		config += fmt.Sprintf("    - name: %s\n      module: %s\n      token: %s\n      pin_file: %s\n      environment: {SOFTHSM2_CONF: %s}\n",
+		fmt.Fprintf(&config, "    - name: %s\n      module: %s\n      token: %s\n      pin_file: %s\n      environment: {SOFTHSM2_CONF: %s}\n",
 			label, softhsm, label, filepath.Join(dir, "pin"), conf)
 	}
-	files[filepath.Join(dir, "holdfast.yaml")] = config
+	files[filepath.Join(dir, "holdfast.yaml")] = config.String()
 	for name, text := range files {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			return nil, "", err

@@ -1,4 +1,8 @@
-package hsm
+// Package sealkey is a key in a token under which the server's root key is
+// wrapped.
+//
+// Start with New. The package is internal and may change with any release.
+package sealkey
 
 import (
 	"context"
@@ -6,10 +10,11 @@ import (
 	"fmt"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/hsm"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
 
-// SealKey is an AES-256 key in a token under which a secret is wrapped: the
+// Key is an AES-256 key in a token under which a secret is wrapped: the
 // root key of the server. It never leaves the token.
 //
 // What Wrap returns is, in bytes:
@@ -19,8 +24,8 @@ import (
 //	GCM:   2-13 the nonce, then the ciphertext and its tag of 16 bytes; the
 //	       associated data are "holdfast seal key 1", a NUL, and the label
 //	wrap:  2- the wrapped bytes, as CKM_AES_KEY_WRAP_PAD or _KWP makes them
-type SealKey struct {
-	place Place
+type Key struct {
+	place hsm.Place
 	label string
 }
 
@@ -35,19 +40,16 @@ const (
 	maxSealed = 4096
 )
 
-// NewSealKey returns the key of a label in a place. It is made there when Wrap
+// New returns the key of a label in a place. It is made there when Wrap
 // does not find it. In a Group it has to be brought to every token.
-func NewSealKey(p Place, label string) *SealKey { return &SealKey{p, label} }
+func New(p hsm.Place, label string) *Key { return &Key{p, label} }
 
-// SealKey returns the key of a label in the token.
-func (t *Token) SealKey(label string) *SealKey { return NewSealKey(t, label) }
+func (k *Key) address() hsm.Address { return hsm.Address{Label: k.label, Class: pkcs11.ClassSecretKey} }
 
-func (k *SealKey) address() Address { return Address{Label: k.label, Class: pkcs11.ClassSecretKey} }
-
-func (k *SealKey) associated() []byte { return []byte("holdfast seal key 1\x00" + k.label) }
+func (k *Key) associated() []byte { return []byte("holdfast seal key 1\x00" + k.label) }
 
 // Wrap encrypts a secret of 1 to 4,096 bytes under the key.
-func (k *SealKey) Wrap(ctx context.Context, secret []byte) ([]byte, error) {
+func (k *Key) Wrap(ctx context.Context, secret []byte) ([]byte, error) {
 	if k.label == "" || len(secret) == 0 || len(secret) > maxSealed {
 		return nil, fault.New(fault.InvalidArgument, "a seal key has a label, and wraps between 1 and %d bytes", maxSealed)
 	}
@@ -76,7 +78,7 @@ func (k *SealKey) Wrap(ctx context.Context, secret []byte) ([]byte, error) {
 }
 
 // sealHow returns how a token can wrap.
-func sealHow(able *Capabilities) (byte, error) {
+func sealHow(able *hsm.Capabilities) (byte, error) {
 	switch {
 	case !able.Fits(pkcs11.MechAESKeyGen, pkcs11.CanGenerate, 32):
 	case able.Has(pkcs11.MechAESGCM, pkcs11.CanEncrypt|pkcs11.CanDecrypt):
@@ -88,7 +90,7 @@ func sealHow(able *Capabilities) (byte, error) {
 }
 
 // padding returns the mechanism of a token that wraps as RFC 5649 says.
-func padding(able *Capabilities) pkcs11.MechanismType {
+func padding(able *hsm.Capabilities) pkcs11.MechanismType {
 	for _, m := range []pkcs11.MechanismType{pkcs11.MechAESKeyWrapKWP, pkcs11.MechAESKeyWrapPad} {
 		if able.Has(m, pkcs11.CanWrap|pkcs11.CanUnwrap) {
 			return m
@@ -98,7 +100,7 @@ func padding(able *Capabilities) pkcs11.MechanismType {
 }
 
 // make makes the key.
-func (k *SealKey) make(ctx context.Context, able *Capabilities) error {
+func (k *Key) make(ctx context.Context, able *hsm.Capabilities) error {
 	id := make([]byte, 16)
 	if _, err := rand.Read(id); err != nil {
 		return fmt.Errorf("random bytes: %w", err)
@@ -124,24 +126,24 @@ func (k *SealKey) make(ctx context.Context, able *Capabilities) error {
 	})
 }
 
-func (k *SealKey) wrapGCM(ctx context.Context, secret []byte) ([]byte, error) {
+func (k *Key) wrapGCM(ctx context.Context, secret []byte) ([]byte, error) {
 	nonce := make([]byte, sealNonce)
 	if _, err := rand.Read(nonce); err != nil {
 		return nil, fmt.Errorf("random bytes: %w", err)
 	}
-	sealed, err := Encrypt(ctx, k.place, k.address(), k.gcm(nonce), secret)
+	sealed, err := hsm.Encrypt(ctx, k.place, k.address(), k.gcm(nonce), secret)
 	if err != nil {
 		return nil, err
 	}
 	return append(append([]byte{sealVersion, sealGCM}, nonce...), sealed...), nil
 }
 
-func (k *SealKey) gcm(nonce []byte) pkcs11.Mechanism {
+func (k *Key) gcm(nonce []byte) pkcs11.Mechanism {
 	return pkcs11.Mechanism{Type: pkcs11.MechAESGCM, GCM: &pkcs11.GCM{IV: nonce, AAD: k.associated(), TagBits: sealTag * 8}}
 }
 
 // wrapPad wraps the secret as the value of an object that ends with the call.
-func (k *SealKey) wrapPad(ctx context.Context, able *Capabilities, secret []byte) ([]byte, error) {
+func (k *Key) wrapPad(ctx context.Context, able *hsm.Capabilities, secret []byte) ([]byte, error) {
 	value := able.Template(
 		pkcs11.Number(pkcs11.AttrClass, pkcs11.ClassSecretKey),
 		pkcs11.Number(pkcs11.AttrKeyType, pkcs11.KeyGenericSecret),
@@ -149,7 +151,7 @@ func (k *SealKey) wrapPad(ctx context.Context, able *Capabilities, secret []byte
 		pkcs11.Bool(pkcs11.AttrExtractable, true),
 		pkcs11.Bytes(pkcs11.AttrValue, secret),
 	)
-	sealed, err := give(ctx, k.place, k.address(), func(ctx context.Context, s *pkcs11.Session, o pkcs11.Object) ([]byte, error) {
+	sealed, err := hsm.Give(ctx, k.place, k.address(), func(ctx context.Context, s *pkcs11.Session, o pkcs11.Object) ([]byte, error) {
 		subject, err := s.CreateObject(ctx, value)
 		if err != nil {
 			return nil, err
@@ -168,14 +170,14 @@ func (k *SealKey) wrapPad(ctx context.Context, able *Capabilities, secret []byte
 
 // Unwrap decrypts what Wrap returned. What it did not return, or what was made
 // under another key, is BadCiphertext.
-func (k *SealKey) Unwrap(ctx context.Context, wrapped []byte) ([]byte, error) {
+func (k *Key) Unwrap(ctx context.Context, wrapped []byte) ([]byte, error) {
 	if len(wrapped) < sealHeader || wrapped[0] != sealVersion {
 		return nil, errSealed()
 	}
 	rest := wrapped[sealHeader:]
 	switch how := wrapped[1]; {
 	case how == sealGCM && len(rest) > sealNonce+sealTag:
-		return Decrypt(ctx, k.place, k.address(), k.gcm(rest[:sealNonce]), rest[sealNonce:])
+		return hsm.Decrypt(ctx, k.place, k.address(), k.gcm(rest[:sealNonce]), rest[sealNonce:])
 	case how == sealWrap && len(rest) >= 16:
 		return k.unwrapPad(ctx, rest)
 	}
@@ -188,7 +190,7 @@ func errSealed() error {
 
 // unwrapPad unwraps the secret as the value of an object that ends with the
 // call, and reads it.
-func (k *SealKey) unwrapPad(ctx context.Context, sealed []byte) ([]byte, error) {
+func (k *Key) unwrapPad(ctx context.Context, sealed []byte) ([]byte, error) {
 	able, err := k.place.Capabilities(ctx)
 	if err != nil {
 		return nil, err
@@ -204,7 +206,7 @@ func (k *SealKey) unwrapPad(ctx context.Context, sealed []byte) ([]byte, error) 
 		pkcs11.Bool(pkcs11.AttrSensitive, false),
 		pkcs11.Bool(pkcs11.AttrExtractable, true),
 	)
-	return give(ctx, k.place, k.address(), func(ctx context.Context, s *pkcs11.Session, o pkcs11.Object) ([]byte, error) {
+	return hsm.Give(ctx, k.place, k.address(), func(ctx context.Context, s *pkcs11.Session, o pkcs11.Object) ([]byte, error) {
 		subject, err := s.Unwrap(ctx, pkcs11.Mechanism{Type: m}, o, sealed, value)
 		if err != nil {
 			return nil, err
