@@ -170,20 +170,17 @@ func (t *Token) replace(ctx context.Context, p *process) {
 // did: the keeper starts a fresh one.
 func (t *Token) supersede(stale []*process) {
 	if len(stale) == 0 {
-		return
+		return // without a lock: this is the usual case
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.processes) < 2 || time.Since(t.freshened) < freshTime {
 		return
 	}
-	for _, p := range t.processes {
-		if slices.Contains(stale, p) {
-			t.freshened = time.Now()
-			t.retire(p)
-			t.wake()
-			return
-		}
+	if i := slices.IndexFunc(t.processes, func(p *process) bool { return slices.Contains(stale, p) }); i >= 0 {
+		t.freshened = time.Now()
+		t.retire(t.processes[i])
+		t.wake()
 	}
 }
 
