@@ -136,12 +136,12 @@ func (t *Token) fresh(ctx context.Context, surely bool, without []*process, f fu
 	s := p.idle[0]
 	s.renew()
 	keep, err := f(s)
-	if !keep || err != nil || s.worst != classRequest {
+	if keep && err == nil && s.worst == classRequest {
+		t.replace(ctx, p)
+	} else {
 		t.end(p)
-		return err
 	}
-	t.replace(ctx, p)
-	return nil
+	return err
 }
 
 // enter keeps Close waiting until ending.Done. It reports whether the token is
@@ -187,8 +187,7 @@ func (t *Token) supersede(stale []*process) {
 // list runs f with a session of a fresh process, which then stays; with one of
 // any process when there can be no fresh one.
 func (t *Token) list(ctx context.Context, f func(s *session) error) error {
-	ran := false
-	var other bool
+	var ran, other bool
 	err := t.fresh(ctx, true, nil, func(s *session) (bool, error) {
 		err := f(s)
 		ran = err == nil && s.worst == classRequest
