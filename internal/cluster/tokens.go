@@ -99,7 +99,7 @@ func (p *Tokens) Contents(ctx context.Context, name string) (*Contents, error) {
 			}
 		default:
 			held.Objects = append(held.Objects, Object{
-				Class: hsm.ClassName(o.Class), Type: hsm.TypeName(o.Type), Label: o.Label, ID: hex.EncodeToString(o.ID),
+				Class: pkcs11.ClassName(o.Class), Type: pkcs11.TypeName(o.Type), Label: o.Label, ID: hex.EncodeToString(o.ID),
 			})
 		}
 	}

@@ -19,7 +19,7 @@ type Address struct {
 
 // String returns the address as a person reads it.
 func (a Address) String() string {
-	text := ClassName(a.Class)
+	text := pkcs11.ClassName(a.Class)
 	if a.Label != "" {
 		text += fmt.Sprintf(" %q", a.Label)
 	}

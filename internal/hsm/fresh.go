@@ -136,12 +136,12 @@ func (t *Token) fresh(ctx context.Context, surely bool, without []*process, f fu
 	s := p.idle[0]
 	s.renew()
 	keep, err := f(s)
-	if !keep || err != nil || s.worst != classRequest {
+	if keep && err == nil && s.worst == classRequest {
+		t.replace(ctx, p)
+	} else {
 		t.end(p)
-		return err
 	}
-	t.replace(ctx, p)
-	return nil
+	return err
 }
 
 // enter keeps Close waiting until ending.Done. It reports whether the token is
@@ -170,28 +170,24 @@ func (t *Token) replace(ctx context.Context, p *process) {
 // did: the keeper starts a fresh one.
 func (t *Token) supersede(stale []*process) {
 	if len(stale) == 0 {
-		return
+		return // without a lock: this is the usual case
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.processes) < 2 || time.Since(t.freshened) < freshTime {
 		return
 	}
-	for _, p := range t.processes {
-		if slices.Contains(stale, p) {
-			t.freshened = time.Now()
-			t.retire(p)
-			t.wake()
-			return
-		}
+	if i := slices.IndexFunc(t.processes, func(p *process) bool { return slices.Contains(stale, p) }); i >= 0 {
+		t.freshened = time.Now()
+		t.retire(t.processes[i])
+		t.wake()
 	}
 }
 
 // list runs f with a session of a fresh process, which then stays; with one of
 // any process when there can be no fresh one.
 func (t *Token) list(ctx context.Context, f func(s *session) error) error {
-	ran := false
-	var other bool
+	var ran, other bool
 	err := t.fresh(ctx, true, nil, func(s *session) (bool, error) {
 		err := f(s)
 		ran = err == nil && s.worst == classRequest

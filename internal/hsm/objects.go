@@ -129,7 +129,7 @@ func describe(ctx context.Context, s *pkcs11.Session, o pkcs11.Object) (Found, e
 	kind, isKey := a[3].Uint()
 	f.Type = pkcs11.KeyType(kind)
 	if isKey {
-		f.Bits = bits(f.Type, a[4].Value, a[5].Value, a[6])
+		f.Bits = pkcs11.KeyBits(f.Type, a[4].Value, a[5].Value, a[6])
 	}
 	for i, u := range uses {
 		if a[len(shown)+i].True() {
@@ -168,61 +168,5 @@ func (t *Token) forget(at Address) {
 	defer t.mu.Unlock()
 	for _, p := range t.processes {
 		p.handles.forget(at)
-	}
-}
-
-// classNames are the classes of objects in words.
-var classNames = map[pkcs11.Class]string{
-	pkcs11.ClassData: "data", pkcs11.ClassCertificate: "certificate", pkcs11.ClassPublicKey: "public key",
-	pkcs11.ClassPrivateKey: "private key", pkcs11.ClassSecretKey: "secret key",
-}
-
-// ClassName returns a class in words.
-func ClassName(c pkcs11.Class) string {
-	if name, ok := classNames[c]; ok {
-		return name
-	}
-	return fmt.Sprintf("object of class 0x%x", uint64(c))
-}
-
-// typeNames are the key types as the standard calls them, without CKK_.
-var typeNames = map[pkcs11.KeyType]string{
-	pkcs11.KeyRSA: "RSA", pkcs11.KeyEC: "EC", pkcs11.KeyECEdwards: "EC_EDWARDS", pkcs11.KeyMLDSA: "ML_DSA",
-	pkcs11.KeyAES: "AES", pkcs11.KeyGenericSecret: "GENERIC_SECRET",
-	pkcs11.KeySHA224HMAC: "SHA224_HMAC", pkcs11.KeySHA256HMAC: "SHA256_HMAC",
-	pkcs11.KeySHA384HMAC: "SHA384_HMAC", pkcs11.KeySHA512HMAC: "SHA512_HMAC",
-}
-
-// TypeName returns a key type as the standard calls it, without CKK_.
-func TypeName(k pkcs11.KeyType) string {
-	if name, ok := typeNames[k]; ok {
-		return name
-	}
-	return fmt.Sprintf("0x%x", uint64(k))
-}
-
-// curveBits has the sizes of curves by the DER of their object identifiers
-// (RFC 5480 2.1.1.1, SEC 2).
-var curveBits = map[string]int{
-	"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07": 256, // P-256
-	"\x06\x05\x2b\x81\x04\x00\x22":             384, // P-384
-	"\x06\x05\x2b\x81\x04\x00\x23":             521, // P-521
-	"\x06\x05\x2b\x81\x04\x00\x0a":             256, // secp256k1
-}
-
-func bits(kind pkcs11.KeyType, modulus, curve []byte, length pkcs11.Attribute) int {
-	switch kind {
-	case pkcs11.KeyRSA:
-		for len(modulus) > 0 && modulus[0] == 0 {
-			modulus = modulus[1:]
-		}
-		return len(modulus) * 8
-	case pkcs11.KeyEC:
-		return curveBits[string(curve)]
-	case pkcs11.KeyECEdwards:
-		return 256
-	default:
-		n, _ := length.Uint()
-		return int(min(n, 1<<20)) * 8
 	}
 }

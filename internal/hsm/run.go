@@ -165,12 +165,9 @@ func (t *Token) attempt(ctx context.Context, s *session, f func(s *session) erro
 // request, and gives the session back.
 func (t *Token) settle(ctx context.Context, s *session, err error, last bool) (again bool, _ error) {
 	if s.worst == classSuspect && s.alive(ctx) {
-		again, meaning := err != nil && !last && !s.changed && s.looked() && ctx.Err() == nil, s.meaning(err)
+		again, err := err != nil && !last && !s.changed && s.looked() && ctx.Err() == nil, t.refused(s.meaning(err))
 		t.release(s, true)
-		if again {
-			return true, nil
-		}
-		return false, t.refused(meaning)
+		return again, err
 	}
 	keep := s.worst == classHandle
 	if s.worst == classLogin {

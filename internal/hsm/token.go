@@ -91,9 +91,6 @@ func (t *Token) misconfigured() error {
 // Name returns the configured name.
 func (t *Token) Name() string { return t.cfg.Name }
 
-// Preset returns the peculiarities that the token was opened with.
-func (t *Token) Preset() Preset { return t.cfg.Preset }
-
 // Close waits for the calls that have begun, refuses all others, and ends the
 // module's processes. It may be called again.
 func (t *Token) Close() error {

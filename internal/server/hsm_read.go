@@ -175,7 +175,7 @@ func infoOf(c *hsm.Capabilities, in engine.Engine) *native.HSMInfo {
 // keys there are.
 func objectOut(f *hsm.Found, has func(key.ID, key.VersionNumber) bool) native.HSMObject {
 	out := native.HSMObject{
-		URI: objectURI(f), Token: f.Token, Class: hsm.ClassName(f.Class), Label: f.Label, ID: hex.EncodeToString(f.ID),
+		URI: objectURI(f), Token: f.Token, Class: pkcs11.ClassName(f.Class), Label: f.Label, ID: hex.EncodeToString(f.ID),
 		Bits: f.Bits, Uses: f.Uses, Extractable: f.Extractable,
 	}
 	if id, n, ok := ownKey(f.Label); ok && has(id, n) {
@@ -185,7 +185,7 @@ func objectOut(f *hsm.Found, has func(key.ID, key.VersionNumber) bool) native.HS
 	}
 	switch f.Class {
 	case pkcs11.ClassPrivateKey, pkcs11.ClassPublicKey, pkcs11.ClassSecretKey:
-		out.Type = hsm.TypeName(f.Type)
+		out.Type = pkcs11.TypeName(f.Type)
 	case pkcs11.ClassData, pkcs11.ClassCertificate:
 	}
 	return out

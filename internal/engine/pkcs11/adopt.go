@@ -116,7 +116,7 @@ func (a *able) adopted(f *hsm.Found) (engine.Kind, *reference, error) {
 		}
 	}
 	if spec == alg.NoSpec || len(usages) == 0 {
-		return engine.Kind{}, nil, fault.New(fault.Unsupported, "the key (%s, %d bits) is of no type and use that is supported here", hsm.TypeName(f.Type), f.Bits)
+		return engine.Kind{}, nil, fault.New(fault.Unsupported, "the key (%s, %d bits) is of no type and use that is supported here", pkcs11.TypeName(f.Type), f.Bits)
 	}
 	return engine.Kind{Spec: spec, Usage: usages[0], Exportable: f.Extractable}, r, nil
 }
