@@ -213,6 +213,7 @@ func FuzzShareText(f *testing.F) {
 	f.Add([]byte(`{"share":"HFS1-AAAAA"}`))
 	f.Add([]byte(`{"share":"a\n"}`))
 	f.Add([]byte(`{"share":null}`))
+	f.Add([]byte(`{"share":"&"}`))
 	f.Add([]byte(`{"share":"\""}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var req UnsealRequest

@@ -2,6 +2,7 @@ package native
 
 import (
 	"bytes"
+	"strings"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -47,7 +48,7 @@ func (s *ShareText) UnmarshalJSON(text []byte) error {
 // MarshalJSON writes the share: it is for whoever sends it.
 func (s ShareText) MarshalJSON() ([]byte, error) {
 	for _, c := range s {
-		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+		if c < ' ' || c > '~' || strings.IndexByte(`"\<>&`, c) >= 0 { // what encoding/json escapes
 			return nil, fault.New(fault.InvalidArgument, "the share has a character that no share has")
 		}
 	}
