@@ -16,7 +16,7 @@ import (
 
 // defaultRounds is how often the server is killed; HOLDFAST_CRASH_ROUNDS says
 // otherwise.
-const defaultRounds = 12
+const defaultRounds = 8
 
 // TestPowerCut kills the server in the middle of imports and deletions of
 // material, again and again. After each restart the key is pending import or
