@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	"github.com/holdfast-kms/holdfast/internal/inventory"
+	"github.com/holdfast-kms/holdfast/internal/kms"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
 
@@ -37,12 +38,18 @@ func queryOf(r *native.Request) (q inventory.Query, err error) {
 	return q, nil
 }
 
-func (f *front) searchInventory(ctx context.Context, r *native.Request, _ *wire.None) (*wire.InventoryList, error) {
+// searchOf returns what a listing asks for, and which part of it.
+func searchOf(r *native.Request) (inventory.Query, kms.Page, error) {
 	q, err := queryOf(r)
 	if err != nil {
-		return nil, err
+		return q, kms.Page{}, err
 	}
 	page, err := r.Page()
+	return q, page, err
+}
+
+func (f *front) searchInventory(ctx context.Context, r *native.Request, _ *wire.None) (*wire.InventoryList, error) {
+	q, page, err := searchOf(r)
 	if err != nil {
 		return nil, err
 	}
@@ -67,11 +74,7 @@ func (f *front) inventoryItem(ctx context.Context, r *native.Request, _ *wire.No
 }
 
 func (f *front) inventoryProblems(ctx context.Context, r *native.Request, _ *wire.None) (*wire.InventoryList, error) {
-	q, err := queryOf(r)
-	if err != nil {
-		return nil, err
-	}
-	page, err := r.Page()
+	q, page, err := searchOf(r)
 	if err != nil {
 		return nil, err
 	}
