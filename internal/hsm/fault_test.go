@@ -217,10 +217,7 @@ func TestATokenMayBeAwayWhenOpened(t *testing.T) {
 			t.Error(err)
 		}
 		d.with(func() { d.present = true })
-		time.Sleep(2 * maxBackOff)
-		if err := sign(t.Context(), tok); err != nil {
-			t.Error(err)
-		}
+		wantBack(t, tok)
 	})
 }
 
@@ -371,11 +368,17 @@ func TestTheCircuitStaysOpen(t *testing.T) {
 			}
 			d.fail = nil
 		})
-		time.Sleep(2 * maxBackOff)
-		if err := sign(t.Context(), tok); err != nil {
-			t.Error(err)
-		}
+		wantBack(t, tok)
 	})
+}
+
+// wantBack asserts that a token whose fault is over serves again.
+func wantBack(t *testing.T, tok *Token) {
+	t.Helper()
+	time.Sleep(2 * maxBackOff)
+	if err := sign(t.Context(), tok); err != nil {
+		t.Error(err)
+	}
 }
 
 // A token whose every signature is a device error opens the circuit, and is
@@ -405,10 +408,7 @@ func TestDeviceErrorsOpenTheCircuit(t *testing.T) {
 			}
 			d.fail = nil
 		})
-		time.Sleep(2 * maxBackOff)
-		if err := sign(t.Context(), tok); err != nil {
-			t.Error(err)
-		}
+		wantBack(t, tok)
 	})
 }
 
