@@ -78,6 +78,8 @@ type Key struct {
 	// Unwrapper is there, beside the Decrypter, for RSA keys of engines that
 	// take wrapped material.
 	Unwrapper Unwrapper
+	// Verifier is there, beside the Signer, where the place verifies too.
+	Verifier Verifier
 }
 
 // AEAD is authenticated encryption that chooses its own nonces. A ciphertext
@@ -88,7 +90,8 @@ type AEAD interface {
 	// Open appends the decryption to dst; a ciphertext that this key did not
 	// make with this associated data is a BadCiphertext error.
 	Open(dst, ciphertext, associated []byte) ([]byte, error)
-	// Overhead is the difference in bytes between ciphertext and plaintext.
+	// Overhead is the difference in bytes between ciphertext and plaintext; of a
+	// service whose ciphertexts vary, at most.
 	Overhead() int
 }
 

@@ -40,6 +40,13 @@ type Config struct {
 	// Pads says that the engine appends zeros to what it wraps by AES-KWP, to a
 	// multiple of 8 bytes.
 	Pads bool
+	// Varies says that ciphertexts of AES keys differ in length: Overhead is a
+	// bound then.
+	Varies bool
+	// NoEmpty says that nothing is neither encrypted nor authenticated.
+	NoEmpty bool
+	// NoRecover says that an engine.Keeper deletes at once.
+	NoRecover bool
 	// Adopt puts a key of the spec into the engine by other means than the
 	// engine's own and returns its name. Nil for an engine that is no
 	// engine.Adopter.
@@ -68,6 +75,8 @@ func Test(t *testing.T, c Config) {
 	t.Run("Transfer", func(t *testing.T) { testTransfer(t, c) })
 	t.Run("Wrapped", func(t *testing.T) { testWrapped(t, c) })
 	t.Run("Adopt", func(t *testing.T) { testAdopt(t, c) })
+	t.Run("Keeper", func(t *testing.T) { testKeeper(t, c) })
+	t.Run("Maker", func(t *testing.T) { testMaker(t, c) })
 	ran := 0
 	for _, spec := range alg.Specs() {
 		if c.has(spec) {
@@ -210,7 +219,7 @@ func testUsage(t *testing.T, c Config, e engine.Engine, kind engine.Kind) {
 			case c.Restricts && of != kind.Usage:
 				wantRefused(t, spec, a, m, k, fault.InvalidArgument)
 			case c.does(spec, a):
-				testAlgorithm(t, spec, a, m, k)
+				testAlgorithm(t, c, spec, a, m, k)
 			default:
 				wantRefused(t, spec, a, m, k, fault.Unsupported)
 			}

@@ -30,14 +30,6 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
 
-// Wrapper encrypts references under a realm's key. It is called from many
-// goroutines at once. Unwrap returns an error for anything but what Wrap made
-// for the same realm and associated data.
-type Wrapper interface {
-	Wrap(realm key.RealmID, plaintext, associated []byte) ([]byte, error)
-	Unwrap(realm key.RealmID, wrapped, associated []byte) ([]byte, error)
-}
-
 // Options sets an engine up. The zero Options are good ones.
 type Options struct {
 	// Timeout bounds an operation of an opened key, which has no context of its
@@ -50,7 +42,7 @@ type Options struct {
 // Engine implements engine.Engine over a place where HSM keys are.
 type Engine struct {
 	place   hsm.Place
-	wrapper Wrapper
+	box     engine.Box
 	timeout time.Duration
 	log     *slog.Logger
 
@@ -78,7 +70,7 @@ type Gap struct {
 }
 
 // New returns an engine for the keys of a place. It reaches no token.
-func New(place hsm.Place, w Wrapper, o Options) (*Engine, error) {
+func New(place hsm.Place, w engine.Wrapper, o Options) (*Engine, error) {
 	if place == nil || w == nil {
 		return nil, fault.New(fault.InvalidArgument, "an engine over HSMs needs a place, and something to seal references with")
 	}
@@ -86,7 +78,7 @@ func New(place hsm.Place, w Wrapper, o Options) (*Engine, error) {
 		o.Log = slog.Default()
 	}
 	return &Engine{
-		place: place, wrapper: w, timeout: cmp.Or(o.Timeout, 30*time.Second),
+		place: place, box: engine.Box{Wrapper: w, Label: referenceLabel, Version: referenceVersion}, timeout: cmp.Or(o.Timeout, 30*time.Second),
 		log: o.Log.With(slog.String("engine", place.Name())), gaps: map[string]Gap{},
 	}, nil
 }

@@ -59,7 +59,7 @@ func recoverPublic(ctx context.Context, s *pkcs11.Session, o pkcs11.Object, spec
 				return nil, err
 			}
 		}
-		second, err := encodeECDSA(spec, raw[1])
+		second, err := engine.EncodeECDSA(spec, raw[1])
 		if err != nil {
 			return nil, err
 		}

@@ -82,7 +82,7 @@ func signECDSA(t *testing.T, spec alg.Spec, digest []byte) (crypto.PublicKey, []
 // lower s is chosen.
 func TestEncodeECDSA(t *testing.T) {
 	for _, bad := range [][]byte{nil, make([]byte, 63), make([]byte, 134)} {
-		if _, err := encodeECDSA(alg.P256, bad); err == nil {
+		if _, err := engine.EncodeECDSA(alg.P256, bad); err == nil {
 			t.Errorf("%d bytes are a signature", len(bad))
 		}
 	}
@@ -92,7 +92,7 @@ func TestEncodeECDSA(t *testing.T) {
 		spec alg.Spec
 		s    byte
 	}{{alg.P256, 0xff}, {alg.Secp256k1, 0x00}} {
-		der, err := encodeECDSA(tt.spec, raw)
+		der, err := engine.EncodeECDSA(tt.spec, raw)
 		if err != nil {
 			t.Fatal(err)
 		}

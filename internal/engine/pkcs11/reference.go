@@ -1,29 +1,20 @@
 package pkcs11
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
-	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/hsm"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
 
-// A reference, version 1, is
-//
-//	version   1 byte, 0x01
-//	box       what Wrapper.Wrap made of the JSON of reference
-//
-// with the associated data of engine.Ref.Bind and the label
-// "holdfast/pkcs11/reference", so that it opens as no other key, version or
-// spec.
+// A reference, version 1, is an engine.Box with the label
+// "holdfast/pkcs11/reference" around the JSON of reference.
 //
 // A key that the engine makes has in the token the CKA_LABEL "holdfast/KEY
 // ID/VERSION" and a CKA_ID of 24 bytes: 16 of the SHA-256 of what the label
@@ -84,63 +75,28 @@ func (r *reference) address() hsm.Address {
 
 // seal returns the reference as material.
 func (e *Engine) seal(ref engine.Ref, spec alg.Spec, r *reference) (engine.Material, error) {
-	text, err := json.Marshal(r)
-	if err != nil {
-		return engine.Material{}, internal("engine/pkcs11.seal", err)
-	}
-	box, err := e.wrapper.Wrap(ref.Realm, text, ref.Bind(referenceLabel, referenceVersion, spec))
-	if err != nil {
-		return engine.Material{}, boxError("sealing", ref, err)
-	}
-	return engine.Material{Wrapped: append([]byte{referenceVersion}, box...), Public: r.Public}, nil
+	wrapped, err := e.box.SealJSON(ref, spec, r)
+	return engine.Material{Wrapped: wrapped, Public: r.Public}, err
 }
 
 // unseal reads material.
 func (e *Engine) unseal(ref engine.Ref, spec alg.Spec, wrapped []byte) (*reference, error) {
-	if len(wrapped) == 0 || wrapped[0] != referenceVersion {
-		return nil, internal("engine/pkcs11.unseal", fmt.Errorf("the reference of %s is in no format that this version of Holdfast knows", ref))
-	}
-	text, err := e.wrapper.Unwrap(ref.Realm, wrapped[1:], ref.Bind(referenceLabel, wrapped[0], spec))
-	if err != nil {
-		return nil, boxError("unsealing", ref, err)
-	}
 	r := &reference{}
-	in := json.NewDecoder(bytes.NewReader(text))
-	in.DisallowUnknownFields()
-	if err := in.Decode(r); err != nil {
-		return nil, internal("engine/pkcs11.unseal", fmt.Errorf("reading the reference of %s: %w", ref, err))
-	}
-	return r, nil
-}
-
-// boxError says what the wrapper failed at. That the seal is out of reach for
-// the moment stays what it is; all else means that the reference was changed
-// or is another key's.
-func boxError(doing string, ref engine.Ref, err error) error {
-	kind := fault.Internal
-	if fault.KindOf(err) == fault.Unavailable {
-		kind = fault.Unavailable
-	}
-	return &fault.Error{Kind: kind, Op: "engine/pkcs11", Err: fmt.Errorf("%s the reference of %s: %w", doing, ref, err)}
+	return r, e.box.OpenJSON(ref, spec, wrapped, r)
 }
 
 // Destroy ends the objects of a key that the engine made. A key that was
 // adopted stays in the token: it was there before, and others may use it.
 func (e *Engine) Destroy(ctx context.Context, ref engine.Ref, wrapped []byte) error {
-	for _, spec := range alg.Specs() { // which one it is, the caller does not say
-		r, err := e.unseal(ref, spec, wrapped)
-		if err != nil {
-			if fault.KindOf(err) == fault.Unavailable {
-				return err
-			}
-			continue
-		}
-		if r.Adopted {
-			return nil
-		}
-		return e.destroy(ctx, r)
+	spec, err := e.box.Spec(ref, wrapped)
+	if err != nil {
+		return err
 	}
-	return boxError("unsealing", ref, fmt.Errorf("it opens as no spec"))
+	r, err := e.unseal(ref, spec, wrapped)
+	if err != nil || r.Adopted {
+		return err
+	}
+	return e.destroy(ctx, r)
 }
 
 // destroy ends both objects of a key: the public half last, so that what is

@@ -6,12 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"math/big"
 	"slices"
-
-	"github.com/decred/dcrd/dcrec/secp256k1/v4"
-	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -69,7 +64,7 @@ func (k *privateKey) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([
 func (k *privateKey) sign(ctx context.Context, a alg.Algorithm, digest []byte) ([]byte, error) {
 	switch a.Info().Scheme {
 	case alg.PKCS1:
-		return k.checked(a, digest)(k.token(ctx, pkcs11.Mechanism{Type: pkcs11.MechRSAPKCS}, digestInfo(a.Info().Hash, digest)))
+		return k.checked(a, digest)(k.token(ctx, pkcs11.Mechanism{Type: pkcs11.MechRSAPKCS}, engine.DigestInfo(a.Info().Hash, digest)))
 	case alg.PSS:
 		return k.checked(a, digest)(k.signPSS(ctx, a.Info().Hash, digest))
 	case alg.ECDSA:
@@ -77,7 +72,11 @@ func (k *privateKey) sign(ctx context.Context, a alg.Algorithm, digest []byte) (
 		if err != nil {
 			return nil, err
 		}
-		return encodeECDSA(k.spec, raw)
+		signature, err := engine.EncodeECDSA(k.spec, raw)
+		if err != nil {
+			return nil, internal("engine/pkcs11.Sign", err)
+		}
+		return signature, nil
 	case alg.PureEdDSA:
 		return k.token(ctx, pkcs11.Mechanism{Type: pkcs11.MechEdDSA}, digest)
 	case alg.PrehashEdDSA:
@@ -123,38 +122,6 @@ func (k *privateKey) signPrehash(ctx context.Context, a alg.Algorithm, digest []
 		return nil, fault.New(fault.Unsupported, "the HSM does not sign by %s", a)
 	}
 	return nil, err
-}
-
-// digestInfo returns what RSASSA-PKCS1-v1_5 signs (RFC 8017 section 9.2, note
-// 1): the DER of the hash's name and the digest.
-func digestInfo(h crypto.Hash, digest []byte) []byte {
-	last := map[crypto.Hash]byte{crypto.SHA256: 1, crypto.SHA384: 2, crypto.SHA512: 3}[h]
-	size := byte(len(digest)) //nolint:gosec // at most 64, and checked
-	prefix := []byte{
-		0x30, 17 + size, 0x30, 13, 0x06, 9, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, last, 0x05, 0x00, 0x04, size,
-	}
-	return append(prefix, digest...)
-}
-
-// encodeECDSA turns r and s, each as long as the order, into DER. On secp256k1
-// it returns the lower of the two values of s, as engine/soft does: every
-// verifier takes that one, and some demand it.
-func encodeECDSA(spec alg.Spec, raw []byte) ([]byte, error) {
-	if len(raw) == 0 || len(raw)%2 != 0 || len(raw) > 2*66 {
-		return nil, internal("engine/pkcs11.Sign", fmt.Errorf("the token's ECDSA signature has %d bytes", len(raw)))
-	}
-	r, s := new(big.Int).SetBytes(raw[:len(raw)/2]), new(big.Int).SetBytes(raw[len(raw)/2:])
-	var low secp256k1.ModNScalar
-	if spec == alg.Secp256k1 && !low.SetByteSlice(raw[len(raw)/2:]) && low.IsOverHalfOrder() {
-		b := low.Negate().Bytes()
-		s.SetBytes(b[:])
-	}
-	b := cryptobyte.NewBuilder(make([]byte, 0, len(raw)+9))
-	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1BigInt(r)
-		b.AddASN1BigInt(s)
-	})
-	return b.Bytes()
 }
 
 // mac computes HMAC in the token.

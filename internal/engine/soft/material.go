@@ -56,38 +56,17 @@ func (e *Engine) wrap(ref engine.Ref, spec alg.Spec, s *secret) (engine.Material
 		}
 		m.Public = spki
 	}
-	box, err := e.wrapper.Wrap(ref.Realm, s.encoded, ref.Bind(materialLabel, materialVersion, spec))
+	wrapped, err := e.box.Seal(ref, spec, s.encoded)
 	if err != nil {
-		return engine.Material{}, boxError("engine/soft.Generate", "wrapping", ref, err)
+		return engine.Material{}, err
 	}
-	m.Wrapped = append([]byte{materialVersion}, box...)
+	m.Wrapped = wrapped
 	return m, nil
 }
 
 // unwrap returns the encoded secret.
 func (e *Engine) unwrap(ref engine.Ref, spec alg.Spec, wrapped []byte) ([]byte, error) {
-	if len(wrapped) == 0 || wrapped[0] != materialVersion {
-		return nil, &fault.Error{
-			Kind: fault.Internal, Op: "engine/soft.Open",
-			Err: fmt.Errorf("material of %s is in no format that this version of Holdfast knows", ref),
-		}
-	}
-	encoded, err := e.wrapper.Unwrap(ref.Realm, wrapped[1:], ref.Bind(materialLabel, wrapped[0], spec))
-	if err != nil {
-		return nil, boxError("engine/soft.Open", "unwrapping", ref, err)
-	}
-	return encoded, nil
-}
-
-// boxError says what the wrapper failed at. That the seal is out of reach for
-// the moment stays what it is; all else means that the material was changed
-// or is another key's.
-func boxError(op, doing string, ref engine.Ref, err error) error {
-	kind := fault.Internal
-	if fault.KindOf(err) == fault.Unavailable {
-		kind = fault.Unavailable
-	}
-	return &fault.Error{Kind: kind, Op: op, Err: fmt.Errorf("%s material of %s: %w", doing, ref, err)}
+	return e.box.Open(ref, spec, wrapped)
 }
 
 // generate makes the secret of a new key.

@@ -20,19 +20,10 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
-	"github.com/holdfast-kms/holdfast/internal/key"
 )
 
 // Name is the engine's name in key records.
 const Name = "soft"
-
-// Wrapper encrypts key material under a realm's key. It is called from many
-// goroutines at once. Unwrap returns an error for anything but what Wrap made
-// for the same realm and associated data.
-type Wrapper interface {
-	Wrap(realm key.RealmID, plaintext, associated []byte) ([]byte, error)
-	Unwrap(realm key.RealmID, wrapped, associated []byte) ([]byte, error)
-}
 
 // Options sets an engine up. The zero Options are good ones.
 type Options struct {
@@ -56,15 +47,15 @@ type Options struct {
 
 // Engine implements engine.Engine.
 type Engine struct {
-	wrapper Wrapper
-	rsa     *rsaUnit
-	stock   *stock
+	box   engine.Box
+	rsa   *rsaUnit
+	stock *stock
 }
 
 var _ engine.Engine = (*Engine)(nil)
 
 // New returns an engine that keeps material under w. Close it after use.
-func New(w Wrapper, o Options) (*Engine, error) {
+func New(w engine.Wrapper, o Options) (*Engine, error) {
 	if w == nil {
 		return nil, fault.New(fault.InvalidArgument, "the soft engine needs something to wrap keys with")
 	}
@@ -76,7 +67,7 @@ func New(w Wrapper, o Options) (*Engine, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Engine{wrapper: w, rsa: newRSAUnit(o), stock: newStock(o.Pregenerate)}, nil
+	return &Engine{box: engine.Box{Wrapper: w, Label: materialLabel, Version: materialVersion}, rsa: newRSAUnit(o), stock: newStock(o.Pregenerate)}, nil
 }
 
 // Ready tells the engine that the server's start is over, so that what it does
