@@ -48,7 +48,7 @@ var layers = [][]string{
 	{"internal/front/aws", "internal/front/native"}, // the protocols that the packages under them share
 	{"internal/front/aws/awstest"},                  // what their tests share
 	{"internal/front/*", "internal/config", "internal/bucket"},
-	{"internal/server/*"}, // its parts
+	{"internal/server/*"},                                             // its parts
 	{"internal/server", "client", "jws", "cms", "sshkey", "envelope"}, // beside the server, public packages that need no server
 	{"."}, // the public library
 	{"internal/terminal", "internal/ceremony", "internal/discovery"}, // what the commands share

@@ -115,18 +115,6 @@ func (s *Service) UpdateDescription(ctx context.Context, call *key.Call, ref Ref
 	return err
 }
 
-// EnableKey lets a disabled key be used again.
-func (s *Service) EnableKey(ctx context.Context, call *key.Call, ref Ref) error {
-	_, err := s.change(ctx, call, &change{ref: ref, action: key.EnableKey, edit: moved(key.Enable)})
-	return err
-}
-
-// DisableKey stops all use of a key.
-func (s *Service) DisableKey(ctx context.Context, call *key.Call, ref Ref) error {
-	_, err := s.change(ctx, call, &change{ref: ref, action: key.DisableKey, edit: moved(key.Disable)})
-	return err
-}
-
 // moved returns the edit that an event of the state machine makes.
 func moved(e key.Event) func(*guard.Visit, *key.Key) error {
 	return func(_ *guard.Visit, k *key.Key) (err error) {

@@ -38,6 +38,9 @@ type Config struct {
 	Compile func(key.Document) (*policy.Policy, error)
 	// DefaultPolicy is the policy of keys made without one.
 	DefaultPolicy func(key.RealmID) key.Document
+	// Mirror is how old the state that is known of a key in a service gets; 0
+	// means material.DefaultMirror.
+	Mirror time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Opened is how many opened keys are kept ready; 0 means DefaultOpened.
@@ -77,7 +80,7 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	s := &Service{
 		guard: c.Guard, keys: keys, compile: c.Compile, defaultPolicy: c.DefaultPolicy, now: c.Now,
 		adopting: c.Adopting,
-		engines:  material.New(material.Config{Keys: keys, Default: c.Engine, Others: c.Engines, Stores: c.Stores, Now: c.Now}),
+		engines:  material.New(material.Config{Keys: keys, Default: c.Engine, Others: c.Engines, Stores: c.Stores, Mirror: c.Mirror, Now: c.Now}),
 	}
 	s.Names = alias.New(c.Guard, keys, s.state, c.Now)
 	return s, nil

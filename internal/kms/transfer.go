@@ -77,8 +77,8 @@ func (s *Service) leave(ctx context.Context, v *guard.Visit, e *catalog.Entry, a
 	if err := v.Authorize(e.Target(key.ExportKey, &policy.Attributes{Alias: alias})); err != nil {
 		return nil, nil, err
 	}
-	if err := s.state(e).Use(); err != nil {
-		return nil, nil, e.At(err)
+	if err := s.usable(e); err != nil {
+		return nil, nil, err
 	}
 	if !e.Key.Exportable {
 		return nil, nil, e.At(fault.Because(fault.WrongState, fault.NotExportable, "the key was not made exportable"))

@@ -43,8 +43,8 @@ func (s *Service) admitEntry(v *guard.Visit, e *catalog.Entry, u *use) error {
 	if err := v.Authorize(e.Target(u.action, &u.attributes)); err != nil {
 		return err
 	}
-	if err := s.state(e).Use(); err != nil {
-		return e.At(err)
+	if err := s.usable(e); err != nil {
+		return err
 	}
 	return fits(e, u.usage, u.algorithm)
 }
@@ -133,8 +133,8 @@ func (s *Service) PublicKey(ctx context.Context, call *key.Call, ref Ref) (*Publ
 		if err := v.Authorize(e.Target(key.GetPublicKey, &policy.Attributes{Alias: ref.Alias})); err != nil {
 			return nil, err
 		}
-		if err := s.state(e).Use(); err != nil {
-			return nil, e.At(err)
+		if err := s.usable(e); err != nil {
+			return nil, err
 		}
 		if e.Key.Spec.Symmetric() {
 			return nil, e.At(fault.Because(fault.Unsupported, fault.WrongUsage, "a %s key has no public half", e.Key.Spec))
