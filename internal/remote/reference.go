@@ -34,6 +34,9 @@ type Reference struct {
 	Algorithms []string `json:"algorithms"`
 	// Adopted keys are somebody else's: they are used and never changed.
 	Adopted bool `json:"adopted,omitempty"`
+	// Via is which of the service's operations the key is for, in its own word,
+	// where there are several that do the same; "" for the usual one.
+	Via string `json:"via,omitempty"`
 	// Public is the SubjectPublicKeyInfo, so that opening a key asks nobody.
 	Public []byte `json:"public,omitempty"`
 }
@@ -47,6 +50,17 @@ func (r *Reference) Does(usages []alg.Usage, algorithms []alg.Algorithm) {
 	for _, a := range algorithms {
 		r.Algorithms = append(r.Algorithms, a.String())
 	}
+}
+
+// algorithms returns those that the key has.
+func (r *Reference) algorithms() []alg.Algorithm {
+	var list []alg.Algorithm
+	for _, name := range r.Algorithms {
+		if a := alg.ParseAlgorithm(name); slices.Contains(r.Usages, a.Info().Usage.String()) {
+			list = append(list, a)
+		}
+	}
+	return list
 }
 
 // Allows refuses an algorithm that the key does not have: by its usage
