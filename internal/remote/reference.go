@@ -67,6 +67,17 @@ func (r *Reference) Does(usages []alg.Usage, algorithms []alg.Algorithm) {
 	}
 }
 
+// algorithms returns those that the key has.
+func (r *Reference) algorithms() []alg.Algorithm {
+	var list []alg.Algorithm
+	for _, name := range r.Algorithms {
+		if a := alg.ParseAlgorithm(name); slices.Contains(r.Usages, a.Info().Usage.String()) {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
 // Allows refuses an algorithm that the key does not have: by its usage
 // (InvalidArgument), or by itself (Unsupported).
 func (r *Reference) Allows(a alg.Algorithm) error {
