@@ -43,6 +43,9 @@ type Reference struct {
 	// service chooses.
 	Name    string `json:"name"`
 	Version string `json:"version,omitempty"`
+	// Type is what the key is in the service's own words, where Usages and
+	// Algorithms do not tell all that its engine must know.
+	Type string `json:"type,omitempty"`
 	// Usages and Algorithms are what the key does there, by the names of package
 	// alg.
 	Usages     []string `json:"usages"`
