@@ -72,7 +72,7 @@ func referenceOf(kind engine.Kind, m *types.KeyMetadata) *remote.Reference {
 	algorithms := slices.DeleteFunc(kind.Spec.For(kind.Usage), func(a alg.Algorithm) bool {
 		return len(words) > 0 && !slices.Contains(words, wire.AlgorithmName(a))
 	})
-	r := &remote.Reference{Name: *m.Arn}
+	r := &remote.Reference{Name: *m.Arn, Type: string(m.KeySpec)}
 	r.Does([]alg.Usage{kind.Usage}, algorithms)
 	return r
 }

@@ -45,7 +45,7 @@ func (e *Engine) sign(ctx context.Context, r *remote.Reference, a alg.Algorithm,
 	if err != nil {
 		return nil, used(err)
 	}
-	if a != alg.ECDSASHA256 || !isSecp256k1(r) {
+	if r.Type != wire.SpecName(alg.Secp256k1) {
 		return out.Signature, nil
 	}
 	raw, err := engine.DecodeECDSA(alg.Secp256k1, out.Signature)
@@ -53,14 +53,6 @@ func (e *Engine) sign(ctx context.Context, r *remote.Reference, a alg.Algorithm,
 		return nil, &fault.Error{Kind: fault.Internal, Op: "awskms.Sign", Err: err}
 	}
 	return engine.EncodeECDSA(alg.Secp256k1, raw)
-}
-
-// isSecp256k1 reports whether a key that does ECDSA with SHA-256 is on
-// secp256k1 and not on P-256: by its SubjectPublicKeyInfo's length, which is 88
-// and 91 bytes.
-func isSecp256k1(r *remote.Reference) bool {
-	const size = 88
-	return len(r.Public) == size
 }
 
 // prepare returns a message as it is sent. What a scheme hashes first is hashed
