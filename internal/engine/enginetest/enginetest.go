@@ -224,6 +224,9 @@ func testUsage(t *testing.T, c Config, e engine.Engine, kind engine.Kind) {
 			case c.Restricts && of != kind.Usage:
 				wantRefused(t, spec, a, m, k, fault.InvalidArgument)
 			case c.does(spec, a):
+				if k.Algorithms != nil && !slices.Contains(k.Algorithms, a) {
+					t.Errorf("the opened key does not say that it has %s", a)
+				}
 				testAlgorithm(t, c, spec, a, m, k)
 			default:
 				wantRefused(t, spec, a, m, k, fault.Unsupported)
