@@ -3,6 +3,9 @@ package remote
 import (
 	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -18,6 +21,18 @@ const NamePrefix = "holdfast-"
 // a key under a name of its own can be tried again without making two.
 func KeyName(ref engine.Ref) string {
 	return NamePrefix + string(ref.ID) + "-" + strconv.FormatUint(uint64(ref.Version), 10)
+}
+
+// Made reports whether a name is one that KeyName gives: that of a key which a
+// Holdfast made.
+func Made(name string) bool {
+	rest, ok := strings.CutPrefix(name, NamePrefix)
+	at := strings.LastIndexByte(rest, '-')
+	if !ok || at < 1 {
+		return false
+	}
+	n, err := strconv.ParseUint(rest[at+1:], 10, 32)
+	return err == nil && n > 0 && len(rest[:at]) == 36 && uuid.Validate(rest[:at]) == nil
 }
 
 // Reference is which key of a service a version is, and what it may do. It is
