@@ -58,7 +58,7 @@ func testImport(t *testing.T, c Config, e engine.Engine, in engine.Importer, spe
 			continue
 		}
 		kind := engine.Kind{Spec: spec, Usage: usage}
-		refs := []engine.Ref{refOf(usage, 1), refOf(usage, 2)}
+		refs := []engine.Ref{refOf(kind, 1), refOf(kind, 2)}
 		var keys []*engine.Key
 		var made []engine.Material
 		for _, ref := range refs {
