@@ -58,7 +58,7 @@ func testImport(t *testing.T, c Config, e engine.Engine, in engine.Importer, spe
 			continue
 		}
 		kind := engine.Kind{Spec: spec, Usage: usage}
-		refs := []engine.Ref{NewRef("11111111-1111-4111-8111-111111111111"), NewRef("22222222-2222-4222-8222-222222222222")}
+		refs := []engine.Ref{refOf(kind, 1), refOf(kind, 2)}
 		var keys []*engine.Key
 		var made []engine.Material
 		for _, ref := range refs {
@@ -80,7 +80,7 @@ func testImport(t *testing.T, c Config, e engine.Engine, in engine.Importer, spe
 			t.Error("the public half of the imported key is another one")
 		}
 		testSameKey(t, c, kind, last, keys[0], keys[1])
-		for i, ref := range refs { // a place with names of its own has room for the next usage then
+		for i, ref := range refs {
 			destroy(t, e, ref, made[i])
 		}
 	}
