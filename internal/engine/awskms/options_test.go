@@ -172,7 +172,9 @@ func TestCredentials(t *testing.T) {
 		sts    []string
 	}{
 		{
-			name: "fixed", change: func(o *awskms.Options) { o.Credentials = &awskms.Credentials{AccessKeyID: "AKIDFIXED", SecretAccessKey: "s"} },
+			name: "fixed", change: func(o *awskms.Options) {
+				o.Credentials = &awskms.Credentials{AccessKeyID: "AKIDFIXED", SecretAccessKey: "s"}
+			},
 			want: []string{"AKIDFIXED", "AKIDFIXED"},
 		},
 		{
