@@ -179,16 +179,13 @@ func disabled() remote.Verdict {
 	return remote.Verdict{Kind: fault.WrongState, Reason: fault.KeyDisabled, Refused: true, Public: "the key is disabled where it lives"}
 }
 
-// settle is how long a vault takes, at the least, to delete or recover.
-const settle = time.Second
-
 // conflict tells a key that is on its way into or out of deletion, and soon is
 // there, from one that stays as it is.
 func (r *refusal) conflict() remote.Verdict {
 	v := remote.Verdict{Kind: fault.WrongState, Reason: fault.KeyPendingDeletion, Refused: true}
 	switch r.said.Inner {
 	case azure.ObjectBeingDeleted, azure.ObjectBeingRecovered:
-		v.Again, v.After, v.Public = true, max(settle, r.after), "the key is being deleted or recovered where it lives"
+		v.Public = "the key is being deleted or recovered where it lives"
 	case azure.ObjectDeletedRecoverable:
 		v.Public = "a deleted key has the name where it lives, until it is purged or recovered"
 	default:
