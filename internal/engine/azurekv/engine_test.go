@@ -72,27 +72,23 @@ func noTransfer() map[alg.Spec][]alg.Usage {
 	return map[alg.Spec][]alg.Usage{alg.RSA2048: only, alg.RSA3072: only, alg.RSA4096: only}
 }
 
-// TestKeyVault is the contract on a vault, whose keys are in software.
-func TestKeyVault(t *testing.T) {
+// TestEngine is the contract on a vault, whose keys are in software, and on a
+// Managed HSM. Keys are purged, or their names would not be free again.
+func TestEngine(t *testing.T) {
 	t.Parallel()
-	s := azurekvtest.Start(t)
-	o := options(s)
-	o.Purge = true // or a name would not be free again
-	enginetest.Test(t, config(newEngine(t, o), s,
-		alg.AES256, alg.HMAC224, alg.HMAC256, alg.HMAC384, alg.HMAC512, alg.Ed25519, alg.MLDSA44, alg.MLDSA65, alg.MLDSA87))
-}
-
-// TestManagedHSM is the contract on a Managed HSM.
-func TestManagedHSM(t *testing.T) {
-	t.Parallel()
-	s := azurekvtest.StartManagedHSM(t)
-	o := options(s)
-	o.Purge = true
-	e := newEngine(t, o)
-	if e.Protection() != key.HSM {
-		t.Errorf("the protection of a Managed HSM's keys is %q", e.Protection())
-	}
-	enginetest.Test(t, config(e, s, alg.HMAC224, alg.HMAC384, alg.HMAC512, alg.Ed25519, alg.MLDSA44, alg.MLDSA65, alg.MLDSA87))
+	unsupported := []alg.Spec{alg.HMAC224, alg.HMAC384, alg.HMAC512, alg.Ed25519, alg.MLDSA44, alg.MLDSA65, alg.MLDSA87}
+	vault, managed := azurekvtest.Start(t), azurekvtest.StartManagedHSM(t)
+	t.Run("vault", func(t *testing.T) {
+		o := options(vault)
+		o.Purge = true
+		enginetest.Test(t, config(newEngine(t, o), vault, append(unsupported, alg.AES256, alg.HMAC256)...))
+	})
+	managed.Inherit(vault)
+	t.Run("managed", func(t *testing.T) {
+		o := options(managed)
+		o.Purge = true
+		enginetest.Test(t, config(newEngine(t, o), managed, unsupported...))
+	})
 }
 
 func config(e *Engine, s *azurekvtest.Server, unsupported ...alg.Spec) enginetest.Config {
@@ -107,7 +103,9 @@ func config(e *Engine, s *azurekvtest.Server, unsupported ...alg.Spec) enginetes
 		NoEmpty:      true,
 		NoRecover:    true,
 		Adopt: func(t *testing.T, _ engine.Engine, spec alg.Spec) string {
-			return s.AddKey(t, "owned-"+spec.String(), foreignKey(spec, s.ManagedHSM()))
+			name := "owned-" + spec.String()
+			t.Cleanup(func() { s.RemoveKey(name) })
+			return s.AddKey(t, name, foreignKey(spec, s.ManagedHSM()))
 		},
 	}
 }

@@ -7,10 +7,13 @@
 // secrets, client certificates, federated tokens and managed identity.
 //
 // What the real service does later (deleting, recovering) happens here after a
-// look or two, so that clients have to wait.
+// look or two, so that clients have to wait. RSA keys that were purged are given
+// out again, for making them takes long: keys are different from one another as
+// long as they are there.
 package azurekvtest
 
 import (
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -52,6 +55,7 @@ type Server struct {
 	life    time.Duration           // guarded by mu: of the tokens
 	client  *x509.Certificate       // guarded by mu: the client's
 	certs   map[string]*certificate // guarded by mu: by the name in lower case
+	purged  []*rsa.PrivateKey       // guarded by mu: what newRSA gives out again
 	confuse int                     // guarded by mu: how many answers are to name another key
 	grants  int                     // guarded by mu: how many tokens were given
 }

@@ -183,6 +183,7 @@ func (s *Server) deletedKeys(w http.ResponseWriter, r *http.Request, name string
 		answer(w, http.StatusOK, s.bundle(r, o, current))
 	case r.Method == http.MethodDelete && len(rest) == 0:
 		delete(s.objects, strings.ToLower(name))
+		s.spare(o)
 		w.WriteHeader(http.StatusNoContent)
 	case r.Method == http.MethodPost && len(rest) == 1 && rest[0] == "recover":
 		o.deleted, o.settling = time.Time{}, 1

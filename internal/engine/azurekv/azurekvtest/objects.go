@@ -62,7 +62,7 @@ func (s *Server) newVersion(c azure.CreateKey) (*version, error) {
 		if bits != 2048 && bits != 3072 && bits != 4096 {
 			return nil, errors.New("the key size is not supported")
 		}
-		v.private, err = rsa.GenerateKey(rand.Reader, bits)
+		v.private, err = s.newRSA(bits)
 	case azure.EC:
 		v.private, err = newEC(c.Curve)
 	case azure.Oct:
@@ -75,6 +75,42 @@ func (s *Server) newVersion(c azure.CreateKey) (*version, error) {
 		return nil, errors.New("the key type is not supported")
 	}
 	return v, err
+}
+
+// newRSA returns an RSA key: one that was purged, or a new one. Making one takes
+// as long as all else that a test does.
+func (s *Server) newRSA(bits int) (*rsa.PrivateKey, error) {
+	s.mu.Lock()
+	i := slices.IndexFunc(s.purged, func(k *rsa.PrivateKey) bool { return k.N.BitLen() == bits })
+	if i >= 0 {
+		k := s.purged[i]
+		s.purged = slices.Delete(s.purged, i, i+1)
+		s.mu.Unlock()
+		return k, nil
+	}
+	s.mu.Unlock()
+	return rsa.GenerateKey(rand.Reader, bits)
+}
+
+// spare keeps the RSA keys of an object that was purged. The server's lock is
+// held.
+func (s *Server) spare(o *object) {
+	for _, v := range o.versions {
+		if k, ok := v.private.(*rsa.PrivateKey); ok {
+			s.purged = append(s.purged, k)
+		}
+	}
+}
+
+// Inherit gives the server the RSA keys that were purged from another one.
+func (s *Server) Inherit(from *Server) {
+	from.mu.Lock()
+	keys := from.purged
+	from.purged = nil
+	from.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.purged = append(s.purged, keys...)
 }
 
 func newEC(curve azure.CurveName) (halves, error) {
@@ -207,6 +243,16 @@ func (s *Server) AddKey(tb testing.TB, name string, c azure.CreateKey) string {
 	defer s.mu.Unlock()
 	s.put(name, v)
 	return s.URL() + "/keys/" + name + "/" + v.id
+}
+
+// RemoveKey purges a key as its owner would.
+func (s *Server) RemoveKey(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o := s.objects[strings.ToLower(name)]; o != nil {
+		s.spare(o)
+		delete(s.objects, strings.ToLower(name))
+	}
 }
 
 // put adds a version. The server's lock is held.
