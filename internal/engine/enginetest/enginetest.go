@@ -43,6 +43,9 @@ type Config struct {
 	// Varies says that ciphertexts of AES keys differ in length: Overhead is a
 	// bound then.
 	Varies bool
+	// Bound says that a ciphertext of an AES key opens with that key alone, and
+	// not with another of the same material.
+	Bound bool
 	// NoEmpty says that nothing is neither encrypted nor authenticated.
 	NoEmpty bool
 	// NoRecover says that an engine.Keeper deletes at once.
