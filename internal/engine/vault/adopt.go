@@ -26,7 +26,7 @@ func (e *Engine) Adopt(ctx context.Context, ref engine.Ref, name string) (engine
 	if err != nil {
 		return engine.Kind{}, engine.Material{}, err
 	}
-	if strings.HasPrefix(at.Name, remote.NamePrefix) {
+	if remote.Made(at.Name) {
 		return engine.Kind{}, engine.Material{}, fault.New(fault.WrongState, "the key %s is one of this or another Holdfast, and has a name there: it is not adopted a second time", at.Name)
 	}
 	k, err := e.read(ctx, at.Name)
@@ -92,7 +92,7 @@ func (e *Engine) Make(ctx context.Context, name string, kind engine.Kind) (strin
 	case !wire.ValidName(name):
 		return "", invalid("%.40q is no name of a Transit key", name)
 	case strings.HasPrefix(name, remote.NamePrefix):
-		return "", invalid("names that begin with %q are those of the keys that Holdfast names", remote.NamePrefix)
+		return "", invalid("names that begin with %q are given by Holdfast itself", remote.NamePrefix)
 	}
 	taken := fault.New(fault.AlreadyExists, "the key service has a key %s already", name)
 	if _, err := e.read(ctx, name); err == nil {
@@ -155,7 +155,7 @@ func (e *Engine) describe(ctx context.Context, names []string) ([]engine.Listed,
 			return nil, err
 		}
 		keys = append(keys, engine.Listed{
-			Name: name, Kind: kindOf(k), Type: k.KeyType().String(), Condition: condition(k, 0), Made: strings.HasPrefix(name, remote.NamePrefix),
+			Name: name, Kind: kindOf(k), Type: k.KeyType().String(), Condition: condition(k, 0), Made: remote.Made(name),
 		})
 	}
 	return keys, nil

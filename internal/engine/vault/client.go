@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -107,17 +106,11 @@ func exchange(ctx context.Context, c *api.Client, method, path string, body any,
 	r := c.NewRequest(method, "/v1/"+path)
 	r.Params = query
 	if body != nil {
-		text, err := json.Marshal(body)
-		if err != nil {
+		if err := r.SetJSONBody(body); err != nil {
 			return nil, err
 		}
-		defer clear(text)
-		if err := r.SetJSONBody(json.RawMessage(text)); err != nil { // a redirection marshals it once more
-			return nil, err
-		}
-		defer clear(r.BodyBytes)
 	}
-	resp, err := c.RawRequestWithContext(ctx, r)
+	resp, err := c.RawRequestWithContext(ctx, r) //nolint:staticcheck // the raw calls of Logical lose the body where a standby redirects
 	if resp != nil {
 		defer resp.Body.Close() //nolint:errcheck // it was read
 	}

@@ -1,13 +1,8 @@
 package vault
 
 import (
-	"bytes"
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/rand"
 	"crypto/rsa"
-	"errors"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -16,111 +11,25 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/engine/enginetest"
 	"github.com/holdfast-kms/holdfast/internal/engine/vault/vaulttest"
-	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/remote/remotetest"
 )
 
-// wrapper encrypts under one key for all realms, which is in the associated
-// data.
-type wrapper struct{ gcm cipher.AEAD }
+// rsaKeys makes one key of each size for all tests: what they test is not how
+// keys are made, which takes long.
+var rsaKeys = map[int]func() (*rsa.PrivateKey, error){2048: makeRSA(2048), 3072: makeRSA(3072), 4096: makeRSA(4096)}
 
-func newWrapper(t testing.TB) engine.Wrapper {
-	t.Helper()
-	secret := make([]byte, 32)
-	_, _ = rand.Read(secret)
-	block, err := aes.NewCipher(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	gcm, err := cipher.NewGCM(block)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return wrapper{gcm}
+func makeRSA(bits int) func() (*rsa.PrivateKey, error) {
+	return sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, bits) })
 }
 
-func (w wrapper) Wrap(realm key.RealmID, plaintext, associated []byte) ([]byte, error) {
-	nonce := make([]byte, w.gcm.NonceSize())
-	_, _ = rand.Read(nonce)
-	return w.gcm.Seal(nonce, nonce, plaintext, append([]byte(realm), associated...)), nil
-}
-
-func (w wrapper) Unwrap(realm key.RealmID, wrapped, associated []byte) ([]byte, error) {
-	n := w.gcm.NonceSize()
-	if len(wrapped) < n {
-		return nil, errors.New("short")
-	}
-	return w.gcm.Open(nil, wrapped[:n], wrapped[n:], append([]byte(realm), associated...))
-}
-
-// rsaKeys returns two keys of each size in turn: what is tested is not how they
-// are made, which takes long.
-func rsaKeys() vaulttest.RSA {
-	type pool struct {
-		make func() []*rsa.PrivateKey
-		next int
-	}
-	var mu sync.Mutex
-	pools := map[int]*pool{}
-	return func(bits int) (*rsa.PrivateKey, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		p := pools[bits]
-		if p == nil {
-			p = &pool{}
-			pools[bits] = p
-		}
-		p.next++
-		return oneOf(bits, p.next)
-	}
-}
-
-// oneOf returns one of two keys of a size.
-func oneOf(bits, n int) (*rsa.PrivateKey, error) {
-	made, err := rsaMade(bits)
-	if err != nil {
-		return nil, err
-	}
-	return made[n%len(made)], nil
-}
-
-// rsaMade makes the keys of a size once.
-func rsaMade(bits int) ([]*rsa.PrivateKey, error) {
-	switch bits {
-	case 2048:
-		return rsa2048()
-	case 3072:
-		return rsa3072()
-	}
-	return rsa4096()
-}
-
-var (
-	rsa2048 = sync.OnceValues(func() ([]*rsa.PrivateKey, error) { return makeRSA(2048) })
-	rsa3072 = sync.OnceValues(func() ([]*rsa.PrivateKey, error) { return makeRSA(3072) })
-	rsa4096 = sync.OnceValues(func() ([]*rsa.PrivateKey, error) { return makeRSA(4096) })
-)
-
-func makeRSA(bits int) ([]*rsa.PrivateKey, error) {
-	var keys []*rsa.PrivateKey
-	for range 2 {
-		k, err := rsa.GenerateKey(rand.Reader, bits)
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, k)
-	}
-	return keys, nil
-}
-
-// start returns a server whose RSA keys are those of rsaKeys.
+// start returns a server whose RSA keys are rsaKeys.
 func start(t testing.TB, options ...vaulttest.Option) *vaulttest.Server {
 	t.Helper()
-	return vaulttest.Start(t, append(options, vaulttest.RSAKeys(rsaKeys()))...)
+	return vaulttest.Start(t, append(options, vaulttest.RSAKeys(func(bits int) (*rsa.PrivateKey, error) { return rsaKeys[bits]() }))...)
 }
 
 // quiet is a log that nobody reads.
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // options returns those for a server, with a login by approle.
 func options(s *vaulttest.Server) Options {
@@ -132,7 +41,7 @@ func options(s *vaulttest.Server) Options {
 // open returns an engine, and closes it when the test ends.
 func open(t testing.TB, o Options) *Engine {
 	t.Helper()
-	e, err := New(t.Context(), newWrapper(t), o)
+	e, err := New(t.Context(), enginetest.Box{}, o)
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
@@ -161,7 +70,7 @@ func gaps(c enginetest.Config) enginetest.Config {
 func TestEngine(t *testing.T) {
 	s := start(t)
 	o := options(s)
-	o.Settings.Attempt, o.Settings.Timeout = 0, 0 // RSA keys take their time
+	o.Attempt, o.Timeout = 0, 0 // RSA keys take their time
 	e := open(t, o)
 	enginetest.Test(t, gaps(enginetest.Config{
 		New:   func(*testing.T) engine.Engine { return e },
@@ -194,14 +103,4 @@ func operator(t *testing.T, s *vaulttest.Server, spec alg.Spec) string {
 	}
 	write(t, s, "transit/keys/"+name, what)
 	return name
-}
-
-// leaks asserts that a text has none of some secrets in it.
-func leaks(t *testing.T, text string, secrets ...string) {
-	t.Helper()
-	for _, secret := range secrets {
-		if secret != "" && bytes.Contains([]byte(text), []byte(secret)) {
-			t.Errorf("a secret is in %q", text)
-		}
-	}
 }

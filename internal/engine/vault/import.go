@@ -34,7 +34,7 @@ func (e *Engine) Import(ctx context.Context, ref engine.Ref, kind engine.Kind, p
 	if err != nil {
 		return engine.Material{}, err
 	}
-	defer clear(p.Secret)
+	defer p.Wipe()
 	name := remote.KeyName(ref)
 	k, err := e.read(ctx, name)
 	fresh := missing(err)
@@ -110,9 +110,8 @@ func (e *Engine) wrappingKey(ctx context.Context) (k *rsa.PublicKey, err error) 
 // prove shows that the key in the server is the one that was to come in: by its
 // public half, or by what it makes of random bytes.
 func (e *Engine) prove(ctx context.Context, k *wire.Key, kind engine.Kind, m engine.Material, p *engine.Plain) error {
-	same := false
-	switch kind.Spec.Info().Family { //nolint:exhaustive // all others have a public half
-	case alg.AES, alg.HMAC:
+	var same bool
+	if kind.Spec.Symmetric() {
 		r, err := reference(k, k.LatestVersion, kind.Usage)
 		if err != nil {
 			return err
@@ -120,7 +119,7 @@ func (e *Engine) prove(ctx context.Context, k *wire.Key, kind engine.Kind, m eng
 		if same, err = e.compare(ctx, r, kind.Spec, p.Secret); err != nil {
 			return err
 		}
-	default:
+	} else {
 		want, err := engine.MarshalPublic(kind.Spec, p.Public)
 		if err != nil {
 			return err

@@ -122,6 +122,18 @@ func (e *Engine) reached(ref engine.Ref, spec alg.Spec, wrapped []byte) (*remote
 	return remote.Unseal(e.box, ref, spec, wrapped)
 }
 
+// NameOf returns a key's name in Transit, with the version where it stays at one.
+func (e *Engine) NameOf(ref engine.Ref, spec alg.Spec, wrapped []byte) (string, error) {
+	r, err := e.reached(ref, spec, wrapped)
+	if err != nil {
+		return "", err
+	}
+	if !r.Adopted { // of a key that was made here, the version is no part of its name
+		return r.Name, nil
+	}
+	return wire.KeyName{Name: r.Name, Version: pinned(r)}.String(), nil
+}
+
 // Destroy deletes a key that the engine made, with all that Transit has of it,
 // at once. A key that was adopted stays.
 func (e *Engine) Destroy(ctx context.Context, ref engine.Ref, wrapped []byte) error {
@@ -210,8 +222,10 @@ func (e *Engine) SetEnabled(ctx context.Context, ref engine.Ref, spec alg.Spec, 
 		return nil
 	}))
 	if fault.KindOf(err) == fault.Unsupported {
-		return &fault.Error{Kind: fault.Unsupported, Op: "engine/vault.SetEnabled", Err: err,
-			Public: "HashiCorp's Transit neither disables keys nor enables them: OpenBao's does"}
+		return &fault.Error{
+			Kind: fault.Unsupported, Op: "engine/vault.SetEnabled", Err: err,
+			Public: "HashiCorp's Transit neither disables keys nor enables them: OpenBao's does",
+		}
 	}
 	return err
 }

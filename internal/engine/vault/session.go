@@ -108,19 +108,19 @@ func (s *session) renew(ctx context.Context, old string) (string, error) {
 		return "", &notIn{err}
 	}
 	s.api.SetToken(secret.Auth.ClientToken)
-	s.keep(secret)
+	s.keep(ctx, secret)
 	return secret.Auth.ClientToken, nil
 }
 
 // keep renews a token's lease until it cannot be renewed any longer, and logs
 // in again then. The caller has the turn.
-func (s *session) keep(secret *api.Secret) {
+func (s *session) keep(ctx context.Context, secret *api.Secret) {
 	if secret.Auth.LeaseDuration == 0 {
 		return
 	}
 	w, err := s.auth.NewLifetimeWatcher(&api.LifetimeWatcherInput{Secret: secret})
 	if err != nil {
-		s.log.Warn("the lease of the token for the key service is not renewed", slog.Any("cause", err)) // there is a secret: it does not happen
+		s.log.WarnContext(ctx, "the lease of the token for the key service is not renewed", slog.Any("cause", err)) // there is a secret: it does not happen
 		return
 	}
 	var stopped sync.Once
@@ -136,7 +136,7 @@ func (s *session) keep(secret *api.Secret) {
 		ctx, cancel := context.WithTimeout(context.Background(), s.bound)
 		defer cancel()
 		if _, err := s.renew(ctx, secret.Auth.ClientToken); err != nil {
-			s.log.Warn("the token for the key service ends and there is no other yet", slog.Any("cause", err))
+			s.log.WarnContext(ctx, "the token for the key service ends and there is no other yet", slog.Any("cause", err))
 		}
 	})
 }
@@ -153,7 +153,7 @@ func (s *session) close() error {
 			ctx, cancel := context.WithTimeout(context.Background(), min(s.bound, 2*time.Second))
 			defer cancel()
 			if err := s.api.Auth().Token().RevokeSelfWithContext(ctx, ""); err != nil {
-				s.log.Info("the token for the key service is left to end by itself", slog.Any("cause", understood(nil, err)))
+				s.log.InfoContext(ctx, "the token for the key service is left to end by itself", slog.Any("cause", understood(nil, err)))
 			}
 		}
 		s.api.ClearToken()

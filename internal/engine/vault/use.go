@@ -37,7 +37,7 @@ func ask[T any](ctx context.Context, e *Engine, op, path string, body any, check
 
 // pinned returns the version that a key stays at, 0 for none.
 func pinned(k *remote.Reference) int {
-	n, _ := strconv.Atoi(k.Version) //nolint:errcheck // it was written by this package
+	n, _ := strconv.Atoi(k.Version) // this package wrote it
 	return n
 }
 
@@ -95,11 +95,11 @@ func (e *Engine) verify(ctx context.Context, k *remote.Reference, a alg.Algorith
 	if info.Usage == alg.GenerateVerifyMAC {
 		req.HMAC, req.Algorithm = given, wire.HashName(info.Hash)
 	} else {
-		if m.Form == alg.Raw && info.Hash != 0 {
-			h := info.Hash.New()
-			h.Write(m.Bytes)
-			req.Input = h.Sum(nil)
+		digest, err := m.Digest(a)
+		if err != nil {
+			return err
 		}
+		req.Input = present(digest)
 		req.Signature, req.Prehashed, req.HashAlgorithm = given, info.Hash != 0, wire.HashName(info.Hash)
 		req.SignatureAlgorithm, req.SaltLength, req.MarshalingAlgorithm = wire.SchemeName(info.Scheme), salt(info), marshaling(info)
 	}

@@ -85,6 +85,7 @@ var (
 	_ engine.Lister    = (*Engine)(nil)
 	_ engine.Keeper    = (*Engine)(nil)
 	_ engine.Protector = (*Engine)(nil)
+	_ engine.Namer     = (*Engine)(nil)
 )
 
 // New returns an engine for the keys of a mount. It reaches no server. Options
