@@ -100,7 +100,7 @@ func (c *Catalog) Keep(e *Entry, n key.VersionNumber, k *engine.Key, from engine
 }
 
 // Condition returns how the current version is in its place, as Note was told
-// last; 0 while nobody has told, or of a key that is still being made.
+// last; 0 while nobody has told, and of a key that has no version yet.
 func (e *Entry) Condition() engine.Condition {
 	if len(e.slots) == 0 {
 		return 0

@@ -91,6 +91,7 @@ const (
 	GetPublicKey
 	GenerateMAC
 	VerifyMAC
+	DeriveSharedSecret
 
 	// Authorities and certificates.
 
@@ -196,7 +197,7 @@ var actionNames = [lastAction]string{ //nolint:gosec // names of actions, no cre
 	Encrypt: "key:Encrypt", Decrypt: "key:Decrypt", ReEncryptFrom: "key:ReEncryptFrom", ReEncryptTo: "key:ReEncryptTo",
 	GenerateDataKey: "key:GenerateDataKey", GenerateDataKeyWithoutPlaintext: "key:GenerateDataKeyWithoutPlaintext",
 	GenerateRandom: "random:Generate", Sign: "key:Sign", Verify: "key:Verify", GetPublicKey: "key:GetPublicKey",
-	GenerateMAC: "key:GenerateMAC", VerifyMAC: "key:VerifyMAC",
+	GenerateMAC: "key:GenerateMAC", VerifyMAC: "key:VerifyMAC", DeriveSharedSecret: "key:DeriveSharedSecret",
 	CreateAuthority: "ca:Create", DescribeAuthority: "ca:Describe", ListAuthorities: "ca:List", UpdateAuthority: "ca:Update",
 	DeleteAuthority: "ca:Delete", IssueCertificate: "ca:Issue", GetCertificate: "ca:GetCertificate",
 	ListCertificates: "ca:ListCertificates", RevokeCertificate: "ca:Revoke", GetCRL: "ca:GetCRL",

@@ -3,6 +3,9 @@ package remote
 import (
 	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -20,6 +23,18 @@ func KeyName(ref engine.Ref) string {
 	return NamePrefix + string(ref.ID) + "-" + strconv.FormatUint(uint64(ref.Version), 10)
 }
 
+// Made reports whether a name is one that KeyName gives: that of a key which a
+// Holdfast made.
+func Made(name string) bool {
+	rest, ok := strings.CutPrefix(name, NamePrefix)
+	at := strings.LastIndexByte(rest, '-')
+	if !ok || at < 1 {
+		return false
+	}
+	n, err := strconv.ParseUint(rest[at+1:], 10, 32)
+	return err == nil && n > 0 && len(rest[:at]) == 36 && uuid.Validate(rest[:at]) == nil
+}
+
 // Reference is which key of a service a version is, and what it may do. It is
 // kept as JSON in an engine.Box; fields may be added.
 type Reference struct {
@@ -28,15 +43,15 @@ type Reference struct {
 	// service chooses.
 	Name    string `json:"name"`
 	Version string `json:"version,omitempty"`
+	// Type is what the key is in the service's own words, where Usages and
+	// Algorithms do not tell all that its engine must know.
+	Type string `json:"type,omitempty"`
 	// Usages and Algorithms are what the key does there, by the names of package
 	// alg.
 	Usages     []string `json:"usages"`
 	Algorithms []string `json:"algorithms"`
 	// Adopted keys are somebody else's: they are used and never changed.
 	Adopted bool `json:"adopted,omitempty"`
-	// Via is which of the service's operations the key is for, in its own word,
-	// where there are several that do the same; "" for the usual one.
-	Via string `json:"via,omitempty"`
 	// Public is the SubjectPublicKeyInfo, so that opening a key asks nobody.
 	Public []byte `json:"public,omitempty"`
 }

@@ -48,6 +48,7 @@ var actionNames = map[key.Action]string{
 	key.GetPublicKey:                    "kms:GetPublicKey",
 	key.GenerateMAC:                     "kms:GenerateMac",
 	key.VerifyMAC:                       "kms:VerifyMac",
+	key.DeriveSharedSecret:              "kms:DeriveSharedSecret",
 	key.CreateAuthority:                 "acm-pca:CreateCertificateAuthority",
 	key.DescribeAuthority:               "acm-pca:DescribeCertificateAuthority",
 	key.ListAuthorities:                 "acm-pca:ListCertificateAuthorities",

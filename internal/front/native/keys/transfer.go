@@ -21,8 +21,8 @@ func (f *front) newKey(req *wire.CreateKeyRequest) (*kms.CreateKeyRequest, error
 	if err != nil {
 		return nil, err
 	}
-	if usages := spec.Info().Usages; usage == alg.NoUsage && len(usages) == 1 {
-		usage = usages[0] // AWS wants it said all the same; there is nothing to choose
+	if usage == alg.NoUsage {
+		usage = spec.Usual() // AWS wants it said all the same
 	}
 	ask := &kms.CreateKeyRequest{
 		Spec: spec, Usage: usage, Description: req.Description, Tags: native.TagsIn(req.Tags), BypassLockout: req.BypassLockout,
