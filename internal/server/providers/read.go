@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
@@ -236,9 +237,23 @@ func makes(e engine.Engine) (kinds []native.ProviderKind) {
 // keyOut puts a key of a service into the API's shape. Here has the keys that
 // are known by their names there.
 func keyOut(l *engine.Listed, here map[string]key.ID) native.ProviderKey {
-	out := native.ProviderKey{Name: l.Name, Type: l.Type, Condition: l.Condition.String(), Made: l.Made, KeyID: string(here[l.Name])}
+	out := native.ProviderKey{Name: l.Name, Type: l.Type, Condition: l.Condition.String(), Made: l.Made, KeyID: string(known(l.Name, here))}
 	if l.Kind.Spec != alg.NoSpec {
 		out.Spec, out.Usage = aws.SpecName(l.Kind.Spec), aws.UsageName(l.Kind.Usage)
 	}
 	return out
+}
+
+// known returns the key here that a service calls by a name, or by a version
+// of it (".../cryptoKeyVersions/1", ":2").
+func known(name string, here map[string]key.ID) key.ID {
+	if id, ok := here[name]; ok {
+		return id
+	}
+	for full, id := range here {
+		if rest, ok := strings.CutPrefix(full, name); ok && strings.ContainsAny(rest[:1], "/:") {
+			return id
+		}
+	}
+	return ""
 }
