@@ -22,10 +22,12 @@ func makeRSA(bits int) func() (*rsa.PrivateKey, error) {
 	return sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, bits) })
 }
 
+func makeOne(bits int) (*rsa.PrivateKey, error) { return rsaKeys[bits]() }
+
 // start returns a server whose RSA keys are rsaKeys.
 func start(t testing.TB, options ...vaulttest.Option) *vaulttest.Server {
 	t.Helper()
-	return vaulttest.Start(t, append(options, vaulttest.RSAKeys(func(bits int) (*rsa.PrivateKey, error) { return rsaKeys[bits]() }))...)
+	return vaulttest.Start(t, append(options, vaulttest.RSAKeys(makeOne))...)
 }
 
 // quiet is a log that nobody reads.
