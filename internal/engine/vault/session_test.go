@@ -363,7 +363,7 @@ func TestRedacted(t *testing.T) {
 		if err == nil {
 			t.Fatal("it is allowed")
 		}
-		o.Log.Info("options", slog.Any("token", o.Token), slog.Any("options", o), slog.Any("error", err))
+		o.Log.InfoContext(t.Context(), "options", slog.Any("token", o.Token), slog.Any("options", o), slog.Any("error", err))
 		fmt.Fprintf(&log, "%v %+v %#v %s %q %x %v %+v", o.Token, o, o, o.Token, o.Token, o.Token, err, e.Health())
 		leaks(t, log.String(), token, fmt.Sprintf("%x", token))
 	}
