@@ -248,6 +248,9 @@ func TestTaken(t *testing.T) {
 	}
 	_, err := e.Generate(t.Context(), ref, kind)
 	wantKind(t, err, fault.WrongState, fault.KeyDisabled, "Generate of a key that is disabled")
+	if err := e.Destroy(t.Context(), ref, m.Wrapped); err != nil || s.Keys() != 0 {
+		t.Errorf("Destroy of a key that is disabled: %v", err)
+	}
 	kind.Exportable = true
 	if _, err := e.Generate(t.Context(), other(1), kind); err != nil {
 		t.Errorf("an exportable key: %v", err)
