@@ -129,7 +129,7 @@ func (k *found) reference(usages []alg.Usage) (*remote.Reference, error) {
 	r := &remote.Reference{Name: at.String(), Version: k.id.Version}
 	r.Does(usages, algorithms(k.spec, usages))
 	if slices.Contains(usages, alg.EncryptDecrypt) && !slices.Contains(k.ops, azure.Decrypt) {
-		r.Via = string(azure.UnwrapKey)
+		r.Type = string(azure.UnwrapKey)
 	}
 	if k.public == nil {
 		return r, nil

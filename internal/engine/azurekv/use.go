@@ -146,7 +146,7 @@ func (e *Engine) operate(ctx context.Context, op string, k *remote.Reference, p 
 	err = e.do(ctx, op, remote.Repeatable, func(ctx context.Context) error {
 		var answer azkeys.KeyOperationResult
 		var err error
-		if k.Via == string(azure.UnwrapKey) {
+		if k.Type == string(azure.UnwrapKey) {
 			var r azkeys.UnwrapKeyResponse
 			r, err = e.keys.UnwrapKey(ctx, id.Name, id.Version, p, nil)
 			answer = r.KeyOperationResult
