@@ -19,6 +19,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/remote"
 	"github.com/holdfast-kms/holdfast/internal/remote/remotetest"
+	"github.com/holdfast-kms/holdfast/internal/wire/gcp"
 )
 
 // options are those of an engine on a server.
@@ -47,7 +48,7 @@ func newEngine(tb testing.TB, o Options) *Engine {
 func ringFor(t *testing.T, s *gcpkmstest.Server) string {
 	t.Helper()
 	id := strings.Map(func(r rune) rune {
-		if strings.ContainsRune("/#(),=", r) {
+		if !gcp.ValidID(string(r)) {
 			return '_'
 		}
 		return r
