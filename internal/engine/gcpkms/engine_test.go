@@ -155,10 +155,7 @@ func TestEngine(t *testing.T) {
 		if o.KeyManagementClient, err = mine.service.get(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		row, ok := mine.choose(spec, spec.Info().Usages[0])
-		if !ok {
-			t.Fatalf("there is no %s", spec)
-		}
+		row := rowOf(t, mine, spec)
 		key, version := o.makeKey(t, "by-the-operator-"+spec.String(), row.Purpose, row.Algorithm, mine.level)
 		if spec == alg.P256 {
 			return version
@@ -238,6 +235,16 @@ func use(t *testing.T, spec alg.Spec, m engine.Material, k *engine.Key) {
 			t.Fatal(err)
 		}
 		for _, a := range k.Algorithms {
+			if a.Info().Scheme == alg.OAEP {
+				ciphertext, err := public.Encrypt(a, message.Bytes)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := engine.Decrypt(k.Decrypter, a, ciphertext); err != nil || !bytes.Equal(got, message.Bytes) {
+					t.Errorf("%s, %s decrypts %q, %v", spec, a, got, err)
+				}
+				continue
+			}
 			signature, err := engine.Sign(k.Signer, a, message)
 			if err == nil {
 				err = public.Verify(a, message, signature)
@@ -247,4 +254,24 @@ func use(t *testing.T, spec alg.Spec, m engine.Material, k *engine.Key) {
 			}
 		}
 	}
+}
+
+// rowOf returns what new keys of a spec are.
+func rowOf(t *testing.T, e *Engine, spec alg.Spec) gcp.Row {
+	t.Helper()
+	row, ok := e.choose(spec, spec.Info().Usages[0])
+	if !ok {
+		t.Fatalf("there is no %s", spec)
+	}
+	return row
+}
+
+// sealed returns a reference as it is kept.
+func sealed(t *testing.T, e *Engine, ref engine.Ref, spec alg.Spec, r *remote.Reference) []byte {
+	t.Helper()
+	m, err := remote.Seal(e.box, ref, spec, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.Wrapped
 }
