@@ -75,7 +75,11 @@ func TestAdoptKinds(t *testing.T) {
 		name, version := operator.makeKey(t, strings.ToLower(algorithm.String()), tt.purpose, algorithm, tt.level)
 		for _, spelled := range []string{name, version, strings.Replace(version, "cryptoKeyVersions", "versions", 1)} {
 			kind, m, k := adopt(t, e, spelled)
-			if got := fmt.Sprintf("%s %s %s", kind.Spec, kind.Usage, k.Algorithms); got != tt.want {
+			var does []string // a list of numbers of a byte prints as text
+			for _, a := range k.Algorithms {
+				does = append(does, a.String())
+			}
+			if got := fmt.Sprint(kind.Spec, " ", kind.Usage, " ", does); got != tt.want {
 				t.Errorf("%s is %s, want %s", spelled, got, tt.want)
 			}
 			use(t, kind.Spec, m, k)
