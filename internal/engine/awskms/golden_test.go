@@ -34,7 +34,7 @@ func (r *recorder) say(q asked) answer {
 	if err != nil {
 		return answer{code: "SerializationException"}
 	}
-	fmt.Fprintf(r, "%s %s\n", q.operation, text)
+	_, _ = fmt.Fprintf(r, "%s %s\n", q.operation, text)
 	name, _ := q.body["KeyId"].(string)
 	switch q.operation {
 	case "CreateKey":
@@ -68,7 +68,7 @@ func TestRequests(t *testing.T) {
 	e := newEngine(t, over(canned(t, r.say)))
 	step := func(what string, f func() error) {
 		t.Helper()
-		fmt.Fprintf(r, "\n# %s\n", what)
+		_, _ = fmt.Fprintf(r, "\n# %s\n", what)
 		if err := f(); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -124,7 +124,7 @@ func TestRequests(t *testing.T) {
 // goldenKey makes a key of a kind.
 func goldenKey(t *testing.T, r *recorder, e *awskms.Engine, kind engine.Kind) (engine.Material, *engine.Key) {
 	t.Helper()
-	fmt.Fprintf(r, "\n# make a key of type %s\n", kind.Spec)
+	_, _ = fmt.Fprintf(r, "\n# make a key of type %s\n", kind.Spec)
 	return generate(t, e, version(1), kind)
 }
 
@@ -137,7 +137,7 @@ func golden(t *testing.T, name string, got []byte) {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(path) //nolint:gosec // of the test
+	want, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
