@@ -4,20 +4,18 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/alias"
 	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/material"
 )
 
-// Ref is how a caller names a key: by id, or by alias. Realm and Region are
-// set when the name says them (a full ARN), else they are the call's own.
-type Ref struct {
-	Realm  key.RealmID
-	Region string
-	ID     key.ID // "" when Alias is set
-	Alias  string // with its "alias/" prefix
-}
+// Ref is how a caller names a key.
+type Ref = alias.Ref
+
+// AliasPrefix begins every alias name.
+const AliasPrefix = alias.Prefix
 
 // CreateKeyRequest asks for a new key.
 type CreateKeyRequest struct {
@@ -207,6 +205,23 @@ type MACResult struct {
 type VerifyMACRequest struct {
 	MACRequest
 	MAC []byte
+}
+
+// SharedSecretRequest asks for the secret that a key shares with the owner of
+// another one.
+type SharedSecretRequest struct {
+	Key       Ref
+	Algorithm alg.Algorithm
+	// Peer is the other's SubjectPublicKeyInfo in DER.
+	Peer []byte
+}
+
+// SharedSecretResult is a shared secret as the algorithm yields it: no key, but
+// what a key derivation takes (NIST SP 800-56C).
+type SharedSecretResult struct {
+	Key     *key.Key
+	Version key.Version
+	Secret  Secret
 }
 
 // ExportedKey is the material of a key's current version.

@@ -52,9 +52,6 @@ type Reference struct {
 	Algorithms []string `json:"algorithms"`
 	// Adopted keys are somebody else's: they are used and never changed.
 	Adopted bool `json:"adopted,omitempty"`
-	// Via is which of the service's operations the key is for, in its own word,
-	// where there are several that do the same; "" for the usual one.
-	Via string `json:"via,omitempty"`
 	// Public is the SubjectPublicKeyInfo, so that opening a key asks nobody.
 	Public []byte `json:"public,omitempty"`
 }
