@@ -106,7 +106,7 @@ func NewLine(s Settings, classify func(error) Verdict) *Line {
 	if s.Rate > 0 {
 		l.limiter = rate.NewLimiter(rate.Limit(s.Rate), max(1, cmp.Or(s.Burst, int(s.Rate))))
 	}
-	l.budget.tokens = budgetSize
+	l.budget.tenths = budgetSize
 	l.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name: s.Name, Timeout: s.Rest, IsExcluded: func(err error) bool { return errors.Is(err, errGone) },
 		ReadyToTrip: func(c gobreaker.Counts) bool { return int(c.ConsecutiveFailures) >= s.Trip },
