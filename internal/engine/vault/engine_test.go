@@ -64,6 +64,9 @@ func gaps(c enginetest.Config) enginetest.Config {
 		c.NoUsage[spec] = []alg.Usage{alg.KeyTransfer}
 		c.NoAlgorithm[spec] = []alg.Algorithm{alg.OAEPSHA1}
 	}
+	for _, spec := range []alg.Spec{alg.P256, alg.P384, alg.P521} {
+		c.NoUsage[spec] = []alg.Usage{alg.KeyAgreement}
+	}
 	c.Restricts, c.NoRecover, c.NoExport, c.NoUnwrap, c.NoWrapExport = true, true, alg.Specs(), alg.Specs(), alg.Specs()
 	return c
 }
