@@ -75,10 +75,14 @@ type settings struct {
 	timeout         time.Duration
 	log             *slog.Logger
 	server          *client.Config
+	isolated        bool
 }
 
-// defaultTimeout bounds an operation of a key.
-const defaultTimeout = 30 * time.Second
+// defaultTimeout bounds an operation of a key, attempt one request of it.
+const (
+	defaultTimeout = 30 * time.Second
+	attempt        = 10 * time.Second
+)
 
 // settingsOf applies options.
 func settingsOf(opts []Option) *settings {

@@ -79,14 +79,22 @@ func Connect(ctx context.Context, uri string, opts ...Option) (*Place, error) {
 }
 
 // connect reaches a place.
-func connect(_ context.Context, u *URI, set *settings) (place, error) {
+func connect(ctx context.Context, u *URI, set *settings) (place, error) {
 	switch u.Scheme {
-	case SchemeFile:
-		return newFiles(set)
+	case SchemeAWS:
+		return newAWS(ctx, u, set)
+	case SchemeAzure:
+		return newAzure(ctx, u, set)
+	case SchemeGoogle:
+		return newGoogle(ctx, u, set)
+	case SchemePKCS11:
+		return newToken(ctx, u, set)
 	case SchemeHoldfast:
 		return newServer(u, set)
+	case SchemeFile:
+		return newFiles(set)
 	}
-	return nil, refuse(Unsupported, "", "", "the scheme "+u.Scheme+" is not supported by this build")
+	return nil, refuse(Unsupported, "", "", "there is no support for the scheme "+u.Scheme)
 }
 
 // at returns the URI of a key: key is a URI, which may leave out what says

@@ -46,10 +46,10 @@ type URI struct {
 
 // parameters are those that each scheme has.
 var parameters = map[string][]string{
-	SchemeAWS:      {"region", "profile", "endpoint", "role", "external-id", "web-identity-token-file"},
-	SchemeAzure:    {"tenant", "client-id", "client-certificate", "managed-identity", "hsm", "challenge"},
-	SchemeGoogle:   {"credentials", "endpoint", "protection"},
-	SchemeVault:    {"address", "mount", "namespace", "version", "ca", "token-file"},
+	SchemeAWS:      {"region", "profile", "endpoint", "sts-endpoint", "role", "external-id", "web-identity-token-file", "ca"},
+	SchemeAzure:    {"tenant", "client-id", "client-certificate", "managed-identity", "authority", "hsm", "challenge", "ca"},
+	SchemeGoogle:   {"credentials", "quota-project", "endpoint", "protection", "ca"},
+	SchemeVault:    {"address", "mount", "namespace", "version", "token-file", "ca"},
 	SchemeHoldfast: {"region", "ca"},
 	SchemeFile:     {"spec"},
 }
