@@ -55,9 +55,9 @@ type opened struct {
 	// public is there for asymmetric keys.
 	public *engine.PublicKey
 	key    *engine.Key
-	// name is the type of keys that package alg does not have.
-	name string
-	// exchange is there for keys that agree on secrets.
+	// name is the type of keys that package alg does not have, and exchange what
+	// they do.
+	name     string
 	exchange ecdh.KeyExchanger
 }
 
@@ -71,6 +71,11 @@ func Connect(ctx context.Context, uri string, opts ...Option) (*Place, error) {
 		return nil, err
 	}
 	set := settingsOf(opts)
+	if set.foreign {
+		if err := u.checkForeign(); err != nil {
+			return nil, failed(op, u.String(), err)
+		}
+	}
 	in, err := connect(ctx, u, set)
 	if err != nil {
 		return nil, failed(op, u.String(), err)
@@ -87,6 +92,8 @@ func connect(ctx context.Context, u *URI, set *settings) (place, error) {
 		return newAzure(ctx, u, set)
 	case SchemeGoogle:
 		return newGoogle(ctx, u, set)
+	case SchemeVault:
+		return newVault(ctx, u, set)
 	case SchemePKCS11:
 		return newToken(ctx, u, set)
 	case SchemeHoldfast:
