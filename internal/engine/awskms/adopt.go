@@ -60,14 +60,14 @@ func (e *Engine) public(ctx context.Context, spec alg.Spec, arn string, fresh bo
 // says, as far as the table has it.
 func referenceOf(kind engine.Kind, m *types.KeyMetadata) *remote.Reference {
 	var words []string
-	for _, a := range m.EncryptionAlgorithms {
-		words = append(words, string(a))
-	}
-	for _, a := range m.SigningAlgorithms {
-		words = append(words, string(a))
-	}
-	for _, a := range m.MacAlgorithms {
-		words = append(words, string(a))
+	switch kind.Usage {
+	case alg.EncryptDecrypt:
+		words = spellings(m.EncryptionAlgorithms)
+	case alg.SignVerify:
+		words = spellings(m.SigningAlgorithms)
+	case alg.GenerateVerifyMAC:
+		words = spellings(m.MacAlgorithms)
+	case alg.NoUsage, alg.KeyTransfer:
 	}
 	algorithms := slices.DeleteFunc(kind.Spec.For(kind.Usage), func(a alg.Algorithm) bool {
 		return len(words) > 0 && !slices.Contains(words, wire.AlgorithmName(a))
@@ -75,6 +75,14 @@ func referenceOf(kind engine.Kind, m *types.KeyMetadata) *remote.Reference {
 	r := &remote.Reference{Name: *m.Arn, Type: string(m.KeySpec)}
 	r.Does([]alg.Usage{kind.Usage}, algorithms)
 	return r
+}
+
+func spellings[T ~string](list []T) []string {
+	words := make([]string, len(list))
+	for i, w := range list {
+		words[i] = string(w)
+	}
+	return words
 }
 
 // kindOf returns what a key is; its Spec is NoSpec when the table does not have

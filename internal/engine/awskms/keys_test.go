@@ -110,7 +110,7 @@ func alone(t *testing.T) (*awskms.Engine, *remotetest.Faulty, *service) {
 	s := running(t, holdfast)
 	there := &service{}
 	e, f := s.faulty(t, func(o *awskms.Options) {
-		o.Settings.Timeout, o.Settings.Attempt = 0, 0 // of production: nothing is slow here
+		o.Timeout, o.Attempt = 0, 0 // of production: nothing is slow here
 		at := newService(s.url, s.roots)
 		c := at.client.Options()
 		c.Region = o.Region

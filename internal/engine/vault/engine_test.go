@@ -22,10 +22,12 @@ func makeRSA(bits int) func() (*rsa.PrivateKey, error) {
 	return sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, bits) })
 }
 
+func makeOne(bits int) (*rsa.PrivateKey, error) { return rsaKeys[bits]() }
+
 // start returns a server whose RSA keys are rsaKeys.
 func start(t testing.TB, options ...vaulttest.Option) *vaulttest.Server {
 	t.Helper()
-	return vaulttest.Start(t, append(options, vaulttest.RSAKeys(func(bits int) (*rsa.PrivateKey, error) { return rsaKeys[bits]() }))...)
+	return vaulttest.Start(t, append(options, vaulttest.RSAKeys(makeOne))...)
 }
 
 // quiet is a log that nobody reads.
@@ -92,8 +94,14 @@ func TestFaults(t *testing.T) {
 // operator makes a key by means other than the engine's.
 func operator(t *testing.T, s *vaulttest.Server, spec alg.Spec) string {
 	t.Helper()
-	name := "operators-" + spec.String()
-	what := map[alg.Spec]map[string]any{
+	name, what := operators(spec)
+	write(t, s, "transit/keys/"+name, what)
+	return name
+}
+
+// operators returns the name of a key that the operator makes, and what it is.
+func operators(spec alg.Spec) (name string, what map[string]any) {
+	what = map[alg.Spec]map[string]any{
 		alg.AES256: {"type": "aes256-gcm96"}, alg.HMAC256: {"type": "hmac", "key_size": 32}, alg.HMAC384: {"type": "hmac", "key_size": 48},
 		alg.HMAC512: {"type": "hmac", "key_size": 64}, alg.P256: {"type": "ecdsa-p256"}, alg.P384: {"type": "ecdsa-p384"},
 		alg.P521: {"type": "ecdsa-p521"},
@@ -101,6 +109,5 @@ func operator(t *testing.T, s *vaulttest.Server, spec alg.Spec) string {
 	if what == nil { // rsa-2048, ed25519: the same word in Transit and here
 		what = map[string]any{"type": spec.String()}
 	}
-	write(t, s, "transit/keys/"+name, what)
-	return name
+	return "operators-" + spec.String(), what
 }
