@@ -185,6 +185,8 @@ func use(ctx context.Context, e *hsmengine.Engine, ref engine.Ref, kind engine.K
 		_, err = k.MAC.Sum(nil, sample())
 	case kind.Usage == alg.SignVerify:
 		err = signs(k, kind.Spec, m.Public)
+	case kind.Usage == alg.KeyAgreement:
+		err = agrees(k, kind.Spec, m.Public)
 	default:
 		err = decrypts(k, kind.Spec, m.Public)
 	}
@@ -226,6 +228,15 @@ func signs(k *engine.Key, spec alg.Spec, spki []byte) error {
 		}
 	}
 	return nil
+}
+
+// agrees compares a shared secret with that of the other side, which is in Go.
+func agrees(k *engine.Key, spec alg.Spec, spki []byte) error {
+	public, err := engine.ParsePublic(spec, spki)
+	if err != nil {
+		return err
+	}
+	return terminal.Plain(engine.RehearseAgreement(k.Agreement, public))
 }
 
 // decrypts decrypts what Go has encrypted, by every algorithm.
