@@ -73,6 +73,9 @@ const (
 	DeleteClusterPolicy
 	ListTokens
 	ListTokenObjects
+	ListProviders
+	ListProviderKeys
+	TestProvider
 
 	// Using keys.
 
@@ -190,6 +193,7 @@ var actionNames = [lastAction]string{ //nolint:gosec // names of actions, no cre
 	DeleteBackup: "backup:Delete", RestoreBackup: "backup:Restore", TagCluster: "cluster:Tag", UntagCluster: "cluster:Untag",
 	ListClusterTags: "cluster:ListTags", PutClusterPolicy: "cluster:PutPolicy", GetClusterPolicy: "cluster:GetPolicy",
 	DeleteClusterPolicy: "cluster:DeletePolicy", ListTokens: "hsm:List", ListTokenObjects: "hsm:ListObjects",
+	ListProviders: "provider:List", ListProviderKeys: "provider:ListKeys", TestProvider: "provider:Test",
 	Encrypt: "key:Encrypt", Decrypt: "key:Decrypt", ReEncryptFrom: "key:ReEncryptFrom", ReEncryptTo: "key:ReEncryptTo",
 	GenerateDataKey: "key:GenerateDataKey", GenerateDataKeyWithoutPlaintext: "key:GenerateDataKeyWithoutPlaintext",
 	GenerateRandom: "random:Generate", Sign: "key:Sign", Verify: "key:Verify", GetPublicKey: "key:GetPublicKey",

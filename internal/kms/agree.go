@@ -25,7 +25,7 @@ func (s *Service) DeriveSharedSecret(ctx context.Context, call *key.Call, req *S
 		}
 		peer, err := engine.ParsePeer(e.Key.Spec, req.Peer)
 		if err != nil {
-			return nil, at(e, err)
+			return nil, e.At(err)
 		}
 		noteUse(v, e, req.Algorithm, e.Key.Current().Number)
 		fingerprint := sha256.Sum256(peer.SPKI())

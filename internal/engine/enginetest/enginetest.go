@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -43,6 +44,9 @@ type Config struct {
 	// Varies says that ciphertexts of AES keys differ in length: Overhead is a
 	// bound then.
 	Varies bool
+	// Bound says that a ciphertext of an AES key opens with that key alone, and
+	// not with another of the same material.
+	Bound bool
 	// NoEmpty says that nothing is neither encrypted nor authenticated.
 	NoEmpty bool
 	// NoRecover says that an engine.Keeper deletes at once.
@@ -92,6 +96,13 @@ func Test(t *testing.T, c Config) {
 // NewRef returns the name of the first version of a key of the default realm.
 func NewRef(id key.ID) engine.Ref {
 	return engine.Ref{Realm: key.DefaultRealm, ID: id, Version: 1}
+}
+
+// refOf returns the name of a version that is only ever made of one kind: as in
+// use, where a version is made once, and a place with names of its own gives
+// each to one key for ever.
+func refOf(kind engine.Kind, n byte) engine.Ref {
+	return NewRef(key.ID(fmt.Sprintf("%02x%02x%02x11-1111-4111-8111-111111111111", byte(kind.Spec), byte(kind.Usage), n)))
 }
 
 // KindOf returns the kind of a key of a spec that its first usage is for.
@@ -210,7 +221,7 @@ func testSpec(t *testing.T, c Config, spec alg.Spec) {
 
 func testUsage(t *testing.T, c Config, e engine.Engine, kind engine.Kind) {
 	spec := kind.Spec
-	ref := NewRef("11111111-1111-4111-8111-111111111111")
+	ref := refOf(kind, 1)
 	m, k := generate(t, e, ref, kind)
 	t.Run("Public", func(t *testing.T) { testPublic(t, c, spec, m, k) })
 	for _, a := range spec.Info().Algorithms {
@@ -221,6 +232,9 @@ func testUsage(t *testing.T, c Config, e engine.Engine, kind engine.Kind) {
 			case c.Restricts && of != kind.Usage:
 				wantRefused(t, spec, a, m, k, fault.InvalidArgument)
 			case c.does(spec, a):
+				if k.Algorithms != nil && !slices.Contains(k.Algorithms, a) {
+					t.Errorf("the opened key does not say that it has %s", a)
+				}
 				testAlgorithm(t, c, spec, a, m, k)
 			default:
 				wantRefused(t, spec, a, m, k, fault.Unsupported)

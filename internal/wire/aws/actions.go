@@ -91,6 +91,9 @@ var actionNames = map[key.Action]string{
 	key.DeleteClusterPolicy:             "cloudhsm:DeleteResourcePolicy",
 	key.ListTokens:                      "holdfast:ListTokens",
 	key.ListTokenObjects:                "holdfast:ListTokenObjects",
+	key.ListProviders:                   "holdfast:ListProviders",
+	key.ListProviderKeys:                "holdfast:ListProviderKeys",
+	key.TestProvider:                    "holdfast:TestProvider",
 	key.ExportKey:                       "kms:ExportKey", // AWS has no such action; the name is the one that policies deny as kms:Export*
 	key.GetAuthorityCSR:                 "acm-pca:GetCertificateAuthorityCsr",
 	key.GetAuthorityCertificate:         "acm-pca:GetCertificateAuthorityCertificate",
