@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 )
@@ -27,6 +29,24 @@ type Entry struct {
 
 // NewEntry returns the entry of a key that is in no catalog yet.
 func NewEntry(k *key.Key, p *policy.Policy) *Entry { return newEntry(k, p, nil) }
+
+// Target is what to authorise for an action on the key.
+func (e *Entry) Target(action key.Action, attributes *policy.Attributes) guard.Target {
+	return guard.Target{
+		Action: action, Resource: e.Resource, Attributes: attributes, Policy: e.Policy, Grants: e.Key.Grants,
+	}
+}
+
+// At says in a fault that it is about the key.
+func (e *Entry) At(err error) error {
+	if f, ok := err.(*fault.Error); ok { //nolint:errorlint // only a fault that nobody wrapped yet is completed
+		f.Resource = e.Key.Name.String()
+		if (f.Kind == fault.InvalidArgument || f.Reason == fault.OriginForbids) && f.Err == nil {
+			f.Err = &key.Misfit{Key: e.Key}
+		}
+	}
+	return err
+}
 
 // newEntry returns the entry of a key. It takes over the slots of previous,
 // which may be nil.

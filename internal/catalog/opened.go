@@ -22,6 +22,9 @@ type slot struct {
 	public atomic.Pointer[engine.PublicKey]
 	// used is set by each use and cleared by the cache's hand as it passes.
 	used atomic.Bool
+	// condition is the engine.Condition of the version in its place, as it was
+	// told last.
+	condition atomic.Uint32
 	// gone says that the slot's material is no more; the cache's mu guards it.
 	gone bool
 }
@@ -94,6 +97,28 @@ func (c *Catalog) Keep(e *Entry, n key.VersionNumber, k *engine.Key, from engine
 		place.used.Store(true)
 		c.cache.add(place)
 	}
+}
+
+// Condition returns how the current version is in its place, as Note was told
+// last; 0 while nobody has told, and of a key that has no version yet.
+func (e *Entry) Condition() engine.Condition {
+	if len(e.slots) == 0 {
+		return 0
+	}
+	return engine.Condition(e.slots[len(e.slots)-1].condition.Load()) //nolint:gosec // Note has put one there
+}
+
+// Note keeps how a version is in its place.
+func (e *Entry) Note(n key.VersionNumber, c engine.Condition) {
+	if int(n) <= len(e.slots) { // material that waits for a rotation has no slot
+		e.slots[n-1].condition.Store(uint32(c))
+	}
+}
+
+// Renote is Note for the current version, unless it is not as it was any more:
+// what somebody was told in the meantime is newer.
+func (e *Entry) Renote(was, is engine.Condition) (noted bool) {
+	return e.slots[len(e.slots)-1].condition.CompareAndSwap(uint32(was), uint32(is))
 }
 
 // Public returns the parsed public half of a version, which has one.

@@ -43,6 +43,9 @@ type Config struct {
 	Lifecycle Lifecycle `yaml:"lifecycle"`
 	Buckets   Buckets   `yaml:"buckets"`
 	HSM       HSM       `yaml:"hsm"`
+	// Providers are key services in which keys can live beside this process.
+	// Default: none.
+	Providers []Provider `yaml:"providers"`
 
 	Certificates Certificates `yaml:"certificates"`
 }
@@ -117,6 +120,9 @@ type Metrics struct {
 type Lifecycle struct {
 	// Interval between looks. Default: 30s.
 	Interval time.Duration `yaml:"interval"`
+	// Mirror is how old the state that is known of a key in a provider gets.
+	// Default: 1m.
+	Mirror time.Duration `yaml:"mirror"`
 }
 
 // Default returns the configuration with every default.
@@ -126,7 +132,7 @@ func Default() Config {
 		Audit:  Audit{SegmentMiB: 64, Checkpoint: 10 * time.Second},
 		RSA:    RSA{Native: "auto", Library: "libcrypto.so.3"},
 		Limits: Limits{Connections: 10_000, OpenedKeys: 4096},
-		Log:    Log{Level: "info", Format: "text"}, Lifecycle: Lifecycle{Interval: 30 * time.Second},
+		Log:    Log{Level: "info", Format: "text"}, Lifecycle: Lifecycle{Interval: 30 * time.Second, Mirror: time.Minute},
 		Buckets: Buckets{S3: S3{Region: "us-east-1", Timeout: time.Minute}},
 	}
 }
@@ -180,7 +186,7 @@ func (c *Config) Validate() error {
 		refuse("tls", "certificate and key go together")
 	}
 	c.Buckets.validate(refuse)
-	c.HSM.validate(refuse)
+	c.validateProviders(c.HSM.validate(refuse), refuse)
 	c.validateRanges(refuse)
 	if len(wrong) > 0 {
 		return &fault.Error{Kind: fault.InvalidArgument, Op: "config", Public: errors.Join(wrong...).Error()}
@@ -198,6 +204,7 @@ func (c *Config) validateRanges(refuse func(name, format string, args ...any)) {
 		{"limits.connections", int64(c.Limits.Connections), 1, 1_000_000},
 		{"limits.opened_keys", int64(c.Limits.OpenedKeys), 1, 10_000_000},
 		{"lifecycle.interval", int64(c.Lifecycle.Interval), int64(10 * time.Millisecond), int64(time.Hour)},
+		{"lifecycle.mirror", int64(c.Lifecycle.Mirror), int64(10 * time.Millisecond), int64(24 * time.Hour)},
 	}
 	for _, r := range ranges {
 		if r.value < r.min || r.value > r.max {

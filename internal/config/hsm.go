@@ -64,9 +64,9 @@ type TokenGroup struct {
 
 var placeName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 
-// validate checks the tokens and groups.
-func (h *HSM) validate(refuse func(name, format string, args ...any)) {
-	names := []string{"soft"} // the engine in this process
+// validate checks the tokens and groups, and returns the names that are taken.
+func (h *HSM) validate(refuse func(name, format string, args ...any)) (names []string) {
+	names = []string{"soft"} // the engine in this process
 	add := func(field, name string) {
 		switch {
 		case !placeName.MatchString(name):
@@ -98,6 +98,7 @@ func (h *HSM) validate(refuse func(name, format string, args ...any)) {
 			refuse("hsm.pool", "%q is no token", t)
 		}
 	}
+	return names
 }
 
 // The bounds of a token's settings.

@@ -34,6 +34,7 @@ var layers = [][]string{
 	{"internal/hsm/sealkey", "internal/remote/remotetest"},
 	{"internal/catalog"},  // the keys as records and in memory
 	{"internal/material"}, // what they are made of, in the engines
+	{"internal/alias"},    // how callers name them
 	{"internal/identity", "internal/kms", "internal/recovery", "internal/engine/*", "internal/store/*", "internal/profile", "internal/lint", "internal/ocsp", "internal/keystore"},
 	{"internal/profile/document"}, // profiles as text
 	{"internal/cluster"},          // clusters of HSMs
@@ -47,6 +48,7 @@ var layers = [][]string{
 	{"internal/front/aws", "internal/front/native"}, // the protocols that the packages under them share
 	{"internal/front/aws/awstest"},                  // what their tests share
 	{"internal/front/*", "internal/config", "internal/bucket"},
+	{"internal/server/*"},                                             // its parts
 	{"internal/server", "client", "jws", "cms", "sshkey", "envelope"}, // beside the server, public packages that need no server
 	{"."}, // the public library
 	{"internal/terminal", "internal/ceremony", "internal/discovery"}, // what the commands share
@@ -59,7 +61,7 @@ var core = []string{
 	"internal/fault", "internal/alg", "internal/key", "internal/name", "internal/policy", "internal/audit", "internal/engine",
 	"internal/store", "internal/extension", "internal/seal", "internal/guard", "internal/ciphertext", "internal/importtoken", "internal/identity", "internal/kms", "internal/keystore", "internal/profile", "internal/profile/document", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/lint",
 	"internal/ocsp", "internal/authority", "internal/ledger", "internal/hierarchy", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle",
-	"internal/pkcs11", "internal/pkcs11/native", "internal/pkcs11/worker", "internal/pkcs11/uri", "internal/hsm/preset", "internal/hsm", "internal/hsm/sealkey", "internal/transfer", "internal/split", "internal/recovery", "internal/catalog", "internal/material", "internal/cluster", "internal/customstore", "internal/remote",
+	"internal/pkcs11", "internal/pkcs11/native", "internal/pkcs11/worker", "internal/pkcs11/uri", "internal/hsm/preset", "internal/hsm", "internal/hsm/sealkey", "internal/transfer", "internal/split", "internal/recovery", "internal/catalog", "internal/material", "internal/alias", "internal/cluster", "internal/customstore", "internal/remote",
 }
 
 // A rule says that the packages in from import nothing under one of deny.
@@ -81,7 +83,7 @@ var rules = []rule{
 	},
 	{[]string{"internal/wire/*"}, []string{"database/sql", "os"}, "wire packages are pure codecs: no I/O"},
 	{
-		[]string{"internal/identity", "internal/kms", "internal/catalog", "internal/material", "internal/cluster", "internal/customstore", "internal/authority", "internal/ledger", "internal/hierarchy", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle"},
+		[]string{"internal/identity", "internal/kms", "internal/catalog", "internal/material", "internal/alias", "internal/cluster", "internal/customstore", "internal/authority", "internal/ledger", "internal/hierarchy", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle"},
 		[]string{module + "/internal/engine/", module + "/internal/store/"},
 		"kms and ca know the interfaces; server and cmd choose the implementations",
 	},

@@ -80,6 +80,9 @@ type Key struct {
 	Unwrapper Unwrapper
 	// Verifier is there, beside the Signer, where the place verifies too.
 	Verifier Verifier
+	// Algorithms are those that the key has where it lives; nil for all that its
+	// spec has for its usage.
+	Algorithms []alg.Algorithm
 }
 
 // AEAD is authenticated encryption that chooses its own nonces. A ciphertext

@@ -83,6 +83,13 @@ type Lister interface {
 	List(ctx context.Context, page string) (keys []Listed, next string, err error)
 }
 
+// Namer is what an Engine is, beside, when its keys have names in their place.
+type Namer interface {
+	// NameOf returns a key's name, as Lister and Adopter have it. It asks the
+	// place nothing.
+	NameOf(ref Ref, spec alg.Spec, wrapped []byte) (string, error)
+}
+
 // Verifier is what checks signatures in the place itself: it shows that the
 // key is still there and allowed to verify, which PublicKey.Verify does not.
 type Verifier interface {

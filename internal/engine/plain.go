@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"fmt"
+	"math/big"
 
 	"filippo.io/mldsa"
 	mldsax509 "filippo.io/mldsa/x509"
@@ -28,6 +29,26 @@ type Plain struct {
 	Private crypto.PrivateKey
 	// Public is its public half, as PublicKey.Key has it.
 	Public crypto.PublicKey
+}
+
+// Wipe overwrites the key, as far as its type shows its numbers: what
+// crypto/rsa keeps beside them, and an ML-DSA key, go with the garbage.
+func (p *Plain) Wipe() {
+	clear(p.Secret)
+	switch k := p.Private.(type) {
+	case *rsa.PrivateKey:
+		for _, n := range append([]*big.Int{k.D, k.Precomputed.Dp, k.Precomputed.Dq, k.Precomputed.Qinv}, k.Primes...) {
+			if n != nil {
+				clear(n.Bits())
+			}
+		}
+	case *ecdsa.PrivateKey:
+		clear(k.D.Bits()) //nolint:staticcheck // deprecated for those who compute with it
+	case *secp256k1.PrivateKey:
+		k.Zero()
+	case ed25519.PrivateKey:
+		clear(k)
+	}
 }
 
 // ParsePlain reads plain material, for engines that take it. It keeps no

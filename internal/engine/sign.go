@@ -156,6 +156,12 @@ func usable(spec alg.Spec, a alg.Algorithm, u alg.Usage) error {
 	return nil
 }
 
+// Digest returns what a signature with the algorithm is of, for whoever has a
+// place check it: the hash of a Raw message, or what came as a digest, as mu, or
+// for an algorithm that does not hash. A form or a length that the algorithm
+// does not take is InvalidArgument.
+func (m Message) Digest(a alg.Algorithm) ([]byte, error) { return m.digest(a) }
+
 // digest returns what the scheme signs: the hash of a Raw message, or the
 // message itself once its form and length are checked.
 func (m Message) digest(a alg.Algorithm) ([]byte, error) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/alias"
 	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -27,7 +28,7 @@ func (s *Service) AdoptKey(ctx context.Context, call *key.Call, req *AdoptKeyReq
 			return nil, err
 		}
 		if asked.Store == "" && !s.mayAdopt(v.Call.Caller.Principal.Realm, asked.Engine) {
-			target := s.realmTarget(v.Call, key.AdoptKey, nil)
+			target := alias.RealmTarget(v.Call, key.AdoptKey, nil)
 			return nil, v.Deny(target, fault.NoIdentityPolicyAllows, "the realm adopts no keys from engine "+asked.Engine)
 		}
 		defer s.keys.Begin(asked.Store)()

@@ -49,6 +49,9 @@ func (s *Service) due(ctx context.Context, name key.Name) error {
 	case len(material.Expired(k, now)) > 0:
 		return s.byClock(ctx, k, key.DeleteKeyMaterial, "Expire", func(v *guard.Visit) error { return s.expire(ctx, v, e) })
 	case k.State == key.Enabled && k.Rotation.Enabled && !k.Rotation.Next.After(now):
+		if err := s.usable(e); err != nil { // a new version would do what the old one may not
+			return fmt.Errorf("rotating key %s by the clock: %w", k.Name.ID, err)
+		}
 		return s.byClock(ctx, k, key.RotateKeyOnDemand, "Rotate", func(v *guard.Visit) error { return s.rotate(ctx, v, e) })
 	default:
 		return nil

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/alias"
 	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
@@ -51,10 +52,10 @@ func (s *Service) create(ctx context.Context, v *guard.Visit, c *creation) (*key
 	if err != nil {
 		return nil, err
 	}
-	var alias *key.Alias
+	var named *key.Alias
 	if c.Alias != "" {
 		var unlock func()
-		if alias, unlock, err = s.firstAlias(v, catalog.NewEntry(k, compiled), c.Alias); err != nil {
+		if named, unlock, err = alias.First(s.Names, v, catalog.NewEntry(k, compiled), c.Alias); err != nil {
 			return nil, err
 		}
 		defer unlock()
@@ -63,7 +64,7 @@ func (s *Service) create(ctx context.Context, v *guard.Visit, c *creation) (*key
 		return nil, err
 	}
 	v.About(k.Resource())
-	if err := s.make(ctx, v, catalog.NewEntry(k, compiled), alias, c); err != nil {
+	if err := s.make(ctx, v, catalog.NewEntry(k, compiled), named, c); err != nil {
 		return nil, err
 	}
 	return k, nil
@@ -76,11 +77,11 @@ func (s *Service) admitCreation(v *guard.Visit, c *creation) error {
 		Spec: c.Spec, Usage: c.Usage, Origin: c.origin, Store: c.Store, Tags: c.Tags, BypassLockout: c.BypassLockout,
 	}
 	if len(c.Tags) > 0 {
-		if err := v.Authorize(s.realmTarget(v.Call, key.TagResource, attributes)); err != nil {
+		if err := v.Authorize(alias.RealmTarget(v.Call, key.TagResource, attributes)); err != nil {
 			return err
 		}
 	}
-	return v.Authorize(s.realmTarget(v.Call, c.action, attributes))
+	return v.Authorize(alias.RealmTarget(v.Call, c.action, attributes))
 }
 
 // newKey checks a request and returns the key it asks for, without material.
@@ -189,9 +190,9 @@ func checkText(what, text string, limit int) error {
 
 // make gives a new key its first material, unless that is to come later, and
 // stores both, with its alias if it has one.
-func (s *Service) make(ctx context.Context, v *guard.Visit, e *catalog.Entry, alias *key.Alias, c *creation) (err error) {
+func (s *Service) make(ctx context.Context, v *guard.Visit, e *catalog.Entry, named *key.Alias, c *creation) (err error) {
 	k := e.Key
-	change := &catalog.Change{Key: k, Policy: e.Policy, Alias: alias, Import: c.once}
+	change := &catalog.Change{Key: k, Policy: e.Policy, Alias: named, Import: c.once}
 	event, undo := key.Made, func() {}
 	if c.External {
 		event = key.LoseMaterial
@@ -220,7 +221,7 @@ func (s *Service) read(ctx context.Context, call *key.Call, ref Ref, action key.
 		if err != nil {
 			return nil, err
 		}
-		if err := v.Authorize(target(e, action, &policy.Attributes{Alias: ref.Alias})); err != nil {
+		if err := v.Authorize(e.Target(action, &policy.Attributes{Alias: ref.Alias})); err != nil {
 			return nil, err
 		}
 		return s.seen(e), nil
@@ -231,9 +232,9 @@ func (s *Service) read(ctx context.Context, call *key.Call, ref Ref, action key.
 // key's use, which other realms can be let to.
 func (s *Service) readable(v *guard.Visit, action key.Action, ref Ref) (*catalog.Entry, error) {
 	if action == key.DescribeKey || action == key.GetKeyRotationStatus {
-		return s.resolve(v.Call, ref)
+		return alias.Resolve(s.keys, v.Call, ref)
 	}
-	return s.own(v, action, ref)
+	return alias.Own(s.keys, v, action, ref)
 }
 
 // ListKeys returns the ids of the caller's keys in the request's region, in
@@ -244,7 +245,7 @@ func (s *Service) ListKeys(ctx context.Context, call *key.Call, page Page) ([]ke
 		next string
 	}
 	r, err := guard.Do(ctx, s.guard, call, key.ListKeys, func(v *guard.Visit) (r result, err error) {
-		if err := v.Authorize(s.realmTarget(call, key.ListKeys, nil)); err != nil {
+		if err := v.Authorize(alias.RealmTarget(call, key.ListKeys, nil)); err != nil {
 			return r, err
 		}
 		r.ids, r.next, err = s.keys.Keys(ctx, call.Caller.Principal.Realm, call.Region, page)

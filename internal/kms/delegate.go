@@ -144,7 +144,7 @@ func (s *Service) DelegatedSigner(
 	}
 	name := e.Key.Name
 	if e.Key.Current().Public == nil { // its material is still to come
-		return nil, at(e, fault.Because(fault.WrongState, fault.KeyPendingImport, "the key is %s", s.state(e)))
+		return nil, e.At(fault.Because(fault.WrongState, fault.KeyPendingImport, "the key is %s", s.state(e)))
 	}
 	public, err := e.Public(e.Key.Current())
 	if err != nil {

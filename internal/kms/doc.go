@@ -3,6 +3,6 @@
 // and records it, in that order and in one place, whatever API it came by.
 //
 // Service's methods are the operations, one file for each group; request.go
-// has what they take and give; ciphertext.go the format of symmetric
-// ciphertexts; record.go the format of stored keys.
+// has what they take and give; package alias how keys are named, ciphertext the
+// format of symmetric ciphertexts, catalog that of stored keys.
 package kms

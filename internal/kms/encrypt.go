@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/alias"
 	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/ciphertext"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -49,7 +50,7 @@ func (s *Service) encrypt(ctx context.Context, e *catalog.Entry, a alg.Algorithm
 		return nil, fault.New(fault.InvalidArgument, "an encryption context goes only with symmetric keys")
 	}
 	if limit := e.Key.Spec.MaxPlaintext(a); len(plaintext) > limit {
-		return nil, at(e, fault.Because(fault.InvalidArgument, fault.MessageTooLong,
+		return nil, e.At(fault.Because(fault.InvalidArgument, fault.MessageTooLong,
 			"%s with a key of spec %s encrypts at most %d bytes", a, e.Key.Spec, limit))
 	}
 	public, err := e.Public(e.Key.Current())
@@ -138,7 +139,7 @@ func (s *Service) source(call *key.Call, req *DecryptRequest) (*catalog.Entry, k
 		if !named {
 			return nil, 0, nil, fault.New(fault.InvalidArgument, "a key id is required to decrypt with %s", req.Algorithm)
 		}
-		e, err := s.resolve(call, req.Key)
+		e, err := alias.Resolve(s.keys, call, req.Key)
 		if err != nil {
 			return nil, 0, nil, err
 		}
@@ -156,12 +157,12 @@ func (s *Service) source(call *key.Call, req *DecryptRequest) (*catalog.Entry, k
 		}
 		return e, h.Version, payload, nil
 	}
-	e, err := s.resolve(call, req.Key)
+	e, err := alias.Resolve(s.keys, call, req.Key)
 	if err != nil {
 		return nil, 0, nil, err
 	}
 	if e.Key.Name.ID != h.Key {
-		return nil, 0, nil, at(e, fault.Because(fault.InvalidArgument, fault.IncorrectKey,
+		return nil, 0, nil, e.At(fault.Because(fault.InvalidArgument, fault.IncorrectKey,
 			"the ciphertext was made with another key"))
 	}
 	return e, h.Version, payload, nil
@@ -184,7 +185,7 @@ func unseal(k *engine.Key, head, payload []byte, pairs []key.Tag) ([]byte, error
 // destination.
 func (s *Service) ReEncrypt(ctx context.Context, call *key.Call, req *ReEncryptRequest) (*ReEncryptResult, error) {
 	return guard.Do(ctx, s.guard, call, key.ReEncryptFrom, func(v *guard.Visit) (*ReEncryptResult, error) {
-		to, err := s.resolve(call, req.Destination.Key)
+		to, err := alias.Resolve(s.keys, call, req.Destination.Key)
 		if err != nil {
 			return nil, err
 		}

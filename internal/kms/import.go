@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/alias"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -20,19 +21,19 @@ func (s *Service) ImportParameters(
 ) (*ImportParameters, error) {
 	const action = key.GetImportParameters
 	return guard.Do(ctx, s.guard, call, action, func(v *guard.Visit) (*ImportParameters, error) {
-		e, err := s.own(v, action, ref)
+		e, err := alias.Own(s.keys, v, action, ref)
 		if err != nil {
 			return nil, err
 		}
 		attributes := &policy.Attributes{Alias: ref.Alias, Wrapping: how, WrappingSpec: under}
-		if err := v.Authorize(target(e, action, attributes)); err != nil {
+		if err := v.Authorize(e.Target(action, attributes)); err != nil {
 			return nil, err
 		}
 		if err := takesMaterial(e.Key); err != nil {
-			return nil, at(e, err)
+			return nil, e.At(err)
 		}
 		if err := s.state(e).Manage(action); err != nil {
-			return nil, at(e, err)
+			return nil, e.At(err)
 		}
 		if err := dry(call); err != nil {
 			return nil, err
@@ -41,7 +42,7 @@ func (s *Service) ImportParameters(
 		v.Note("wrapping-key", under.String())
 		p, err := s.engines.Parameters(ctx, e.Key, how, under)
 		if err != nil {
-			return nil, at(e, err)
+			return nil, e.At(err)
 		}
 		return &ImportParameters{Key: e.Key, Parameters: *p}, nil
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/alias"
 	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
@@ -35,7 +36,7 @@ type change struct {
 // change runs an alteration as a call of its own and returns the key after it.
 func (s *Service) change(ctx context.Context, call *key.Call, c *change) (*key.Key, error) {
 	return guard.Do(ctx, s.guard, call, c.action, func(v *guard.Visit) (*key.Key, error) {
-		e, err := s.own(v, c.action, c.ref)
+		e, err := alias.Own(s.keys, v, c.action, c.ref)
 		if err != nil {
 			return nil, err
 		}
@@ -52,12 +53,12 @@ func (s *Service) alter(ctx context.Context, v *guard.Visit, name key.Name, c *c
 		return nil, err
 	}
 	c.attributes.Alias = c.ref.Alias
-	if err := v.Authorize(target(e, c.action, &c.attributes)); err != nil {
+	if err := v.Authorize(e.Target(c.action, &c.attributes)); err != nil {
 		return nil, err
 	}
 	state := s.state(e)
 	if err := c.permitted(state); err != nil {
-		return nil, at(e, err)
+		return nil, e.At(err)
 	}
 	if c.store.Key, err = s.edited(v, e, c, state); err == nil {
 		err = s.publish(ctx, v, e, c)
@@ -81,7 +82,7 @@ func (s *Service) edited(v *guard.Visit, e *catalog.Entry, c *change, state key.
 	k := e.Key.Clone()
 	k.State = state
 	if err := c.edit(v, k); err != nil {
-		return nil, at(e, err)
+		return nil, e.At(err)
 	}
 	if k.State == state {
 		k.State = e.Key.State
@@ -111,18 +112,6 @@ func (s *Service) UpdateDescription(ctx context.Context, call *key.Call, ref Ref
 			return checkDescription(text)
 		},
 	})
-	return err
-}
-
-// EnableKey lets a disabled key be used again.
-func (s *Service) EnableKey(ctx context.Context, call *key.Call, ref Ref) error {
-	_, err := s.change(ctx, call, &change{ref: ref, action: key.EnableKey, edit: moved(key.Enable)})
-	return err
-}
-
-// DisableKey stops all use of a key.
-func (s *Service) DisableKey(ctx context.Context, call *key.Call, ref Ref) error {
-	_, err := s.change(ctx, call, &change{ref: ref, action: key.DisableKey, edit: moved(key.Disable)})
 	return err
 }
 

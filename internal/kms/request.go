@@ -4,20 +4,18 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/alias"
 	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/material"
 )
 
-// Ref is how a caller names a key: by id, or by alias. Realm and Region are
-// set when the name says them (a full ARN), else they are the call's own.
-type Ref struct {
-	Realm  key.RealmID
-	Region string
-	ID     key.ID // "" when Alias is set
-	Alias  string // with its "alias/" prefix
-}
+// Ref is how a caller names a key.
+type Ref = alias.Ref
+
+// AliasPrefix begins every alias name.
+const AliasPrefix = alias.Prefix
 
 // CreateKeyRequest asks for a new key.
 type CreateKeyRequest struct {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/alias"
 	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
@@ -124,11 +125,11 @@ func (s *Service) listVersions(
 		next    string
 	}
 	r, err := guard.Do(ctx, s.guard, call, key.ListKeyRotations, func(v *guard.Visit) (r result, err error) {
-		e, err := s.own(v, key.ListKeyRotations, ref)
+		e, err := alias.Own(s.keys, v, key.ListKeyRotations, ref)
 		if err != nil {
 			return r, err
 		}
-		if err := v.Authorize(target(e, key.ListKeyRotations, &policy.Attributes{Alias: ref.Alias})); err != nil {
+		if err := v.Authorize(e.Target(key.ListKeyRotations, &policy.Attributes{Alias: ref.Alias})); err != nil {
 			return r, err
 		}
 		if err := rotates(e.Key, false); err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/alias"
 	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/guard"
@@ -37,6 +38,9 @@ type Config struct {
 	Compile func(key.Document) (*policy.Policy, error)
 	// DefaultPolicy is the policy of keys made without one.
 	DefaultPolicy func(key.RealmID) key.Document
+	// Mirror is how old the state that is known of a key in a service gets; 0
+	// means material.DefaultMirror.
+	Mirror time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Opened is how many opened keys are kept ready; 0 means DefaultOpened.
@@ -50,6 +54,7 @@ const DefaultOpened = 4096
 // Service is the door. All methods may be called at the same time. Errors are
 // *fault.Error.
 type Service struct {
+	*alias.Names
 	guard         *guard.Guard
 	keys          *catalog.Catalog
 	engines       *material.Engines
@@ -72,11 +77,13 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{
+	s := &Service{
 		guard: c.Guard, keys: keys, compile: c.Compile, defaultPolicy: c.DefaultPolicy, now: c.Now,
 		adopting: c.Adopting,
-		engines:  material.New(material.Config{Keys: keys, Default: c.Engine, Others: c.Engines, Stores: c.Stores, Now: c.Now}),
-	}, nil
+		engines:  material.New(material.Config{Keys: keys, Default: c.Engine, Others: c.Engines, Stores: c.Stores, Mirror: c.Mirror, Now: c.Now}),
+	}
+	s.Names = alias.New(c.Guard, keys, s.state, c.Now)
+	return s, nil
 }
 
 // Refuse records a call that failed before it reached an operation, and

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/alias"
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/ciphertext"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -386,12 +387,12 @@ func TestAliasNames(t *testing.T) {
 		"one": fault.MalformedAlias, "alias/": fault.MalformedAlias, "alias/a b": fault.MalformedAlias,
 		"alias/ä": fault.MalformedAlias, "alias/" + strings.Repeat("a", 251): fault.MalformedAlias, "alias/aws/ebs": fault.ReservedAlias,
 	} {
-		if got := fault.ReasonOf(kms.CheckAlias(name)); got != reason {
+		if got := fault.ReasonOf(alias.Check(name)); got != reason {
 			t.Errorf("CheckAlias(%q) has reason %d, want %d", name, got, reason)
 		}
 	}
 	for _, name := range []string{"alias/a", "alias/a/b_c-D9", "alias/" + strings.Repeat("a", 250), "alias/awsome"} {
-		must(t, kms.CheckAlias(name))
+		must(t, alias.Check(name))
 	}
 }
 

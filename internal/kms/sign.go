@@ -62,7 +62,7 @@ func (s *Service) admitMessage(v *guard.Visit, action key.Action, req *SignReque
 		return nil, err
 	}
 	if err := checkMessage(req.Algorithm, req.Message); err != nil {
-		return nil, at(e, err)
+		return nil, e.At(err)
 	}
 	noteUse(v, e, req.Algorithm, e.Key.Current().Number)
 	return e, dry(v.Call)

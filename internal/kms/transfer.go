@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 
+	"github.com/holdfast-kms/holdfast/internal/alias"
 	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -44,7 +45,7 @@ func (s *Service) bringing(req *ImportKeyRequest) *creation {
 // on it. See docs/design/2026-11-22-key-export.md.
 func (s *Service) ExportKey(ctx context.Context, call *key.Call, ref Ref) (*ExportedKey, error) {
 	return guard.Do(ctx, s.guard, call, key.ExportKey, func(v *guard.Visit) (*ExportedKey, error) {
-		e, err := s.own(v, key.ExportKey, ref)
+		e, err := alias.Own(s.keys, v, key.ExportKey, ref)
 		if err != nil {
 			return nil, err
 		}
@@ -61,7 +62,7 @@ func (s *Service) export(ctx context.Context, v *guard.Visit, e *catalog.Entry, 
 	version := e.Key.Current()
 	from, ok := in.(engine.Exporter)
 	if !ok {
-		return nil, at(e, fault.New(fault.Unsupported, "engine %s gives keys away only wrapped", in.Name()))
+		return nil, e.At(fault.New(fault.Unsupported, "engine %s gives keys away only wrapped", in.Name()))
 	}
 	plain, err := from.Export(ctx, material.RefOf(e.Key, version.Number), e.Key.Spec, wrapped)
 	if err != nil {
@@ -73,14 +74,14 @@ func (s *Service) export(ctx context.Context, v *guard.Visit, e *catalog.Entry, 
 // leave asks whether a call may have a key's material, in whatever form, and
 // returns the engine that has it and the current version's.
 func (s *Service) leave(ctx context.Context, v *guard.Visit, e *catalog.Entry, alias string) (engine.Engine, []byte, error) {
-	if err := v.Authorize(target(e, key.ExportKey, &policy.Attributes{Alias: alias})); err != nil {
+	if err := v.Authorize(e.Target(key.ExportKey, &policy.Attributes{Alias: alias})); err != nil {
 		return nil, nil, err
 	}
-	if err := s.state(e).Use(); err != nil {
-		return nil, nil, at(e, err)
+	if err := s.usable(e); err != nil {
+		return nil, nil, err
 	}
 	if !e.Key.Exportable {
-		return nil, nil, at(e, fault.Because(fault.WrongState, fault.NotExportable, "the key was not made exportable"))
+		return nil, nil, e.At(fault.Because(fault.WrongState, fault.NotExportable, "the key was not made exportable"))
 	}
 	in, err := s.engines.Of(e.Key)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/alias"
 	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/ciphertext"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -28,7 +29,7 @@ type use struct {
 // admit finds the key that an operation wants, asks whether the call may use
 // it so, and whether the key can be used so.
 func (s *Service) admit(v *guard.Visit, u *use) (*catalog.Entry, error) {
-	e, err := s.resolve(v.Call, u.ref)
+	e, err := alias.Resolve(s.keys, v.Call, u.ref)
 	if err != nil {
 		return nil, err
 	}
@@ -39,41 +40,23 @@ func (s *Service) admit(v *guard.Visit, u *use) (*catalog.Entry, error) {
 func (s *Service) admitEntry(v *guard.Visit, e *catalog.Entry, u *use) error {
 	u.attributes.Algorithm = u.algorithm
 	u.attributes.Alias = u.ref.Alias
-	if err := v.Authorize(target(e, u.action, &u.attributes)); err != nil {
+	if err := v.Authorize(e.Target(u.action, &u.attributes)); err != nil {
 		return err
 	}
-	if err := s.state(e).Use(); err != nil {
-		return at(e, err)
+	if err := s.usable(e); err != nil {
+		return err
 	}
 	return fits(e, u.usage, u.algorithm)
-}
-
-// target is what to authorise for an action on the key.
-func target(e *catalog.Entry, action key.Action, attributes *policy.Attributes) guard.Target {
-	return guard.Target{
-		Action: action, Resource: e.Resource, Attributes: attributes, Policy: e.Policy, Grants: e.Key.Grants,
-	}
-}
-
-// at says in a fault which key it is about.
-func at(e *catalog.Entry, err error) error {
-	if f, ok := err.(*fault.Error); ok { //nolint:errorlint // only a fault that nobody wrapped yet is completed
-		f.Resource = e.Key.Name.String()
-		if (f.Kind == fault.InvalidArgument || f.Reason == fault.OriginForbids) && f.Err == nil {
-			f.Err = &key.Misfit{Key: e.Key}
-		}
-	}
-	return err
 }
 
 // fits checks that the key's usage and spec have what an operation wants.
 func fits(e *catalog.Entry, usage alg.Usage, a alg.Algorithm) error {
 	if e.Key.Usage != usage {
-		return at(e, fault.Because(fault.InvalidArgument, fault.WrongUsage,
+		return e.At(fault.Because(fault.InvalidArgument, fault.WrongUsage,
 			"the key is for %s, not for %s", e.Key.Usage, usage))
 	}
 	if a != alg.NoAlgorithm && !slices.Contains(e.Key.Spec.For(usage), a) {
-		return at(e, fault.Because(fault.InvalidArgument, fault.WrongAlgorithm,
+		return e.At(fault.Because(fault.InvalidArgument, fault.WrongAlgorithm,
 			"algorithm %s does not go with key spec %s", a, e.Key.Spec))
 	}
 	return nil
@@ -127,7 +110,7 @@ var scratches = sync.Pool{New: func() any { return &scratch{b: make([]byte, 0, 2
 // GenerateRandom returns n random bytes (1 to MaxRandom) of the engine.
 func (s *Service) GenerateRandom(ctx context.Context, call *key.Call, n int) ([]byte, error) {
 	return guard.Do(ctx, s.guard, call, key.GenerateRandom, func(v *guard.Visit) ([]byte, error) {
-		if err := v.Authorize(s.realmTarget(call, key.GenerateRandom, nil)); err != nil {
+		if err := v.Authorize(alias.RealmTarget(call, key.GenerateRandom, nil)); err != nil {
 			return nil, err
 		}
 		if n < 1 || n > MaxRandom {
@@ -139,29 +122,22 @@ func (s *Service) GenerateRandom(ctx context.Context, call *key.Call, n int) ([]
 	})
 }
 
-// realmTarget is what to authorise where no single resource is concerned.
-func (s *Service) realmTarget(call *key.Call, action key.Action, attributes *policy.Attributes) guard.Target {
-	return guard.Target{Action: action, Attributes: attributes, Resource: key.Resource{
-		Realm: call.Caller.Principal.Realm, Region: call.Region,
-	}}
-}
-
 // PublicKey returns the public half of a key's current version. It is in
 // Version.Public.
 func (s *Service) PublicKey(ctx context.Context, call *key.Call, ref Ref) (*PublicKeyResult, error) {
 	return guard.Do(ctx, s.guard, call, key.GetPublicKey, func(v *guard.Visit) (*PublicKeyResult, error) {
-		e, err := s.resolve(call, ref)
+		e, err := alias.Resolve(s.keys, call, ref)
 		if err != nil {
 			return nil, err
 		}
-		if err := v.Authorize(target(e, key.GetPublicKey, &policy.Attributes{Alias: ref.Alias})); err != nil {
+		if err := v.Authorize(e.Target(key.GetPublicKey, &policy.Attributes{Alias: ref.Alias})); err != nil {
 			return nil, err
 		}
-		if err := s.state(e).Use(); err != nil {
-			return nil, at(e, err)
+		if err := s.usable(e); err != nil {
+			return nil, err
 		}
 		if e.Key.Spec.Symmetric() {
-			return nil, at(e, fault.Because(fault.Unsupported, fault.WrongUsage, "a %s key has no public half", e.Key.Spec))
+			return nil, e.At(fault.Because(fault.Unsupported, fault.WrongUsage, "a %s key has no public half", e.Key.Spec))
 		}
 		if err := dry(call); err != nil {
 			return nil, err
@@ -173,4 +149,9 @@ func (s *Service) PublicKey(ctx context.Context, call *key.Call, ref Ref) (*Publ
 // current returns the opened key of the current version.
 func (s *Service) current(ctx context.Context, e *catalog.Entry) (*engine.Key, error) {
 	return s.open(ctx, e, e.Key.Current().Number)
+}
+
+// open returns the opened key of a version.
+func (s *Service) open(ctx context.Context, e *catalog.Entry, n key.VersionNumber) (*engine.Key, error) {
+	return s.engines.Open(ctx, e, n)
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/alias"
 	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -34,7 +35,7 @@ func (s *Service) ImportWrapped(ctx context.Context, call *key.Call, req *Import
 			return nil, err
 		}
 		if opened.Unwrapper == nil {
-			return nil, at(kek, fault.New(fault.Unsupported, "engine %s takes no wrapped keys", kek.Key.Engine))
+			return nil, kek.At(fault.New(fault.Unsupported, "engine %s takes no wrapped keys", kek.Key.Engine))
 		}
 		c, err := s.unwrapping(kek, opened, req)
 		if err != nil {
@@ -57,7 +58,7 @@ func (s *Service) ImportWrapped(ctx context.Context, call *key.Call, req *Import
 
 // exchange admits the use of a key exchange key.
 func (s *Service) exchange(v *guard.Visit, req *ImportWrappedRequest) (*catalog.Entry, error) {
-	kek, err := s.own(v, key.UnwrapKey, req.KEK)
+	kek, err := alias.Own(s.keys, v, key.UnwrapKey, req.KEK)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +115,7 @@ func (s *Service) discover(ctx context.Context, c *creation, kek *key.Key, size 
 // be enabled, and the caller needs ExportKey on it.
 func (s *Service) ExportWrapped(ctx context.Context, call *key.Call, ref Ref, under []byte, how alg.Wrapping) ([]byte, error) {
 	return guard.Do(ctx, s.guard, call, key.ExportKey, func(v *guard.Visit) ([]byte, error) {
-		e, err := s.own(v, key.ExportKey, ref)
+		e, err := alias.Own(s.keys, v, key.ExportKey, ref)
 		if err != nil {
 			return nil, err
 		}
@@ -130,7 +131,7 @@ func (s *Service) ExportWrapped(ctx context.Context, call *key.Call, ref Ref, un
 		}
 		from, ok := in.(engine.WrapExporter)
 		if !ok {
-			return nil, at(e, fault.New(fault.Unsupported, "engine %s gives no keys away wrapped", in.Name()))
+			return nil, e.At(fault.New(fault.Unsupported, "engine %s gives no keys away wrapped", in.Name()))
 		}
 		return from.ExportWrapped(ctx, material.RefOf(e.Key, e.Key.Current().Number), e.Key.Spec, wrapped, to, how)
 	})

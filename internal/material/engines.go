@@ -1,6 +1,7 @@
 package material
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -22,6 +23,9 @@ type Config struct {
 	Others []engine.Engine
 	// Stores are the custom key stores; nil for none.
 	Stores Stores
+	// Mirror is how old the state that is known of a key in a service gets; 0
+	// means DefaultMirror.
+	Mirror time.Duration
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -43,18 +47,25 @@ type Engines struct {
 	first    engine.Engine
 	named    map[string]engine.Engine // with the first one
 	stores   Stores
+	mirrors  []*mirror // of the engines that are Keepers
 	now      func() time.Time
 	attempts attempts
+
+	mirrorEvery time.Duration
 }
 
 // New returns the engines of a configuration.
 func New(c Config) *Engines {
 	s := &Engines{keys: c.Keys, first: c.Default, named: map[string]engine.Engine{}, stores: c.Stores, now: c.Now}
+	s.mirrorEvery = cmp.Or(c.Mirror, DefaultMirror)
 	if c.Default != nil {
 		s.named[c.Default.Name()] = c.Default
 	}
 	for _, e := range c.Others {
 		s.named[e.Name()] = e
+		if keeper, ok := e.(engine.Keeper); ok {
+			s.mirrors = append(s.mirrors, &mirror{in: e, keeper: keeper})
+		}
 	}
 	return s
 }

@@ -39,9 +39,9 @@ func Open(l *Line, o *Operations, spec alg.Spec, r *Reference) (*engine.Key, err
 	h := handle{line: l, does: o, spec: spec, at: r}
 	switch spec.Info().Family {
 	case alg.AES:
-		return &engine.Key{AEAD: &aead{h}}, nil
+		return &engine.Key{AEAD: &aead{h}, Algorithms: r.algorithms()}, nil
 	case alg.HMAC:
-		k := &engine.Key{MAC: &mac{h}}
+		k := &engine.Key{MAC: &mac{h}, Algorithms: r.algorithms()}
 		if o.Verify != nil {
 			k.Verifier = &verifier{h}
 		}
@@ -53,7 +53,7 @@ func Open(l *Line, o *Operations, spec alg.Spec, r *Reference) (*engine.Key, err
 		return nil, &fault.Error{Kind: fault.Internal, Op: "remote.Open", Err: err}
 	}
 	private := &privateKey{h, public}
-	k := &engine.Key{Signer: private}
+	k := &engine.Key{Signer: private, Algorithms: r.algorithms()}
 	if o.Verify != nil {
 		k.Verifier = &verifier{h}
 	}

@@ -3,6 +3,9 @@ package remote
 import (
 	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -20,6 +23,18 @@ func KeyName(ref engine.Ref) string {
 	return NamePrefix + string(ref.ID) + "-" + strconv.FormatUint(uint64(ref.Version), 10)
 }
 
+// Made reports whether a name is one that KeyName gives: that of a key which a
+// Holdfast made.
+func Made(name string) bool {
+	rest, ok := strings.CutPrefix(name, NamePrefix)
+	at := strings.LastIndexByte(rest, '-')
+	if !ok || at < 1 {
+		return false
+	}
+	n, err := strconv.ParseUint(rest[at+1:], 10, 32)
+	return err == nil && n > 0 && len(rest[:at]) == 36 && uuid.Validate(rest[:at]) == nil
+}
+
 // Reference is which key of a service a version is, and what it may do. It is
 // kept as JSON in an engine.Box; fields may be added.
 type Reference struct {
@@ -28,6 +43,9 @@ type Reference struct {
 	// service chooses.
 	Name    string `json:"name"`
 	Version string `json:"version,omitempty"`
+	// Type is what the key is in the service's own words, where Usages and
+	// Algorithms do not tell all that its engine must know.
+	Type string `json:"type,omitempty"`
 	// Usages and Algorithms are what the key does there, by the names of package
 	// alg.
 	Usages     []string `json:"usages"`
@@ -47,6 +65,17 @@ func (r *Reference) Does(usages []alg.Usage, algorithms []alg.Algorithm) {
 	for _, a := range algorithms {
 		r.Algorithms = append(r.Algorithms, a.String())
 	}
+}
+
+// algorithms returns those that the key has.
+func (r *Reference) algorithms() []alg.Algorithm {
+	var list []alg.Algorithm
+	for _, name := range r.Algorithms {
+		if a := alg.ParseAlgorithm(name); slices.Contains(r.Usages, a.Info().Usage.String()) {
+			list = append(list, a)
+		}
+	}
+	return list
 }
 
 // Allows refuses an algorithm that the key does not have: by its usage

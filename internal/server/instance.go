@@ -38,6 +38,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/server/tokens"
 	"github.com/holdfast-kms/holdfast/internal/status"
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/embedded"
@@ -77,7 +78,7 @@ type instance struct {
 	managed   *managed.Service
 	clusters  *cluster.Service
 	keyStores *customstore.Service
-	hsms      *tokens
+	hsms      *tokens.Tokens
 	engines   []engine.Engine // those over tokens
 	clock     *lifecycle.Runner
 	handler   http.Handler
@@ -234,7 +235,7 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 		return err
 	}
 	i.keys, err = kms.New(ctx, kms.Config{
-		Guard: i.guard, Store: i.store, Engine: software, Engines: i.engines, Stores: i.keyStores, Adopting: i.hsms.realms(), Compile: compiler(policy.ForResource),
+		Guard: i.guard, Store: i.store, Engine: software, Engines: i.engines, Stores: i.keyStores, Adopting: i.hsms.Realms(), Compile: compiler(policy.ForResource),
 		DefaultPolicy: aws.DefaultKeyPolicy, Opened: c.Limits.OpenedKeys,
 	})
 	if err != nil {
@@ -276,13 +277,13 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 // openHSMs opens the configured tokens, with an engine for each place where
 // keys can live.
 func (i *instance) openHSMs(ctx context.Context, c *config.Config, keyring *seal.Keyring, log *slog.Logger) error {
-	opened, err := openTokens(ctx, &c.HSM, log)
+	opened, err := tokens.Open(ctx, &c.HSM, log)
 	if err != nil {
 		return err
 	}
 	i.hsms = opened
-	i.closers = append(i.closers, opened.close)
-	for _, place := range opened.places() {
+	i.closers = append(i.closers, opened.Close)
+	for _, place := range opened.Places() {
 		e, err := hsmengine.New(place, keyring, hsmengine.Options{Log: log})
 		if err != nil {
 			return err

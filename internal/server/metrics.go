@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/server/tokens"
 )
 
 // metrics are the server's figures for Prometheus. Every label has a bounded
@@ -33,7 +34,7 @@ type series struct {
 	seconds  prometheus.Observer
 }
 
-func newMetrics(keys func() float64, tokens func() []hsm.Health) *metrics {
+func newMetrics(keys func() float64, health func() []hsm.Health) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(), known: map[labels]series{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -47,7 +48,7 @@ func newMetrics(keys func() float64, tokens func() []hsm.Health) *metrics {
 	v := Version()
 	m.registry.MustRegister(
 		m.requests, m.seconds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		tokenFigures(tokens),
+		tokens.Figures(health),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "holdfast_keys", Help: "Keys that exist, in any state."}, keys),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "holdfast_build_info", Help: "Always 1; the labels say what is running.",

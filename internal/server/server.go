@@ -257,7 +257,7 @@ func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
 	}
 	// A token that is away is shown, and takes the server out for nobody: all
 	// that needs it fails by itself, and all else goes on.
-	answer(w, status, strings.TrimSuffix(text+"\n"+i.hsms.lines(), "\n"))
+	answer(w, status, strings.TrimSuffix(text+"\n"+i.hsms.Lines(), "\n"))
 }
 
 func answer(w http.ResponseWriter, status int, text string) {
@@ -276,7 +276,7 @@ func (s *server) keys() float64 {
 // tokens returns how each token is.
 func (s *server) tokens() []hsm.Health {
 	if i := s.instance.Load(); i != nil {
-		return i.hsms.health()
+		return i.hsms.Health()
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/hsm"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
-	"github.com/holdfast-kms/holdfast/internal/server"
+	"github.com/holdfast-kms/holdfast/internal/server/tokens"
 )
 
 // PINVariable has the PIN of a token that a command opens by itself.
@@ -46,7 +46,7 @@ func presetNames() []string {
 // OpenToken opens the token that a URI and flags name, which may be away: its
 // Health says so. The library runs in a process of its own.
 func (t *Terminal) OpenToken(ctx context.Context, f *TokenFlags, uri *hsm.URI) (*hsm.Token, error) {
-	preset, err := server.PresetNamed(f.Preset)
+	preset, err := tokens.PresetNamed(f.Preset)
 	if err != nil {
 		return nil, Plain(err)
 	}

@@ -43,6 +43,9 @@ type Config struct {
 	// Varies says that ciphertexts of AES keys differ in length: Overhead is a
 	// bound then.
 	Varies bool
+	// Bound says that a ciphertext of an AES key opens with that key alone, and
+	// not with another of the same material.
+	Bound bool
 	// NoEmpty says that nothing is neither encrypted nor authenticated.
 	NoEmpty bool
 	// NoRecover says that an engine.Keeper deletes at once.
@@ -219,6 +222,9 @@ func testUsage(t *testing.T, c Config, e engine.Engine, kind engine.Kind) {
 			case c.Restricts && of != kind.Usage:
 				wantRefused(t, spec, a, m, k, fault.InvalidArgument)
 			case c.does(spec, a):
+				if k.Algorithms != nil && !slices.Contains(k.Algorithms, a) {
+					t.Errorf("the opened key does not say that it has %s", a)
+				}
 				testAlgorithm(t, c, spec, a, m, k)
 			default:
 				wantRefused(t, spec, a, m, k, fault.Unsupported)

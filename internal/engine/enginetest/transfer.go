@@ -60,20 +60,19 @@ func testImport(t *testing.T, c Config, e engine.Engine, in engine.Importer, spe
 		kind := engine.Kind{Spec: spec, Usage: usage}
 		refs := []engine.Ref{NewRef("11111111-1111-4111-8111-111111111111"), NewRef("22222222-2222-4222-8222-222222222222")}
 		var keys []*engine.Key
-		var last engine.Material
+		var made []engine.Material
 		for _, ref := range refs {
 			m, err := in.Import(t.Context(), ref, kind, plain)
 			if err != nil {
 				t.Fatalf("Import for %s: %v", usage, err)
 			}
-			last = m
 			k, err := e.Open(t.Context(), ref, spec, m.Wrapped)
 			if err != nil {
 				t.Fatalf("Open: %v", err)
 			}
-			keys = append(keys, k)
-			defer destroy(t, e, ref, m)
+			keys, made = append(keys, k), append(made, m)
 		}
+		last := made[len(made)-1]
 		if !bytes.Equal(plain, given) || bytes.Contains(last.Wrapped, plain) {
 			t.Error("Import changed its argument, or keeps it as it is")
 		}
@@ -81,6 +80,9 @@ func testImport(t *testing.T, c Config, e engine.Engine, in engine.Importer, spe
 			t.Error("the public half of the imported key is another one")
 		}
 		testSameKey(t, c, kind, last, keys[0], keys[1])
+		for i, ref := range refs { // a place with names of its own has room for the next usage then
+			destroy(t, e, ref, made[i])
+		}
 	}
 }
 
@@ -141,6 +143,7 @@ func testSameKey(t *testing.T, c Config, kind engine.Kind, m engine.Material, on
 		}
 	}
 	switch {
+	case c.Bound && one.AEAD != nil:
 	case kind.Usage == alg.EncryptDecrypt && one.AEAD != nil:
 		box, err := one.AEAD.Seal(nil, []byte("message"), []byte("context"))
 		if err != nil {

@@ -80,11 +80,12 @@ func (e *Engine) Open(ctx context.Context, ref engine.Ref, spec alg.Spec, wrappe
 
 func (e *Engine) open(ref engine.Ref, spec alg.Spec, r *reference) (*engine.Key, error) {
 	h := handle{engine: e, spec: spec, at: r.address(), usages: r.Usages}
+	can := r.algorithms(spec)
 	switch spec.Info().Family {
 	case alg.AES:
-		return &engine.Key{AEAD: &aead{h}}, nil
+		return &engine.Key{AEAD: &aead{h}, Algorithms: can}, nil
 	case alg.HMAC:
-		return &engine.Key{MAC: &mac{h, pkcs11.Mechanism{Type: macMechanism(spec)}, spec.Info().Bits / 8}}, nil
+		return &engine.Key{MAC: &mac{h, pkcs11.Mechanism{Type: macMechanism(spec)}, spec.Info().Bits / 8}, Algorithms: can}, nil
 	case alg.RSA, alg.EC, alg.K256, alg.EdDSA, alg.MLDSA:
 	}
 	public, err := engine.ParsePublic(spec, r.Public)
@@ -93,7 +94,7 @@ func (e *Engine) open(ref engine.Ref, spec alg.Spec, r *reference) (*engine.Key,
 	}
 	k := &privateKey{h, public}
 	if spec.Info().Family == alg.RSA {
-		return &engine.Key{Signer: k, Decrypter: &decrypter{k}, Unwrapper: &unwrapper{k}}, nil
+		return &engine.Key{Signer: k, Decrypter: &decrypter{k}, Unwrapper: &unwrapper{k}, Algorithms: can}, nil
 	}
-	return &engine.Key{Signer: k}, nil
+	return &engine.Key{Signer: k, Algorithms: can}, nil
 }

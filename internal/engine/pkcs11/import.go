@@ -11,7 +11,6 @@ import (
 	"crypto/rsa"
 	"crypto/subtle"
 	"fmt"
-	"math/big"
 	"slices"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
@@ -43,7 +42,7 @@ func (e *Engine) Import(ctx context.Context, ref engine.Ref, kind engine.Kind, p
 	if err != nil {
 		return engine.Material{}, err
 	}
-	defer wipe(p)
+	defer p.Wipe()
 	in := &incoming{able: a, reference: a.newReference(ref, kind), kind: kind}
 	if p.Public != nil {
 		if in.known, err = engine.MarshalPublic(kind.Spec, p.Public); err != nil {
@@ -228,26 +227,6 @@ func valuesOf(p *engine.Plain, curve []byte) []pkcs11.Attribute {
 		return []pkcs11.Attribute{pkcs11.Bytes(pkcs11.AttrECParams, curve), pkcs11.Bytes(pkcs11.AttrValue, k.Seed())}
 	}
 	return []pkcs11.Attribute{pkcs11.Bytes(pkcs11.AttrValue, slices.Clone(p.Secret))}
-}
-
-// wipe overwrites a plain key, as far as its type shows its numbers: what
-// crypto/rsa keeps beside them goes with the garbage.
-func wipe(p *engine.Plain) {
-	clear(p.Secret)
-	switch k := p.Private.(type) {
-	case *rsa.PrivateKey:
-		for _, n := range append([]*big.Int{k.D, k.Precomputed.Dp, k.Precomputed.Dq, k.Precomputed.Qinv}, k.Primes...) {
-			if n != nil {
-				clear(n.Bits())
-			}
-		}
-	case *ecdsa.PrivateKey:
-		clear(k.D.Bits()) //nolint:staticcheck // deprecated for those who compute with it
-	case *secp256k1.PrivateKey:
-		k.Zero()
-	case ed25519.PrivateKey:
-		clear(k)
-	}
 }
 
 // exponent returns a public exponent without leading zeros.

@@ -73,6 +73,15 @@ func (r *reference) address() hsm.Address {
 	return hsm.Address{ID: r.ID, Label: r.Label, Class: r.Class}
 }
 
+// algorithms returns those of the spec that go with the usages.
+func (r *reference) algorithms(spec alg.Spec) []alg.Algorithm {
+	var list []alg.Algorithm
+	for _, u := range r.Usages {
+		list = append(list, spec.For(alg.ParseUsage(u))...)
+	}
+	return list
+}
+
 // seal returns the reference as material.
 func (e *Engine) seal(ref engine.Ref, spec alg.Spec, r *reference) (engine.Material, error) {
 	wrapped, err := e.box.SealJSON(ref, spec, r)

@@ -46,8 +46,49 @@ type Service interface {
 // Delay is how late Slow answers: later than the Attempt of Settings.
 const Delay = 700 * time.Millisecond
 
+// Orders are what a service was told to do instead of answering. All methods
+// may be called at the same time.
+type Orders struct {
+	mu       sync.Mutex
+	fault    Fault // guarded by mu
+	spare    int   // guarded by mu
+	left     int   // guarded by mu
+	requests int   // guarded by mu
+}
+
+// Inject spares so many requests and has the n after them suffer the fault.
+func (o *Orders) Inject(f Fault, spare, n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.fault, o.spare, o.left = f, spare, n
+}
+
+// Requests returns how many requests have come.
+func (o *Orders) Requests() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.requests
+}
+
+// Turn counts a request and returns what it suffers.
+func (o *Orders) Turn() Fault {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.requests++
+	if o.spare > 0 {
+		o.spare--
+		return None
+	}
+	if o.left == 0 {
+		return None
+	}
+	o.left--
+	return o.fault
+}
+
 // Faulty is an HTTP server in front of another handler.
 type Faulty struct {
+	Orders
 	// Next answers what suffers nothing.
 	Next http.Handler
 	// Answer writes the service's own error for Throttle, Fail and Expire.
@@ -57,46 +98,10 @@ type Faulty struct {
 	Spares func(r *http.Request) bool
 	// Count returns how many keys the service has.
 	Count func() int
-
-	mu       sync.Mutex
-	fault    Fault // guarded by mu
-	spare    int   // guarded by mu
-	left     int   // guarded by mu
-	requests int   // guarded by mu
-}
-
-// Inject spares so many requests and has the n after them suffer the fault.
-func (s *Faulty) Inject(f Fault, spare, n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fault, s.spare, s.left = f, spare, n
-}
-
-// Requests returns how many requests have come that are not spared.
-func (s *Faulty) Requests() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.requests
 }
 
 // Keys returns how many keys the service has.
 func (s *Faulty) Keys() int { return s.Count() }
-
-// next returns what the next request suffers.
-func (s *Faulty) next() Fault {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.requests++
-	if s.spare > 0 {
-		s.spare--
-		return None
-	}
-	if s.left == 0 {
-		return None
-	}
-	s.left--
-	return s.fault
-}
 
 // ServeHTTP answers, or misbehaves.
 func (s *Faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -104,7 +109,7 @@ func (s *Faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.Next.ServeHTTP(w, r)
 		return
 	}
-	switch f := s.next(); f {
+	switch f := s.Turn(); f {
 	case Throttle, Fail, Expire:
 		_, _ = io.Copy(io.Discard, r.Body)
 		s.Answer(w, r, f)

@@ -23,7 +23,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/seal"
-	"github.com/holdfast-kms/holdfast/internal/server"
+	"github.com/holdfast-kms/holdfast/internal/server/tokens"
 	"github.com/holdfast-kms/holdfast/internal/split"
 	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
@@ -74,7 +74,7 @@ func Open(ctx context.Context, c *config.Config, t *terminal.Terminal) (*seal.Op
 		Passphrase: func() ([]byte, error) { return passphrase(c, t) },
 		Share:      input.next,
 		Keeper: func(ctx context.Context, token, key string) (seal.Keeper, func() error, error) {
-			return server.SealKey(ctx, c, token, key)
+			return tokens.SealKey(ctx, c, token, key)
 		},
 	})
 }

@@ -15,7 +15,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/seal"
-	"github.com/holdfast-kms/holdfast/internal/server"
+	"github.com/holdfast-kms/holdfast/internal/server/tokens"
 	"github.com/holdfast-kms/holdfast/internal/split"
 	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
@@ -92,7 +92,7 @@ func (f *Flags) Plan(ctx context.Context, c *config.Config, t *terminal.Terminal
 		}
 	case seal.UnderHSM:
 		p.Token, p.Key = f.hsm, f.hsmKey
-		p.Keeper, end, err = server.SealKey(ctx, c, f.hsm, f.hsmKey)
+		p.Keeper, end, err = tokens.SealKey(ctx, c, f.hsm, f.hsmKey)
 	case seal.InFile:
 	}
 	return p, end, err

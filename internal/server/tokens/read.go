@@ -1,4 +1,4 @@
-package server
+package tokens
 
 import (
 	"context"
@@ -28,34 +28,44 @@ func hsmResource(call *key.Call, name string) key.Resource {
 	return key.Resource{Kind: key.KindServer, Realm: call.Caller.Principal.Realm, ID: id}
 }
 
-// HSMs returns the server's tokens and groups (front/native/tokens.Reader).
-func (i *instance) HSMs(ctx context.Context, call *key.Call) (*native.HSMList, error) {
-	return guard.Do(ctx, i.guard, call, key.ListTokens, func(v *guard.Visit) (*native.HSMList, error) {
+// Reader tells callers who may of the server's tokens (front/native/tokens).
+type Reader struct {
+	Tokens *Tokens
+	Guard  *guard.Guard
+	// Engine returns the engine over a token or group, nil for none.
+	Engine func(name string) engine.Engine
+	// Has tells which versions of keys there are.
+	Has func(key.ID, key.VersionNumber) bool
+}
+
+// HSMs returns the server's tokens and groups.
+func (r *Reader) HSMs(ctx context.Context, call *key.Call) (*native.HSMList, error) {
+	return guard.Do(ctx, r.Guard, call, key.ListTokens, func(v *guard.Visit) (*native.HSMList, error) {
 		if err := v.Authorize(guard.Target{Action: key.ListTokens, Resource: hsmResource(call, "")}); err != nil {
 			return nil, err
 		}
-		return &native.HSMList{HSMs: i.hsms.list()}, nil
+		return &native.HSMList{HSMs: r.Tokens.list()}, nil
 	})
 }
 
 // HSM returns one of them with what the token says of itself.
-func (i *instance) HSM(ctx context.Context, call *key.Call, name string) (*native.HSM, error) {
-	return guard.Do(ctx, i.guard, call, key.ListTokens, func(v *guard.Visit) (*native.HSM, error) {
+func (r *Reader) HSM(ctx context.Context, call *key.Call, name string) (*native.HSM, error) {
+	return guard.Do(ctx, r.Guard, call, key.ListTokens, func(v *guard.Visit) (*native.HSM, error) {
 		if err := v.Authorize(guard.Target{Action: key.ListTokens, Resource: hsmResource(call, name)}); err != nil {
 			return nil, err
 		}
-		all := i.hsms.list()
+		all := r.Tokens.list()
 		n := slices.IndexFunc(all, func(h native.HSM) bool { return h.Name == name })
 		if n < 0 {
 			return nil, noHSM(name)
 		}
 		out := all[n]
-		place := i.hsms.place(name)
+		place := r.Tokens.place(name)
 		can, err := place.Capabilities(ctx)
 		if err != nil {
 			return &out, nil //nolint:nilerr // the state says that the token cannot be reached
 		}
-		out.Info = infoOf(can, i.engineNamed(name))
+		out.Info = infoOf(can, r.Engine(name))
 		return &out, nil
 	})
 }
@@ -63,17 +73,17 @@ func (i *instance) HSM(ctx context.Context, call *key.Call, name string) (*nativ
 // Objects returns what is on a token. Tokens are the server's, and what is on
 // them may be of any realm: only callers of those that the configuration names
 // see it, which are those that adopt keys from there (kms.Config.Adopting).
-func (i *instance) Objects(ctx context.Context, call *key.Call, name string) (*native.HSMObjectList, error) {
-	return guard.Do(ctx, i.guard, call, key.ListTokenObjects, func(v *guard.Visit) (*native.HSMObjectList, error) {
+func (r *Reader) Objects(ctx context.Context, call *key.Call, name string) (*native.HSMObjectList, error) {
+	return guard.Do(ctx, r.Guard, call, key.ListTokenObjects, func(v *guard.Visit) (*native.HSMObjectList, error) {
 		target := guard.Target{Action: key.ListTokenObjects, Resource: hsmResource(call, name)}
 		if err := v.Authorize(target); err != nil {
 			return nil, err
 		}
-		place := i.hsms.place(name)
+		place := r.Tokens.place(name)
 		switch {
 		case place == nil:
 			return nil, noHSM(name)
-		case !slices.Contains(i.hsms.realms()[name], call.Caller.Principal.Realm):
+		case !slices.Contains(r.Tokens.Realms()[name], call.Caller.Principal.Realm):
 			return nil, v.Deny(target, fault.NoIdentityPolicyAllows, "the realm does not look into "+name)
 		}
 		found, err := place.Find(ctx, hsm.Query{})
@@ -82,7 +92,7 @@ func (i *instance) Objects(ctx context.Context, call *key.Call, name string) (*n
 		}
 		out := &native.HSMObjectList{Objects: make([]native.HSMObject, len(found))}
 		for n := range found {
-			out.Objects[n] = objectOut(&found[n], i.keys.Has)
+			out.Objects[n] = objectOut(&found[n], r.Has)
 		}
 		return out, nil
 	})
@@ -93,22 +103,22 @@ func noHSM(name string) error {
 }
 
 // place returns the token or group of a name, nil for none.
-func (t *tokens) place(name string) hsm.Place {
+func (t *Tokens) place(name string) hsm.Place {
 	for _, g := range t.groups {
 		if g.Name() == name {
 			return g
 		}
 	}
-	if one := t.token(name); one != nil {
+	if one := t.Token(name); one != nil {
 		return one
 	}
 	return nil
 }
 
 // list returns all tokens and groups in the API's shape.
-func (t *tokens) list() []native.HSM {
+func (t *Tokens) list() []native.HSM {
 	out := []native.HSM{}
-	for n, h := range t.health() {
+	for n, h := range t.Health() {
 		c := &t.config.Tokens[n]
 		one := native.HSM{
 			Name: h.Name, Kind: "token", Use: "keys", State: string(h.State), Module: c.Module, Preset: c.Preset,

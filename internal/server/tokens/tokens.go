@@ -1,4 +1,9 @@
-package server
+// Package tokens is the server's side of PKCS #11: it opens the tokens that a
+// configuration names, tells callers who may how they are and what is on them,
+// and hands tokens of the pool to clusters and key stores.
+//
+// Start with Open. The package is internal and may change with any release.
+package tokens
 
 import (
 	"bytes"
@@ -18,20 +23,21 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
 
-// tokens are the tokens and groups that a configuration names, opened.
-type tokens struct {
+// Tokens are the tokens and groups that a configuration names, opened. All
+// methods may be called at the same time.
+type Tokens struct {
 	config *config.HSM
 	tokens []*hsm.Token // in the configuration's order
 	groups []*hsm.Group
 }
 
-// openTokens opens every token. One that is away is no failure: it is tried
+// Open opens every token. One that is away is no failure: it is tried
 // again, and /readyz shows it meanwhile.
-func openTokens(ctx context.Context, c *config.HSM, log *slog.Logger) (_ *tokens, err error) {
-	t := &tokens{config: c}
+func Open(ctx context.Context, c *config.HSM, log *slog.Logger) (_ *Tokens, err error) {
+	t := &Tokens{config: c}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, t.close())
+			err = errors.Join(err, t.Close())
 		}
 	}()
 	for i := range c.Tokens {
@@ -52,7 +58,7 @@ func openTokens(ctx context.Context, c *config.HSM, log *slog.Logger) (_ *tokens
 	for _, g := range c.Groups {
 		var members []*hsm.Token
 		for _, name := range g.Tokens {
-			members = append(members, t.token(name))
+			members = append(members, t.Token(name))
 		}
 		group, err := hsm.NewGroup(g.Name, members...)
 		if err != nil {
@@ -131,8 +137,8 @@ func secretOf(file, variable string) func() ([]byte, error) {
 	return func() ([]byte, error) { return []byte(os.Getenv(variable)), nil }
 }
 
-// token returns the token of a name, nil for none.
-func (t *tokens) token(name string) *hsm.Token {
+// Token returns the token of a name, nil for none.
+func (t *Tokens) Token(name string) *hsm.Token {
 	for _, one := range t.tokens {
 		if one.Name() == name {
 			return one
@@ -141,8 +147,8 @@ func (t *tokens) token(name string) *hsm.Token {
 	return nil
 }
 
-// places returns where keys live: the tokens outside the pool, and the groups.
-func (t *tokens) places() []hsm.Place {
+// Places returns where keys live: the tokens outside the pool, and the groups.
+func (t *Tokens) Places() []hsm.Place {
 	var all []hsm.Place
 	for _, one := range t.tokens {
 		if !slices.Contains(t.config.Pool, one.Name()) {
@@ -155,8 +161,8 @@ func (t *tokens) places() []hsm.Place {
 	return all
 }
 
-// realms returns which realms see what is in each place, and adopt it.
-func (t *tokens) realms() map[string][]key.RealmID {
+// Realms returns which realms see what is in each place, and adopt it.
+func (t *Tokens) Realms() map[string][]key.RealmID {
 	all := map[string][]key.RealmID{}
 	for n := range t.config.Tokens {
 		c := &t.config.Tokens[n]
@@ -179,8 +185,8 @@ func (t *tokens) realms() map[string][]key.RealmID {
 	return all
 }
 
-// health returns how each token is.
-func (t *tokens) health() []hsm.Health {
+// Health returns how each token is.
+func (t *Tokens) Health() []hsm.Health {
 	all := make([]hsm.Health, len(t.tokens))
 	for i, one := range t.tokens {
 		all[i] = one.Health()
@@ -188,11 +194,11 @@ func (t *tokens) health() []hsm.Health {
 	return all
 }
 
-// lines says how each token is, for /readyz: who asks is not known, and so no
+// Lines says how each token is, for /readyz: who asks is not known, and so no
 // cause is told.
-func (t *tokens) lines() string {
+func (t *Tokens) Lines() string {
 	var b strings.Builder
-	for _, h := range t.health() {
+	for _, h := range t.Health() {
 		fmt.Fprintf(&b, "hsm %s: %s", h.Name, h.State)
 		if h.State != hsm.StateOK && !h.Since.IsZero() {
 			fmt.Fprintf(&b, " since %s", h.Since.UTC().Format(time.RFC3339))
@@ -202,8 +208,8 @@ func (t *tokens) lines() string {
 	return b.String()
 }
 
-// close ends the tokens' sessions and processes.
-func (t *tokens) close() error {
+// Close ends the tokens' sessions and processes.
+func (t *Tokens) Close() error {
 	var failures []error
 	for i := len(t.tokens) - 1; i >= 0; i-- {
 		failures = append(failures, t.tokens[i].Close())

@@ -1,8 +1,15 @@
-package kms
+// Package alias is how callers name keys: by id, or by an alias, which is
+// another name within a realm and region. Names finds the key that is meant,
+// and makes, changes and removes aliases.
+//
+// Package kms has a Names in its Service. The package is internal and may
+// change with any release.
+package alias
 
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -11,8 +18,8 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/policy"
 )
 
-// AliasPrefix begins every alias name.
-const AliasPrefix = "alias/"
+// Prefix begins every alias name.
+const Prefix = "alias/"
 
 // reservedPrefix begins the names kept for a provider's own keys.
 const reservedPrefix = "alias/aws/"
@@ -20,25 +27,48 @@ const reservedPrefix = "alias/aws/"
 // maxAlias is the longest alias name, in characters, with its prefix.
 const maxAlias = 256
 
+// Ref is how a caller names a key: by id, or by alias. Realm and Region are
+// set when the name says them (a full ARN), else they are the call's own.
+type Ref struct {
+	Realm  key.RealmID
+	Region string
+	ID     key.ID // "" when Alias is set
+	Alias  string // with its "alias/" prefix
+}
+
+// Names are the names of the keys of a catalog. All methods may be called at
+// the same time. Errors are *fault.Error.
+type Names struct {
+	guard *guard.Guard
+	keys  *catalog.Catalog
+	state func(*catalog.Entry) key.State
+	now   func() time.Time
+}
+
+// New returns the names of keys. State returns the state that a key is in now.
+func New(g *guard.Guard, keys *catalog.Catalog, state func(*catalog.Entry) key.State, now func() time.Time) *Names {
+	return &Names{guard: g, keys: keys, state: state, now: now}
+}
+
 // CreateAlias names a key. The name must be free in the key's realm and region.
-func (s *Service) CreateAlias(ctx context.Context, call *key.Call, name string, target Ref) error {
+func (s *Names) CreateAlias(ctx context.Context, call *key.Call, name string, target Ref) error {
 	return s.putAlias(ctx, call, key.CreateAlias, name, target)
 }
 
 // UpdateAlias lets an existing alias name another key of the same usage and
 // of the same kind.
-func (s *Service) UpdateAlias(ctx context.Context, call *key.Call, name string, target Ref) error {
+func (s *Names) UpdateAlias(ctx context.Context, call *key.Call, name string, target Ref) error {
 	return s.putAlias(ctx, call, key.UpdateAlias, name, target)
 }
 
 // putAlias creates or updates an alias. The caller needs the action on the
 // alias and on each key concerned.
-func (s *Service) putAlias(ctx context.Context, call *key.Call, action key.Action, name string, target Ref) error {
+func (s *Names) putAlias(ctx context.Context, call *key.Call, action key.Action, name string, target Ref) error {
 	_, err := guard.Do(ctx, s.guard, call, action, func(v *guard.Visit) (none struct{}, err error) {
-		if err := CheckAlias(name); err != nil {
+		if err := Check(name); err != nil {
 			return none, err
 		}
-		e, err := s.own(v, action, target)
+		e, err := Own(s.keys, v, action, target)
 		if err != nil {
 			return none, err
 		}
@@ -72,10 +102,10 @@ func (s *Service) putAlias(ctx context.Context, call *key.Call, action key.Actio
 	return err
 }
 
-// firstAlias returns the alias of a key that is being made, if the caller may
-// give it. Until unlock is called nobody else gives the name away.
-func (s *Service) firstAlias(v *guard.Visit, e *catalog.Entry, name string) (alias *key.Alias, unlock func(), err error) {
-	if err := CheckAlias(name); err != nil {
+// First returns the alias of a key that is being made, if the caller may give
+// it. Until unlock is called nobody else gives the name away.
+func First(s *Names, v *guard.Visit, e *catalog.Entry, name string) (alias *key.Alias, unlock func(), err error) {
+	if err := Check(name); err != nil {
 		return nil, nil, err
 	}
 	if err := s.admitAlias(v, key.CreateAlias, e, name); err != nil {
@@ -97,13 +127,13 @@ func aliasExists(realm key.RealmID, region, name string) error {
 }
 
 // admitAlias asks for the action on the alias and on the key.
-func (s *Service) admitAlias(v *guard.Visit, action key.Action, e *catalog.Entry, name string) error {
+func (s *Names) admitAlias(v *guard.Visit, action key.Action, e *catalog.Entry, name string) error {
 	attributes := &policy.Attributes{Alias: name}
-	if err := v.Authorize(target(e, action, attributes)); err != nil {
+	if err := v.Authorize(e.Target(action, attributes)); err != nil {
 		return err
 	}
 	if err := s.state(e).Manage(action); err != nil {
-		return at(e, err)
+		return e.At(err)
 	}
 	v.Note("alias", name)
 	return v.Authorize(guard.Target{
@@ -112,7 +142,7 @@ func (s *Service) admitAlias(v *guard.Visit, action key.Action, e *catalog.Entry
 }
 
 // retarget asks whether an alias may leave its present key for another.
-func (s *Service) retarget(v *guard.Visit, old *key.Alias, to *catalog.Entry) error {
+func (s *Names) retarget(v *guard.Visit, old *key.Alias, to *catalog.Entry) error {
 	from, ok := s.keys.Get(old.Target)
 	if !ok {
 		return nil
@@ -121,16 +151,16 @@ func (s *Service) retarget(v *guard.Visit, old *key.Alias, to *catalog.Entry) er
 		return err
 	}
 	if from.Key.Usage != to.Key.Usage || from.Key.Spec.Symmetric() != to.Key.Spec.Symmetric() {
-		return at(to, fault.Because(fault.InvalidArgument, fault.WrongUsage,
+		return to.At(fault.Because(fault.InvalidArgument, fault.WrongUsage,
 			"the alias is of a key for %s, the new key is for %s", from.Key.Usage, to.Key.Usage))
 	}
 	return nil
 }
 
 // DeleteAlias takes a name from its key. The key stays.
-func (s *Service) DeleteAlias(ctx context.Context, call *key.Call, name string) error {
+func (s *Names) DeleteAlias(ctx context.Context, call *key.Call, name string) error {
 	_, err := guard.Do(ctx, s.guard, call, key.DeleteAlias, func(v *guard.Visit) (none struct{}, err error) {
-		if err := CheckAlias(name); err != nil {
+		if err := Check(name); err != nil {
 			return none, err
 		}
 		realm, region := call.Caller.Principal.Realm, call.Region
@@ -153,20 +183,20 @@ func (s *Service) DeleteAlias(ctx context.Context, call *key.Call, name string) 
 
 // ListAliases returns a page of the aliases in the caller's realm and the
 // request's region, or of those of one key. After is an alias name.
-func (s *Service) ListAliases(ctx context.Context, call *key.Call, target *Ref, page Page) ([]key.Alias, string, error) {
+func (s *Names) ListAliases(ctx context.Context, call *key.Call, target *Ref, page catalog.Page) ([]key.Alias, string, error) {
 	type result struct {
 		aliases []key.Alias
 		next    string
 	}
 	r, err := guard.Do(ctx, s.guard, call, key.ListAliases, func(v *guard.Visit) (r result, err error) {
-		if err := v.Authorize(s.realmTarget(call, key.ListAliases, nil)); err != nil {
+		if err := v.Authorize(RealmTarget(call, key.ListAliases, nil)); err != nil {
 			return r, err
 		}
 		if target == nil {
 			r.aliases, r.next, err = s.keys.Aliases(ctx, call.Caller.Principal.Realm, call.Region, page)
 			return r, err
 		}
-		e, err := s.own(v, key.ListAliases, *target)
+		e, err := Own(s.keys, v, key.ListAliases, *target)
 		if err != nil {
 			return r, err
 		}
@@ -176,19 +206,19 @@ func (s *Service) ListAliases(ctx context.Context, call *key.Call, target *Ref, 
 	return r.aliases, r.next, err
 }
 
-// CheckAlias refuses names that are no alias: the prefix, then letters,
+// Check refuses names that are no alias: the prefix, then letters,
 // digits, "/", "_" and "-".
-func CheckAlias(name string) error {
-	rest, ok := strings.CutPrefix(name, AliasPrefix)
+func Check(name string) error {
+	rest, ok := strings.CutPrefix(name, Prefix)
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-"
 	switch {
 	case !ok:
-		return fault.Because(fault.InvalidArgument, fault.MalformedAlias, "an alias begins with %q", AliasPrefix)
+		return fault.Because(fault.InvalidArgument, fault.MalformedAlias, "an alias begins with %q", Prefix)
 	case strings.HasPrefix(name, reservedPrefix):
 		return fault.Because(fault.PermissionDenied, fault.ReservedAlias, "aliases that begin with %s are reserved", reservedPrefix)
 	case rest == "" || len(name) > maxAlias || strings.Trim(rest, letters) != "":
 		return fault.Because(fault.InvalidArgument, fault.MalformedAlias,
-			"an alias has 1 to %d letters, digits, slashes, underscores and dashes after its prefix", maxAlias-len(AliasPrefix))
+			"an alias has 1 to %d letters, digits, slashes, underscores and dashes after its prefix", maxAlias-len(Prefix))
 	default:
 		return nil
 	}

@@ -1,4 +1,4 @@
-package server
+package tokens
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
@@ -6,25 +6,25 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/hsm"
 )
 
-// tokenFigures are the figures of the tokens. They are read when somebody
-// asks: the tokens count by themselves.
-type tokenFigures func() []hsm.Health
+// Figures are the figures of tokens, for Prometheus. They are read when
+// somebody asks: the tokens count by themselves.
+type Figures func() []hsm.Health
 
-// tokenFigure is one of them. Its only label is the token's configured name.
-type tokenFigure struct {
+// figure is one of them. Its only label is the token's configured name.
+type figure struct {
 	name, help string
 	kind       prometheus.ValueType
 	value      func(h *hsm.Health) float64
 }
 
-func tokenTable() []tokenFigure {
+func table() []figure {
 	number := func(of func(h *hsm.Health) int) func(*hsm.Health) float64 {
 		return func(h *hsm.Health) float64 { return float64(of(h)) }
 	}
 	count := func(of func(h *hsm.Health) uint64) func(*hsm.Health) float64 {
 		return func(h *hsm.Health) float64 { return float64(of(h)) }
 	}
-	return []tokenFigure{
+	return []figure{
 		{"holdfast_hsm_up", "1 while the token serves calls, 0 while its circuit is open.", prometheus.GaugeValue, func(h *hsm.Health) float64 {
 			if h.State == hsm.StateOK {
 				return 1
@@ -44,21 +44,21 @@ func tokenTable() []tokenFigure {
 	}
 }
 
-func (f tokenFigure) desc() *prometheus.Desc {
+func (f figure) desc() *prometheus.Desc {
 	return prometheus.NewDesc(f.name, f.help, []string{"token"}, nil)
 }
 
 // Describe implements prometheus.Collector.
-func (tokenFigures) Describe(to chan<- *prometheus.Desc) {
-	for _, f := range tokenTable() {
+func (Figures) Describe(to chan<- *prometheus.Desc) {
+	for _, f := range table() {
 		to <- f.desc()
 	}
 }
 
 // Collect implements prometheus.Collector.
-func (t tokenFigures) Collect(to chan<- prometheus.Metric) {
+func (t Figures) Collect(to chan<- prometheus.Metric) {
 	for _, h := range t() {
-		for _, f := range tokenTable() {
+		for _, f := range table() {
 			to <- prometheus.MustNewConstMetric(f.desc(), f.kind, f.value(&h), h.Name)
 		}
 	}
