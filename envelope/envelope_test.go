@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/ecdh"
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
@@ -49,11 +50,10 @@ func (b box) Decrypt(ciphertext, ad []byte) ([]byte, error) {
 // down is a key that is out of reach.
 type down string
 
-func (d down) URI() string             { return string(d) }
-func (d down) Method() envelope.Method { return envelope.AEADMethod }
+func (d down) URI() string { return string(d) }
 
-func (d down) Wrap(context.Context, []byte, []byte) ([]byte, error) {
-	return nil, fmt.Errorf("%s is down", string(d))
+func (d down) Wrap(context.Context, []byte, []byte) (envelope.Method, []byte, error) {
+	return "", nil, fmt.Errorf("%s is down", string(d))
 }
 
 func (d down) Unwrap(context.Context, envelope.Stanza, []byte) ([]byte, error) {
@@ -219,6 +219,36 @@ func TestAnyRecipient(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A key that agrees on secrets is a recipient too, on every curve.
+func TestHPKE(t *testing.T) {
+	other, err := ecdh.P256().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for method, curve := range map[envelope.Method]ecdh.Curve{
+		envelope.HPKEP256: ecdh.P256(), envelope.HPKEP384: ecdh.P384(), envelope.HPKEP521: ecdh.P521(), envelope.HPKEX25519: ecdh.X25519(),
+	} {
+		key, err := curve.GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := envelope.NewHPKE("file:a.pem", key.PublicKey())
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := seal(t, []byte("data"), r)
+		if got, err := open(t, file, envelope.NewHPKEIdentity("file:a.pem", key)); err != nil || string(got) != "data" {
+			t.Errorf("%s: %q, %v", method, got, err)
+		}
+		if e, err := envelope.Open(bytes.NewReader(file)); err != nil || e.Recipients()[0].Method != method {
+			t.Errorf("%s: %v, %v", method, e.Recipients(), err)
+		}
+		if _, err := open(t, file, envelope.NewHPKEIdentity("file:a.pem", other)); err == nil {
+			t.Errorf("%s: another key decrypts", method)
+		}
 	}
 }
 
