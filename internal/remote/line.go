@@ -220,6 +220,9 @@ func (l *Line) failure(ctx context.Context, op string, v Verdict, err error) err
 		level = slog.LevelWarn
 	}
 	l.settings.Log.LogAttrs(ctx, level, "the key service refuses", slog.String("op", op), slog.String("kind", v.Kind.String()), slog.Any("cause", err))
+	if kind == fault.BadCiphertext { // one error for all of them: there is nothing to tell apart
+		return fault.New(kind, "%s", l.sentence(kind))
+	}
 	return &fault.Error{Kind: kind, Reason: v.Reason, Op: op, Public: v.Public, Err: err}
 }
 

@@ -14,6 +14,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -114,6 +115,9 @@ func New(ctx context.Context, w engine.Wrapper, o Options) (*Engine, error) {
 		return nil, fault.New(fault.InvalidArgument, "an engine over AWS KMS needs something to seal references with")
 	}
 	o.Name = cmp.Or(o.Name, "awskms")
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
 	o.DeletionDays, o.ImportUnder = cmp.Or(o.DeletionDays, minDeletionDays), cmp.Or(o.ImportUnder, alg.RSA4096)
 	if err := o.check(); err != nil {
 		return nil, err

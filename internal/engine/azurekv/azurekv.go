@@ -76,7 +76,8 @@ type Options struct {
 type Engine struct {
 	line    *remote.Line
 	box     engine.Box
-	does    remote.Operations
+	does    remote.Operations // with a key of one version
+	follows remote.Operations // with a key of whatever version is current
 	vault   azure.Identifier // only its Host
 	managed bool
 	hsm     bool
@@ -118,6 +119,8 @@ func New(ctx context.Context, w engine.Wrapper, o Options) (*Engine, error) {
 	}
 	e.hsm = o.HSM || e.managed
 	e.does = remote.Operations{Sign: e.sign, Verify: e.verify, Decrypt: e.decrypt, Seal: e.seal, Unseal: e.unseal, Overhead: overhead, MAC: e.mac}
+	e.follows = e.does
+	e.follows.Overhead = versionedOverhead
 	if err := e.connect(&o); err != nil {
 		return nil, err
 	}

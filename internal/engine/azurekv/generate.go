@@ -26,7 +26,7 @@ func (e *Engine) Generate(ctx context.Context, ref engine.Ref, kind engine.Kind)
 		return engine.Material{}, e.unsupported(kind)
 	}
 	id, tags := e.named(remote.KeyName(ref)), tagsOf(ref, kind.Spec)
-	return e.made(ctx, ref, kind, nil, func() (*found, error) {
+	return e.made(ref, kind, nil, func() (*found, error) {
 		return e.make(ctx, "Generate", id, e.create(id.Name, kind, tags))
 	})
 }
@@ -48,12 +48,12 @@ func (e *Engine) Import(ctx context.Context, ref engine.Ref, kind engine.Kind, p
 		return engine.Material{}, err
 	}
 	defer wipe()
-	return e.made(ctx, ref, kind, p.Public, func() (*found, error) { return e.make(ctx, "Import", id, send) })
+	return e.made(ref, kind, p.Public, func() (*found, error) { return e.make(ctx, "Import", id, send) })
 }
 
 // made seals what is kept of a key that was made for a version, once it is known
 // to be that.
-func (e *Engine) made(_ context.Context, ref engine.Ref, kind engine.Kind, public crypto.PublicKey, by func() (*found, error)) (engine.Material, error) {
+func (e *Engine) made(ref engine.Ref, kind engine.Kind, public crypto.PublicKey, by func() (*found, error)) (engine.Material, error) {
 	k, err := by()
 	if err != nil {
 		return engine.Material{}, err
@@ -197,6 +197,9 @@ func (e *Engine) Open(ctx context.Context, ref engine.Ref, spec alg.Spec, wrappe
 	r, err := remote.Unseal(e.box, ref, spec, wrapped)
 	if err != nil {
 		return nil, err
+	}
+	if r.Version == "" {
+		return remote.Open(e.line, &e.follows, spec, r)
 	}
 	return remote.Open(e.line, &e.does, spec, r)
 }

@@ -79,7 +79,7 @@ func arriving(row gcp.Row, plain []byte) (*incoming, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer clear(p.Secret)
+	defer p.Wipe()
 	in := &incoming{op: "gcpkms.Import", row: row, plain: plain}
 	switch {
 	case !row.Spec.Symmetric():

@@ -63,6 +63,15 @@ func (e *Engine) owned(ref engine.Ref, spec alg.Spec, wrapped []byte) (*address,
 	return e.address(r)
 }
 
+// NameOf returns a key's resource name: that of its version where there is one.
+func (e *Engine) NameOf(ref engine.Ref, spec alg.Spec, wrapped []byte) (string, error) {
+	at, err := e.owned(ref, spec, wrapped)
+	if err != nil {
+		return "", err
+	}
+	return at.using(), nil
+}
+
 // conditionOf says what a version's state means.
 func conditionOf(s gcp.State) engine.Condition {
 	switch s {

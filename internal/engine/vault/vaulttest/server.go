@@ -140,7 +140,7 @@ func (s *Server) count() int {
 // misbehave answers as documented for a fault. A credential that expires does
 // so for good.
 func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, f remotetest.Fault) {
-	switch f { //nolint:exhaustive // the others have no answer
+	switch f {
 	case remotetest.Throttle:
 		answer(w, wire.Framed(http.StatusTooManyRequests, `request path "`+strings.TrimPrefix(r.URL.Path, "/v1/")+`": `+wire.TextQuota))
 	case remotetest.Expire:
@@ -156,7 +156,7 @@ func (s *Server) misbehave(w http.ResponseWriter, r *http.Request, f remotetest.
 func answer(w http.ResponseWriter, e *wire.Error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(e.Status)
-	_, _ = w.Write(e.Marshal())
+	_, _ = w.Write(e.Marshal()) //nolint:gosec // JSON, and said to be
 }
 
 // request is one that is being answered.
