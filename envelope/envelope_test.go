@@ -195,7 +195,7 @@ func TestAnyRecipient(t *testing.T) {
 		{"a key by another name", []envelope.Identity{envelope.NewAEAD("one:replica", b)}, nil},
 		{"an RSA key by another name", []envelope.Identity{envelope.NewRSAIdentity("elsewhere:c", k)}, nil},
 		{"two are down", []envelope.Identity{down("one:a"), down("two:b"), envelope.NewRSAIdentity("three:c", k)}, nil},
-		{"all are down", []envelope.Identity{down("one:a"), down("two:b")}, []string{"decrypt with one:a: one:a is down", "decrypt with two:b: two:b is down"}},
+		{"all are down", []envelope.Identity{down("one:a"), down("two:b")}, []string{"cannot decrypt with 2 keys: one:a: one:a is down; two:b: two:b is down"}},
 		{"none", nil, []string{"no key is given"}},
 		{"a stranger's", []envelope.Identity{envelope.NewAEAD("my:key", newBox(t))}, []string{"my:key", "does not name this key"}},
 		{"the wrong key by the name", []envelope.Identity{envelope.NewAEAD("one:a", b)}, []string{"one:a"}},
@@ -269,7 +269,7 @@ func TestEncryptRefuses(t *testing.T) {
 		{"a space", []envelope.Recipient{envelope.NewAEAD("file:my key", a)}, "printable"},
 		{"a control character", []envelope.Recipient{envelope.NewAEAD("file:\x1b[2J", a)}, "printable"},
 		{"no URI", []envelope.Recipient{envelope.NewAEAD("", a)}, "printable"},
-		{"two are down", []envelope.Recipient{down("one:a"), envelope.NewAEAD("two:b", a), down("three:c")}, "cannot encrypt for one:a: one:a is down; cannot encrypt for three:c: three:c is down"},
+		{"two are down", []envelope.Recipient{down("one:a"), envelope.NewAEAD("two:b", a), down("three:c")}, "cannot encrypt for 2 keys: one:a: one:a is down; three:c: three:c is down"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
