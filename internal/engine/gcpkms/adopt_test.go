@@ -24,10 +24,11 @@ const (
 	signs    = kmspb.CryptoKey_ASYMMETRIC_SIGN
 )
 
-func (o *operator) set(t *testing.T, version string, state kmspb.CryptoKeyVersion_CryptoKeyVersionState) {
+// disable disables a version.
+func (o *operator) disable(t *testing.T, version string) {
 	t.Helper()
 	_, err := o.UpdateCryptoKeyVersion(t.Context(), &kmspb.UpdateCryptoKeyVersionRequest{
-		CryptoKeyVersion: &kmspb.CryptoKeyVersion{Name: version, State: state}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"state"}},
+		CryptoKeyVersion: &kmspb.CryptoKeyVersion{Name: version, State: kmspb.CryptoKeyVersion_DISABLED}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"state"}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +124,7 @@ func TestAdoptVersions(t *testing.T) {
 			t.Errorf("%s: %q, %v", when, got, err)
 		}
 	}
-	operator.set(t, second, kmspb.CryptoKeyVersion_DISABLED)
+	operator.disable(t, second)
 	seal("pinned still", pinned)
 	_, err := follows.AEAD.Seal(nil, []byte("message"), nil)
 	if wantKind(t, "encryption under a disabled primary version", err, fault.WrongState); fault.ReasonOf(err) != fault.KeyDisabled {
@@ -134,7 +135,7 @@ func TestAdoptVersions(t *testing.T) {
 	for range 11 { // the 12th is later than the 2nd
 		second = operator.addVersion(t, name)
 	}
-	operator.set(t, second, kmspb.CryptoKeyVersion_DISABLED)
+	operator.disable(t, second)
 	_, m, _ := adopt(t, e, name)
 	if got, err := e.NameOf(enginetest.NewRef("k"), alg.P256, m.Wrapped); err != nil || got != name+"/cryptoKeyVersions/11" {
 		t.Errorf("the version is %s (%v)", got, err)
@@ -167,7 +168,7 @@ func TestAdopted(t *testing.T) {
 			want   engine.Condition
 		}{
 			{func() {}, engine.Usable},
-			{func() { operator.set(t, name+"/cryptoKeyVersions/1", kmspb.CryptoKeyVersion_DISABLED) }, engine.Disabled},
+			{func() { operator.disable(t, name+"/cryptoKeyVersions/1") }, engine.Disabled},
 			{func() {
 				if _, err := operator.DestroyCryptoKeyVersion(t.Context(), &kmspb.DestroyCryptoKeyVersionRequest{Name: name + "/cryptoKeyVersions/1"}); err != nil {
 					t.Fatal(err)
@@ -200,7 +201,7 @@ func TestAdoptRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	operator.set(t, version, kmspb.CryptoKeyVersion_DISABLED)
+	operator.disable(t, version)
 	ref := enginetest.NewRef("55555555-5555-4555-8555-555555555555")
 	if _, err := e.Generate(t.Context(), ref, enginetest.KindOf(alg.P384)); err != nil {
 		t.Fatal(err)
@@ -245,7 +246,7 @@ func TestList(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, disabled := operator.makeKey(t, "disabled", signs, kmspb.CryptoKeyVersion_EC_SIGN_ED25519, software)
-	operator.set(t, disabled, kmspb.CryptoKeyVersion_DISABLED)
+	operator.disable(t, disabled)
 	operator.makeKey(t, "strange", kmspb.CryptoKey_ASYMMETRIC_DECRYPT, kmspb.CryptoKeyVersion_RSA_DECRYPT_OAEP_4096_SHA512, software)
 	got := map[string]string{}
 	pages := 0
@@ -345,7 +346,7 @@ func TestStates(t *testing.T) {
 		}
 	}
 	version := o.KeyRing + "/cryptoKeys/holdfast-k-1/cryptoKeyVersions/1"
-	operator.set(t, version, kmspb.CryptoKeyVersion_DISABLED)
+	operator.disable(t, version)
 	want("disabled", fault.KeyDisabled)
 	if err := e.Destroy(t.Context(), ref, m.Wrapped); err != nil {
 		t.Fatal(err)

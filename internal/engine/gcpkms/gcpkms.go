@@ -217,7 +217,7 @@ func (e *Engine) Random(ctx context.Context, b []byte) error {
 	for len(b) > 0 {
 		req := &kmspb.GenerateRandomBytesRequest{
 			Location: e.ring.LocationName.String(), ProtectionLevel: kmspb.ProtectionLevel_HSM,
-			LengthBytes: int32(max(minRandom, min(len(b), maxRandom))), //nolint:gosec // at most 1,024
+			LengthBytes: int32(max(minRandom, min(len(b), maxRandom))),
 		}
 		err := e.call(ctx, "gcpkms.Random", remote.Repeatable, func(ctx context.Context, c *client) error {
 			answer, err := c.GenerateRandomBytes(ctx, req)

@@ -65,7 +65,7 @@ func newService(o Options) (*service, error) {
 	}
 	s.tokens = &tokens{detect: func() (*auth.Credentials, error) { return credentials.DetectDefault(&detect) }}
 	if given {
-		if _, _, err := s.tokens.current(); err != nil {
+		if _, err := s.tokens.current(); err != nil {
 			return nil, invalid("Credentials", err)
 		}
 	}
@@ -179,7 +179,7 @@ type tokens struct {
 func (t *tokens) credentials() *auth.Credentials {
 	property := func(of func(*auth.Credentials, context.Context) (string, error)) auth.CredentialsPropertyProvider {
 		return auth.CredentialsPropertyFunc(func(ctx context.Context) (string, error) {
-			creds, _, err := t.current()
+			creds, err := t.current()
 			if err != nil {
 				return "", err
 			}
@@ -194,19 +194,19 @@ func (t *tokens) credentials() *auth.Credentials {
 	})
 }
 
-// current returns the credentials, and which ones they are.
-func (t *tokens) current() (*auth.Credentials, int, error) {
+// current returns the credentials.
+func (t *tokens) current() (*auth.Credentials, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.creds == nil {
 		creds, err := t.detect()
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		t.creds = creds
 		t.made++
 	}
-	return t.creds, t.made, nil
+	return t.creds, nil
 }
 
 // generation returns how many credentials there were.
@@ -234,7 +234,7 @@ func (t *tokens) forget(made int) {
 // Token returns an access token. That whoever gives them out cannot be reached
 // is told apart from that they are refused.
 func (t *tokens) Token(ctx context.Context) (*auth.Token, error) {
-	creds, _, err := t.current()
+	creds, err := t.current()
 	if err != nil {
 		return nil, status.Error(codes.Unauthenticated, err.Error())
 	}
