@@ -192,7 +192,7 @@ func TestAdoptRefused(t *testing.T) {
 	operator := newOperator(t, o)
 	e := newEngine(t, o)
 	p256, version := operator.makeKey(t, "p256", signs, kmspb.CryptoKeyVersion_EC_SIGN_P256_SHA256, software)
-	sha512, _ := operator.makeKey(t, "oaep", kmspb.CryptoKey_ASYMMETRIC_DECRYPT, kmspb.CryptoKeyVersion_RSA_DECRYPT_OAEP_4096_SHA512, software)
+	sha1, _ := operator.makeKey(t, "sha1", kmspb.CryptoKey_MAC, kmspb.CryptoKeyVersion_HMAC_SHA1, software)
 	empty, err := operator.CreateCryptoKey(t.Context(), &kmspb.CreateCryptoKeyRequest{
 		Parent: o.KeyRing, CryptoKeyId: "empty", SkipInitialVersionCreation: true, CryptoKey: &kmspb.CryptoKey{
 			Purpose: encrypts, VersionTemplate: &kmspb.CryptoKeyVersionTemplate{Algorithm: kmspb.CryptoKeyVersion_GOOGLE_SYMMETRIC_ENCRYPTION, ProtectionLevel: software},
@@ -217,7 +217,7 @@ func TestAdoptRefused(t *testing.T) {
 		"no such key":          {o.KeyRing + "/cryptoKeys/none", fault.NotFound, 0},
 		"no such version":      {p256 + "/cryptoKeyVersions/2", fault.NotFound, 0},
 		"no such ring":         {"projects/p/locations/l/keyRings/r/cryptoKeys/k", fault.NotFound, 0},
-		"OAEP with SHA-512":    {sha512, fault.Unsupported, 0},
+		"HMAC with SHA-1":      {sha1, fault.Unsupported, 0},
 		"no version enabled":   {p256, fault.WrongState, fault.KeyUnavailable},
 		"the version disabled": {version, fault.WrongState, fault.KeyDisabled},
 		"no primary version":   {empty.GetName(), fault.WrongState, fault.KeyUnavailable},
@@ -247,7 +247,7 @@ func TestList(t *testing.T) {
 	}
 	_, disabled := operator.makeKey(t, "disabled", signs, kmspb.CryptoKeyVersion_EC_SIGN_ED25519, software)
 	operator.disable(t, disabled)
-	operator.makeKey(t, "strange", kmspb.CryptoKey_ASYMMETRIC_DECRYPT, kmspb.CryptoKeyVersion_RSA_DECRYPT_OAEP_4096_SHA512, software)
+	operator.makeKey(t, "strange", kmspb.CryptoKey_MAC, kmspb.CryptoKeyVersion_HMAC_SHA1, software)
 	got := map[string]string{}
 	pages := 0
 	for page := ""; ; pages++ {
@@ -268,7 +268,7 @@ func TestList(t *testing.T) {
 	for name, want := range map[string]string{
 		"aes-000":  "aes-256|encrypt-decrypt|GOOGLE_SYMMETRIC_ENCRYPTION|usable|false",
 		"disabled": "ed25519|sign-verify|EC_SIGN_ED25519|disabled|false",
-		"strange":  "||RSA_DECRYPT_OAEP_4096_SHA512|usable|false",
+		"strange":  "||HMAC_SHA1|usable|false",
 		"holdfast-55555555-5555-4555-8555-555555555555-1": "p-384|sign-verify|EC_SIGN_P384_SHA384|usable|true",
 	} {
 		if got[name] != want {

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
+	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/remote"
 )
 
@@ -121,7 +122,7 @@ func (s *service) get(ctx context.Context) (*client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, status.Error(codes.Canceled, "the engine is closed")
+		return nil, fault.New(fault.Unavailable, "the key service is no longer in use by this server")
 	}
 	if s.client != nil {
 		return s.client, nil
