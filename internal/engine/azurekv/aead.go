@@ -1,9 +1,9 @@
 package azurekv
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
-	"fmt"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 
@@ -15,20 +15,25 @@ import (
 
 // A ciphertext of an AES key of a Managed HSM is
 //
-//	format    1 byte: 1
-//	version   16 bytes: the version of the key that encrypted
+//	format    1 byte: 1, or 2 for one with a version
+//	version   16 bytes, of format 2: the version of the key that encrypted
 //	iv        12 bytes, which the Managed HSM chose
 //	box       as long as the plaintext
 //	tag       16 bytes
 //
 // The version makes old ciphertexts of a key decrypt that was adopted without
-// one, and is rotated where it lives.
+// one, and is rotated where it lives. A key of one version writes none: the same
+// key imported into two places decrypts what either encrypted.
 const (
-	format      = 1
+	formatPlain     = 1
+	formatVersioned = 2
+
 	versionSize = 16
 	ivSize      = 12
 	tagSize     = 16
-	overhead    = 1 + versionSize + ivSize + tagSize
+
+	overhead          = 1 + ivSize + tagSize
+	versionedOverhead = overhead + versionSize
 )
 
 // seal encrypts.
@@ -52,6 +57,9 @@ func (e *Engine) seal(ctx context.Context, k *remote.Reference, plaintext, assoc
 		if err != nil {
 			return err
 		}
+		if k.Version != "" {
+			at.Version = ""
+		}
 		ciphertext, err = pack(at.Version, answer.KeyOperationResult, len(plaintext))
 		return err
 	})
@@ -62,40 +70,49 @@ func gcm() *azkeys.EncryptionAlgorithm {
 	return new(azkeys.EncryptionAlgorithm(azure.EncryptionOf(alg.AES256, alg.AESGCM)))
 }
 
-// pack returns the ciphertext of an answer.
+// pack returns the ciphertext of an answer, with a version unless that is "".
 func pack(version string, r azkeys.KeyOperationResult, size int) ([]byte, error) {
-	v, err := hex.DecodeString(version)
-	if err != nil || len(v) != versionSize || hex.EncodeToString(v) != version {
-		return nil, &strange{fmt.Sprintf("a version %q that is not 32 hexadecimal digits", version)}
-	}
 	if len(r.IV) != ivSize || len(r.AuthenticationTag) != tagSize || len(r.Result) != size {
 		return nil, foreign("a ciphertext of %d, %d and %d bytes", len(r.IV), len(r.Result), len(r.AuthenticationTag))
 	}
-	out := append(make([]byte, 0, overhead+size), format)
-	out = append(append(out, v...), r.IV...)
-	return append(append(out, r.Result...), r.AuthenticationTag...), nil
+	out := append(make([]byte, 0, versionedOverhead+size), formatPlain)
+	if version != "" {
+		v, err := hex.DecodeString(version)
+		if err != nil || len(v) != versionSize || hex.EncodeToString(v) != version {
+			return nil, foreign("a version %q that is not 32 hexadecimal digits", version)
+		}
+		out = append(append(out[:0], formatVersioned), v...)
+	}
+	return append(append(append(out, r.IV...), r.Result...), r.AuthenticationTag...), nil
 }
 
 // unpack is the reverse of pack.
 func unpack(ciphertext []byte) (version string, p azkeys.KeyOperationParameters, ok bool) {
-	if len(ciphertext) <= overhead || ciphertext[0] != format {
+	if len(ciphertext) <= overhead {
 		return "", p, false
 	}
-	rest, end := ciphertext[1+versionSize:], len(ciphertext)-1-versionSize-tagSize
+	rest := ciphertext[1:]
+	switch {
+	case ciphertext[0] == formatVersioned && len(ciphertext) > versionedOverhead:
+		version, rest = hex.EncodeToString(rest[:versionSize]), rest[versionSize:]
+	case ciphertext[0] != formatPlain:
+		return "", p, false
+	}
+	end := len(rest) - tagSize
 	p = azkeys.KeyOperationParameters{Algorithm: gcm(), IV: rest[:ivSize], Value: rest[ivSize:end], AuthenticationTag: rest[end:]}
-	return hex.EncodeToString(ciphertext[1 : 1+versionSize]), p, true
+	return version, p, true
 }
 
 // unseal decrypts. A version that the key does not have is one of the ways in
 // which a ciphertext can be wrong.
 func (e *Engine) unseal(ctx context.Context, k *remote.Reference, ciphertext, associated []byte) ([]byte, error) {
 	version, p, ok := unpack(ciphertext)
-	if !ok || k.Version != "" && version != k.Version {
+	if !ok || k.Version != "" && version != "" && version != k.Version {
 		return nil, badCiphertext()
 	}
 	p.AdditionalAuthenticatedData = associated
 	one := *k
-	one.Version = version
+	one.Version = cmp.Or(version, k.Version)
 	plaintext, err := e.operate(ctx, "Unseal", &one, p)
 	if fault.KindOf(err) == fault.NotFound && k.Version == "" {
 		if there := e.there(ctx, k); there == nil {

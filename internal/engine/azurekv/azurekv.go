@@ -76,8 +76,9 @@ type Options struct {
 type Engine struct {
 	line    *remote.Line
 	box     engine.Box
-	does    remote.Operations
-	vault   azure.Identifier // only its Host
+	does    remote.Operations // with a key of one version
+	follows remote.Operations // with a key of whatever version is current
+	vault   azure.Identifier  // only its Host
 	managed bool
 	hsm     bool
 	purge   bool
@@ -96,6 +97,7 @@ var (
 	_ engine.Maker     = (*Engine)(nil)
 	_ engine.Lister    = (*Engine)(nil)
 	_ engine.Keeper    = (*Engine)(nil)
+	_ engine.Namer     = (*Engine)(nil)
 	_ engine.Protector = (*Engine)(nil)
 )
 
@@ -118,6 +120,8 @@ func New(ctx context.Context, w engine.Wrapper, o Options) (*Engine, error) {
 	}
 	e.hsm = o.HSM || e.managed
 	e.does = remote.Operations{Sign: e.sign, Verify: e.verify, Decrypt: e.decrypt, Seal: e.seal, Unseal: e.unseal, Overhead: overhead, MAC: e.mac}
+	e.follows = e.does
+	e.follows.Overhead = versionedOverhead
 	if err := e.connect(&o); err != nil {
 		return nil, err
 	}

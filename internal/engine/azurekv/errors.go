@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -93,10 +94,21 @@ func classify(err error) remote.Verdict {
 	if a, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); ok {
 		return unproved(a.RawResponse)
 	}
-	if n, ok := err.(interface{ NonRetriable() }); ok && n != nil { //nolint:errorlint // the SDK's mark of errors of authentication is on the outermost
+	if unauthenticated(err) {
 		return remote.Verdict{Kind: fault.Unauthenticated, Refused: true}
 	}
 	return broken(err)
+}
+
+// unauthenticated reports whether the SDK gave up before it had a token. It marks
+// those errors as not to be repeated, and answers that broke off too.
+func unauthenticated(err error) bool {
+	var final interface {
+		error
+		NonRetriable()
+	}
+	var network net.Error
+	return errors.As(err, &final) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) && !errors.As(err, &network)
 }
 
 // unproved says what it means that no token came: the authority refuses, or is
@@ -179,16 +191,13 @@ func disabled() remote.Verdict {
 	return remote.Verdict{Kind: fault.WrongState, Reason: fault.KeyDisabled, Refused: true, Public: "the key is disabled where it lives"}
 }
 
-// settle is how long a vault takes, at the least, to delete or recover.
-const settle = time.Second
-
 // conflict tells a key that is on its way into or out of deletion, and soon is
 // there, from one that stays as it is.
 func (r *refusal) conflict() remote.Verdict {
 	v := remote.Verdict{Kind: fault.WrongState, Reason: fault.KeyPendingDeletion, Refused: true}
 	switch r.said.Inner {
 	case azure.ObjectBeingDeleted, azure.ObjectBeingRecovered:
-		v.Again, v.After, v.Public = true, max(settle, r.after), "the key is being deleted or recovered where it lives"
+		v.Public = "the key is being deleted or recovered where it lives"
 	case azure.ObjectDeletedRecoverable:
 		v.Public = "a deleted key has the name where it lives, until it is purged or recovered"
 	default:

@@ -26,7 +26,7 @@ func (e *Engine) Generate(ctx context.Context, ref engine.Ref, kind engine.Kind)
 		return engine.Material{}, e.unsupported(kind)
 	}
 	id, tags := e.named(remote.KeyName(ref)), tagsOf(ref, kind.Spec)
-	return e.made(ctx, ref, kind, nil, func() (*found, error) {
+	return e.made(ref, kind, nil, func() (*found, error) {
 		return e.make(ctx, "Generate", id, e.create(id.Name, kind, tags))
 	})
 }
@@ -48,12 +48,12 @@ func (e *Engine) Import(ctx context.Context, ref engine.Ref, kind engine.Kind, p
 		return engine.Material{}, err
 	}
 	defer wipe()
-	return e.made(ctx, ref, kind, p.Public, func() (*found, error) { return e.make(ctx, "Import", id, send) })
+	return e.made(ref, kind, p.Public, func() (*found, error) { return e.make(ctx, "Import", id, send) })
 }
 
 // made seals what is kept of a key that was made for a version, once it is known
 // to be that.
-func (e *Engine) made(_ context.Context, ref engine.Ref, kind engine.Kind, public crypto.PublicKey, by func() (*found, error)) (engine.Material, error) {
+func (e *Engine) made(ref engine.Ref, kind engine.Kind, public crypto.PublicKey, by func() (*found, error)) (engine.Material, error) {
 	k, err := by()
 	if err != nil {
 		return engine.Material{}, err
@@ -104,7 +104,7 @@ func (e *Engine) Make(ctx context.Context, name string, kind engine.Kind) (strin
 	case !azure.ValidName(name):
 		return "", fault.New(fault.InvalidArgument, "a key in a vault has a name of 1 to 127 letters, digits and hyphens")
 	case reserved(name):
-		return "", fault.New(fault.InvalidArgument, "names that begin with %s are those of keys that Holdfast has a record of", remote.NamePrefix)
+		return "", fault.New(fault.InvalidArgument, "%s is a name of the kind that Holdfast gives itself", name)
 	}
 	id, nonce := e.named(name), uuid.NewString()
 	k, err := e.make(ctx, "Make", id, e.create(name, kind, map[string]string{tagSpec: kind.Spec.String(), tagRequest: nonce}))
@@ -124,8 +124,9 @@ func (e *Engine) named(name string) azure.Identifier {
 	return id
 }
 
-// reserved reports whether a name is of the kind that engines give.
-func reserved(name string) bool { return strings.HasPrefix(strings.ToLower(name), remote.NamePrefix) }
+// reserved reports whether a name is one that engines give. Names do not differ
+// by case.
+func reserved(name string) bool { return remote.Made(strings.ToLower(name)) }
 
 func (e *Engine) unsupported(kind engine.Kind) error {
 	return fault.New(fault.Unsupported, "the vault of %s has no keys of type %q for %q", e.name, kind.Spec, kind.Usage)
@@ -197,6 +198,9 @@ func (e *Engine) Open(ctx context.Context, ref engine.Ref, spec alg.Spec, wrappe
 	r, err := remote.Unseal(e.box, ref, spec, wrapped)
 	if err != nil {
 		return nil, err
+	}
+	if r.Version == "" {
+		return remote.Open(e.line, &e.follows, spec, r)
 	}
 	return remote.Open(e.line, &e.does, spec, r)
 }

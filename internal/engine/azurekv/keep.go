@@ -13,11 +13,21 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/wire/azure"
 )
 
+// NameOf returns a key's URL, without a version.
+func (e *Engine) NameOf(ref engine.Ref, spec alg.Spec, wrapped []byte) (string, error) {
+	r, err := remote.Unseal(e.box, ref, spec, wrapped)
+	return r.Name, err
+}
+
 // Condition asks the vault how a key is. To tell a deleted key from one that is
 // gone takes the permission to read deleted keys; without it a key that is not
 // there counts as deleted.
 func (e *Engine) Condition(ctx context.Context, ref engine.Ref, spec alg.Spec, wrapped []byte) (engine.Condition, error) {
-	id, _, err := e.kept(ref, spec, wrapped)
+	r, err := remote.Unseal(e.box, ref, spec, wrapped)
+	if err != nil {
+		return 0, err
+	}
+	id, err := e.in(r)
 	if err != nil {
 		return 0, err
 	}
@@ -28,35 +38,30 @@ func (e *Engine) Condition(ctx context.Context, ref engine.Ref, spec alg.Spec, w
 	case fault.KindOf(err) != fault.NotFound:
 		return 0, err
 	}
-	denied := false
-	err = e.do(ctx, "Condition", remote.Repeatable, func(ctx context.Context) error {
-		_, err := e.keys.GetDeletedKey(ctx, id.Name, nil)
-		denied = err != nil && classify(shortened(err)).Kind == fault.PermissionDenied
-		return err
-	})
-	switch {
-	case err == nil || denied:
+	switch there, err := e.deleted(ctx, "Condition", id); {
+	case err != nil:
+		return 0, err
+	case there:
 		return engine.Deleted, nil
-	case fault.KindOf(err) == fault.NotFound:
-		return engine.Gone, nil
 	}
-	return 0, err
+	return engine.Gone, nil
 }
 
-// kept returns where the key of a reference is.
-func (e *Engine) kept(ref engine.Ref, spec alg.Spec, wrapped []byte) (azure.Identifier, *remote.Reference, error) {
+// owned returns where a key is that this engine made; ok is false for an adopted
+// one, which is left alone.
+func (e *Engine) owned(ref engine.Ref, spec alg.Spec, wrapped []byte) (id azure.Identifier, ok bool, err error) {
 	r, err := remote.Unseal(e.box, ref, spec, wrapped)
-	if err != nil {
-		return azure.Identifier{}, nil, err
+	if err != nil || r.Adopted {
+		return azure.Identifier{}, false, err
 	}
-	id, err := e.in(r)
-	return id, r, err
+	id, err = e.in(r)
+	return id, err == nil, err
 }
 
 // SetEnabled disables or enables a key in the vault.
 func (e *Engine) SetEnabled(ctx context.Context, ref engine.Ref, spec alg.Spec, wrapped []byte, enabled bool) error {
-	id, r, err := e.kept(ref, spec, wrapped)
-	if err != nil || r.Adopted {
+	id, ok, err := e.owned(ref, spec, wrapped)
+	if !ok {
 		return err
 	}
 	return lost(e.do(ctx, "SetEnabled", remote.Repeatable, func(ctx context.Context) error {
@@ -72,18 +77,45 @@ func (e *Engine) Destroy(ctx context.Context, ref engine.Ref, wrapped []byte) er
 	if err != nil {
 		return err
 	}
-	id, r, err := e.kept(ref, spec, wrapped)
-	if err != nil || r.Adopted {
+	id, ok, err := e.owned(ref, spec, wrapped)
+	if !ok {
 		return err
 	}
 	err = e.do(ctx, "Destroy", remote.Repeatable, func(ctx context.Context) error {
 		_, err := e.keys.DeleteKey(ctx, id.Name, nil)
 		return err
 	})
-	if err != nil && fault.KindOf(err) != fault.NotFound || !e.purge {
-		return except(fault.NotFound, err)
+	switch missing := err != nil && fault.KindOf(err) == fault.NotFound; {
+	case err != nil && !missing:
+		return err
+	case e.purge:
+		return e.end(ctx, id)
+	case !missing:
+		e.settle(ctx, id)
 	}
-	return e.end(ctx, id)
+	return nil
+}
+
+// settle waits until a deleted key shows as that, so that it can be told from one
+// that is gone, and recovered. That it does not, or not yet, is no failure: it is
+// deleted.
+func (e *Engine) settle(ctx context.Context, id azure.Identifier) {
+	_ = e.until(ctx, func() (bool, error) { return e.deleted(ctx, "Destroy", id) })
+}
+
+// deleted reports whether the vault has a key as deleted. Who may not see those
+// is told that it has.
+func (e *Engine) deleted(ctx context.Context, op string, id azure.Identifier) (bool, error) {
+	denied := false
+	err := e.do(ctx, op, remote.Repeatable, func(ctx context.Context) error {
+		_, err := e.keys.GetDeletedKey(ctx, id.Name, nil)
+		denied = err != nil && classify(shortened(err)).Kind == fault.PermissionDenied
+		return err
+	})
+	if err == nil || denied {
+		return true, nil
+	}
+	return false, except(fault.NotFound, err)
 }
 
 // except returns an error that is not of the kind.
@@ -115,8 +147,8 @@ func (e *Engine) end(ctx context.Context, id azure.Identifier) error {
 
 // Recover undoes Destroy while the vault still can.
 func (e *Engine) Recover(ctx context.Context, ref engine.Ref, spec alg.Spec, wrapped []byte) error {
-	id, r, err := e.kept(ref, spec, wrapped)
-	if err != nil || r.Adopted {
+	id, ok, err := e.owned(ref, spec, wrapped)
+	if !ok {
 		return err
 	}
 	if e.purge {

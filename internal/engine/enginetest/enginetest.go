@@ -223,13 +223,18 @@ func testUsage(t *testing.T, c Config, e engine.Engine, kind engine.Kind) {
 	spec := kind.Spec
 	ref := refOf(kind, 1)
 	m, k := generate(t, e, ref, kind)
-	t.Run("Public", func(t *testing.T) { testPublic(t, spec, m, k) })
+	t.Run("Public", func(t *testing.T) { testPublic(t, c, spec, m, k) })
 	for _, a := range spec.Info().Algorithms {
 		t.Run(a.String(), func(t *testing.T) {
 			switch of := a.Info().Usage; {
+			case !c.uses(spec, of):
+				wantRefused(t, spec, a, m, k, fault.Unsupported, fault.InvalidArgument)
 			case c.Restricts && of != kind.Usage:
 				wantRefused(t, spec, a, m, k, fault.InvalidArgument)
 			case c.does(spec, a):
+				if k.Algorithms != nil && !slices.Contains(k.Algorithms, a) {
+					t.Errorf("the opened key does not say that it has %s", a)
+				}
 				testAlgorithm(t, c, spec, a, m, k)
 			default:
 				wantRefused(t, spec, a, m, k, fault.Unsupported)
@@ -250,8 +255,9 @@ func destroy(t *testing.T, e engine.Engine, ref engine.Ref, m engine.Material) {
 	}
 }
 
-// testPublic asserts which halves a key has.
-func testPublic(t *testing.T, spec alg.Spec, m engine.Material, k *engine.Key) {
+// testPublic asserts which halves a key has. Where no key of the spec agrees, it
+// may refuse to, or lack the field.
+func testPublic(t *testing.T, c Config, spec alg.Spec, m engine.Material, k *engine.Key) {
 	family := spec.Info().Family
 	for _, field := range []struct {
 		name      string
@@ -262,6 +268,7 @@ func testPublic(t *testing.T, spec alg.Spec, m engine.Material, k *engine.Key) {
 		{"Decrypter", k.Decrypter != nil, family == alg.RSA},
 		{"AEAD", k.AEAD != nil, family == alg.AES},
 		{"MAC", k.MAC != nil, family == alg.HMAC},
+		{"Agreement", k.Agreement != nil, spec.Allows(alg.KeyAgreement) && (k.Agreement != nil || c.uses(spec, alg.KeyAgreement))},
 	} {
 		if field.got != field.want {
 			t.Errorf("%s is there: %t, want %t", field.name, field.got, field.want)

@@ -340,7 +340,7 @@ func (a *able) uses(spec alg.Spec, usage alg.Usage) bool {
 	case alg.HMAC:
 		return a.has(macMechanism(spec), pkcs11.CanSign)
 	case alg.EC:
-		return a.has(pkcs11.MechECDSA, pkcs11.CanSign)
+		return usage == alg.SignVerify && a.has(pkcs11.MechECDSA, pkcs11.CanSign)
 	case alg.K256:
 		return a.has(pkcs11.MechECDSA, pkcs11.CanSign) && a.curves[spec]
 	case alg.EdDSA:
@@ -361,7 +361,7 @@ func (a *able) usesRSA(usage alg.Usage) bool {
 	case alg.KeyTransfer:
 		return a.has(pkcs11.MechRSAAESKeyWrap, pkcs11.CanUnwrap) ||
 			a.kwp(pkcs11.CanUnwrap) != 0 && (a.oaep[crypto.SHA1] && a.has(pkcs11.MechRSAPKCSOAEP, pkcs11.CanUnwrap) || a.rawDecrypts())
-	case alg.NoUsage, alg.GenerateVerifyMAC:
+	case alg.NoUsage, alg.GenerateVerifyMAC, alg.KeyAgreement:
 	}
 	return false
 }

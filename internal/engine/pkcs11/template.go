@@ -125,7 +125,7 @@ func (a *able) secretUses(kind engine.Kind) []pkcs11.Attribute {
 		if a.undoes() {
 			has = append(has, pkcs11.AttrDecrypt) // a declared gap: its padding is undone here
 		}
-	case alg.NoUsage:
+	case alg.NoUsage, alg.KeyAgreement:
 	}
 	t := uses(has...)
 	if !kind.Spec.Symmetric() { // a private half has neither of them
