@@ -98,6 +98,11 @@ type (
 	// VerifyMACRequest asks whether a code is right; a wrong one is a problem of
 	// the kind bad-signature.
 	VerifyMACRequest = native.VerifyMACRequest
+	// SharedSecretRequest asks for the secret that a key shares with the owner of
+	// another one.
+	SharedSecretRequest = native.SharedSecretRequest
+	// SharedSecret is what two keys share, of which keys are made.
+	SharedSecret = native.SharedSecret
 	// User is an identity with access keys and policies.
 	User = native.User
 	// UserList is a page of users.

@@ -26,7 +26,7 @@ func New(t *terminal.App) *cobra.Command {
 		a.keyEnable(), a.keyDisable(), a.keyDelete(), a.keyUndelete(), a.keyRotate(), a.keyRotation(),
 		a.keyPolicy(), a.keyTag(), a.keyUntag(), a.keyDescribe(),
 		a.keyPublic(), a.keySign(), a.keyVerify(), a.keyEncrypt(), a.keyDecrypt(), a.keyReEncrypt(), a.keyDataKey(),
-		a.keyMAC(), a.keyMACVerify(), a.keyRandom(),
+		a.keyMAC(), a.keyMACVerify(), a.keyDerive(), a.keyRandom(),
 	))
 }
 
@@ -43,7 +43,7 @@ func (a *app) keyCreate() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&req.Spec, "spec", "SYMMETRIC_DEFAULT", "the key's type and size")
-	flags.StringVar(&req.Usage, "usage", "", "what the key is for; needed where the spec has several usages (RSA)")
+	flags.StringVar(&req.Usage, "usage", "", "what the key is for; needed for RSA, and for a key that agrees (KEY_AGREEMENT) instead of signing")
 	flags.StringVar(&req.Description, "description", "", "a text for people")
 	flags.StringVar(&alias, "alias", "", "a name for the key, with or without \"alias/\"")
 	flags.StringArrayVar(&tags, "tag", nil, "a tag, NAME=VALUE (repeatable)")
