@@ -48,6 +48,9 @@ const (
 	// KeyTransfer is the usage of a key exchange key: other keys come in wrapped
 	// under it, and it does nothing else.
 	KeyTransfer
+	// KeyAgreement is the usage of a key that shares a secret with the owner of
+	// another one.
+	KeyAgreement
 )
 
 // Family groups the specs whose keys have one Go type.
@@ -89,6 +92,7 @@ const (
 	HMACSHA256            //
 	HMACSHA384            //
 	HMACSHA512            //
+	ECDH                  // the x coordinate of ECC CDH (NIST SP 800-56A section 5.7.1.2), as it is
 )
 
 // Scheme is the mathematical method of an algorithm.
@@ -105,6 +109,7 @@ const (
 	PrehashEdDSA
 	PureMLDSA
 	MAC
+	Agreement
 )
 
 // Form says how the message of a signature reaches the key.
@@ -142,6 +147,7 @@ var (
 	}
 	rsaUsages  = []Usage{EncryptDecrypt, SignVerify, KeyTransfer}
 	signUsages = []Usage{SignVerify}
+	ecUsages   = []Usage{SignVerify, KeyAgreement}
 	macUsages  = []Usage{GenerateVerifyMAC}
 	hashForms  = []Form{Raw, Digest}
 )
@@ -156,9 +162,9 @@ var specs = [...]SpecInfo{
 	RSA2048:   {"rsa-2048", RSA, 2048, rsaUsages, rsaAlgorithms},
 	RSA3072:   {"rsa-3072", RSA, 3072, rsaUsages, rsaAlgorithms},
 	RSA4096:   {"rsa-4096", RSA, 4096, rsaUsages, rsaAlgorithms},
-	P256:      {"p-256", EC, 256, signUsages, []Algorithm{ECDSASHA256}},
-	P384:      {"p-384", EC, 384, signUsages, []Algorithm{ECDSASHA384}},
-	P521:      {"p-521", EC, 521, signUsages, []Algorithm{ECDSASHA512}},
+	P256:      {"p-256", EC, 256, ecUsages, []Algorithm{ECDSASHA256, ECDH}},
+	P384:      {"p-384", EC, 384, ecUsages, []Algorithm{ECDSASHA384, ECDH}},
+	P521:      {"p-521", EC, 521, ecUsages, []Algorithm{ECDSASHA512, ECDH}},
 	Secp256k1: {"secp256k1", K256, 256, signUsages, []Algorithm{ECDSASHA256}},
 	Ed25519:   {"ed25519", EdDSA, 256, signUsages, []Algorithm{Ed25519Pure, Ed25519ph}},
 	MLDSA44:   {"ml-dsa-44", MLDSA, 0, signUsages, []Algorithm{MLDSAPure}},
@@ -187,11 +193,12 @@ var algorithms = [...]AlgorithmInfo{
 	HMACSHA256:  {"hmac-sha256", GenerateVerifyMAC, MAC, crypto.SHA256, nil},
 	HMACSHA384:  {"hmac-sha384", GenerateVerifyMAC, MAC, crypto.SHA384, nil},
 	HMACSHA512:  {"hmac-sha512", GenerateVerifyMAC, MAC, crypto.SHA512, nil},
+	ECDH:        {"ecdh", KeyAgreement, Agreement, 0, nil},
 }
 
 var usageNames = [...]string{
 	NoUsage: "", EncryptDecrypt: "encrypt-decrypt", SignVerify: "sign-verify", GenerateVerifyMAC: "mac",
-	KeyTransfer: "key-transfer",
+	KeyTransfer: "key-transfer", KeyAgreement: "key-agreement",
 }
 
 // Wrapping is a way in which a key travels encrypted under an RSA key.
@@ -263,6 +270,17 @@ func (s Spec) Symmetric() bool {
 
 // Allows reports whether a key of the spec can have the usage.
 func (s Spec) Allows(u Usage) bool { return slices.Contains(s.Info().Usages, u) }
+
+// Usual returns the usage of a key of the spec of which nobody says another:
+// the only one that there is, or signing where key agreement is the other. It is
+// NoUsage where it has to be said.
+func (s Spec) Usual() Usage {
+	switch usages := s.Info().Usages; {
+	case len(usages) == 1, len(usages) == 2 && usages[1] == KeyAgreement:
+		return usages[0]
+	}
+	return NoUsage
+}
 
 // Has reports whether a key of the spec can use the algorithm.
 func (s Spec) Has(a Algorithm) bool { return slices.Contains(s.Info().Algorithms, a) }

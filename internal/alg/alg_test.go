@@ -22,7 +22,7 @@ func TestSpecs(t *testing.T) {
 		"aes-256":  {"aes-256-gcm"},
 		"hmac-224": {"hmac-sha224"}, "hmac-256": {"hmac-sha256"}, "hmac-384": {"hmac-sha384"}, "hmac-512": {"hmac-sha512"},
 		"rsa-2048": rsa, "rsa-3072": rsa, "rsa-4096": rsa,
-		"p-256": {"ecdsa-sha256"}, "p-384": {"ecdsa-sha384"}, "p-521": {"ecdsa-sha512"}, "secp256k1": {"ecdsa-sha256"},
+		"p-256": {"ecdsa-sha256", "ecdh"}, "p-384": {"ecdsa-sha384", "ecdh"}, "p-521": {"ecdsa-sha512", "ecdh"}, "secp256k1": {"ecdsa-sha256"},
 		"ed25519":   {"ed25519", "ed25519ph"},
 		"ml-dsa-44": {"ml-dsa"}, "ml-dsa-65": {"ml-dsa"}, "ml-dsa-87": {"ml-dsa"},
 	}
@@ -70,7 +70,7 @@ func TestTablesAgree(t *testing.T) {
 		if info.Hash != 0 && !info.Hash.Available() {
 			t.Errorf("%s: the hash %s is not linked in", a, info.Hash)
 		}
-		if needs := !slices.Contains([]Scheme{GCM, PureEdDSA, PureMLDSA}, info.Scheme); needs != (info.Hash != 0) {
+		if needs := !slices.Contains([]Scheme{GCM, PureEdDSA, PureMLDSA, Agreement}, info.Scheme); needs != (info.Hash != 0) {
 			t.Errorf("%s: hash %d", a, info.Hash)
 		}
 		if slices.Contains(info.Forms, Digest) != (info.Hash != 0 && info.Usage == SignVerify) {
@@ -148,6 +148,7 @@ func TestForms(t *testing.T) {
 		{MLDSAPure, true, false, true},
 		{AESGCM, false, false, false},
 		{HMACSHA256, false, false, false},
+		{ECDH, false, false, false},
 	} {
 		if tt.a.Takes(Raw) != tt.raw || tt.a.Takes(Digest) != tt.digest || tt.a.Takes(ExternalMu) != tt.externalMu || tt.a.Takes(0) {
 			t.Errorf("%s takes other forms than it should", tt.a)
@@ -165,6 +166,25 @@ func TestSymmetric(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"aes-256", "hmac-224", "hmac-256", "hmac-384", "hmac-512"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestUsual asserts of which specs a key's usage need not be said.
+func TestUsual(t *testing.T) {
+	for _, tt := range []struct {
+		specs []Spec
+		want  Usage
+	}{
+		{[]Spec{AES256}, EncryptDecrypt},
+		{[]Spec{HMAC224, HMAC256, HMAC384, HMAC512}, GenerateVerifyMAC},
+		{[]Spec{P256, P384, P521, Secp256k1, Ed25519, MLDSA44, MLDSA65, MLDSA87}, SignVerify},
+		{[]Spec{RSA2048, RSA3072, RSA4096, NoSpec, 200}, NoUsage},
+	} {
+		for _, s := range tt.specs {
+			if got := s.Usual(); got != tt.want {
+				t.Errorf("%s: %q, want %q", s, got, tt.want)
+			}
+		}
 	}
 }
 

@@ -100,8 +100,11 @@ func (c *Catalog) Keep(e *Entry, n key.VersionNumber, k *engine.Key, from engine
 }
 
 // Condition returns how the current version is in its place, as Note was told
-// last; 0 while nobody has told.
+// last; 0 while nobody has told, and of a key that has no version yet.
 func (e *Entry) Condition() engine.Condition {
+	if len(e.slots) == 0 {
+		return 0
+	}
 	return engine.Condition(e.slots[len(e.slots)-1].condition.Load()) //nolint:gosec // Note has put one there
 }
 

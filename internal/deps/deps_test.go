@@ -32,6 +32,7 @@ var layers = [][]string{
 	{"internal/policy", "internal/audit", "internal/engine", "internal/store", "internal/extension"},
 	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/ciphertext", "internal/importtoken", "internal/transfer", "internal/hsm", "internal/remote"},
 	{"internal/hsm/sealkey", "internal/remote/remotetest"},
+	{"internal/figure", "internal/trial"},
 	{"internal/catalog"},  // the keys as records and in memory
 	{"internal/material"}, // what they are made of, in the engines
 	{"internal/alias"},    // how callers name them

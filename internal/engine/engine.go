@@ -67,7 +67,8 @@ type Engine interface {
 }
 
 // Key is an opened version. Which fields are set follows from the key's spec:
-// Signer for SignVerify, Decrypter for RSA, AEAD for AES, MAC for HMAC.
+// Signer for SignVerify, Decrypter for RSA, AEAD for AES, MAC for HMAC,
+// Agreement for KeyAgreement.
 type Key struct {
 	// Signer signs with any algorithm of the key's spec: its options come
 	// from Options. For ML-DSA and pure Ed25519 the "digest" is the message.
@@ -75,6 +76,9 @@ type Key struct {
 	Decrypter crypto.Decrypter
 	AEAD      AEAD
 	MAC       MAC
+	// Agreement is there, beside the Signer, for keys on the NIST curves. Use it
+	// by Agree.
+	Agreement Agreement
 	// Unwrapper is there, beside the Decrypter, for RSA keys of engines that
 	// take wrapped material.
 	Unwrapper Unwrapper

@@ -94,6 +94,7 @@ const (
 
 	WrongUsage        // the key's usage does not include the operation
 	WrongAlgorithm    // the key's spec does not have the algorithm
+	UnfitPeer         // a public key with which the key cannot agree
 	IncorrectKey      // the ciphertext was made under another key
 	DigestLength      // a digest whose length is not the algorithm's
 	MessageTooLong    // a message or plaintext above the algorithm's limit

@@ -73,6 +73,9 @@ const (
 	DeleteClusterPolicy
 	ListTokens
 	ListTokenObjects
+	ListProviders
+	ListProviderKeys
+	TestProvider
 
 	// Using keys.
 
@@ -88,6 +91,7 @@ const (
 	GetPublicKey
 	GenerateMAC
 	VerifyMAC
+	DeriveSharedSecret
 
 	// Authorities and certificates.
 
@@ -189,10 +193,11 @@ var actionNames = [lastAction]string{ //nolint:gosec // names of actions, no cre
 	DeleteBackup: "backup:Delete", RestoreBackup: "backup:Restore", TagCluster: "cluster:Tag", UntagCluster: "cluster:Untag",
 	ListClusterTags: "cluster:ListTags", PutClusterPolicy: "cluster:PutPolicy", GetClusterPolicy: "cluster:GetPolicy",
 	DeleteClusterPolicy: "cluster:DeletePolicy", ListTokens: "hsm:List", ListTokenObjects: "hsm:ListObjects",
+	ListProviders: "provider:List", ListProviderKeys: "provider:ListKeys", TestProvider: "provider:Test",
 	Encrypt: "key:Encrypt", Decrypt: "key:Decrypt", ReEncryptFrom: "key:ReEncryptFrom", ReEncryptTo: "key:ReEncryptTo",
 	GenerateDataKey: "key:GenerateDataKey", GenerateDataKeyWithoutPlaintext: "key:GenerateDataKeyWithoutPlaintext",
 	GenerateRandom: "random:Generate", Sign: "key:Sign", Verify: "key:Verify", GetPublicKey: "key:GetPublicKey",
-	GenerateMAC: "key:GenerateMAC", VerifyMAC: "key:VerifyMAC",
+	GenerateMAC: "key:GenerateMAC", VerifyMAC: "key:VerifyMAC", DeriveSharedSecret: "key:DeriveSharedSecret",
 	CreateAuthority: "ca:Create", DescribeAuthority: "ca:Describe", ListAuthorities: "ca:List", UpdateAuthority: "ca:Update",
 	DeleteAuthority: "ca:Delete", IssueCertificate: "ca:Issue", GetCertificate: "ca:GetCertificate",
 	ListCertificates: "ca:ListCertificates", RevokeCertificate: "ca:Revoke", GetCRL: "ca:GetCRL",

@@ -230,7 +230,7 @@ func TestMirror(t *testing.T) {
 				t.Errorf("it lives in %+v", r)
 			}
 			_, err := f.Decrypt(t.Context(), f.admin(), &kms.DecryptRequest{Algorithm: alg.AESGCM, Ciphertext: sealed})
-			switch test.want { //nolint:exhaustive // those of the table
+			switch test.want {
 			case key.Enabled:
 				must(t, err)
 			case key.Disabled:

@@ -207,6 +207,23 @@ type VerifyMACRequest struct {
 	MAC []byte
 }
 
+// SharedSecretRequest asks for the secret that a key shares with the owner of
+// another one.
+type SharedSecretRequest struct {
+	Key       Ref
+	Algorithm alg.Algorithm
+	// Peer is the other's SubjectPublicKeyInfo in DER.
+	Peer []byte
+}
+
+// SharedSecretResult is a shared secret as the algorithm yields it: no key, but
+// what a key derivation takes (NIST SP 800-56C).
+type SharedSecretResult struct {
+	Key     *key.Key
+	Version key.Version
+	Secret  Secret
+}
+
 // ExportedKey is the material of a key's current version.
 type ExportedKey struct {
 	Key      *key.Key

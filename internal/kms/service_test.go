@@ -143,6 +143,8 @@ func roundTrip(t *testing.T, f *fixture, k *key.Key, a alg.Algorithm) {
 		out.MAC[0] ^= 1
 		_, err = f.VerifyMAC(t.Context(), f.admin(), &kms.VerifyMACRequest{MACRequest: req, MAC: out.MAC})
 		want(t, err, fault.BadSignature, fault.Unspecified)
+	case alg.KeyAgreement:
+		agrees(t, f, k)
 	default:
 		t.Fatalf("algorithm %s has no usage", a)
 	}

@@ -104,8 +104,8 @@ func (s *Service) unwrapping(kek *catalog.Entry, opened *engine.Key, req *Import
 func (s *Service) discover(ctx context.Context, c *creation, kek *key.Key, size int) (err error) {
 	ref := engine.Ref{Realm: kek.Name.Realm, ID: c.id, Version: 1}
 	c.Spec, err = material.Discover(ctx, &c.Supply, ref, c.Usage, size-kek.Spec.Info().Bits/8)
-	if usages := c.Spec.Info().Usages; len(usages) == 1 {
-		c.Usage = usages[0]
+	if c.Usage == alg.NoUsage {
+		c.Usage = c.Spec.Usual()
 	}
 	return err
 }

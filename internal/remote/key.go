@@ -31,6 +31,9 @@ type Operations struct {
 	Overhead int
 	// MAC computes a message authentication code.
 	MAC func(ctx context.Context, k *Reference, a alg.Algorithm, message []byte) ([]byte, error)
+	// Agree returns the secret that the key shares with the owner of a public key
+	// of its spec, as engine.Agreement has it.
+	Agree func(ctx context.Context, k *Reference, peer *engine.PublicKey) ([]byte, error)
 }
 
 // Open returns a key of the service, ready for use. It asks the service
@@ -57,8 +60,12 @@ func Open(l *Line, o *Operations, spec alg.Spec, r *Reference) (*engine.Key, err
 	if o.Verify != nil {
 		k.Verifier = &verifier{h}
 	}
-	if spec.Info().Family == alg.RSA {
+	switch spec.Info().Family {
+	case alg.RSA:
 		k.Decrypter = decrypter{private}
+	case alg.EC:
+		k.Agreement = agreement{private}
+	case alg.AES, alg.HMAC, alg.K256, alg.EdDSA, alg.MLDSA:
 	}
 	return k, nil
 }
@@ -126,6 +133,25 @@ func (d decrypter) Decrypt(_ io.Reader, ciphertext []byte, opts crypto.Decrypter
 	ctx, cancel := d.line.Context()
 	defer cancel()
 	return d.does.Decrypt(ctx, d.at, a, ciphertext)
+}
+
+// agreement is an opened key on a NIST curve that agrees.
+type agreement struct{ *privateKey }
+
+// Shared returns what the key shares with a public key of its spec.
+func (g agreement) Shared(peer *engine.PublicKey) ([]byte, error) {
+	if err := engine.CheckPeer(g.spec, peer); err != nil {
+		return nil, err
+	}
+	if err := g.at.Allows(alg.ECDH); err != nil {
+		return nil, err
+	}
+	if g.does.Agree == nil {
+		return nil, g.lacks("agree")
+	}
+	ctx, cancel := g.line.Context()
+	defer cancel()
+	return g.does.Agree(ctx, g.at, peer)
 }
 
 // verifier has the service check a signature or a code.

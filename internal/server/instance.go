@@ -38,6 +38,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/server/providers"
 	"github.com/holdfast-kms/holdfast/internal/server/tokens"
 	"github.com/holdfast-kms/holdfast/internal/status"
 	"github.com/holdfast-kms/holdfast/internal/store"
@@ -79,6 +80,7 @@ type instance struct {
 	clusters  *cluster.Service
 	keyStores *customstore.Service
 	hsms      *tokens.Tokens
+	providers *providers.Providers
 	engines   []engine.Engine // those over tokens
 	clock     *lifecycle.Runner
 	handler   http.Handler
@@ -97,6 +99,7 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 	}
 	i.clock = lifecycle.Start(c.Lifecycle.Interval, log,
 		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
+		lifecycle.Task{Name: "keys in providers", Tick: i.keys.Mirror},
 		lifecycle.Task{Name: "authorities", Tick: i.ca.Tick},
 		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick},
 		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick},
@@ -234,9 +237,16 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err := i.openClusters(ctx, &c.HSM, keyring, log); err != nil {
 		return err
 	}
+	if i.providers, err = providers.Open(ctx, c.Providers, keyring, log); err != nil {
+		return err
+	}
+	i.closers = append(i.closers, i.providers.Close)
+	adopting := i.hsms.Realms()
+	i.providers.Realms(adopting)
 	i.keys, err = kms.New(ctx, kms.Config{
-		Guard: i.guard, Store: i.store, Engine: software, Engines: i.engines, Stores: i.keyStores, Adopting: i.hsms.Realms(), Compile: compiler(policy.ForResource),
-		DefaultPolicy: aws.DefaultKeyPolicy, Opened: c.Limits.OpenedKeys,
+		Guard: i.guard, Store: i.store, Engine: software, Engines: append(i.providers.Engines(), i.engines...), Stores: i.keyStores,
+		Adopting: adopting, Compile: compiler(policy.ForResource), DefaultPolicy: aws.DefaultKeyPolicy, Opened: c.Limits.OpenedKeys,
+		Mirror: c.Lifecycle.Mirror,
 	})
 	if err != nil {
 		return err

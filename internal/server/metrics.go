@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/remote"
+	"github.com/holdfast-kms/holdfast/internal/server/providers"
 	"github.com/holdfast-kms/holdfast/internal/server/tokens"
 )
 
@@ -34,7 +36,7 @@ type series struct {
 	seconds  prometheus.Observer
 }
 
-func newMetrics(keys func() float64, health func() []hsm.Health) *metrics {
+func newMetrics(keys func() float64, hsms func() []hsm.Health, services func() []remote.Health) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(), known: map[labels]series{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -48,7 +50,7 @@ func newMetrics(keys func() float64, health func() []hsm.Health) *metrics {
 	v := Version()
 	m.registry.MustRegister(
 		m.requests, m.seconds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		tokens.Figures(health),
+		tokens.Figures(hsms), providers.Figures(services),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "holdfast_keys", Help: "Keys that exist, in any state."}, keys),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "holdfast_build_info", Help: "Always 1; the labels say what is running.",

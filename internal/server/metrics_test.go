@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/remote"
 )
 
 // TestObserve asserts that each request is counted once under its own labels,
@@ -15,6 +16,8 @@ import (
 func TestObserve(t *testing.T) {
 	m := newMetrics(func() float64 { return 3 }, func() []hsm.Health {
 		return []hsm.Health{{Name: "luna", State: hsm.StateOK, Sessions: 4, Calls: 9, Failures: 2}, {Name: "old", State: hsm.StateAway}}
+	}, func() []remote.Health {
+		return []remote.Health{{Name: "aws", State: remote.StateOK, Calls: 9, Failures: 2, Throttled: 1, Retries: 3}, {Name: "bao", State: remote.StateOpen}}
 	})
 	for range 2 {
 		m.observe("aws.kms", "Encrypt", "ok", time.Millisecond)
@@ -31,6 +34,9 @@ func TestObserve(t *testing.T) {
 		`holdfast_keys 3`,
 		`holdfast_hsm_up{token="luna"} 1`, `holdfast_hsm_up{token="old"} 0`,
 		`holdfast_hsm_sessions{token="luna"} 4`, `holdfast_hsm_calls_total{token="luna"} 9`, `holdfast_hsm_failures_total{token="luna"} 2`,
+		`holdfast_provider_up{provider="aws"} 1`, `holdfast_provider_up{provider="bao"} 0`, `holdfast_provider_circuit_open{provider="bao"} 1`,
+		`holdfast_provider_requests_total{provider="aws"} 9`, `holdfast_provider_failures_total{provider="aws"} 2`,
+		`holdfast_provider_throttled_total{provider="aws"} 1`, `holdfast_provider_retries_total{provider="aws"} 3`,
 	} {
 		if !strings.Contains(page.Body.String(), want+"\n") {
 			t.Errorf("the page lacks %s", want)
@@ -40,7 +46,7 @@ func TestObserve(t *testing.T) {
 
 // BenchmarkObserve counts one request.
 func BenchmarkObserve(b *testing.B) {
-	m := newMetrics(func() float64 { return 0 }, func() []hsm.Health { return nil })
+	m := newMetrics(func() float64 { return 0 }, func() []hsm.Health { return nil }, func() []remote.Health { return nil })
 	b.ReportAllocs()
 	for b.Loop() {
 		m.observe("aws.kms", "GenerateDataKey", "ok", time.Millisecond)

@@ -18,9 +18,11 @@ import (
 	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
 	nativekeys "github.com/holdfast-kms/holdfast/internal/front/native/keys"
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
+	nativeproviders "github.com/holdfast-kms/holdfast/internal/front/native/providers"
 	nativetokens "github.com/holdfast-kms/holdfast/internal/front/native/tokens"
 	nativeusers "github.com/holdfast-kms/holdfast/internal/front/native/users"
 	"github.com/holdfast-kms/holdfast/internal/front/pki"
+	"github.com/holdfast-kms/holdfast/internal/server/providers"
 	"github.com/holdfast-kms/holdfast/internal/server/tokens"
 )
 
@@ -33,7 +35,8 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 		{"/holdfast/", native.New(native.Config{
 			Operations: slices.Concat(nativekeys.Operations(i.keys), nativeusers.Operations(i.admin),
 				nativeauthorities.Operations(i.ca, i.status, i.inventory), nativeinventory.Operations(i.inventory),
-				nativemanaged.Operations(i.managed), nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}), nativeaudit.Operations(i)),
+				nativemanaged.Operations(i.managed), nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}),
+				nativeproviders.Operations(&providers.Reader{Of: i.providers, Guard: i.guard, Residents: i.keys.Residents}), nativeaudit.Operations(i)),
 			Directory: i.directory, Door: i.keys, Version: Version(), Region: c.Region, Observe: m.observe,
 		})},
 		{"/pki/", pki.New(pki.Config{Status: i.status, Observe: m.observe})},

@@ -23,6 +23,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/remote"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/wire/native"
 )
@@ -80,7 +81,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		debug.SetGCPercent(gcPercent)
 	}
 	s := &server{Options: o, sealed: newSealed(o.Shares, ctx.Done())}
-	s.metrics = newMetrics(s.keys, s.tokens)
+	s.metrics = newMetrics(s.keys, s.tokens, s.providers)
 	s.watch()
 	if s.tls, err = openTLS(&o.Config); err != nil {
 		return err
@@ -255,9 +256,9 @@ func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
 		s.Log.WarnContext(r.Context(), "not ready", slog.Any("cause", err))
 		status, text = http.StatusServiceUnavailable, "not ready"
 	}
-	// A token that is away is shown, and takes the server out for nobody: all
-	// that needs it fails by itself, and all else goes on.
-	answer(w, status, strings.TrimSuffix(text+"\n"+i.hsms.Lines(), "\n"))
+	// A token or provider that is away is shown, and takes the server out for
+	// nobody: all that needs it fails by itself, and all else goes on.
+	answer(w, status, strings.TrimSuffix(text+"\n"+i.hsms.Lines()+i.providers.Lines(), "\n"))
 }
 
 func answer(w http.ResponseWriter, status int, text string) {
@@ -277,6 +278,14 @@ func (s *server) keys() float64 {
 func (s *server) tokens() []hsm.Health {
 	if i := s.instance.Load(); i != nil {
 		return i.hsms.Health()
+	}
+	return nil
+}
+
+// providers returns how each key service is.
+func (s *server) providers() []remote.Health {
+	if i := s.instance.Load(); i != nil {
+		return i.providers.Health()
 	}
 	return nil
 }

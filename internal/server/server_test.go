@@ -19,6 +19,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/remote"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
@@ -398,7 +399,7 @@ func TestFilesWithSecretsBecomePrivate(t *testing.T) {
 
 func TestPanicIsLoggedAsAnError(t *testing.T) {
 	var log bytes.Buffer
-	s := &server{Options: Options{Log: slog.New(slog.NewTextHandler(&log, nil))}, metrics: newMetrics(func() float64 { return 0 }, func() []hsm.Health { return nil })}
+	s := &server{Options: Options{Log: slog.New(slog.NewTextHandler(&log, nil))}, metrics: newMetrics(func() float64 { return 0 }, func() []hsm.Health { return nil }, func() []remote.Health { return nil })}
 	defer func() {
 		if p := recover(); p != http.ErrAbortHandler || !strings.Contains(log.String(), "a request panicked") { //nolint:errorlint // as net/http does
 			t.Errorf("the panic became %v, the log says %q", p, log.String())

@@ -14,6 +14,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -98,6 +99,7 @@ var (
 	_ engine.Maker     = (*Engine)(nil)
 	_ engine.Lister    = (*Engine)(nil)
 	_ engine.Keeper    = (*Engine)(nil)
+	_ engine.Namer     = (*Engine)(nil)
 	_ engine.Protector = (*Engine)(nil)
 )
 
@@ -114,6 +116,9 @@ func New(ctx context.Context, w engine.Wrapper, o Options) (*Engine, error) {
 		return nil, fault.New(fault.InvalidArgument, "an engine over AWS KMS needs something to seal references with")
 	}
 	o.Name = cmp.Or(o.Name, "awskms")
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
 	o.DeletionDays, o.ImportUnder = cmp.Or(o.DeletionDays, minDeletionDays), cmp.Or(o.ImportUnder, alg.RSA4096)
 	if err := o.check(); err != nil {
 		return nil, err
@@ -179,7 +184,7 @@ func (e *Engine) Close() error {
 // usages are those of the table that AWS KMS has: its keys for transfer have no
 // id, and last for one import.
 func usages() []alg.Usage {
-	return []alg.Usage{alg.EncryptDecrypt, alg.SignVerify, alg.GenerateVerifyMAC}
+	return []alg.Usage{alg.EncryptDecrypt, alg.SignVerify, alg.GenerateVerifyMAC, alg.KeyAgreement}
 }
 
 // Supports reports whether the service makes keys of the spec for the usage: of

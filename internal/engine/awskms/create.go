@@ -252,8 +252,7 @@ func (e *Engine) page(ctx context.Context, marker string, most int32) ([]types.K
 
 // surplus schedules the deletion of a key that nobody has a name for.
 func (e *Engine) surplus(ctx context.Context, o *order, m *types.KeyMetadata) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.options.Timeout)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
 	if err := e.schedule(ctx, *m.Arn); err != nil {
 		e.warn(ctx, "a key that nobody uses stays in the key service", o.name, err, slog.String("arn", *m.Arn))
 	}
@@ -266,8 +265,7 @@ func (e *Engine) abandon(ctx context.Context, o *order, k made) {
 	if !k.now {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.options.Timeout)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
 	err := e.schedule(ctx, *k.Arn)
 	if err == nil {
 		err = e.unname(ctx, o.name)

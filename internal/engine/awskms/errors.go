@@ -90,6 +90,7 @@ var verdicts = map[string]remote.Verdict{
 	"ServiceUnavailable":                    failing,
 	"ServiceUnavailableException":           failing,
 	"DependencyTimeoutException":            failing,
+	"IDPCommunicationError":                 failing, // of AWS STS
 	"CustomKeyStoreInvalidStateException":   disconnected,
 	"CustomKeyStoreNotFoundException":       disconnected,
 	"CloudHsmClusterNotActiveException":     disconnected,

@@ -8,9 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -29,7 +26,6 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/engine/enginetest"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/remote"
-	"github.com/holdfast-kms/holdfast/internal/remote/remotetest"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/server"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
@@ -110,7 +106,7 @@ func startHoldfast() (*service, error) {
 		ended <- nil
 		return nil, errors.Join(err, end())
 	}
-	pem, err := os.ReadFile(filepath.Join(dir, "tls", "ca.pem")) //nolint:gosec // the server's own
+	pem, err := os.ReadFile(filepath.Join(dir, "tls", "ca.pem"))
 	if err != nil {
 		return nil, errors.Join(err, end())
 	}
@@ -187,37 +183,6 @@ func (s *service) keys(ctx context.Context) (int, error) {
 		}
 	}
 	return n, nil
-}
-
-// proxy puts a server that misbehaves to order in front of a service.
-func (s *service) proxy(t *testing.T) (*remotetest.Faulty, string) {
-	t.Helper()
-	to, err := url.Parse(s.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	next := &httputil.ReverseProxy{
-		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = r.In.Host }, // which is signed
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.roots, MinVersion: tls.VersionTLS12}},
-	}
-	f := &remotetest.Faulty{Next: next, Answer: answerFault}
-	front := httptest.NewServer(f)
-	t.Cleanup(front.Close)
-	return f, front.URL
-}
-
-// answerFault answers what AWS KMS does where it fails.
-func answerFault(w http.ResponseWriter, _ *http.Request, f remotetest.Fault) {
-	status, code, text := http.StatusBadRequest, "ThrottlingException", "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls."
-	switch f { //nolint:exhaustive // the others are no answers
-	case remotetest.Fail:
-		status, code, text = http.StatusInternalServerError, "KMSInternalException", ""
-	case remotetest.Expire:
-		code, text = "ExpiredTokenException", "The security token included in the request is expired"
-	}
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	w.WriteHeader(status)
-	_, _ = fmt.Fprintf(w, `{"__type":%q,"message":%q}`, code, text)
 }
 
 // TestHoldfast runs the contract against Holdfast's own server.

@@ -43,7 +43,7 @@ func testAdopted(t *testing.T, c Config, e engine.Engine, in engine.Adopter, spe
 		if err != nil {
 			t.Fatalf("Open: %v", err)
 		}
-		testPublic(t, spec, m, k)
+		testPublic(t, c, spec, m, k)
 		testSameKey(t, c, kind, m, k, k)
 		destroy(t, e, ref, m)
 	}

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -95,6 +96,13 @@ func Test(t *testing.T, c Config) {
 // NewRef returns the name of the first version of a key of the default realm.
 func NewRef(id key.ID) engine.Ref {
 	return engine.Ref{Realm: key.DefaultRealm, ID: id, Version: 1}
+}
+
+// refOf returns the name of a version that is only ever made of one kind: as in
+// use, where a version is made once, and a place with names of its own gives
+// each to one key for ever.
+func refOf(kind engine.Kind, n byte) engine.Ref {
+	return NewRef(key.ID(fmt.Sprintf("%02x%02x%02x11-1111-4111-8111-111111111111", byte(kind.Spec), byte(kind.Usage), n)))
 }
 
 // KindOf returns the kind of a key of a spec that its first usage is for.
@@ -213,15 +221,20 @@ func testSpec(t *testing.T, c Config, spec alg.Spec) {
 
 func testUsage(t *testing.T, c Config, e engine.Engine, kind engine.Kind) {
 	spec := kind.Spec
-	ref := NewRef("11111111-1111-4111-8111-111111111111")
+	ref := refOf(kind, 1)
 	m, k := generate(t, e, ref, kind)
-	t.Run("Public", func(t *testing.T) { testPublic(t, spec, m, k) })
+	t.Run("Public", func(t *testing.T) { testPublic(t, c, spec, m, k) })
 	for _, a := range spec.Info().Algorithms {
 		t.Run(a.String(), func(t *testing.T) {
 			switch of := a.Info().Usage; {
+			case !c.uses(spec, of):
+				wantRefused(t, spec, a, m, k, fault.Unsupported, fault.InvalidArgument)
 			case c.Restricts && of != kind.Usage:
 				wantRefused(t, spec, a, m, k, fault.InvalidArgument)
 			case c.does(spec, a):
+				if k.Algorithms != nil && !slices.Contains(k.Algorithms, a) {
+					t.Errorf("the opened key does not say that it has %s", a)
+				}
 				testAlgorithm(t, c, spec, a, m, k)
 			default:
 				wantRefused(t, spec, a, m, k, fault.Unsupported)
@@ -242,8 +255,9 @@ func destroy(t *testing.T, e engine.Engine, ref engine.Ref, m engine.Material) {
 	}
 }
 
-// testPublic asserts which halves a key has.
-func testPublic(t *testing.T, spec alg.Spec, m engine.Material, k *engine.Key) {
+// testPublic asserts which halves a key has. Where no key of the spec agrees, it
+// may refuse to, or lack the field.
+func testPublic(t *testing.T, c Config, spec alg.Spec, m engine.Material, k *engine.Key) {
 	family := spec.Info().Family
 	for _, field := range []struct {
 		name      string
@@ -254,6 +268,7 @@ func testPublic(t *testing.T, spec alg.Spec, m engine.Material, k *engine.Key) {
 		{"Decrypter", k.Decrypter != nil, family == alg.RSA},
 		{"AEAD", k.AEAD != nil, family == alg.AES},
 		{"MAC", k.MAC != nil, family == alg.HMAC},
+		{"Agreement", k.Agreement != nil, spec.Allows(alg.KeyAgreement) && (k.Agreement != nil || c.uses(spec, alg.KeyAgreement))},
 	} {
 		if field.got != field.want {
 			t.Errorf("%s is there: %t, want %t", field.name, field.got, field.want)

@@ -3,6 +3,8 @@ package enginetest
 import (
 	"bytes"
 	"crypto"
+	"errors"
+	"slices"
 	"sync"
 	"testing"
 
@@ -20,15 +22,17 @@ func testAlgorithm(t *testing.T, c Config, spec alg.Spec, a alg.Algorithm, m eng
 		testOAEP(t, spec, a, m, k.Decrypter)
 	case alg.MAC:
 		testMAC(t, a, k.MAC)
+	case alg.Agreement:
+		testAgreement(t, spec, m, k.Agreement)
 	default:
 		testSignature(t, spec, a, m, k.Signer)
 		testVerifier(t, a, k)
 	}
 }
 
-// wantRefused asserts that a key does not do an algorithm, by an error of the
-// kind.
-func wantRefused(t *testing.T, spec alg.Spec, a alg.Algorithm, m engine.Material, k *engine.Key, kind fault.Kind) {
+// wantRefused asserts that a key does not do an algorithm, by an error of one
+// of the kinds.
+func wantRefused(t *testing.T, spec alg.Spec, a alg.Algorithm, m engine.Material, k *engine.Key, kinds ...fault.Kind) {
 	t.Helper()
 	var err error
 	switch a.Info().Scheme {
@@ -42,10 +46,14 @@ func wantRefused(t *testing.T, spec alg.Spec, a alg.Algorithm, m engine.Material
 		_, err = k.AEAD.Seal(nil, nil, nil)
 	case alg.MAC:
 		_, err = k.MAC.Sum(nil, nil)
+	case alg.Agreement:
+		_, err = engine.Agree(spec, k.Agreement, newPeer(t, spec).public)
 	default:
 		_, err = engine.Sign(k.Signer, a, message(a, a.Info().Forms[0], 1))
 	}
-	wantKind(t, err, kind, a.String()+" with a key that does not have it")
+	if f, ok := errors.AsType[*fault.Error](err); !ok || !slices.Contains(kinds, f.Kind) {
+		t.Errorf("%s with a key that does not have it: error %v, want one of the kinds %q", a, err, kinds)
+	}
 }
 
 // message returns a message for a form of an algorithm.
@@ -260,6 +268,12 @@ func roundTrip(spec alg.Spec, a alg.Algorithm, m engine.Material, k *engine.Key,
 		return same(one, two, err)
 	case alg.EncryptDecrypt:
 		return cipherRoundTrip(spec, a, m, k, plain)
+	case alg.KeyAgreement:
+		pub, err := engine.ParsePublic(spec, m.Public)
+		if err != nil {
+			return err
+		}
+		return engine.RehearseAgreement(k.Agreement, pub)
 	default:
 		pub, err := engine.ParsePublic(spec, m.Public)
 		if err != nil {

@@ -70,7 +70,7 @@ func testImport(t *testing.T, c Config, e engine.Engine, in engine.Importer, spe
 // testImportFor imports a key twice for one usage and returns the last. They are
 // gone after it: in a place with names the next usage wants the same ones.
 func testImportFor(t *testing.T, c Config, e engine.Engine, in engine.Importer, kind engine.Kind, plain []byte) engine.Material {
-	refs := []engine.Ref{NewRef("11111111-1111-4111-8111-111111111111"), NewRef("22222222-2222-4222-8222-222222222222")}
+	refs := []engine.Ref{refOf(kind, 1), refOf(kind, 2)}
 	var keys []*engine.Key
 	var last engine.Material
 	for _, ref := range refs {

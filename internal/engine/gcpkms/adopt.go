@@ -2,7 +2,6 @@ package gcpkms
 
 import (
 	"context"
-	"strings"
 
 	"cloud.google.com/go/kms/apiv1/kmspb"
 	"google.golang.org/api/iterator"
@@ -26,7 +25,7 @@ func (e *Engine) Adopt(ctx context.Context, ref engine.Ref, name string) (engine
 	if err != nil {
 		return engine.Kind{}, engine.Material{}, &fault.Error{Kind: fault.InvalidArgument, Op: op, Public: err.Error()}
 	}
-	if strings.HasPrefix(at.CryptoKey, remote.NamePrefix) {
+	if remote.Made(at.CryptoKey) {
 		return engine.Kind{}, engine.Material{}, fault.New(fault.WrongState,
 			"%s is a key of this or another Holdfast, and has a name there: it is not adopted a second time", at)
 	}
@@ -179,7 +178,7 @@ func (e *Engine) listed(ctx context.Context, op string, k *kmspb.CryptoKey) (eng
 	}
 	l := engine.Listed{
 		Name: name.String(), Type: algorithm.String(), Condition: conditionOf(v.GetState()),
-		Made: strings.HasPrefix(name.CryptoKey, remote.NamePrefix),
+		Made: remote.Made(name.CryptoKey),
 	}
 	if row, ok := e.table.Of(algorithm); ok {
 		l.Kind = engine.Kind{Spec: row.Spec, Usage: row.Usage()}

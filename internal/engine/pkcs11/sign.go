@@ -81,7 +81,7 @@ func (k *privateKey) sign(ctx context.Context, a alg.Algorithm, digest []byte) (
 		return k.token(ctx, pkcs11.Mechanism{Type: pkcs11.MechEdDSA}, digest)
 	case alg.PrehashEdDSA:
 		return k.signPrehash(ctx, a, digest)
-	case alg.GCM, alg.OAEP, alg.PureMLDSA, alg.MAC:
+	case alg.GCM, alg.OAEP, alg.PureMLDSA, alg.MAC, alg.Agreement:
 	}
 	return nil, fault.New(fault.Unsupported, "the HSM does not sign by %s", a)
 }

@@ -125,6 +125,8 @@ func (a *able) secretUses(kind engine.Kind) []pkcs11.Attribute {
 		if a.undoes() {
 			has = append(has, pkcs11.AttrDecrypt) // a declared gap: its padding is undone here
 		}
+	case alg.KeyAgreement:
+		has = []pkcs11.AttributeType{pkcs11.AttrDerive}
 	case alg.NoUsage:
 	}
 	t := uses(has...)

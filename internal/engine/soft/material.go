@@ -152,7 +152,11 @@ func (e *Engine) openPKCS8(spec alg.Spec, der []byte) (*engine.Key, error) {
 	if !ok {
 		return nil, errors.New("not a signing key")
 	}
-	return openSigner(spec)(s, nil)
+	k, err := openSigner(spec)(s, nil)
+	if ec, ok := private.(*ecdsa.PrivateKey); ok && err == nil {
+		k.Agreement = newAgreement(spec, ec)
+	}
+	return k, err
 }
 
 // openSigner returns what makes a Key of a signer, if that is one of the spec.

@@ -109,6 +109,8 @@ func (o tool) testSpec(t *testing.T, e *Engine, spec alg.Spec) {
 			// OpenSSL has it from 3.2 on; its vector is RFC 8032's.
 		case alg.OAEPSHA1, alg.OAEPSHA256:
 			o.testOAEP(a, pub, k)
+		case alg.ECDH:
+			o.testECDH(spec, spki, k)
 		default:
 			signature, err := engine.Sign(k.Signer, a, engine.Message{Form: alg.Raw, Bytes: []byte("a message")})
 			if err != nil {
@@ -146,6 +148,29 @@ func (o tool) testOAEP(a alg.Algorithm, pub string, k *engine.Key) {
 	plaintext, err := engine.Decrypt(k.Decrypter, a, ciphertext)
 	if err != nil || string(plaintext) != "plaintext" {
 		o.t.Errorf("%s: %q, %v", a, plaintext, err)
+	}
+}
+
+// testECDH has openssl make the other side and derive the same secret.
+func (o tool) testECDH(spec alg.Spec, spki []byte, k *engine.Key) {
+	o.t.Helper()
+	private, ok := o.run("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:"+strings.ToUpper(spec.String()))
+	if !ok {
+		o.t.Fatal("openssl makes no key")
+	}
+	other := o.file("other.pem", private)
+	public, ok := o.run("pkey", "-in", other, "-pubout", "-outform", "DER")
+	if !ok {
+		o.t.Fatal("openssl does not write the public key")
+	}
+	peer, err := engine.ParsePeer(spec, public)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	want, ok := o.run("pkeyutl", "-derive", "-inkey", other, "-peerform", "DER", "-peerkey", o.file("own.der", spki))
+	got, err := engine.Agree(spec, k.Agreement, peer)
+	if !ok || err != nil || !bytes.Equal(got, want) {
+		o.t.Errorf("%x (%v), openssl's is %x", got, err, want)
 	}
 }
 

@@ -66,6 +66,9 @@ var corpora = []corpus{
 	{wycheproof + "mldsa_44_sign_seed", alg.MLDSA44, alg.MLDSAPure, runMLDSASign},
 	{wycheproof + "mldsa_65_sign_seed", alg.MLDSA65, alg.MLDSAPure, runMLDSASign},
 	{wycheproof + "mldsa_87_sign_seed", alg.MLDSA87, alg.MLDSAPure, runMLDSASign},
+	{wycheproof + "ecdh_secp256r1_ecpoint", alg.P256, alg.ECDH, runECDH},
+	{wycheproof + "ecdh_secp384r1_ecpoint", alg.P384, alg.ECDH, runECDH},
+	{wycheproof + "ecdh_secp521r1_ecpoint", alg.P521, alg.ECDH, runECDH},
 }
 
 // TestVectors runs every corpus. One of which nothing ran is a failure.
@@ -147,6 +150,9 @@ type vector struct {
 	Label   hexBytes
 	Ctx     hexBytes
 	Mu      hexBytes
+	Public  hexBytes
+	Private hexBytes
+	Shared  hexBytes
 }
 
 // judge compares an outcome with the vector's: what is "acceptable" may go

@@ -23,6 +23,7 @@ import (
 	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
 	"github.com/holdfast-kms/holdfast/internal/front/native/keys"
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
+	"github.com/holdfast-kms/holdfast/internal/front/native/providers"
 	"github.com/holdfast-kms/holdfast/internal/front/native/tokens"
 	"github.com/holdfast-kms/holdfast/internal/front/native/users"
 	"github.com/holdfast-kms/holdfast/internal/guard"
@@ -94,7 +95,7 @@ func newHouse(t testing.TB) *house {
 	h.id, h.secret = k.ID, k.Secret
 	h.config = native.Config{
 		Operations: slices.Concat(keys.Operations(door), users.Operations(admin), authorities.Operations(issuers, lists, certificates),
-			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), tokens.Operations(fakeTokens{}), auditlog.Operations(fakeAudit{})),
+			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}), auditlog.Operations(fakeAudit{})),
 		Directory: directory, Door: door, Version: wire.ServerVersion{Version: "test"},
 		Observe: func(_, operation, code string, _ time.Duration) { h.observed = append(h.observed, operation+" "+code) },
 	}
@@ -122,6 +123,25 @@ func (fakeTokens) HSM(_ context.Context, _ *key.Call, name string) (*wire.HSM, e
 }
 
 func (fakeTokens) Objects(_ context.Context, _ *key.Call, name string) (*wire.HSMObjectList, error) {
+	return nil, fault.New(fault.NotFound, "no %s", name)
+}
+
+// fakeProviders has one provider with one key.
+type fakeProviders struct{}
+
+func (fakeProviders) Providers(context.Context, *key.Call) (*wire.ProviderList, error) {
+	return &wire.ProviderList{Providers: []wire.Provider{{Name: "aws"}}}, nil
+}
+
+func (fakeProviders) Provider(_ context.Context, _ *key.Call, name string) (*wire.Provider, error) {
+	return nil, fault.New(fault.NotFound, "no %s", name)
+}
+
+func (fakeProviders) Keys(_ context.Context, _ *key.Call, name, page string) (*wire.ProviderKeyList, error) {
+	return nil, fault.New(fault.NotFound, "no %s, no %s", name, page)
+}
+
+func (fakeProviders) Test(_ context.Context, _ *key.Call, name string, _ *wire.TestProviderRequest) (*wire.ProviderTrial, error) {
 	return nil, fault.New(fault.NotFound, "no %s", name)
 }
 
@@ -259,41 +279,45 @@ func TestRefusals(t *testing.T) {
 		status             int
 		detail             string
 	}{
-		"no path":              {"GET", "/nothing", "", 404, "no operation has this path"},
-		"wrong method":         {"DELETE", "/keys", "", 405, "the path does not take the method DELETE"},
-		"unknown parameter":    {"GET", "/keys?limit=1&marker=x", "", 400, `the parameter "marker" is not known`},
-		"parameter twice":      {"GET", "/keys?limit=1&limit=2", "", 400, `the parameter "limit" comes twice`},
-		"no number":            {"GET", "/keys?limit=x", "", 400, `the parameter "limit" must be a number from 0 to 1000`},
-		"too many":             {"GET", "/keys?limit=1001", "", 400, `the parameter "limit" must be a number from 0 to 1000`},
-		"unknown member":       {"POST", "/keys", `{"Spec":"x"}`, 400, `the member "Spec" is not known: it is written "spec"`},
-		"body where none goes": {"POST", "/keys/x/enable", `{}`, 400, "this operation takes no body"},
-		"body missing":         {"POST", "/keys", "", 400, "the body must come as Content-Type: application/json"},
-		"unknown spec":         {"POST", "/keys", `{"spec":"RSA_1024"}`, 400, `the key spec "RSA_1024" is not known`},
-		"unknown usage":        {"POST", "/keys", `{"usage":"SIGN"}`, 400, `the usage "SIGN" is not known`},
-		"usage to choose":      {"POST", "/keys", `{"spec":"RSA_2048"}`, 400, "a key of spec rsa-2048 needs a usage"},
-		"unknown algorithm":    {"POST", "/keys/alias%2Fa/sign", `{"algorithm":"RSA","message":""}`, 400, `the algorithm "RSA" is not known`},
-		"no algorithm":         {"POST", "/keys/alias%2Fa/sign", `{"message":""}`, 400, `the member "algorithm" is missing`},
-		"unknown form":         {"POST", "/keys/alias%2Fa/sign", `{"algorithm":"ECDSA_SHA_256","form":"HASH"}`, 400, `the form "HASH" is not known: it is RAW, DIGEST or EXTERNAL_MU`},
-		"unknown dialect":      {"PUT", "/keys/alias%2Fa/policy", `{"dialect":"hcl","document":"x"}`, 400, `the policy dialect "hcl" is not known: it is aws`},
-		"no tags to remove":    {"DELETE", "/keys/alias%2Fa/tags", "", 400, `the parameter "key" is missing: name the tags to remove`},
-		"no key to name":       {"POST", "/aliases", `{"name":"alias/a"}`, 400, `the member "key" is missing`},
-		"unknown alias":        {"GET", "/keys/alias%2Fa", "", 404, "alias/a does not exist"},
-		"no IP address":        {"POST", "/certificates", `{"authority":"x","names":{"ips":["1.2.3"]}}`, 400, `the member "names.ips" has "1.2.3", which is no IP address`},
-		"no CSR":               {"POST", "/certificates", `{"authority":"x","csr":"x"}`, 400, `the member "csr" is not one certificate request in PEM`},
-		"unknown reason":       {"POST", "/certificates/x/1/revoke", `{"reason":"bored"}`, 400, `"bored" is no reason for a revocation`},
-		"endless validity":     {"POST", "/authorities", `{"name":"x","key":"y","subject":{},"validity_days":9999999}`, 400, `the member "validity_days" must be 0 to 36600`},
-		"after and last":       {"GET", "/audit?after=1&last=1", "", 400, `the parameters "after" and "last" exclude each other`},
-		"no position":          {"GET", "/audit?after=x", "", 400, `the parameter "after" must be a position`},
-		"no time":              {"GET", "/audit?since=yesterday", "", 400, `the parameter "since" must be a time as in RFC 3339`},
-		"adopt what":           {"POST", "/keys/adopt", `{"uri":"","hsm":"luna"}`, 400, `the member "uri" is missing`},
-		"adopt from two":       {"POST", "/keys/adopt", `{"uri":"pkcs11:object=a","hsm":"luna","store":"cks-1"}`, 400, `one of the members "hsm" and "store" is needed`},
-		"adopt from nowhere":   {"POST", "/keys/adopt", `{"uri":"pkcs11:object=a","hsm":"luna"}`, 400, `there is no engine "luna"`},
-		"wrapped, no KEK":      {"POST", "/keys/import-wrapped", `{"wrapped":"AA==","wrapping":"rsa-oaep-sha1"}`, 400, `the member "kek" is missing`},
-		"wrapped somehow":      {"POST", "/keys/import-wrapped", `{"wrapped":"AA==","kek":"alias/a","wrapping":"rot13"}`, 400, `the wrapping "rot13" is not known`},
-		"a blob and more":      {"POST", "/keys/import-wrapped", `{"blob":"e30=","wrapped":"AA=="}`, 400, `the member "blob" excludes "wrapping" and "wrapped": it says both`},
-		"no blob":              {"POST", "/keys/import-wrapped", `{"blob":"e30="}`, 400, `the transfer blob has the schema_version "", and only "1.0.0" is supported`},
-		"a blob into an HSM":   {"POST", "/keys/import-wrapped", `{"blob":"e30=","hsm":"luna"}`, 400, `the members "hsm" and "store" say nothing here: the key comes to where its key exchange key is`},
-		"long body":            {"POST", "/keys", `{"description":"` + strings.Repeat("x", wire.MaxBody) + `"}`, 422, "the body is longer than 262144 bytes"},
+		"no path":                        {"GET", "/nothing", "", 404, "no operation has this path"},
+		"wrong method":                   {"DELETE", "/keys", "", 405, "the path does not take the method DELETE"},
+		"unknown parameter":              {"GET", "/keys?limit=1&marker=x", "", 400, `the parameter "marker" is not known`},
+		"parameter twice":                {"GET", "/keys?limit=1&limit=2", "", 400, `the parameter "limit" comes twice`},
+		"no number":                      {"GET", "/keys?limit=x", "", 400, `the parameter "limit" must be a number from 0 to 1000`},
+		"too many":                       {"GET", "/keys?limit=1001", "", 400, `the parameter "limit" must be a number from 0 to 1000`},
+		"unknown member":                 {"POST", "/keys", `{"Spec":"x"}`, 400, `the member "Spec" is not known: it is written "spec"`},
+		"body where none goes":           {"POST", "/keys/x/enable", `{}`, 400, "this operation takes no body"},
+		"body missing":                   {"POST", "/keys", "", 400, "the body must come as Content-Type: application/json"},
+		"unknown spec":                   {"POST", "/keys", `{"spec":"RSA_1024"}`, 400, `the key spec "RSA_1024" is not known`},
+		"unknown usage":                  {"POST", "/keys", `{"usage":"SIGN"}`, 400, `the usage "SIGN" is not known`},
+		"usage to choose":                {"POST", "/keys", `{"spec":"RSA_2048"}`, 400, "a key of spec rsa-2048 needs a usage"},
+		"unknown algorithm":              {"POST", "/keys/alias%2Fa/sign", `{"algorithm":"RSA","message":""}`, 400, `the algorithm "RSA" is not known`},
+		"no algorithm":                   {"POST", "/keys/alias%2Fa/sign", `{"message":""}`, 400, `the member "algorithm" is missing`},
+		"unknown form":                   {"POST", "/keys/alias%2Fa/sign", `{"algorithm":"ECDSA_SHA_256","form":"HASH"}`, 400, `the form "HASH" is not known: it is RAW, DIGEST or EXTERNAL_MU`},
+		"unknown dialect":                {"PUT", "/keys/alias%2Fa/policy", `{"dialect":"hcl","document":"x"}`, 400, `the policy dialect "hcl" is not known: it is aws`},
+		"no tags to remove":              {"DELETE", "/keys/alias%2Fa/tags", "", 400, `the parameter "key" is missing: name the tags to remove`},
+		"no key to name":                 {"POST", "/aliases", `{"name":"alias/a"}`, 400, `the member "key" is missing`},
+		"unknown alias":                  {"GET", "/keys/alias%2Fa", "", 404, "alias/a does not exist"},
+		"no IP address":                  {"POST", "/certificates", `{"authority":"x","names":{"ips":["1.2.3"]}}`, 400, `the member "names.ips" has "1.2.3", which is no IP address`},
+		"no CSR":                         {"POST", "/certificates", `{"authority":"x","csr":"x"}`, 400, `the member "csr" is not one certificate request in PEM`},
+		"unknown reason":                 {"POST", "/certificates/x/1/revoke", `{"reason":"bored"}`, 400, `"bored" is no reason for a revocation`},
+		"endless validity":               {"POST", "/authorities", `{"name":"x","key":"y","subject":{},"validity_days":9999999}`, 400, `the member "validity_days" must be 0 to 36600`},
+		"after and last":                 {"GET", "/audit?after=1&last=1", "", 400, `the parameters "after" and "last" exclude each other`},
+		"no position":                    {"GET", "/audit?after=x", "", 400, `the parameter "after" must be a position`},
+		"no time":                        {"GET", "/audit?since=yesterday", "", 400, `the parameter "since" must be a time as in RFC 3339`},
+		"adopt what":                     {"POST", "/keys/adopt", `{"uri":"","hsm":"luna"}`, 400, `the member "uri" is missing`},
+		"adopt from two":                 {"POST", "/keys/adopt", `{"uri":"pkcs11:object=a","hsm":"luna","store":"cks-1"}`, 400, `one of the members "hsm", "store" and "provider" is needed`},
+		"adopt by a URI from a provider": {"POST", "/keys/adopt", `{"uri":"pkcs11:object=a","provider":"aws"}`, 400, `the member "name" is missing`},
+		"adopt by two names":             {"POST", "/keys/adopt", `{"uri":"pkcs11:object=a","name":"a","hsm":"luna"}`, 400, `a token has URIs, and a provider names: the member "uri" says all`},
+		"adopt from no provider":         {"POST", "/keys/adopt", `{"name":"a","provider":"luna"}`, 400, `there is no provider "luna"`},
+		"create in two places":           {"POST", "/keys", `{"hsm":"luna","provider":"aws"}`, 400, `the members "hsm" and "provider" exclude one another`},
+		"adopt from nowhere":             {"POST", "/keys/adopt", `{"uri":"pkcs11:object=a","hsm":"luna"}`, 400, `there is no engine "luna"`},
+		"wrapped, no KEK":                {"POST", "/keys/import-wrapped", `{"wrapped":"AA==","wrapping":"rsa-oaep-sha1"}`, 400, `the member "kek" is missing`},
+		"wrapped somehow":                {"POST", "/keys/import-wrapped", `{"wrapped":"AA==","kek":"alias/a","wrapping":"rot13"}`, 400, `the wrapping "rot13" is not known`},
+		"a blob and more":                {"POST", "/keys/import-wrapped", `{"blob":"e30=","wrapped":"AA=="}`, 400, `the member "blob" excludes "wrapping" and "wrapped": it says both`},
+		"no blob":                        {"POST", "/keys/import-wrapped", `{"blob":"e30="}`, 400, `the transfer blob has the schema_version "", and only "1.0.0" is supported`},
+		"a blob into an HSM":             {"POST", "/keys/import-wrapped", `{"blob":"e30=","hsm":"luna"}`, 400, `the members "hsm", "store" and "provider" say nothing here: the key comes to where its key exchange key is`},
+		"long body":                      {"POST", "/keys", `{"description":"` + strings.Repeat("x", wire.MaxBody) + `"}`, 422, "the body is longer than 262144 bytes"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

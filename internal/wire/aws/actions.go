@@ -48,6 +48,7 @@ var actionNames = map[key.Action]string{
 	key.GetPublicKey:                    "kms:GetPublicKey",
 	key.GenerateMAC:                     "kms:GenerateMac",
 	key.VerifyMAC:                       "kms:VerifyMac",
+	key.DeriveSharedSecret:              "kms:DeriveSharedSecret",
 	key.CreateAuthority:                 "acm-pca:CreateCertificateAuthority",
 	key.DescribeAuthority:               "acm-pca:DescribeCertificateAuthority",
 	key.ListAuthorities:                 "acm-pca:ListCertificateAuthorities",
@@ -90,6 +91,9 @@ var actionNames = map[key.Action]string{
 	key.DeleteClusterPolicy:             "cloudhsm:DeleteResourcePolicy",
 	key.ListTokens:                      "holdfast:ListTokens",
 	key.ListTokenObjects:                "holdfast:ListTokenObjects",
+	key.ListProviders:                   "holdfast:ListProviders",
+	key.ListProviderKeys:                "holdfast:ListProviderKeys",
+	key.TestProvider:                    "holdfast:TestProvider",
 	key.ExportKey:                       "kms:ExportKey", // AWS has no such action; the name is the one that policies deny as kms:Export*
 	key.GetAuthorityCSR:                 "acm-pca:GetCertificateAuthorityCsr",
 	key.GetAuthorityCertificate:         "acm-pca:GetCertificateAuthorityCertificate",

@@ -7,7 +7,8 @@ import (
 
 // The tables below are the enumerations of the AWS KMS model (API version
 // 2014-11-01): KeySpec, KeyUsageType, EncryptionAlgorithmSpec,
-// SigningAlgorithmSpec, MacAlgorithmSpec, MessageType and OriginType.
+// SigningAlgorithmSpec, MacAlgorithmSpec, KeyAgreementAlgorithmSpec, MessageType
+// and OriginType.
 var (
 	specNames = map[alg.Spec]string{
 		alg.AES256:    "SYMMETRIC_DEFAULT",
@@ -47,11 +48,13 @@ var (
 		alg.HMACSHA256:  "HMAC_SHA_256",
 		alg.HMACSHA384:  "HMAC_SHA_384",
 		alg.HMACSHA512:  "HMAC_SHA_512",
+		alg.ECDH:        "ECDH",
 	}
 	usageNames = map[alg.Usage]string{
 		alg.EncryptDecrypt:    "ENCRYPT_DECRYPT",
 		alg.SignVerify:        "SIGN_VERIFY",
 		alg.GenerateVerifyMAC: "GENERATE_VERIFY_MAC",
+		alg.KeyAgreement:      "KEY_AGREEMENT",
 		alg.KeyTransfer:       "KEY_TRANSFER", // not AWS's: its wrapping keys have no id
 	}
 	// AlgorithmSpec, the ways of wrapping key material for import.
@@ -122,8 +125,8 @@ func ParseSpec(name string) (alg.Spec, bool) {
 	return s, ok
 }
 
-// ParseAlgorithm returns the algorithm of an encryption, signing or MAC
-// algorithm's name.
+// ParseAlgorithm returns the algorithm of an encryption, signing, MAC or key
+// agreement algorithm's name.
 func ParseAlgorithm(name string) (alg.Algorithm, bool) {
 	a, ok := algorithms[name]
 	return a, ok

@@ -101,16 +101,16 @@ func keySpec(r *policy.Request) (policy.Value, bool) {
 	return present(SpecName(spec))
 }
 
-// keyUsage is, for a key to be made without a word about it, the only usage
-// that its spec can have.
+// keyUsage is, for a key to be made without a word about it, the usual one of
+// its spec.
 func keyUsage(r *policy.Request) (policy.Value, bool) {
 	a := attributes(r)
 	usage := a.Usage
 	if r.Resource.Key != nil {
 		usage = r.Resource.Key.Usage
 	}
-	if all := a.Spec.Info().Usages; usage == alg.NoUsage && len(all) == 1 {
-		usage = all[0]
+	if usage == alg.NoUsage {
+		usage = a.Spec.Usual()
 	}
 	return present(UsageName(usage))
 }

@@ -46,6 +46,7 @@ var conditionKeys = map[string]policy.ConditionKey{
 	"kms:encryptionalgorithm":                    single(algorithmOf(alg.EncryptDecrypt)),
 	"kms:signingalgorithm":                       single(algorithmOf(alg.SignVerify)),
 	"kms:macalgorithm":                           single(algorithmOf(alg.GenerateVerifyMAC)),
+	"kms:keyagreementalgorithm":                  single(algorithmOf(alg.KeyAgreement)),
 	"kms:messagetype":                            single(messageType),
 	"kms:keyspec":                                single(keySpec),
 	"kms:customermasterkeyspec":                  single(keySpec),

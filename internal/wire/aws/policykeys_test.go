@@ -137,6 +137,7 @@ func TestKeysAboutTheResource(t *testing.T) {
 		{"kms:SigningAlgorithm", "RSASSA_PSS_SHA_256", "-", "-", "-", "-"},
 		{"kms:EncryptionAlgorithm", "-", "RSAES_OAEP_SHA_256", "-", "-", "-"},
 		{"kms:MacAlgorithm", "-", "-", "-", "HMAC_SHA_256", "-"},
+		{"kms:KeyAgreementAlgorithm", "-", "-", "-", "-", "-"},
 		{"kms:MessageType", "DIGEST", "-", "-", "-", "-"},
 		{"kms:RequestAlias", "alias/web", "-", "-", "-", "-"},
 		{"kms:ResourceAliases", "-", "-", "-", "-", "-"},

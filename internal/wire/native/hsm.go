@@ -109,11 +109,14 @@ type HSMObjectList struct {
 	Objects []HSMObject `json:"objects"`
 }
 
-// AdoptKeyRequest asks that a key which is on a token already be known here.
+// AdoptKeyRequest asks that a key which is on a token or in a provider already
+// be known here.
 // It stays where it is, and stays there when it is deleted here.
 type AdoptKeyRequest struct {
 	CreateKeyRequest
 	// URI names the key (RFC 7512), such as "pkcs11:object=ca-signing-key" or
 	// "pkcs11:id=%01".
-	URI string `json:"uri"`
+	URI string `json:"uri,omitempty"`
+	// Name is what a provider calls the key, in the place of URI: an ARN, say.
+	Name string `json:"name,omitempty"`
 }

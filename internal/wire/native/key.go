@@ -9,7 +9,8 @@ type Key struct {
 	Region string `json:"region"`
 	// Spec is the key's type and size, such as "ECC_NIST_P256".
 	Spec string `json:"spec"`
-	// Usage is ENCRYPT_DECRYPT, SIGN_VERIFY, GENERATE_VERIFY_MAC or KEY_TRANSFER.
+	// Usage is ENCRYPT_DECRYPT, SIGN_VERIFY, GENERATE_VERIFY_MAC, KEY_AGREEMENT or
+	// KEY_TRANSFER.
 	Usage      string   `json:"usage"`
 	Algorithms []string `json:"algorithms"`
 	// State is the state in lower-case words, such as "pending deletion".
@@ -18,9 +19,15 @@ type Key struct {
 	Protection string `json:"protection"`
 	// HSM is the token or group that the key lives in, absent for the server's
 	// own store. Store is the custom key store that it belongs to.
-	HSM         string `json:"hsm,omitempty"`
-	Store       string `json:"store,omitempty"`
-	Description string `json:"description,omitempty"`
+	HSM   string `json:"hsm,omitempty"`
+	Store string `json:"store,omitempty"`
+	// Provider is the key service that the key lives in, RemoteName what that
+	// calls the current version, and RemoteCondition how it was there when the
+	// service was asked last: "usable", "disabled", "deleted", "gone" or "unusable".
+	Provider        string `json:"provider,omitempty"`
+	RemoteName      string `json:"remote_name,omitempty"`
+	RemoteCondition string `json:"remote_condition,omitempty"`
+	Description     string `json:"description,omitempty"`
 	// Version is the number of the current version, from 1.
 	Version   uint32    `json:"version"`
 	CreatedAt time.Time `json:"created_at"`
@@ -43,7 +50,7 @@ type Tag struct {
 type CreateKeyRequest struct {
 	// Spec is the key's type and size; empty for SYMMETRIC_DEFAULT.
 	Spec string `json:"spec,omitempty"`
-	// Usage may be empty where the spec has only one.
+	// Usage may be empty but for RSA; a key on a NIST curve signs then.
 	Usage       string `json:"usage,omitempty"`
 	Description string `json:"description,omitempty"`
 	// Policy is absent for the default: the realm's root may do everything,
@@ -65,6 +72,8 @@ type CreateKeyRequest struct {
 	// Store is the id of the custom key store in which the key is made
 	// ("cks-1234567890abcdef0"), in the place of HSM.
 	Store string `json:"store,omitempty"`
+	// Provider is the key service in which the key is made, in the place of HSM.
+	Provider string `json:"provider,omitempty"`
 }
 
 // ImportKeyRequest brings a key whose material is made already.

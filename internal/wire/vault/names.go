@@ -107,9 +107,9 @@ func ParseType(t Type) (alg.Spec, bool) {
 	switch {
 	case t.Name == hmacType && t.KeySize == 0: // before key_size there was one size
 		t.KeySize = hmacSize
-	case t.Name == "ml-dsa":
+	case t.Name == "ml-dsa" && t.KeySize == 0:
 		s, ok := mldsaSets[t.ParameterSet]
-		return s, ok && t.KeySize == 0
+		return s, ok
 	}
 	s, ok := types[t]
 	return s, ok

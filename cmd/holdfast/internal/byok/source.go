@@ -235,8 +235,8 @@ func readKey(data []byte, kind *engine.Kind) ([]byte, error) {
 		return nil, fmt.Errorf("it is a key of type %s, and not %s", aws.SpecName(spec), aws.SpecName(kind.Spec))
 	}
 	kind.Spec = spec
-	if usages := spec.Info().Usages; kind.Usage == alg.NoUsage && len(usages) == 1 {
-		kind.Usage = usages[0]
+	if kind.Usage == alg.NoUsage {
+		kind.Usage = spec.Usual()
 	}
 	return append([]byte(nil), plain...), nil
 }

@@ -19,6 +19,7 @@ type Door interface {
 	Imports
 	Ciphers
 	Signatures
+	Agreements
 }
 
 // Keys makes keys and leads them through their life.
@@ -84,6 +85,11 @@ type Signatures interface {
 	GenerateMAC(ctx context.Context, call *key.Call, req *kms.MACRequest) (*kms.MACResult, error)
 	VerifyMAC(ctx context.Context, call *key.Call, req *kms.VerifyMACRequest) (*key.Key, error)
 	PublicKey(ctx context.Context, call *key.Call, ref kms.Ref) (*kms.PublicKeyResult, error)
+}
+
+// Agreements shares secrets with the owners of other keys.
+type Agreements interface {
+	DeriveSharedSecret(ctx context.Context, call *key.Call, req *kms.SharedSecretRequest) (*kms.SharedSecretResult, error)
 }
 
 // Stores is what this front end asks of the custom key stores;

@@ -68,6 +68,8 @@ func invalidArgument(x *aws.Exchange, e *fault.Error) aws.Failure {
 	case fault.IncorrectKey:
 		return bad("IncorrectKeyException",
 			"The key ID in the request does not identify a CMK that can perform this operation.")
+	case fault.UnfitPeer:
+		return bad(validation, "")
 	case fault.MalformedPolicy:
 		return bad("MalformedPolicyDocumentException", e.Public)
 	case fault.PolicyLockout:

@@ -15,6 +15,7 @@ const (
 	aliasName = "123456789012/us-east-1/alias/alias/web"
 	alice     = "User: arn:aws:iam::123456789012:user/alice is not authorized to perform: kms:Encrypt on resource: " + keyARN
 	imports   = `{"KeyId":"k","ImportToken":"aGk=","EncryptedKeyMaterial":"aGk=","ExpirationModel":"KEY_MATERIAL_DOES_NOT_EXPIRE"}`
+	derive    = `{"KeyId":"k","KeyAgreementAlgorithm":"ECDH","PublicKey":"aGk="}`
 	encrypt   = `{"KeyId":"k","Plaintext":"aGk=","EncryptionAlgorithm":"RSAES_OAEP_SHA_1"}`
 )
 
@@ -100,6 +101,10 @@ func TestReasons(t *testing.T) {
 		{"TagResource", `{"KeyId":"k","Tags":[]}`, because(fault.LimitExceeded, fault.TooManyTags), "TagException Too many tags"},
 		{"Encrypt", encrypt, &fault.Error{Kind: fault.NotFound, Reason: fault.ForeignRegion, Resource: "eu-west-1"}, "NotFoundException Invalid arn eu-west-1"},
 		{"CreateKey", `{"KeySpec":"RSA_2048","KeyUsage":"GENERATE_VERIFY_MAC"}`, because(invalid, fault.IncompatibleUsage), "ValidationException KeyUsage GENERATE_VERIFY_MAC is not compatible with KeySpec RSA_2048"},
+		{"CreateKey", `{"KeySpec":"RSA_2048","KeyUsage":"KEY_AGREEMENT"}`, because(invalid, fault.IncompatibleUsage), "ValidationException KeyUsage KEY_AGREEMENT is not compatible with KeySpec RSA_2048"},
+		{"DeriveSharedSecret", derive, because(invalid, fault.UnfitPeer), "ValidationException"},
+		{"DeriveSharedSecret", derive, about(invalid, fault.UnfitPeer, alg.P256, alg.KeyAgreement), "ValidationException"},
+		{"DeriveSharedSecret", derive, about(invalid, fault.WrongUsage, alg.P256, alg.SignVerify), "InvalidKeyUsageException " + keyARN + " key usage is SIGN_VERIFY which is not valid for DeriveSharedSecret."},
 		{"CreateKey", `{"KeySpec":"HMAC_256"}`, because(invalid, fault.UsageRequired), "ValidationException You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys."},
 		{"Encrypt", encrypt, because(invalid, fault.DryRun), "DryRunOperationException The request would have succeeded, but the DryRun option is set."},
 		{"Encrypt", encrypt, because(denied, fault.DeniedByResourcePolicy), "AccessDeniedException " + alice + " with an explicit deny in a resource-based policy"},

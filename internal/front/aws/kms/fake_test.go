@@ -249,6 +249,12 @@ func (d *door) VerifyMAC(_ context.Context, c *key.Call, req *kms.VerifyMACReque
 	return d.key, d.note(c, "VerifyMAC", fmt.Sprintf("%+q", *req))
 }
 
+func (d *door) DeriveSharedSecret(_ context.Context, c *key.Call, req *kms.SharedSecretRequest) (*kms.SharedSecretResult, error) {
+	k := d.as(alg.P384, alg.KeyAgreement)
+	return &kms.SharedSecretResult{Key: k, Version: k.Current(), Secret: kms.NewSecret([]byte("secret"))},
+		d.note(c, "DeriveSharedSecret", fmt.Sprintf("%+q", *req))
+}
+
 func (d *door) PublicKey(_ context.Context, c *key.Call, ref kms.Ref) (*kms.PublicKeyResult, error) {
 	k := d.as(alg.P256, alg.SignVerify)
 	return &kms.PublicKeyResult{Key: k, Version: k.Current()}, d.note(c, "PublicKey", ref)

@@ -78,8 +78,6 @@ func (r *createKeyRequest) kind(x *aws.Exchange) (alg.Spec, alg.Usage, error) {
 	switch {
 	case ok || r.usage == "":
 		return spec, usage, nil
-	case r.usage == keyAgreement && spec.Info().Family == alg.EC:
-		return 0, 0, wire.Unsupported("Holdfast does not support the KeyUsage " + r.usage + ".")
 	default:
 		return 0, 0, aws.Validation(incompatible(x))
 	}

@@ -49,6 +49,7 @@ func writeKind(out *wire.Encoder, k *key.Key) {
 // algorithmLists are the members that list a key's algorithms.
 var algorithmLists = map[alg.Usage]string{
 	alg.EncryptDecrypt: "EncryptionAlgorithms", alg.SignVerify: "SigningAlgorithms", alg.GenerateVerifyMAC: "MacAlgorithms",
+	alg.KeyAgreement: "KeyAgreementAlgorithms",
 }
 
 // stateName returns AWS's KeyState.

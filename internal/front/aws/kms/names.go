@@ -20,7 +20,7 @@ var (
 		"ML_DSA_87", "ECC_NIST_EDWARDS25519", "ML_KEM_512", "ML_KEM_768", "ML_KEM_1024",
 	}
 	keyUsages = []string{
-		"SIGN_VERIFY", "ENCRYPT_DECRYPT", "GENERATE_VERIFY_MAC", keyAgreement, "ENCAPSULATE_DECAPSULATE",
+		"SIGN_VERIFY", "ENCRYPT_DECRYPT", "GENERATE_VERIFY_MAC", "KEY_AGREEMENT", "ENCAPSULATE_DECAPSULATE",
 	}
 	origins              = []string{originKMS, originExternal, originHSM, originXKS}
 	encryptionAlgorithms = []string{"SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"}
@@ -29,14 +29,14 @@ var (
 		"RSASSA_PKCS1_V1_5_SHA_384", "RSASSA_PKCS1_V1_5_SHA_512", "ECDSA_SHA_256", "ECDSA_SHA_384", "ECDSA_SHA_512",
 		"SM2DSA", "ML_DSA_SHAKE_256", "ED25519_SHA_512", "ED25519_PH_SHA_512",
 	}
-	macAlgorithms = []string{"HMAC_SHA_224", "HMAC_SHA_256", "HMAC_SHA_384", "HMAC_SHA_512"}
-	messageTypes  = []string{"RAW", "DIGEST", "EXTERNAL_MU"}
-	dataKeySpecs  = []string{dataKey256, "AES_128"}
-	materials     = []string{allMaterial, "ROTATIONS_ONLY"}
+	macAlgorithms          = []string{"HMAC_SHA_224", "HMAC_SHA_256", "HMAC_SHA_384", "HMAC_SHA_512"}
+	keyAgreementAlgorithms = []string{"ECDH"}
+	messageTypes           = []string{"RAW", "DIGEST", "EXTERNAL_MU"}
+	dataKeySpecs           = []string{dataKey256, "AES_128"}
+	materials              = []string{allMaterial, "ROTATIONS_ONLY"}
 )
 
 const (
-	keyAgreement   = "KEY_AGREEMENT"
 	originKMS      = "AWS_KMS"
 	originExternal = "EXTERNAL"
 	dataKey256     = "AES_256"

@@ -27,6 +27,7 @@ func (f *front) table() []aws.Operation {
 		aws.JSON("DeleteAlias", key.DeleteAlias, f.deleteAlias),
 		aws.JSON("DeleteCustomKeyStore", key.DeleteKeyStore, f.deleteCustomKeyStore),
 		aws.JSON("DeleteImportedKeyMaterial", key.DeleteKeyMaterial, f.deleteImportedKeyMaterial),
+		aws.JSON("DeriveSharedSecret", key.DeriveSharedSecret, f.deriveSharedSecret),
 		aws.JSON("DescribeCustomKeyStores", key.DescribeKeyStores, f.describeCustomKeyStores),
 		aws.JSON("DescribeKey", key.DescribeKey, f.describeKey),
 		aws.JSON("DisableKey", key.DisableKey, f.disableKey),
@@ -66,9 +67,9 @@ func (f *front) table() []aws.Operation {
 
 // unserved are AWS KMS's other operations (AWS SDK for Go v2, kms 1.62.4).
 var unserved = []string{
-	"CreateGrant", "Decapsulate", "DeriveSharedSecret", "Encapsulate", "GenerateDataKeyPair",
-	"GenerateDataKeyPairWithoutPlaintext", "GetKeyLastUsage", "ListGrants", "ListRetirableGrants", "ReplicateKey",
-	"RetireGrant", "RevokeGrant", "UpdatePrimaryRegion",
+	"CreateGrant", "Decapsulate", "Encapsulate", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext",
+	"GetKeyLastUsage", "ListGrants", "ListRetirableGrants", "ReplicateKey", "RetireGrant", "RevokeGrant",
+	"UpdatePrimaryRegion",
 }
 
 // Operations returns all operations of AWS KMS in the order of their names.

@@ -114,7 +114,7 @@ func TestReasons(t *testing.T) {
 	// What no operation of this API can meet: these are about other uses of keys.
 	awstest.TestEveryReason(t, rows,
 		fault.KeyPendingDeletion, fault.KeyPendingImport, fault.KeyUnavailable, fault.KeyCreating, fault.KeyNotPendingDeletion,
-		fault.WrongUsage, fault.IncorrectKey, fault.DigestLength, fault.MessageTooLong, fault.MalformedKeyID, fault.MalformedAlias,
+		fault.WrongUsage, fault.UnfitPeer, fault.IncorrectKey, fault.DigestLength, fault.MessageTooLong, fault.MalformedKeyID, fault.MalformedAlias,
 		fault.ReservedAlias, fault.ForeignRegion, fault.IncompatibleUsage, fault.UsageRequired, fault.UnknownKey, fault.TooManyRotations,
 		fault.NotRenewable, fault.InUse, fault.NotExportable,
 		fault.KeyStoreDisconnected, fault.KeyStoreHasKeys, fault.ClusterNotActive, fault.ClusterInUse, fault.MaterialPending, fault.NoMaterialPending, fault.OriginForbids, fault.ExpiredImportToken, fault.InvalidImportToken, fault.IncorrectMaterial, fault.IncorrectTrustAnchor, fault.ClusterNotRelated, fault.InvalidCluster, fault.ForeignBlob, fault.MalformedBlob, fault.ReplayedBlob, fault.NoSuchKeyStore, fault.NoSuchCluster, fault.KeyStoreNameTaken)

@@ -25,7 +25,7 @@ func (f *front) listKeys(ctx context.Context, r *native.Request, _ *wire.None) (
 }
 
 func (f *front) describeKey(ctx context.Context, r *native.Request, _ *wire.None) (*wire.Key, error) {
-	return keyOut(f.keys.DescribeKey(ctx, r.Call, keyOf(r)))
+	return f.keyOut(ctx)(f.keys.DescribeKey(ctx, r.Call, keyOf(r)))
 }
 
 func (f *front) updateDescription(ctx context.Context, r *native.Request, req *wire.Description) (*wire.None, error) {
@@ -41,11 +41,11 @@ func (f *front) disableKey(ctx context.Context, r *native.Request, _ *wire.None)
 }
 
 func (f *front) scheduleDeletion(ctx context.Context, r *native.Request, req *wire.ScheduleDeletionRequest) (*wire.Key, error) {
-	return keyOut(f.keys.ScheduleDeletion(ctx, r.Call, keyOf(r), req.Days))
+	return f.keyOut(ctx)(f.keys.ScheduleDeletion(ctx, r.Call, keyOf(r), req.Days))
 }
 
 func (f *front) cancelDeletion(ctx context.Context, r *native.Request, _ *wire.None) (*wire.Key, error) {
-	return keyOut(f.keys.CancelDeletion(ctx, r.Call, keyOf(r)))
+	return f.keyOut(ctx)(f.keys.CancelDeletion(ctx, r.Call, keyOf(r)))
 }
 
 func (f *front) policy(ctx context.Context, r *native.Request, _ *wire.None) (*wire.Policy, error) {
@@ -103,7 +103,7 @@ func (f *front) disableRotation(ctx context.Context, r *native.Request, _ *wire.
 }
 
 func (f *front) rotate(ctx context.Context, r *native.Request, _ *wire.None) (*wire.Key, error) {
-	return keyOut(f.keys.RotateOnDemand(ctx, r.Call, keyOf(r)))
+	return f.keyOut(ctx)(f.keys.RotateOnDemand(ctx, r.Call, keyOf(r)))
 }
 
 func (f *front) listRotations(ctx context.Context, r *native.Request, _ *wire.None) (*wire.VersionList, error) {
@@ -124,11 +124,18 @@ func (f *front) listRotations(ctx context.Context, r *native.Request, _ *wire.No
 // keyOf returns the key that the path names.
 func keyOf(r *native.Request) kms.Ref { return native.RefOf(r.Path("key")) }
 
-// keyOut puts a key into the API's shape.
-func keyOut(k *key.Key, err error) (*wire.Key, error) {
-	if err != nil {
-		return nil, err
+// keyOut returns what puts a key into the API's shape.
+func (f *front) keyOut(ctx context.Context) func(k *key.Key, err error) (*wire.Key, error) {
+	return func(k *key.Key, err error) (*wire.Key, error) {
+		if err != nil {
+			return nil, err
+		}
+		return shapeOf(k, f.keys.Residence(ctx, k)), nil
 	}
+}
+
+// shapeOf returns a key that lives at at in the API's shape.
+func shapeOf(k *key.Key, at kms.Residence) *wire.Key {
 	out := &wire.Key{
 		ID: string(k.Name.ID), Realm: string(k.Name.Realm), Region: k.Name.Region,
 		Spec: aws.SpecName(k.Spec), Usage: aws.UsageName(k.Usage), Algorithms: algorithmNames(k.Spec, k.Usage),
@@ -139,8 +146,12 @@ func keyOut(k *key.Key, err error) (*wire.Key, error) {
 	switch {
 	case k.Store != "":
 		out.Store = aws.KeyStoreID(k.Store)
+	case at.Provider != "":
+		out.Provider, out.RemoteName, out.RemoteCondition = at.Provider, at.Name, at.Condition
 	case k.Protection == key.HSM:
 		out.HSM = k.Engine
+	case k.Protection == key.Outside: // of which the configuration says nothing any more
+		out.Provider = k.Engine
 	}
-	return out, nil
+	return out
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // newKey reads what a request asks of a new key.
-func newKey(req *wire.CreateKeyRequest) (*kms.CreateKeyRequest, error) {
+func (f *front) newKey(req *wire.CreateKeyRequest) (*kms.CreateKeyRequest, error) {
 	spec := alg.AES256
 	usage, err := native.UsageOf(req.Usage)
 	if err == nil && req.Spec != "" {
@@ -21,12 +21,15 @@ func newKey(req *wire.CreateKeyRequest) (*kms.CreateKeyRequest, error) {
 	if err != nil {
 		return nil, err
 	}
-	if usages := spec.Info().Usages; usage == alg.NoUsage && len(usages) == 1 {
-		usage = usages[0] // AWS wants it said all the same; there is nothing to choose
+	if usage == alg.NoUsage {
+		usage = spec.Usual() // AWS wants it said all the same
 	}
 	ask := &kms.CreateKeyRequest{
 		Spec: spec, Usage: usage, Description: req.Description, Tags: native.TagsIn(req.Tags), BypassLockout: req.BypassLockout,
-		Exportable: req.Exportable, Engine: req.HSM, Alias: req.Alias,
+		Exportable: req.Exportable, Alias: req.Alias,
+	}
+	if ask.Engine, err = f.engineOf(req); err != nil {
+		return nil, err
 	}
 	if req.Store != "" {
 		id, ok := aws.ParseKeyStoreID(req.Store)
@@ -46,20 +49,20 @@ func newKey(req *wire.CreateKeyRequest) (*kms.CreateKeyRequest, error) {
 }
 
 func (f *front) createKey(ctx context.Context, r *native.Request, req *wire.CreateKeyRequest) (*wire.Key, error) {
-	ask, err := newKey(req)
+	ask, err := f.newKey(req)
 	if err != nil {
 		return nil, err
 	}
-	return keyOut(f.keys.CreateKey(ctx, r.Call, ask))
+	return f.keyOut(ctx)(f.keys.CreateKey(ctx, r.Call, ask))
 }
 
 func (f *front) importKey(ctx context.Context, r *native.Request, req *wire.ImportKeyRequest) (*wire.Key, error) {
 	defer clear(req.Material)
-	ask, err := newKey(&req.CreateKeyRequest)
+	ask, err := f.newKey(&req.CreateKeyRequest)
 	if err != nil {
 		return nil, err
 	}
-	return keyOut(f.keys.ImportKey(ctx, r.Call, &kms.ImportKeyRequest{CreateKeyRequest: *ask, Material: req.Material}))
+	return f.keyOut(ctx)(f.keys.ImportKey(ctx, r.Call, &kms.ImportKeyRequest{CreateKeyRequest: *ask, Material: req.Material}))
 }
 
 func (f *front) exportKey(ctx context.Context, r *native.Request, _ *wire.None) (*wire.ExportedKey, error) {
@@ -72,24 +75,60 @@ func (f *front) exportKey(ctx context.Context, r *native.Request, _ *wire.None) 
 	}, nil
 }
 
+// engineOf returns the engine that a request names.
+func (f *front) engineOf(req *wire.CreateKeyRequest) (string, error) {
+	switch {
+	case req.HSM != "" && req.Provider != "":
+		return "", fault.New(fault.InvalidArgument, "the members %q and %q exclude one another", "hsm", "provider")
+	case req.Provider != "" && !f.keys.Provides(req.Provider):
+		return "", fault.New(fault.InvalidArgument, "there is no provider %q", req.Provider)
+	case req.HSM != "" && f.keys.Provides(req.HSM):
+		return "", fault.New(fault.InvalidArgument, "%q is a provider: the member %q names it", req.HSM, "provider")
+	}
+	return req.HSM + req.Provider, nil
+}
+
+// adopted returns the name of a key in the place that a request names: a
+// provider has names of its own, a token URIs.
+func adopted(req *wire.AdoptKeyRequest) (string, error) {
+	places := 0
+	for _, place := range []string{req.HSM, req.Store, req.Provider} {
+		if place != "" {
+			places++
+		}
+	}
+	member, name, other := "uri", req.URI, req.Name
+	if req.Provider != "" {
+		member, name, other = "name", req.Name, req.URI
+	}
+	if err := native.Required(member, name); err != nil {
+		return "", err
+	}
+	switch {
+	case places != 1:
+		return "", fault.New(fault.InvalidArgument, "one of the members %q, %q and %q is needed", "hsm", "store", "provider")
+	case other != "":
+		return "", fault.New(fault.InvalidArgument, "a token has URIs, and a provider names: the member %q says all", member)
+	}
+	return name, nil
+}
+
 func (f *front) adoptKey(ctx context.Context, r *native.Request, req *wire.AdoptKeyRequest) (*wire.Key, error) {
-	if err := native.Required("uri", req.URI); err != nil {
+	name, err := adopted(req)
+	if err != nil {
 		return nil, err
 	}
-	if (req.HSM == "") == (req.Store == "") {
-		return nil, fault.New(fault.InvalidArgument, "one of the members %q and %q is needed", "hsm", "store")
-	}
-	ask := &kms.AdoptKeyRequest{Name: req.URI}
-	made, err := newKey(&req.CreateKeyRequest)
+	ask := &kms.AdoptKeyRequest{Name: name}
+	made, err := f.newKey(&req.CreateKeyRequest)
 	if err != nil {
 		return nil, err
 	}
 	ask.CreateKeyRequest = *made
-	if req.Spec == "" { // the token says what the key is
+	if req.Spec == "" { // the place says what the key is
 		ask.Spec, ask.Usage = alg.NoSpec, alg.NoUsage
 	}
 	if req.Usage == "" {
 		ask.Usage = alg.NoUsage
 	}
-	return keyOut(f.keys.AdoptKey(ctx, r.Call, ask))
+	return f.keyOut(ctx)(f.keys.AdoptKey(ctx, r.Call, ask))
 }

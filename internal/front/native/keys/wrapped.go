@@ -14,12 +14,12 @@ import (
 )
 
 func (f *front) importWrapped(ctx context.Context, r *native.Request, req *wire.ImportWrappedRequest) (*wire.Key, error) {
-	made, err := newKey(&req.CreateKeyRequest)
+	made, err := f.newKey(&req.CreateKeyRequest)
 	if err != nil {
 		return nil, err
 	}
-	if req.HSM != "" || req.Store != "" {
-		return nil, fault.New(fault.InvalidArgument, "the members %q and %q say nothing here: the key comes to where its key exchange key is", "hsm", "store")
+	if req.HSM != "" || req.Store != "" || req.Provider != "" {
+		return nil, fault.New(fault.InvalidArgument, "the members %q, %q and %q say nothing here: the key comes to where its key exchange key is", "hsm", "store", "provider")
 	}
 	ask := &kms.ImportWrappedRequest{CreateKeyRequest: *made}
 	if req.Spec == "" { // the door finds out what the key is
@@ -35,7 +35,7 @@ func (f *front) importWrapped(ctx context.Context, r *native.Request, req *wire.
 		if ask.How, err = wrappingOf(req.Wrapping); err != nil {
 			return nil, err
 		}
-		return keyOut(f.keys.ImportWrapped(ctx, r.Call, ask))
+		return f.keyOut(ctx)(f.keys.ImportWrapped(ctx, r.Call, ask))
 	}
 	if req.Wrapping != "" || len(req.Wrapped) > 0 {
 		return nil, fault.New(fault.InvalidArgument, "the member %q excludes %q and %q: it says both", "blob", "wrapping", "wrapped")
@@ -52,7 +52,7 @@ func (f *front) importWrapped(ctx context.Context, r *native.Request, req *wire.
 	if err != nil {
 		return nil, ofBlob(err, blob)
 	}
-	return keyOut(k, nil)
+	return f.keyOut(ctx)(k, nil)
 }
 
 // blobKEK returns the key exchange key that a blob names. One that the caller

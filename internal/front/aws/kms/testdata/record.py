@@ -31,6 +31,7 @@ KMS = {
     "DeleteAlias": {"AliasName": "alias/web"},
     "DeleteCustomKeyStore": {"CustomKeyStoreId": STORE},
     "DeleteImportedKeyMaterial": {"KeyId": KEY, "KeyMaterialId": "1" * 64},
+    "DeriveSharedSecret": {"KeyId": ARN, "KeyAgreementAlgorithm": "ECDH", "PublicKey": b"\x30public\xff", "DryRun": False},
     "DescribeCustomKeyStores": {"CustomKeyStoreName": "cloudhsm-keystore", "Limit": 5},
     "DescribeKey": {"KeyId": "alias/web"},
     "DisableKey": {"KeyId": ARN},

@@ -1,0 +1,129 @@
+// Package holdfast opens keys by their URIs, wherever they live, and uses them
+// where they are: in AWS KMS, Azure Key Vault and Managed HSM, Google Cloud
+// KMS, the transit engine of HashiCorp Vault and OpenBao, a PKCS #11 token, a
+// Holdfast server, or a file.
+//
+// Start with Open. The Key that it returns is a crypto.Signer and, where it can
+// be, gives a crypto.Decrypter, an AEAD, a MAC and a key agreement. Connect
+// reaches a place of keys (one vault, one region, one token) and keeps the
+// connection for several keys; Providers gives places names, signs with a key
+// of a named one, and fails over between places that hold the same key. CSR,
+// SelfSigned and SignCertificate make what X.509 needs of a key that stays put.
+//
+// The forms of URIs and their parameters are in docs/library.md. A program that
+// does not want the software of a cloud leaves it out by a build tag: noaws,
+// noazure, nogcp, novault.
+//
+// The package follows semantic versioning. No type of a cloud's SDK is in its
+// API.
+package holdfast
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/holdfast-kms/holdfast/client"
+)
+
+// Open opens the key that a URI names. The key keeps a connection of its own
+// to where it lives, which Key.Close ends; Connect shares one among keys.
+func Open(ctx context.Context, uri string, opts ...Option) (*Key, error) {
+	return alone(ctx, uri, opts, func(p *Place) (*Key, error) { return p.Open(ctx, uri) })
+}
+
+// Create makes a key of a spec, such as "rsa-2048", "p-256", "ed25519",
+// "aes-256" or "hmac-256", under the name in a URI, and opens it. A name that is
+// taken is AlreadyExists.
+func Create(ctx context.Context, uri, spec string, opts ...Option) (*Key, error) {
+	return alone(ctx, uri, opts, func(p *Place) (*Key, error) { return p.Create(ctx, uri, spec) })
+}
+
+// alone has a key of a place that is the key's own.
+func alone(ctx context.Context, uri string, opts []Option, get func(*Place) (*Key, error)) (*Key, error) {
+	p, err := Connect(ctx, uri, opts...)
+	if err != nil {
+		return nil, err
+	}
+	k, err := get(p)
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	k.closer = p.Close
+	return k, nil
+}
+
+// List lists the keys of the place that a URI names; a key in it is not
+// looked at.
+func List(ctx context.Context, uri string, opts ...Option) ([]Listed, error) {
+	p, err := Connect(ctx, uri, opts...)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := p.List(ctx)
+	return keys, errors.Join(err, p.Close())
+}
+
+// Option is how a place is reached and used.
+type Option func(*settings)
+
+// settings are what the Options set. The zero value of a field is its default.
+type settings struct {
+	usage           string
+	passphrase, pin func() ([]byte, error)
+	timeout         time.Duration
+	log             *slog.Logger
+	server          *client.Config
+	isolated        bool
+	foreign         bool
+}
+
+// defaultTimeout bounds an operation of a key, attempt one request of it.
+const (
+	defaultTimeout = 30 * time.Second
+	attempt        = 10 * time.Second
+)
+
+// settingsOf applies options.
+func settingsOf(opts []Option) *settings {
+	s := &settings{timeout: defaultTimeout, log: slog.New(slog.DiscardHandler)}
+	for _, o := range opts {
+		o(s)
+	}
+	return s
+}
+
+// WithUsage says what a key that is made is for: "sign-verify",
+// "encrypt-decrypt", "mac" or, where the place has it, "key-agreement". Without
+// it a key signs if its spec can.
+func WithUsage(usage string) Option { return func(s *settings) { s.usage = usage } }
+
+// WithPassphrase gives the passphrase of an encrypted key file. Without it
+// the variable HOLDFAST_PASSPHRASE has it. The bytes are overwritten after use.
+func WithPassphrase(ask func() ([]byte, error)) Option {
+	return func(s *settings) { s.passphrase = ask }
+}
+
+// WithPIN gives the PIN of a PKCS #11 token whose URI has neither pin-source
+// nor pin-value. Without it the variable HOLDFAST_PIN has it. The bytes are
+// overwritten after use.
+func WithPIN(ask func() ([]byte, error)) Option { return func(s *settings) { s.pin = ask } }
+
+// WithTimeout bounds each operation of a key, with all repetitions, as a
+// crypto.Signer has no context. Without it that is 30 s.
+func WithTimeout(d time.Duration) Option { return func(s *settings) { s.timeout = d } }
+
+// WithLog gives the log that gets what an operator should know. Without it
+// nothing is logged.
+func WithLog(log *slog.Logger) Option { return func(s *settings) { s.log = log } }
+
+// WithServer says how a Holdfast server is reached, in the place of the
+// variables HOLDFAST_ADDR, HOLDFAST_CACERT, HOLDFAST_ACCESS_KEY_ID and so on. A
+// host and the parameters of a URI come before its Address, CACert and Region.
+func WithServer(c client.Config) Option { return func(s *settings) { s.server = &c } }
+
+// WithForeignURI is for URIs that are somebody else's, as those in the header of
+// an encrypted file: a parameter that names a file, a host or a credential is
+// PermissionDenied then. The environment says all that.
+func WithForeignURI() Option { return func(s *settings) { s.foreign = true } }
