@@ -19,6 +19,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/profiles"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/seals"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/uris"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/users"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
 	"github.com/holdfast-kms/holdfast/internal/server"
@@ -65,6 +66,7 @@ func commands() []func(*terminal.App) *cobra.Command {
 		keys.NewAlias,
 		hsms.New,
 		byok.New,
+		uris.New,
 		authorities.New,
 		certificates.New,
 		profiles.New,

@@ -78,7 +78,7 @@ type Engine struct {
 	box     engine.Box
 	does    remote.Operations // with a key of one version
 	follows remote.Operations // with a key of whatever version is current
-	vault   azure.Identifier // only its Host
+	vault   azure.Identifier  // only its Host
 	managed bool
 	hsm     bool
 	purge   bool

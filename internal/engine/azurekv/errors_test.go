@@ -151,11 +151,11 @@ func TestSame(t *testing.T) {
 	current := asked
 	current.Version = ""
 	for kid, want := range map[string][2]bool{ // with the version, and without
-		"https://v.vault.azure.net/keys/web/0123456789abcdef0123456789abcdef":  {true, true},
-		"https://v.privatelink/keys/Web/0123456789abcdef0123456789abcdef":      {true, true},
-		"https://v.vault.azure.net/keys/web/ffff":                              {false, true},
-		"https://v.vault.azure.net/keys/web":                                   {false, false},
-		"https://v.vault.azure.net/keys/other/0123456789abcdef0123456789abcdef": {false, false},
+		"https://v.vault.azure.net/keys/web/0123456789abcdef0123456789abcdef":    {true, true},
+		"https://v.privatelink/keys/Web/0123456789abcdef0123456789abcdef":        {true, true},
+		"https://v.vault.azure.net/keys/web/ffff":                                {false, true},
+		"https://v.vault.azure.net/keys/web":                                     {false, false},
+		"https://v.vault.azure.net/keys/other/0123456789abcdef0123456789abcdef":  {false, false},
 		"https://v.vault.azure.net/secrets/web/0123456789abcdef0123456789abcdef": {false, false},
 		"nonsense": {false, false},
 	} {
