@@ -106,7 +106,7 @@ func NewLine(s Settings, classify func(error) Verdict) *Line {
 	if s.Rate > 0 {
 		l.limiter = rate.NewLimiter(rate.Limit(s.Rate), max(1, cmp.Or(s.Burst, int(s.Rate))))
 	}
-	l.budget.tokens = budgetSize
+	l.budget.tenths = budgetSize
 	l.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name: s.Name, Timeout: s.Rest, IsExcluded: func(err error) bool { return errors.Is(err, errGone) },
 		ReadyToTrip: func(c gobreaker.Counts) bool { return int(c.ConsecutiveFailures) >= s.Trip },
@@ -224,7 +224,7 @@ func (l *Line) again(ctx context.Context, how How, v Verdict, try int) bool {
 
 // failure returns what the caller is told.
 func (l *Line) failure(ctx context.Context, op string, v Verdict, err error) error {
-	kind, level := v.Kind, slog.LevelInfo
+	kind, level := v.Kind, slog.LevelDebug // the request's own fault, or an answer
 	if v.Public == "" {
 		v.Public = l.sentence(v.Kind)
 	}

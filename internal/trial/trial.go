@@ -56,7 +56,7 @@ func Kinds() (all []engine.Kind) {
 	for _, spec := range alg.Specs() {
 		for _, usage := range spec.Info().Usages {
 			switch usage { //nolint:exhaustive // the others do nothing by themselves
-			case alg.EncryptDecrypt, alg.SignVerify, alg.GenerateVerifyMAC:
+			case alg.EncryptDecrypt, alg.SignVerify, alg.GenerateVerifyMAC, alg.KeyAgreement:
 				all = append(all, engine.Kind{Spec: spec, Usage: usage})
 			}
 		}
@@ -97,6 +97,8 @@ func Use(ctx context.Context, in engine.Engine, realm key.RealmID, kind engine.K
 		err = computes(k.MAC, kind.Spec)
 	case kind.Usage == alg.SignVerify:
 		err = signs(k, kind.Spec, m.Public, r)
+	case kind.Usage == alg.KeyAgreement:
+		err = agrees(k, kind.Spec, m.Public)
 	default:
 		err = decrypts(k, kind.Spec, m.Public, r)
 	}
@@ -149,12 +151,24 @@ func each(algorithms []alg.Algorithm, r *Result, do func(alg.Algorithm) error) e
 	return nil
 }
 
-// signs checks a signature of every algorithm in Go.
-func signs(k *engine.Key, spec alg.Spec, spki []byte, r *Result) error {
-	public, err := engine.ParsePublic(spec, spki)
+// usesPair uses a key that has a public half.
+func usesPair(k *engine.Key, kind engine.Kind, spki []byte, r *Result) error {
+	public, err := engine.ParsePublic(kind.Spec, spki)
 	if err != nil {
 		return failed(err, "reading the public key")
 	}
+	switch kind.Usage { //nolint:exhaustive // of those that pairs have
+	case alg.SignVerify:
+		return signs(k, kind.Spec, public, r)
+	case alg.KeyAgreement:
+		return failed(engine.RehearseAgreement(k.Agreement, public), "agreeing on a secret")
+	default:
+		return decrypts(k, kind.Spec, public, r)
+	}
+}
+
+// signs checks a signature of every algorithm in Go.
+func signs(k *engine.Key, spec alg.Spec, public *engine.PublicKey, r *Result) error {
 	return each(spec.For(alg.SignVerify), r, func(a alg.Algorithm) error {
 		if !a.Takes(alg.Raw) {
 			return nil
@@ -168,12 +182,17 @@ func signs(k *engine.Key, spec alg.Spec, spki []byte, r *Result) error {
 	})
 }
 
-// decrypts decrypts what Go has encrypted, by every algorithm.
-func decrypts(k *engine.Key, spec alg.Spec, spki []byte, r *Result) error {
+// agrees compares a shared secret with that of the other side, which is in Go.
+func agrees(k *engine.Key, spec alg.Spec, spki []byte) error {
 	public, err := engine.ParsePublic(spec, spki)
-	if err != nil {
-		return failed(err, "reading the public key")
+	if err == nil {
+		err = engine.RehearseAgreement(k.Agreement, public)
 	}
+	return failed(err, "agreeing on a secret")
+}
+
+// decrypts decrypts what Go has encrypted, by every algorithm.
+func decrypts(k *engine.Key, spec alg.Spec, public *engine.PublicKey, r *Result) error {
 	return each(spec.For(alg.EncryptDecrypt), r, func(a alg.Algorithm) error {
 		sealed, err := public.Encrypt(a, sample())
 		if err != nil {

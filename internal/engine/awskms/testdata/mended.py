@@ -5,14 +5,16 @@ They are mended here, each by itself; all else is moto's own: the protocol, keys
 aliases, tags, listings, deletion, and the cryptography of Python's library.
 """
 
+import base64
+import json
 import os
 import sys
 import threading
 
 os.environ["MOTO_ALLOW_NONEXISTENT_REGION"] = "true"  # tests have regions of their own
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, utils
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
 from moto.core.exceptions import JsonRESTError
 from moto.kms import exceptions, models, responses
 from moto.kms.utils import ECDSAPrivateKey, RSAPrivateKey
@@ -65,6 +67,17 @@ def decrypt(self, ciphertext_blob, encryption_context, key_id=None):
 
 
 models.KmsBackend.decrypt = decrypt
+
+
+# moto does not agree on secrets.
+def derive_shared_secret(self):
+    key = self.kms_backend.describe_key(self._get_param("KeyId"))
+    public = serialization.load_der_public_key(base64.b64decode(self._get_param("PublicKey")))
+    secret = key.private_key.private_key.exchange(ec.ECDH(), public)
+    return json.dumps({"KeyId": key.arn, "SharedSecret": base64.b64encode(secret).decode(), "KeyAgreementAlgorithm": "ECDH"})
+
+
+responses.KmsResponse.derive_shared_secret = derive_shared_secret
 
 
 # moto manages keys by their ids alone.
