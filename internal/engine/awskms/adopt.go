@@ -69,6 +69,9 @@ func referenceOf(kind engine.Kind, m *types.KeyMetadata) *remote.Reference {
 	for _, a := range m.MacAlgorithms {
 		words = append(words, string(a))
 	}
+	for _, a := range m.KeyAgreementAlgorithms {
+		words = append(words, string(a))
+	}
 	algorithms := slices.DeleteFunc(kind.Spec.For(kind.Usage), func(a alg.Algorithm) bool {
 		return len(words) > 0 && !slices.Contains(words, wire.AlgorithmName(a))
 	})

@@ -252,14 +252,8 @@ func TestAdopted(t *testing.T) {
 // TestNotAdopted says which keys are not adopted.
 func TestNotAdopted(t *testing.T) {
 	t.Parallel()
-	e, _, s := alone(t)
+	e, _, _ := alone(t)
 	generate(t, e, version(1), signs)
-	agrees, err := s.client.CreateKey(t.Context(), &kms.CreateKeyInput{KeySpec: types.KeySpecEccNistP256, KeyUsage: types.KeyUsageTypeKeyAgreement})
-	if err == nil { // when Holdfast has such keys
-		if _, _, err := e.Adopt(t.Context(), version(2), *agrees.KeyMetadata.Arn); err != nil && fault.KindOf(err) != fault.Unsupported {
-			t.Errorf("a key agreement key: %v", err)
-		}
-	}
 	for name, want := range map[string]fault.Kind{
 		"":                                     fault.InvalidArgument,
 		"alias/missing":                        fault.NotFound,
@@ -270,6 +264,34 @@ func TestNotAdopted(t *testing.T) {
 		if _, _, err := e.Adopt(t.Context(), version(2), name); fault.KindOf(err) != want {
 			t.Errorf("Adopt of %q: %v, want %q", name, err, want)
 		}
+	}
+}
+
+// TestAdoptAgreement adopts a key that agrees, and has it agree.
+func TestAdoptAgreement(t *testing.T) {
+	t.Parallel()
+	e, _, s := alone(t)
+	made, err := s.client.CreateKey(t.Context(), &kms.CreateKeyInput{KeySpec: types.KeySpecEccNistP521, KeyUsage: types.KeyUsageTypeKeyAgreement})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind, m, err := e.Adopt(t.Context(), version(1), *made.KeyMetadata.Arn)
+	if want := (engine.Kind{Spec: alg.P521, Usage: alg.KeyAgreement}); err != nil || kind != want {
+		t.Fatalf("%+v, %v", kind, err)
+	}
+	k, err := e.Open(t.Context(), version(1), alg.P521, m.Wrapped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := engine.ParsePublic(alg.P521, m.Public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.RehearseAgreement(k.Agreement, public); err != nil {
+		t.Error(err)
+	}
+	if err := engine.Rehearse(k.Signer, public); fault.ReasonOf(err) != fault.WrongUsage {
+		t.Errorf("the key signs: %v", err)
 	}
 }
 

@@ -24,7 +24,7 @@ const (
 // operations are what AWS KMS does with a key.
 func (e *Engine) operations() remote.Operations {
 	return remote.Operations{
-		Sign: e.sign, Verify: e.verify, Decrypt: e.decrypt, Seal: e.seal, Unseal: e.unseal, MAC: e.mac,
+		Sign: e.sign, Verify: e.verify, Decrypt: e.decrypt, Seal: e.seal, Unseal: e.unseal, MAC: e.mac, Agree: e.agree,
 		Overhead: maxCiphertext - maxMessage,
 	}
 }
@@ -148,6 +148,24 @@ func (e *Engine) mac(ctx context.Context, r *remote.Reference, a alg.Algorithm, 
 		return nil, used(err)
 	}
 	return out.Mac, nil
+}
+
+// agree has the service compute a shared secret.
+func (e *Engine) agree(ctx context.Context, r *remote.Reference, peer *engine.PublicKey) ([]byte, error) {
+	in := &kms.DeriveSharedSecretInput{
+		KeyId: &r.Name, PublicKey: peer.SPKI(), KeyAgreementAlgorithm: types.KeyAgreementAlgorithmSpec(wire.AlgorithmName(alg.ECDH)),
+	}
+	out, err := ask(ctx, e, call{op: "DeriveSharedSecret", how: remote.Repeatable, key: r.Name}, e.client.DeriveSharedSecret, in, func(out *kms.DeriveSharedSecretOutput) error {
+		if err := answers(r.Name, out.KeyId); err != nil {
+			clear(out.SharedSecret)
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, used(err)
+	}
+	return out.SharedSecret, nil
 }
 
 // decrypt undoes RSAES-OAEP.
