@@ -18,6 +18,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/keys"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/profiles"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/providers"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/seals"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/users"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
@@ -64,6 +65,7 @@ func commands() []func(*terminal.App) *cobra.Command {
 		keys.New,
 		keys.NewAlias,
 		hsms.New,
+		providers.New,
 		byok.New,
 		authorities.New,
 		certificates.New,

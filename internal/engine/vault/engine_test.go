@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/engine/enginetest"
 	"github.com/holdfast-kms/holdfast/internal/engine/vault/vaulttest"
+	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/remote/remotetest"
 )
 
@@ -73,6 +74,9 @@ func TestEngine(t *testing.T) {
 	o := options(s)
 	o.Attempt, o.Timeout = 0, 0 // RSA keys take their time
 	e := open(t, o)
+	if e.Protection() != key.Outside {
+		t.Errorf("the protection is %q", e.Protection())
+	}
 	enginetest.Test(t, gaps(enginetest.Config{
 		New:   func(*testing.T) engine.Engine { return e },
 		Adopt: func(t *testing.T, _ engine.Engine, spec alg.Spec) string { return operator(t, s, spec) },
