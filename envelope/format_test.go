@@ -5,6 +5,8 @@ import (
 	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/ecdh"
+	"crypto/rand"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
@@ -79,17 +81,39 @@ func TestPython(t *testing.T) {
 		}
 		recipients = append(recipients, r)
 	}
-	keys := map[string][]byte{"aes": secret, "rsa": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})}
+	agreement, err := ecdh.P256().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := envelope.NewHPKE("file:ec.pem", agreement.PublicKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	recipients = append(recipients, r)
+	ec, err := x509.MarshalPKCS8PrivateKey(agreement)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := map[string][]byte{
+		"aes": secret,
+		"rsa": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
+		"ec":  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: ec}),
+	}
 	for name, key := range keys {
 		if err := os.WriteFile(filepath.Join(dir, name), key, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, tt := range []struct {
+	tests := []struct {
 		size   int
 		method envelope.Method
 		key    string
-	}{{0, envelope.AEADMethod, "aes"}, {1 << 16, envelope.OAEPSHA256, "rsa"}, {3<<16 + 5, envelope.OAEPSHA384, "rsa"}} {
+	}{{0, envelope.AEADMethod, "aes"}, {1 << 16, envelope.OAEPSHA256, "rsa"}, {3<<16 + 5, envelope.OAEPSHA384, "rsa"}, {5, envelope.HPKEP256, "ec"}}
+	for _, tt := range tests {
+		if tt.method == envelope.HPKEP256 && exec.CommandContext(t.Context(), "python3", "-c", "import cryptography.hazmat.primitives.hpke").Run() != nil {
+			t.Log("this cryptography has no HPKE: nobody but Go judges it")
+			continue
+		}
 		data := pattern(tt.size)
 		file := seal(t, data, append(recipients, envelope.NewAEAD("file:a.key", k))...)
 		cmd := exec.CommandContext(t.Context(), "python3", filepath.Join("testdata", "decrypt.py"), string(tt.method), filepath.Join(dir, tt.key))

@@ -21,6 +21,11 @@ MAGIC = b"holdfast envelope 1\n"
 def unwrap(method, key, wrapped, binding):
     if method == "AEAD":
         return AESGCM(key).decrypt(wrapped[:12], wrapped[12:], binding)
+    if method == "HPKE-P256":
+        from cryptography.hazmat.primitives import hpke  # of 2026
+
+        private = serialization.load_pem_private_key(key, None)
+        return hpke.Suite(hpke.KEM.P256, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM).decrypt(wrapped, private, binding)
     hash = {"RSA-OAEP-SHA256": hashes.SHA256(), "RSA-OAEP-SHA384": hashes.SHA384()}[method]
     private = serialization.load_pem_private_key(key, None)
     return private.decrypt(wrapped, padding.OAEP(padding.MGF1(hash), hash, None))
