@@ -19,6 +19,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/keys"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/profiles"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/providers"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/seals"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/signatures"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/sshkeys"
@@ -67,6 +68,7 @@ func commands() []func(*terminal.App) *cobra.Command {
 		keys.New,
 		keys.NewAlias,
 		hsms.New,
+		providers.New,
 		byok.New,
 		files.NewEncrypt,
 		files.NewDecrypt,

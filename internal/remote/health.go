@@ -96,30 +96,32 @@ func (l *Line) note(v Verdict, err error) {
 	})
 }
 
-// The budget of repetitions: each costs one, each answer earns a tenth, so that
-// a service in trouble gets at most a tenth more requests than are asked for.
+// The budget of repetitions, in tenths: each costs one, each answer earns a
+// tenth, so that a service in trouble gets at most a tenth more requests than
+// are asked for.
 const (
-	budgetSize = 20
-	budgetEarn = 0.1
+	budgetCost = 10
+	budgetEarn = 1
+	budgetSize = 20 * budgetCost
 )
 
 type budget struct {
 	mu     sync.Mutex
-	tokens float64 // guarded by mu
+	tenths int // guarded by mu
 }
 
 func (b *budget) earn() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.tokens = min(budgetSize, b.tokens+budgetEarn)
+	b.tenths = min(budgetSize, b.tenths+budgetEarn)
 }
 
 func (b *budget) spend() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.tokens < 1 {
+	if b.tenths < budgetCost {
 		return false
 	}
-	b.tokens--
+	b.tenths -= budgetCost
 	return true
 }

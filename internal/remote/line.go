@@ -106,9 +106,9 @@ func NewLine(s Settings, classify func(error) Verdict) *Line {
 	if s.Rate > 0 {
 		l.limiter = rate.NewLimiter(rate.Limit(s.Rate), max(1, cmp.Or(s.Burst, int(s.Rate))))
 	}
-	l.budget.tokens = budgetSize
+	l.budget.tenths = budgetSize
 	l.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		Name: s.Name, Timeout: s.Rest,
+		Name: s.Name, Timeout: s.Rest, IsExcluded: func(err error) bool { return errors.Is(err, errGone) },
 		ReadyToTrip: func(c gobreaker.Counts) bool { return int(c.ConsecutiveFailures) >= s.Trip },
 	})
 	return l
@@ -128,7 +128,7 @@ func (l *Line) Do(ctx context.Context, op string, how How, send func(context.Con
 	if err := ctx.Err(); err != nil {
 		return &fault.Error{Kind: fault.Unavailable, Op: op, Public: "the caller has gone", Err: err}
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.settings.Timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, l.settings.Timeout, errTimeout)
 	defer cancel()
 	for try := 1; ; try++ {
 		v, err := l.attempt(ctx, op, send)
@@ -141,6 +141,14 @@ func (l *Line) Do(ctx context.Context, op string, how How, send func(context.Con
 	}
 }
 
+var (
+	// errTimeout ends an operation that took too long, whoever asked for it.
+	errTimeout = errors.New("the operation took too long")
+	// errGone stands for a request that its caller gave up, which says nothing of
+	// the service.
+	errGone = errors.New("the caller has gone")
+)
+
 // attempt sends a request once.
 func (l *Line) attempt(ctx context.Context, op string, send func(context.Context) error) (Verdict, error) {
 	if err := l.limiter.Wait(ctx); err != nil {
@@ -152,32 +160,39 @@ func (l *Line) attempt(ctx context.Context, op string, send func(context.Context
 	}
 	one, cancel := context.WithTimeout(ctx, l.settings.Attempt)
 	defer cancel()
+	outcome := errGone // of a request that panics, too
+	defer func() { done(outcome) }()
 	err = send(one)
-	if err == nil {
-		done(nil)
-		l.budget.earn()
-		l.note(Verdict{}, nil)
-		return Verdict{}, nil
+	v, gone := l.verdict(ctx, one, err)
+	if !gone {
+		outcome = nil
+		l.note(v, err)
 	}
-	v := l.verdict(ctx, one, err)
 	if v.Down {
-		done(err)
-	} else {
-		done(nil)
+		outcome = err
 	}
-	l.note(v, err)
-	l.settings.Log.LogAttrs(ctx, slog.LevelDebug, "a request to the key service failed", slog.String("op", op), slog.Any("cause", err))
+	if err == nil {
+		l.budget.earn()
+	} else {
+		l.settings.Log.LogAttrs(ctx, slog.LevelDebug, "a request to the key service failed", slog.String("op", op), slog.Any("cause", err))
+	}
 	return v, err
 }
 
-// verdict says what an error means. Of a request that was too slow it is not
-// known whether the service acted.
-func (l *Line) verdict(ctx, one context.Context, err error) Verdict {
-	if one.Err() != nil {
-		slow := ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded)
-		return Verdict{Kind: fault.Unavailable, Again: ctx.Err() == nil, Down: slow}
+// verdict says what an error means, and whether it is the caller who gave up. Of
+// a request that was too slow it is not known whether the service acted.
+func (l *Line) verdict(ctx, one context.Context, err error) (v Verdict, gone bool) {
+	switch {
+	case err == nil:
+		return Verdict{}, false
+	case one.Err() == nil:
+		return l.classify(err), false
+	case ctx.Err() == nil:
+		return Verdict{Kind: fault.Unavailable, Again: true, Down: true}, false
+	case errors.Is(context.Cause(ctx), errTimeout):
+		return Verdict{Kind: fault.Unavailable, Down: true}, false
 	}
-	return l.classify(err)
+	return Verdict{Kind: fault.Unavailable, Public: "the caller has gone"}, true
 }
 
 // The waits between attempts: twice as long each time, and a random part of it.
@@ -209,7 +224,7 @@ func (l *Line) again(ctx context.Context, how How, v Verdict, try int) bool {
 
 // failure returns what the caller is told.
 func (l *Line) failure(ctx context.Context, op string, v Verdict, err error) error {
-	kind, level := v.Kind, slog.LevelInfo
+	kind, level := v.Kind, slog.LevelDebug // the request's own fault, or an answer
 	if v.Public == "" {
 		v.Public = l.sentence(v.Kind)
 	}

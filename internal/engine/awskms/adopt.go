@@ -60,14 +60,16 @@ func (e *Engine) public(ctx context.Context, spec alg.Spec, arn string, fresh bo
 // says, as far as the table has it.
 func referenceOf(kind engine.Kind, m *types.KeyMetadata) *remote.Reference {
 	var words []string
-	for _, a := range m.EncryptionAlgorithms {
-		words = append(words, string(a))
-	}
-	for _, a := range m.SigningAlgorithms {
-		words = append(words, string(a))
-	}
-	for _, a := range m.MacAlgorithms {
-		words = append(words, string(a))
+	switch kind.Usage {
+	case alg.EncryptDecrypt:
+		words = spellings(m.EncryptionAlgorithms)
+	case alg.SignVerify:
+		words = spellings(m.SigningAlgorithms)
+	case alg.GenerateVerifyMAC:
+		words = spellings(m.MacAlgorithms)
+	case alg.KeyAgreement:
+		words = spellings(m.KeyAgreementAlgorithms)
+	case alg.NoUsage, alg.KeyTransfer:
 	}
 	algorithms := slices.DeleteFunc(kind.Spec.For(kind.Usage), func(a alg.Algorithm) bool {
 		return len(words) > 0 && !slices.Contains(words, wire.AlgorithmName(a))
@@ -77,12 +79,20 @@ func referenceOf(kind engine.Kind, m *types.KeyMetadata) *remote.Reference {
 	return r
 }
 
+func spellings[T ~string](list []T) []string {
+	words := make([]string, len(list))
+	for i, w := range list {
+		words[i] = string(w)
+	}
+	return words
+}
+
 // kindOf returns what a key is; its Spec is NoSpec when the table does not have
-// it.
+// it, or when only AWS's services can use it.
 func (e *Engine) kindOf(m *types.KeyMetadata) engine.Kind {
 	spec, ok := wire.ParseSpec(string(m.KeySpec))
 	usage, known := wire.ParseUsage(string(m.KeyUsage))
-	if !ok || !known || !e.Supports(spec, usage) {
+	if !ok || !known || !e.Supports(spec, usage) || m.KeyManager == types.KeyManagerTypeAws {
 		return engine.Kind{}
 	}
 	return engine.Kind{Spec: spec, Usage: usage}
@@ -103,8 +113,6 @@ func (e *Engine) Adopt(ctx context.Context, ref engine.Ref, name string) (engine
 	}
 	kind := e.kindOf(m)
 	switch {
-	case m.KeyManager == types.KeyManagerTypeAws:
-		return kind, engine.Material{}, fault.New(fault.Unsupported, "the key %s is managed by AWS, and used by AWS's services alone", *m.Arn)
 	case kind.Spec == alg.NoSpec:
 		return kind, engine.Material{}, fault.New(fault.Unsupported, "the key %s (%s) is of no type and use that is supported here", *m.Arn, typeOf(m))
 	case remote.Made(aws.ToString(m.Description)):
@@ -122,7 +130,13 @@ func (e *Engine) Adopt(ctx context.Context, ref engine.Ref, name string) (engine
 }
 
 // typeOf returns what a key is in the service's own words.
-func typeOf(m *types.KeyMetadata) string { return string(m.KeySpec) + " " + string(m.KeyUsage) }
+func typeOf(m *types.KeyMetadata) string {
+	words := string(m.KeySpec) + " " + string(m.KeyUsage)
+	if m.KeyManager == types.KeyManagerTypeAws {
+		words += ", managed by AWS"
+	}
+	return words
+}
 
 // Make makes a key with an alias, which may be given with or without its
 // prefix. The name that it returns is the key's ARN.

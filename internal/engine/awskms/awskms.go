@@ -99,6 +99,7 @@ var (
 	_ engine.Maker     = (*Engine)(nil)
 	_ engine.Lister    = (*Engine)(nil)
 	_ engine.Keeper    = (*Engine)(nil)
+	_ engine.Namer     = (*Engine)(nil)
 	_ engine.Protector = (*Engine)(nil)
 )
 
@@ -183,7 +184,7 @@ func (e *Engine) Close() error {
 // usages are those of the table that AWS KMS has: its keys for transfer have no
 // id, and last for one import.
 func usages() []alg.Usage {
-	return []alg.Usage{alg.EncryptDecrypt, alg.SignVerify, alg.GenerateVerifyMAC}
+	return []alg.Usage{alg.EncryptDecrypt, alg.SignVerify, alg.GenerateVerifyMAC, alg.KeyAgreement}
 }
 
 // Supports reports whether the service makes keys of the spec for the usage: of

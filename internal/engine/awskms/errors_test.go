@@ -121,10 +121,6 @@ func TestUsed(t *testing.T) {
 	if fault.KindOf(gone) != fault.WrongState || fault.ReasonOf(gone) != fault.KeyUnavailable {
 		t.Errorf("a key that is gone: %v", gone)
 	}
-	bad := used(&fault.Error{Kind: fault.BadCiphertext, Op: "awskms.Decrypt", Err: io.ErrUnexpectedEOF})
-	if bad.Error() != badCiphertext().Error() {
-		t.Errorf("a bad ciphertext: %v", bad)
-	}
 	if err := used(nil); err != nil {
 		t.Errorf("no error: %v", err)
 	}

@@ -110,7 +110,7 @@ func alone(t *testing.T) (*awskms.Engine, *remotetest.Faulty, *service) {
 	s := running(t, holdfast)
 	there := &service{}
 	e, f := s.faulty(t, func(o *awskms.Options) {
-		o.Settings.Timeout, o.Settings.Attempt = 0, 0 // of production: nothing is slow here
+		o.Timeout, o.Attempt = 0, 0 // of production: nothing is slow here
 		at := newService(s.url, s.roots)
 		c := at.client.Options()
 		c.Region = o.Region
@@ -252,14 +252,8 @@ func TestAdopted(t *testing.T) {
 // TestNotAdopted says which keys are not adopted.
 func TestNotAdopted(t *testing.T) {
 	t.Parallel()
-	e, _, s := alone(t)
+	e, _, _ := alone(t)
 	generate(t, e, version(1), signs)
-	agrees, err := s.client.CreateKey(t.Context(), &kms.CreateKeyInput{KeySpec: types.KeySpecEccNistP256, KeyUsage: types.KeyUsageTypeKeyAgreement})
-	if err == nil { // when Holdfast has such keys
-		if _, _, err := e.Adopt(t.Context(), version(2), *agrees.KeyMetadata.Arn); err != nil && fault.KindOf(err) != fault.Unsupported {
-			t.Errorf("a key agreement key: %v", err)
-		}
-	}
 	for name, want := range map[string]fault.Kind{
 		"":                                     fault.InvalidArgument,
 		"alias/missing":                        fault.NotFound,
@@ -269,6 +263,30 @@ func TestNotAdopted(t *testing.T) {
 	} {
 		if _, _, err := e.Adopt(t.Context(), version(2), name); fault.KindOf(err) != want {
 			t.Errorf("Adopt of %q: %v, want %q", name, err, want)
+		}
+	}
+}
+
+// TestUnknown has keys that the table does not have, and such as are AWS's own.
+func TestUnknown(t *testing.T) {
+	t.Parallel()
+	const arn = "arn:aws:kms:eu-central-1:123456789012:key/0c1d"
+	for _, tt := range []struct{ spec, usage, manager string }{
+		{"SM2", "SIGN_VERIFY", "CUSTOMER"}, {"ML_KEM_768", "ENCAPSULATE_DECAPSULATE", "CUSTOMER"},
+		{"RSA_2048", "KEY_AGREEMENT", "CUSTOMER"}, {"SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", "AWS"},
+	} {
+		e := newEngine(t, over(canned(t, func(asked) answer {
+			return answer{body: map[string]any{
+				"KeyMetadata": map[string]any{"KeyId": "0c1d", "Arn": arn, "KeySpec": tt.spec, "KeyUsage": tt.usage, "KeyManager": tt.manager, "KeyState": "Enabled"},
+				"Keys":        []any{map[string]any{"KeyArn": arn}},
+			}}
+		})))
+		if _, _, err := e.Adopt(t.Context(), version(1), arn); fault.KindOf(err) != fault.Unsupported {
+			t.Errorf("Adopt of %+v: %v", tt, err)
+		}
+		keys, next, err := e.List(t.Context(), "")
+		if err != nil || next != "" || len(keys) != 1 || !strings.HasPrefix(keys[0].Type, tt.spec+" "+tt.usage) || keys[0].Kind != (engine.Kind{}) {
+			t.Errorf("the list has %+v, %v", keys, err)
 		}
 	}
 }

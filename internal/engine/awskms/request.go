@@ -85,15 +85,12 @@ func (n *notYet) Unwrap() error { return n.error }
 
 // used says what an error means for a key that is in use: it was there once.
 func used(err error) error {
-	switch fault.KindOf(err) { //nolint:exhaustive // the others stay what they are
-	case fault.NotFound:
-		return &fault.Error{
-			Kind: fault.WrongState, Reason: fault.KeyUnavailable, Op: "awskms", Public: "the key is no longer where it lived", Err: err,
-		}
-	case fault.BadCiphertext:
-		return badCiphertext()
+	if fault.KindOf(err) != fault.NotFound || err == nil {
+		return err
 	}
-	return err
+	return &fault.Error{
+		Kind: fault.WrongState, Reason: fault.KeyUnavailable, Op: "awskms", Public: "the key is no longer where it lived", Err: err,
+	}
 }
 
 // badCiphertext is the one error of every ciphertext that is none of the

@@ -24,7 +24,7 @@ const (
 // operations are what AWS KMS does with a key.
 func (e *Engine) operations() remote.Operations {
 	return remote.Operations{
-		Sign: e.sign, Verify: e.verify, Decrypt: e.decrypt, Seal: e.seal, Unseal: e.unseal, MAC: e.mac,
+		Sign: e.sign, Verify: e.verify, Decrypt: e.decrypt, Agree: e.agree, Seal: e.seal, Unseal: e.unseal, MAC: e.mac,
 		Overhead: maxCiphertext - maxMessage,
 	}
 }
@@ -153,6 +153,22 @@ func (e *Engine) mac(ctx context.Context, r *remote.Reference, a alg.Algorithm, 
 // decrypt undoes RSAES-OAEP.
 func (e *Engine) decrypt(ctx context.Context, r *remote.Reference, a alg.Algorithm, ciphertext []byte) ([]byte, error) {
 	return e.open(ctx, r, a, ciphertext, nil)
+}
+
+// agree returns the secret that a key shares with the owner of a public key.
+func (e *Engine) agree(ctx context.Context, r *remote.Reference, peer *engine.PublicKey) ([]byte, error) {
+	in := &kms.DeriveSharedSecretInput{KeyId: &r.Name, KeyAgreementAlgorithm: types.KeyAgreementAlgorithmSpec(wire.AlgorithmName(alg.ECDH)), PublicKey: peer.SPKI()}
+	out, err := ask(ctx, e, call{op: "DeriveSharedSecret", how: remote.Repeatable, key: r.Name}, e.client.DeriveSharedSecret, in, func(out *kms.DeriveSharedSecretOutput) error {
+		if err := answers(r.Name, out.KeyId); err != nil {
+			clear(out.SharedSecret)
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, used(err)
+	}
+	return out.SharedSecret, nil
 }
 
 // contextOf returns the encryption context that stands for associated data: in

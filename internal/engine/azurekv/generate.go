@@ -104,7 +104,7 @@ func (e *Engine) Make(ctx context.Context, name string, kind engine.Kind) (strin
 	case !azure.ValidName(name):
 		return "", fault.New(fault.InvalidArgument, "a key in a vault has a name of 1 to 127 letters, digits and hyphens")
 	case reserved(name):
-		return "", fault.New(fault.InvalidArgument, "names that begin with %s are those of keys that Holdfast has a record of", remote.NamePrefix)
+		return "", fault.New(fault.InvalidArgument, "%s is a name of the kind that Holdfast gives itself", name)
 	}
 	id, nonce := e.named(name), uuid.NewString()
 	k, err := e.make(ctx, "Make", id, e.create(name, kind, map[string]string{tagSpec: kind.Spec.String(), tagRequest: nonce}))
@@ -124,8 +124,9 @@ func (e *Engine) named(name string) azure.Identifier {
 	return id
 }
 
-// reserved reports whether a name is of the kind that engines give.
-func reserved(name string) bool { return strings.HasPrefix(strings.ToLower(name), remote.NamePrefix) }
+// reserved reports whether a name is one that engines give. Names do not differ
+// by case.
+func reserved(name string) bool { return remote.Made(strings.ToLower(name)) }
 
 func (e *Engine) unsupported(kind engine.Kind) error {
 	return fault.New(fault.Unsupported, "the vault of %s has no keys of type %q for %q", e.name, kind.Spec, kind.Usage)

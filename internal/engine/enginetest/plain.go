@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"math/big"
+	"sync"
 	"testing"
 
 	"filippo.io/mldsa"
@@ -18,8 +19,28 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/engine"
 )
 
-// NewPlain returns a new key of the spec in its plain form, made outside of
-// any engine.
+// rsaKeys are two RSA keys of each size, made when they are first asked for:
+// making one takes seconds with the race detector, and what is tested with them
+// is not how they are made.
+var rsaKeys = map[int][2]func() (*rsa.PrivateKey, error){2048: twoRSA(2048), 3072: twoRSA(3072), 4096: twoRSA(4096)}
+
+func twoRSA(bits int) [2]func() (*rsa.PrivateKey, error) {
+	generate := func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, bits) }
+	return [2]func() (*rsa.PrivateKey, error){sync.OnceValues(generate), sync.OnceValues(generate)}
+}
+
+// otherRSA returns an RSA key that NewPlain does not.
+func otherRSA(t testing.TB, bits int) *rsa.PrivateKey {
+	t.Helper()
+	k, err := rsaKeys[bits][1]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// NewPlain returns a key of the spec in its plain form, made outside of any
+// engine: a new one, but of RSA the same one again.
 func NewPlain(t testing.TB, spec alg.Spec) []byte {
 	t.Helper()
 	if spec.Symmetric() {
@@ -41,7 +62,7 @@ func NewPlain(t testing.TB, spec alg.Spec) []byte {
 func newPrivate(spec alg.Spec) (crypto.PrivateKey, error) {
 	switch info := spec.Info(); info.Family {
 	case alg.RSA:
-		return rsa.GenerateKey(rand.Reader, info.Bits)
+		return rsaKeys[info.Bits][0]()
 	case alg.K256:
 		return secp256k1.GeneratePrivateKeyFromRand(rand.Reader)
 	case alg.EdDSA:

@@ -2,7 +2,6 @@ package enginetest
 
 import (
 	"bytes"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
@@ -135,10 +134,7 @@ func (w *wrapTest) testOneError(t *testing.T) {
 	if !w.c.unwraps(alg.AES256) {
 		return
 	}
-	other, err := rsa.GenerateKey(rand.Reader, w.under.Spec().Info().Bits)
-	if err != nil {
-		t.Fatal(err)
-	}
+	other := otherRSA(t, w.under.Spec().Info().Bits)
 	for _, how := range w.c.wrappings(alg.AES256) {
 		plain := NewPlain(t, alg.AES256)
 		good := w.wrap(t, how, plain)
@@ -169,11 +165,7 @@ func (w *wrapTest) testOneError(t *testing.T) {
 // testUnsound: a key that is well encrypted and no sound key of its spec is
 // refused, a weak one as such.
 func (w *wrapTest) testUnsound(t *testing.T) {
-	small, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rsaKey, err := x509.MarshalPKCS8PrivateKey(small)
+	rsaKey, err := x509.MarshalPKCS8PrivateKey(otherRSA(t, 2048))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,10 +198,7 @@ func (w *wrapTest) testUnsound(t *testing.T) {
 
 // testWrapExport gives a key away under a key of ours, and reads it.
 func testWrapExport(t *testing.T, c Config, e engine.Engine, out engine.WrapExporter, spec alg.Spec) {
-	mine, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
+	mine := otherRSA(t, 2048)
 	spki, err := x509.MarshalPKIXPublicKey(&mine.PublicKey)
 	if err != nil {
 		t.Fatal(err)

@@ -21,7 +21,7 @@ import (
 type damage struct{ what string }
 
 func (d *damage) Error() string {
-	return "the answer was changed on its way, or is another's: its " + d.what + " is not what it should be"
+	return "the answer was changed on its way, or is another's: the wrong " + d.what
 }
 
 func damaged(what string) error { return &damage{what} }
@@ -57,7 +57,7 @@ func classify(err error) remote.Verdict {
 		return m.verdict
 	}
 	if _, ok := errors.AsType[*damage](err); ok {
-		return remote.Verdict{Kind: fault.Unavailable, Again: true}
+		return remote.Verdict{Kind: fault.Unavailable, Public: "the answers of the key service do not arrive as they should", Again: true}
 	}
 	if f, ok := errors.AsType[*fault.Error](err); ok { // the engine's own
 		return remote.Verdict{Kind: f.Kind, Reason: f.Reason, Public: f.Public}

@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/engine/enginetest"
 	"github.com/holdfast-kms/holdfast/internal/engine/vault/vaulttest"
+	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/remote/remotetest"
 )
 
@@ -22,10 +23,12 @@ func makeRSA(bits int) func() (*rsa.PrivateKey, error) {
 	return sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, bits) })
 }
 
+func makeOne(bits int) (*rsa.PrivateKey, error) { return rsaKeys[bits]() }
+
 // start returns a server whose RSA keys are rsaKeys.
 func start(t testing.TB, options ...vaulttest.Option) *vaulttest.Server {
 	t.Helper()
-	return vaulttest.Start(t, append(options, vaulttest.RSAKeys(func(bits int) (*rsa.PrivateKey, error) { return rsaKeys[bits]() }))...)
+	return vaulttest.Start(t, append(options, vaulttest.RSAKeys(makeOne))...)
 }
 
 // quiet is a log that nobody reads.
@@ -62,6 +65,9 @@ func gaps(c enginetest.Config) enginetest.Config {
 		c.NoUsage[spec] = []alg.Usage{alg.KeyTransfer}
 		c.NoAlgorithm[spec] = []alg.Algorithm{alg.OAEPSHA1}
 	}
+	for _, spec := range []alg.Spec{alg.P256, alg.P384, alg.P521} {
+		c.NoUsage[spec] = []alg.Usage{alg.KeyAgreement}
+	}
 	c.Restricts, c.NoRecover, c.NoExport, c.NoUnwrap, c.NoWrapExport = true, true, alg.Specs(), alg.Specs(), alg.Specs()
 	return c
 }
@@ -72,6 +78,9 @@ func TestEngine(t *testing.T) {
 	o := options(s)
 	o.Attempt, o.Timeout = 0, 0 // RSA keys take their time
 	e := open(t, o)
+	if e.Protection() != key.Outside {
+		t.Errorf("the protection is %q", e.Protection())
+	}
 	enginetest.Test(t, gaps(enginetest.Config{
 		New:   func(*testing.T) engine.Engine { return e },
 		Adopt: func(t *testing.T, _ engine.Engine, spec alg.Spec) string { return operator(t, s, spec) },
@@ -92,8 +101,14 @@ func TestFaults(t *testing.T) {
 // operator makes a key by means other than the engine's.
 func operator(t *testing.T, s *vaulttest.Server, spec alg.Spec) string {
 	t.Helper()
-	name := "operators-" + spec.String()
-	what := map[alg.Spec]map[string]any{
+	name, what := operators(spec)
+	write(t, s, "transit/keys/"+name, what)
+	return name
+}
+
+// operators returns the name of a key that the operator makes, and what it is.
+func operators(spec alg.Spec) (name string, what map[string]any) {
+	what = map[alg.Spec]map[string]any{
 		alg.AES256: {"type": "aes256-gcm96"}, alg.HMAC256: {"type": "hmac", "key_size": 32}, alg.HMAC384: {"type": "hmac", "key_size": 48},
 		alg.HMAC512: {"type": "hmac", "key_size": 64}, alg.P256: {"type": "ecdsa-p256"}, alg.P384: {"type": "ecdsa-p384"},
 		alg.P521: {"type": "ecdsa-p521"},
@@ -101,6 +116,5 @@ func operator(t *testing.T, s *vaulttest.Server, spec alg.Spec) string {
 	if what == nil { // rsa-2048, ed25519: the same word in Transit and here
 		what = map[string]any{"type": spec.String()}
 	}
-	write(t, s, "transit/keys/"+name, what)
-	return name
+	return "operators-" + spec.String(), what
 }

@@ -8,8 +8,6 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
-	"encoding/pem"
 	"net/http"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
@@ -20,8 +18,11 @@ import (
 	wire "github.com/holdfast-kms/holdfast/internal/wire/vault"
 )
 
-// importWrapping is how keys come into Transit: RSAES-OAEP and AES-KWP.
-const importWrapping = alg.WrapAESKeyWrapSHA256
+// Keys come into Transit by RSAES-OAEP and AES-KWP, under a key of 4,096 bits.
+const (
+	importWrapping = alg.WrapAESKeyWrapSHA256
+	wrappingSpec   = alg.RSA4096
+)
 
 // Import brings a key into the server, encrypted under the mount's wrapping
 // key. Transit imports under a name once, so that it can be tried again: the key
@@ -93,15 +94,15 @@ func (e *Engine) wrappingKey(ctx context.Context) (k *rsa.PublicKey, err error) 
 		if err != nil {
 			return err
 		}
-		block, _ := pem.Decode([]byte(r.Data.PublicKey))
-		if block == nil {
-			return wrongAnswer("a wrapping key that is not in PEM")
+		spki, err := wire.ParsePublicKey(wrappingSpec, r.Data.PublicKey)
+		if err != nil {
+			return wrongAnswer("the wrapping key: %v", err)
 		}
-		public, err := x509.ParsePKIXPublicKey(block.Bytes)
-		var ok bool
-		if k, ok = public.(*rsa.PublicKey); err != nil || !ok || k.N.BitLen() != wire.WrappingBits {
-			return wrongAnswer("a wrapping key that is no RSA key of %d bits", wire.WrappingBits)
+		public, err := engine.ParsePublic(wrappingSpec, spki)
+		if err != nil {
+			return wrongAnswer("the wrapping key: %v", err)
 		}
+		k, _ = public.Key().(*rsa.PublicKey) // the spec is RSA
 		return nil
 	})
 	return k, err

@@ -13,7 +13,9 @@ func root(t testing.TB, s *vaulttest.Server) *api.Client {
 	t.Helper()
 	config := api.DefaultConfig()
 	config.Address = s.Address
-	if err := config.ConfigureTLS(&api.TLSConfig{CACertBytes: s.CA}); err != nil {
+	if s.CA == nil {
+		config.HttpClient.Transport = direct{s}
+	} else if err := config.ConfigureTLS(&api.TLSConfig{CACertBytes: s.CA}); err != nil {
 		t.Fatal(err)
 	}
 	c, err := api.NewClient(config)
@@ -21,6 +23,18 @@ func root(t testing.TB, s *vaulttest.Server) *api.Client {
 		t.Fatal(err)
 	}
 	c.SetToken(s.Root)
+	return c
+}
+
+// realClient returns HashiCorp's client with the settings of the environment.
+func realClient(t testing.TB, address string) *api.Client {
+	t.Helper()
+	config := api.DefaultConfig()
+	config.Address = address
+	c, err := api.NewClient(config)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return c
 }
 

@@ -26,7 +26,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -98,8 +97,10 @@ func New(ctx context.Context, w engine.Wrapper, o Options) (*Engine, error) {
 		return nil, invalid("an engine over Vault needs a name, and something to seal references with")
 	}
 	o.Mount = strings.Trim(cmp.Or(o.Mount, "transit"), "/")
-	if !mountForm.MatchString(o.Mount) {
-		return nil, invalid("%.60q is no path of a mount", o.Mount)
+	for segment := range strings.SplitSeq(o.Mount, "/") {
+		if !wire.ValidName(segment) {
+			return nil, invalid("%.60q is no path of a mount", o.Mount)
+		}
 	}
 	o.Attempt = cmp.Or(o.Attempt, 10*time.Second)
 	if o.Log == nil {
@@ -115,9 +116,6 @@ func New(ctx context.Context, w engine.Wrapper, o Options) (*Engine, error) {
 	}
 	return e, nil
 }
-
-// mountForm is what a mount's path looks like.
-var mountForm = regexp.MustCompile(`^[\w.-]+(/[\w.-]+)*$`)
 
 func invalid(format string, args ...any) error {
 	return fault.New(fault.InvalidArgument, "%s", fmt.Sprintf(format, args...))

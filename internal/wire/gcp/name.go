@@ -67,7 +67,9 @@ func (n KeyRingName) Key(id string) CryptoKeyName { return CryptoKeyName{n, id} 
 func (n KeyRingName) Job(id string) ImportJobName { return ImportJobName{n, id} }
 
 // At returns the name of a version of the key.
-func (n CryptoKeyName) At(version uint64) CryptoKeyVersionName { return CryptoKeyVersionName{n, version} }
+func (n CryptoKeyName) At(version uint64) CryptoKeyVersionName {
+	return CryptoKeyVersionName{n, version}
+}
 
 // ParseLocation reads the name of a location.
 func ParseLocation(s string) (LocationName, error) {

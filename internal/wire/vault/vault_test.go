@@ -390,8 +390,11 @@ func TestErrors(t *testing.T) {
 	}{
 		{404, `{"errors":[]}`, []string{}, "status 404: no reason given"},
 		{400, `{"errors":["signing key not found"]}`, []string{"signing key not found"}, "status 400: signing key not found"},
-		{403, `{"errors":["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]}`, []string{"2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"},
-			"status 403: 2 errors occurred: * permission denied * invalid token"},
+		{
+			403, `{"errors":["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]}`,
+			[]string{"2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"},
+			"status 403: 2 errors occurred: * permission denied * invalid token",
+		},
 		{502, "<html>Bad gateway</html>\n", []string{"<html>Bad gateway</html>"}, "status 502: <html>Bad gateway</html>"},
 		{500, `{"error":"of another kind"}`, []string{`{"error":"of another kind"}`}, `status 500: {"error":"of another kind"}`},
 		{500, "", nil, "status 500: no reason given"},
@@ -474,7 +477,7 @@ func TestRedacted(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
 	for _, secret := range []any{Plaintext("secret"), Token("secret"), &Decrypted{Plaintext("secret")}, Auth{ClientToken: "secret"}} {
-		logger.Info("x", "secret", secret)
+		logger.InfoContext(t.Context(), "x", slog.Any("secret", secret))
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q", "%d"} {
 			fmt.Fprintf(&log, verb, secret)
 		}

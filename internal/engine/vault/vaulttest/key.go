@@ -131,3 +131,12 @@ func (k *key) shown() *wire.Key {
 	}
 	return &out
 }
+
+// Change has a key show another type, and whether it derives, as one that the
+// server cannot make.
+func (s *Server) Change(name, typ string, derived bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.keys[""][name]
+	k.Type, k.Derived = typ, derived
+}

@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -88,7 +89,7 @@ func Start(tb testing.TB, options ...Option) *Server {
 	tb.Helper()
 	s := New(options...)
 	srv := httptest.NewUnstartedServer(s)
-	srv.Config.ErrorLog = nil
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // of clients that do not like the certificate
 	if s.flavour.plain {
 		srv.Start()
 	} else {
