@@ -41,10 +41,18 @@ func newEngine(tb testing.TB, o Options) *Engine {
 	return e
 }
 
-// The gaps of both flavours: Holdfast's transfer of keys is not Azure's.
-func noTransfer() map[alg.Spec][]alg.Usage {
-	only := []alg.Usage{alg.KeyTransfer}
-	return map[alg.Spec][]alg.Usage{alg.RSA2048: only, alg.RSA3072: only, alg.RSA4096: only}
+// lacking are the usages that neither flavour has: keys come in by Azure's own
+// transfer and no other, and no secrets are derived.
+func lacking() map[alg.Spec][]alg.Usage {
+	list := map[alg.Spec][]alg.Usage{}
+	for _, spec := range alg.Specs() {
+		for _, u := range []alg.Usage{alg.KeyTransfer, alg.KeyAgreement} {
+			if spec.Allows(u) {
+				list[spec] = append(list[spec], u)
+			}
+		}
+	}
+	return list
 }
 
 // TestEngine is the contract on a vault, whose keys are in software, and on a
@@ -99,7 +107,7 @@ func config(e *Engine, s *azurekvtest.Server, unsupported ...alg.Spec) enginetes
 	return enginetest.Config{
 		New:          func(*testing.T) engine.Engine { return e },
 		Unsupported:  unsupported,
-		NoUsage:      noTransfer(),
+		NoUsage:      lacking(),
 		Restricts:    true,
 		NoExport:     alg.Specs(),
 		NoUnwrap:     alg.Specs(),
