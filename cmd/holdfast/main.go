@@ -23,6 +23,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/seals"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/signatures"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/sshkeys"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/uris"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/users"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
 	"github.com/holdfast-kms/holdfast/internal/server"
@@ -70,6 +71,7 @@ func commands() []func(*terminal.App) *cobra.Command {
 		hsms.New,
 		providers.New,
 		byok.New,
+		uris.New,
 		files.NewEncrypt,
 		files.NewDecrypt,
 		files.NewRewrap,
