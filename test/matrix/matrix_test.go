@@ -1,7 +1,6 @@
 package matrix
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -215,5 +214,3 @@ func compare(t *testing.T, table string) {
 		t.Errorf("docs/engines.md has another table: run go test ./test/matrix -update\n%s", have)
 	}
 }
-
-var _ = context.Background
