@@ -149,6 +149,11 @@ func (e *Engine) Make(ctx context.Context, name string, kind engine.Kind) (strin
 		return "", fault.New(fault.InvalidArgument, "a key needs a name, and names that begin with %q are given by Holdfast itself", remote.NamePrefix)
 	}
 	o := &order{name: name, kind: kind, origin: types.OriginTypeAwsKms}
+	done, err := e.turns.take(ctx, o.name)
+	if err != nil {
+		return "", err
+	}
+	defer done()
 	k, err := e.ensure(ctx, o)
 	if err == nil && !k.now || fault.KindOf(err) == fault.Conflict {
 		return "", fault.New(fault.AlreadyExists, "the key service %s has a key with the alias %s already", e.Name(), aliasPrefix+name)

@@ -89,6 +89,7 @@ type Engine struct {
 	credentials *source
 	transport   *http.Transport
 	does        remote.Operations
+	turns       turns
 	doubts      doubts
 }
 

@@ -145,6 +145,30 @@ func TestAtOnce(t *testing.T) {
 	}
 }
 
+// TestTwoServers has two engines, of two servers, ask for one key at once: the
+// one that is second uses what the first one made.
+func TestTwoServers(t *testing.T) {
+	t.Parallel()
+	e, f, s := alone(t)
+	o := running(t, holdfast).options("other")
+	o.Region = s.client.Options().Region
+	engines := []*awskms.Engine{e, newEngine(t, o)}
+	var all sync.WaitGroup
+	materials := make([]engine.Material, len(engines))
+	for i, e := range engines {
+		all.Go(func() {
+			var err error
+			if materials[i], err = e.Generate(t.Context(), version(1), signs); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if !bytes.Equal(materials[0].Public, materials[1].Public) || f.Keys() != 1 {
+		t.Errorf("one key is %d keys", f.Keys())
+	}
+}
+
 // TestLostAnswer has the answer to CreateKey get lost while another key of the
 // name is there that nobody has given the name to: the older one is used, and
 // the other one goes.
