@@ -291,13 +291,42 @@ func TestNotAdopted(t *testing.T) {
 	}
 }
 
+// TestMake says which names a new key can have.
+func TestMake(t *testing.T) {
+	t.Parallel()
+	e, f, s := alone(t)
+	arn, err := e.Make(t.Context(), "alias/team/signing_key-1", signs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.described(t, "alias/team/signing_key-1"); *got.Arn != arn {
+		t.Errorf("the alias is of %s, not %s", *got.Arn, arn)
+	}
+	if _, err := e.Make(t.Context(), "team/signing_key-1", engine.Kind{Spec: alg.AES256, Usage: alg.EncryptDecrypt}); fault.KindOf(err) != fault.AlreadyExists {
+		t.Errorf("a name that is taken by another kind: %v", err)
+	}
+	for _, name := range []string{"", "alias/", "a key", "key:1", "schlüssel", "aws/s3", remote.KeyName(version(1))} {
+		if _, err := e.Make(t.Context(), name, signs); fault.KindOf(err) != fault.InvalidArgument || err == nil {
+			t.Errorf("Make of %q: %v", name, err)
+		}
+	}
+	if _, err := e.Make(t.Context(), "transfer", engine.Kind{Spec: alg.RSA2048, Usage: alg.KeyTransfer}); fault.KindOf(err) != fault.Unsupported {
+		t.Errorf("a key exchange key: %v", err)
+	}
+	if n := f.Keys(); n != 1 {
+		t.Errorf("there are %d keys", n)
+	}
+}
+
 // TestUnknown has keys that the table does not have, and such as are AWS's own.
 func TestUnknown(t *testing.T) {
 	t.Parallel()
 	const arn = "arn:aws:kms:eu-central-1:123456789012:key/0c1d"
 	for _, tt := range []struct{ spec, usage, manager string }{
-		{"SM2", "SIGN_VERIFY", "CUSTOMER"}, {"ML_KEM_768", "ENCAPSULATE_DECAPSULATE", "CUSTOMER"},
-		{"RSA_2048", "KEY_AGREEMENT", "CUSTOMER"}, {"SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", "AWS"},
+		{"SM2", "SIGN_VERIFY", "CUSTOMER"},
+		{"ML_KEM_768", "ENCAPSULATE_DECAPSULATE", "CUSTOMER"},
+		{"RSA_2048", "KEY_AGREEMENT", "CUSTOMER"},
+		{"SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", "AWS"},
 	} {
 		e := newEngine(t, over(canned(t, func(asked) answer {
 			return answer{body: map[string]any{
