@@ -91,7 +91,7 @@ func wantKind(t *testing.T, err error, kind holdfast.Kind) {
 func open(t *testing.T, w world, spec string, more ...holdfast.Option) *holdfast.Key {
 	t.Helper()
 	opts := append(slices.Clone(w.opts), more...)
-	uri := w.uri(strings.NewReplacer(" ", "-", "/", "-").Replace(strings.ToLower(t.Name())))
+	uri := w.uri(strings.NewReplacer("_", "-", "/", "-").Replace(strings.ToLower(t.Name())))
 	made, err := holdfast.Create(t.Context(), uri, spec, opts...)
 	if err != nil {
 		t.Fatal(err)

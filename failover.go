@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto"
-	"crypto/ecdh"
 	"crypto/rand"
 	"errors"
 	"io"
@@ -104,7 +103,7 @@ func (g *group) whole() (*Key, error) {
 		}
 	}
 	k.uri = strings.Join(names, " or ")
-	if len(k.algorithms) == 0 && k.exchange == nil {
+	if len(k.algorithms) == 0 {
 		return nil, refuse(InvalidArgument, "gathering the keys", k.uri, "they have no algorithm in common")
 	}
 	if g.first.key.Signer != nil {
@@ -122,8 +121,8 @@ func (g *group) whole() (*Key, error) {
 	if g.first.key.Verifier != nil {
 		k.key.Verifier = groupVerifier{g}
 	}
-	if g.first.exchange != nil {
-		k.exchange = groupExchange{g}
+	if g.first.key.Agreement != nil {
+		k.key.Agreement = groupAgreement{g}
 	}
 	return &k, nil
 }
@@ -309,15 +308,9 @@ func (g groupVerifier) Verify(a alg.Algorithm, m engine.Message, signature []byt
 	})
 }
 
-type groupExchange struct{ *group }
+type groupAgreement struct{ *group }
 
-// PublicKey returns the public half.
-func (g groupExchange) PublicKey() *ecdh.PublicKey { return g.first.exchange.PublicKey() }
-
-// Curve returns the key's curve.
-func (g groupExchange) Curve() ecdh.Curve { return g.first.exchange.Curve() }
-
-// ECDH returns the secret shared with a peer.
-func (g groupExchange) ECDH(peer *ecdh.PublicKey) ([]byte, error) {
-	return give(g.group, func(k *Key) ([]byte, error) { return k.exchange.ECDH(peer) })
+// Shared returns the secret shared with a peer.
+func (g groupAgreement) Shared(peer *engine.PublicKey) ([]byte, error) {
+	return give(g.group, func(k *Key) ([]byte, error) { return k.key.Agreement.Shared(peer) })
 }

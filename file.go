@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/ecdh"
-	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
@@ -174,8 +173,7 @@ func (f *files) private(ctx context.Context, der []byte) (*opened, error) {
 		if spec.Symmetric() {
 			continue
 		}
-		plain, err := engine.ParsePlain(spec, der)
-		if err != nil {
+		if _, err := engine.ParsePlain(spec, der); err != nil {
 			if fault.ReasonOf(err) == fault.WeakKey {
 				return nil, err
 			}
@@ -186,10 +184,7 @@ func (f *files) private(ctx context.Context, der []byte) (*opened, error) {
 			return nil, err
 		}
 		o.key.Algorithms = spec.Info().Algorithms // a file says nothing of what its key is for
-		if k, ok := plain.Private.(*ecdsa.PrivateKey); ok {
-			o.exchange, err = k.ECDH()
-		}
-		return o, err
+		return o, nil
 	}
 	if k, err := x509.ParsePKCS8PrivateKey(der); err == nil {
 		if k, ok := k.(*ecdh.PrivateKey); ok {

@@ -75,10 +75,15 @@ type settings struct {
 	timeout         time.Duration
 	log             *slog.Logger
 	server          *client.Config
+	isolated        bool
+	foreign         bool
 }
 
-// defaultTimeout bounds an operation of a key.
-const defaultTimeout = 30 * time.Second
+// defaultTimeout bounds an operation of a key, attempt one request of it.
+const (
+	defaultTimeout = 30 * time.Second
+	attempt        = 10 * time.Second
+)
 
 // settingsOf applies options.
 func settingsOf(opts []Option) *settings {
@@ -117,3 +122,8 @@ func WithLog(log *slog.Logger) Option { return func(s *settings) { s.log = log }
 // variables HOLDFAST_ADDR, HOLDFAST_CACERT, HOLDFAST_ACCESS_KEY_ID and so on. A
 // host and the parameters of a URI come before its Address, CACert and Region.
 func WithServer(c client.Config) Option { return func(s *settings) { s.server = &c } }
+
+// WithForeignURI is for URIs that are somebody else's, as those in the header of
+// an encrypted file: a parameter that names a file, a host or a credential is
+// PermissionDenied then. The environment says all that.
+func WithForeignURI() Option { return func(s *settings) { s.foreign = true } }

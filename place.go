@@ -55,9 +55,9 @@ type opened struct {
 	// public is there for asymmetric keys.
 	public *engine.PublicKey
 	key    *engine.Key
-	// name is the type of keys that package alg does not have.
-	name string
-	// exchange is there for keys that agree on secrets.
+	// name is the type of keys that package alg does not have, and exchange what
+	// they do.
+	name     string
 	exchange ecdh.KeyExchanger
 }
 
@@ -71,6 +71,11 @@ func Connect(ctx context.Context, uri string, opts ...Option) (*Place, error) {
 		return nil, err
 	}
 	set := settingsOf(opts)
+	if set.foreign {
+		if err := u.checkForeign(); err != nil {
+			return nil, failed(op, u.String(), err)
+		}
+	}
 	in, err := connect(ctx, u, set)
 	if err != nil {
 		return nil, failed(op, u.String(), err)
@@ -79,14 +84,24 @@ func Connect(ctx context.Context, uri string, opts ...Option) (*Place, error) {
 }
 
 // connect reaches a place.
-func connect(_ context.Context, u *URI, set *settings) (place, error) {
+func connect(ctx context.Context, u *URI, set *settings) (place, error) {
 	switch u.Scheme {
-	case SchemeFile:
-		return newFiles(set)
+	case SchemeAWS:
+		return newAWS(ctx, u, set)
+	case SchemeAzure:
+		return newAzure(ctx, u, set)
+	case SchemeGoogle:
+		return newGoogle(ctx, u, set)
+	case SchemeVault:
+		return newVault(ctx, u, set)
+	case SchemePKCS11:
+		return newToken(ctx, u, set)
 	case SchemeHoldfast:
 		return newServer(u, set)
+	case SchemeFile:
+		return newFiles(set)
 	}
-	return nil, refuse(Unsupported, "", "", "the scheme "+u.Scheme+" is not supported by this build")
+	return nil, refuse(Unsupported, "", "", "there is no support for the scheme "+u.Scheme)
 }
 
 // at returns the URI of a key: key is a URI, which may leave out what says

@@ -1,7 +1,6 @@
 package holdfast
 
 import (
-	"crypto/ecdh"
 	"crypto/subtle"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
@@ -83,14 +82,4 @@ func (m mac) VerifyMAC(code, data []byte) error {
 		return refuse(BadSignature, op, m.key.uri, "the code is wrong")
 	}
 	return nil
-}
-
-// Agreement returns the key as what agrees on a secret with another key of its
-// curve (ECDH), or an error of the kind Unsupported. What ECDH returns is the
-// shared x coordinate: derive keys from it, and do not use it as one.
-func (k *Key) Agreement() (ecdh.KeyExchanger, error) {
-	if k.exchange == nil {
-		return nil, k.lacks("agreeing with", "agree on secrets")
-	}
-	return k.exchange, nil
 }

@@ -55,7 +55,7 @@ func serve(t *testing.T) (host string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range regexp.MustCompile(`(?m)^export (HOLDFAST_\w+)='([^']*)'$`).FindAllStringSubmatch(string(text), -1) {
+	for _, v := range regexp.MustCompile(`(?m)^export ((?:HOLDFAST|AWS)_\w+)='([^']*)'$`).FindAllStringSubmatch(string(text), -1) {
 		t.Setenv(v[1], v[2])
 	}
 	return strings.TrimPrefix(address, "https://")
@@ -77,6 +77,7 @@ func TestServer(t *testing.T) {
 		_, err = holdfast.Create(t.Context(), "holdfast:///11111111-1111-4111-8111-111111111111", "p-256")
 		wantKind(t, err, holdfast.InvalidArgument)
 	})
+	t.Run("as AWS KMS", func(t *testing.T) { tryAWS(t, host) })
 	t.Run("credentials", func(t *testing.T) { credentials(t, host) })
 }
 

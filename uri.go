@@ -7,6 +7,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/uri"
@@ -46,12 +47,48 @@ type URI struct {
 
 // parameters are those that each scheme has.
 var parameters = map[string][]string{
-	SchemeAWS:      {"region", "profile", "endpoint", "role", "external-id", "web-identity-token-file"},
-	SchemeAzure:    {"tenant", "client-id", "client-certificate", "managed-identity", "hsm", "challenge"},
-	SchemeGoogle:   {"credentials", "endpoint", "protection"},
-	SchemeVault:    {"address", "mount", "namespace", "version", "ca", "token-file"},
+	SchemeAWS:      {"region", "profile", "endpoint", "sts-endpoint", "role", "external-id", "web-identity-token-file", "ca"},
+	SchemeAzure:    {"tenant", "client-id", "client-certificate", "managed-identity", "authority", "hsm", "challenge", "ca"},
+	SchemeGoogle:   {"credentials", "quota-project", "endpoint", "protection", "ca"},
+	SchemeVault:    {"address", "mount", "namespace", "version", "token-file", "role-id", "secret-id-file", "kubernetes-role", "ca"},
 	SchemeHoldfast: {"region", "ca"},
 	SchemeFile:     {"spec"},
+}
+
+// harmless are those of the parameters that a URI may have that is somebody
+// else's: they name no file, no host and no credential.
+var harmless = map[string][]string{
+	SchemeAWS:      {"region"},
+	SchemeGoogle:   {"protection"},
+	SchemeVault:    {"mount", "version"},
+	SchemeHoldfast: {"region"},
+	SchemeFile:     {"spec"},
+}
+
+// vaults are the domains of Azure's vaults and Managed HSMs, in all its clouds.
+var vaults = []string{
+	".vault.azure.net", ".managedhsm.azure.net", ".vault.azure.cn", ".managedhsm.azure.cn",
+	".vault.usgovcloudapi.net", ".managedhsm.usgovcloudapi.net",
+}
+
+// checkForeign refuses a URI with which somebody else would have this program
+// load a library, read a file, or send a credential to a host of his choice. For
+// that of a Holdfast server see aim.
+func (u *URI) checkForeign() error {
+	for name := range u.Query {
+		if !slices.Contains(harmless[u.Scheme], name) {
+			return &Error{Kind: PermissionDenied, Detail: "the parameter " + strconv.Quote(name) + " is not taken of a URI that is somebody else's"}
+		}
+	}
+	switch {
+	case u.Scheme == SchemeAWS && u.Host != "":
+		return &Error{Kind: PermissionDenied, Detail: "an endpoint is not taken of a URI that is somebody else's"}
+	case u.Scheme == SchemeAzure && !slices.ContainsFunc(vaults, func(domain string) bool { return strings.HasSuffix(u.Host, domain) }):
+		return &Error{Kind: PermissionDenied, Detail: u.Host + " is no vault of Azure's, and the URI is somebody else's"}
+	case u.Scheme == SchemePKCS11 && len(u.token.PIN) > 0:
+		return &Error{Kind: PermissionDenied, Detail: "a PIN is not taken of a URI that is somebody else's"}
+	}
+	return nil
 }
 
 // also are parameters by the names that other programs give them.

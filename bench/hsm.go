@@ -72,6 +72,15 @@ func (l *lab) hsm(ctx context.Context) ([]hsmCost, error) {
 		l.hsmProgram(), "-direct", l.directProgram(), "-library", path,
 		"-rounds", strconv.Itoa(l.rounds), "-duration", min(l.duration, time.Second).String(),
 	}
+	out, err := l.onBoth(ctx, args)
+	if err != nil {
+		return nil, fmt.Errorf("measuring signatures in an HSM: %w", err)
+	}
+	return hsmCosts(out)
+}
+
+// onBoth runs a program on both processors and returns what it prints.
+func (l *lab) onBoth(ctx context.Context, args []string) ([]byte, error) {
 	if len(l.prefix) > 2 {
 		both := slices.Clone(l.prefix)
 		both[2] = l.serverCPU + "," + l.loadCPU
@@ -80,11 +89,7 @@ func (l *lab) hsm(ctx context.Context) ([]hsmCost, error) {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // our own program
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GOMAXPROCS=") })
 	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("measuring signatures in an HSM: %w", err)
-	}
-	return hsmCosts(out)
+	return cmd.Output()
 }
 
 // hsmRow is a line of bench/hsm.

@@ -48,7 +48,7 @@ func parse(args []string) (*options, error) {
 	o := &options{}
 	var only, workloads, servers, conns, extra string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.StringVar(&only, "only", "requests,start,keys,revocation,ocsp,lookups,hsm", "which parts to measure")
+	f.StringVar(&only, "only", "requests,start,keys,revocation,ocsp,lookups,hsm,engines", "which parts to measure")
 	f.StringVar(&workloads, "workloads", strings.Join(workloadNames(), ","), "which requests to measure")
 	f.StringVar(&servers, "servers", "holdfast,floor,moto", "which servers to measure")
 	f.StringVar(&conns, "conns", "16,64", "how many connections at once")
@@ -99,6 +99,7 @@ type results struct {
 	Revocations []revocationCost `json:"revocations,omitempty"`
 	Answers     []answerCost     `json:"ocsp,omitempty"`
 	HSM         []hsmCost        `json:"hsm,omitempty"`
+	Engines     []engineCost     `json:"engines,omitempty"`
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
@@ -161,6 +162,12 @@ func measure(ctx context.Context, lab *lab, res *results) error {
 			return err
 		}
 		printHSM(lab.out, res.HSM)
+	}
+	if slices.Contains(lab.only, "engines") {
+		if res.Engines, err = lab.engines(ctx); err != nil {
+			return err
+		}
+		printEngines(lab.out, res.Engines)
 	}
 	return measureCertificates(ctx, lab, res)
 }
@@ -254,7 +261,7 @@ func (l *lab) pin(ctx context.Context) error {
 
 // build builds the two servers of ours.
 func (l *lab) build(ctx context.Context) error {
-	for path, pkg := range map[string]string{l.holdfast: "./cmd/holdfast", l.floor: "./bench/floor", l.hsmProgram(): "./bench/hsm"} {
+	for path, pkg := range map[string]string{l.holdfast: "./cmd/holdfast", l.floor: "./bench/floor", l.hsmProgram(): "./bench/hsm", l.enginesProgram(): "./bench/engines"} {
 		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, pkg) //nolint:gosec // our own packages
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %s: %w\n%s", pkg, err, out)

@@ -29,7 +29,8 @@ func (c *Client) HSMObjects(ctx context.Context, name string) ([]HSMObject, erro
 	return l.Objects, nil
 }
 
-// AdoptKey makes a key that is on a token already known to the server.
+// AdoptKey makes a key that is on a token or in a provider already known to the
+// server.
 func (c *Client) AdoptKey(ctx context.Context, req *AdoptKeyRequest) (*Key, error) {
 	return call[Key](ctx, c, post, path("keys", "adopt"), nil, req)
 }

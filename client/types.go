@@ -39,7 +39,8 @@ type (
 	ImportKeyRequest = native.ImportKeyRequest
 	// ExportedKey is the material of an exportable key's current version.
 	ExportedKey = native.ExportedKey
-	// AdoptKeyRequest asks that a key which is on a token already be known here.
+	// AdoptKeyRequest asks that a key which is on a token or in a provider already
+	// be known here.
 	AdoptKeyRequest = native.AdoptKeyRequest
 	// ImportWrappedRequest brings a key encrypted under a key exchange key.
 	ImportWrappedRequest = native.ImportWrappedRequest
@@ -53,6 +54,18 @@ type (
 	HSMMechanism = native.HSMMechanism
 	// HSMObject is an object on a token.
 	HSMObject = native.HSMObject
+	// Provider is a key service in which keys can live.
+	Provider = native.Provider
+	// ProviderKind is a kind of key that a provider makes.
+	ProviderKind = native.ProviderKind
+	// ProviderKey is a key that is in a provider.
+	ProviderKey = native.ProviderKey
+	// ProviderKeyList is a page of them.
+	ProviderKeyList = native.ProviderKeyList
+	// TestProviderRequest asks that a provider be tried.
+	TestProviderRequest = native.TestProviderRequest
+	// ProviderTrial is what came of it.
+	ProviderTrial = native.ProviderTrial
 	// SignRequest asks for a signature over a message of at most 4,096 bytes, or
 	// over a digest of any message.
 	SignRequest = native.SignRequest
@@ -85,6 +98,11 @@ type (
 	// VerifyMACRequest asks whether a code is right; a wrong one is a problem of
 	// the kind bad-signature.
 	VerifyMACRequest = native.VerifyMACRequest
+	// SharedSecretRequest asks for the secret that a key shares with the owner of
+	// another one.
+	SharedSecretRequest = native.SharedSecretRequest
+	// SharedSecret is what two keys share, of which keys are made.
+	SharedSecret = native.SharedSecret
 	// User is an identity with access keys and policies.
 	User = native.User
 	// UserList is a page of users.

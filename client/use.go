@@ -52,6 +52,12 @@ func (c *Client) VerifyMAC(ctx context.Context, key string, req *VerifyMACReques
 	return call[Verified](ctx, c, post, path("keys", key, "verify-mac"), nil, req)
 }
 
+// DeriveSharedSecret returns the secret that a key shares with the owner of
+// another one: what a key derivation function makes keys of, and no key itself.
+func (c *Client) DeriveSharedSecret(ctx context.Context, key string, req *SharedSecretRequest) (*SharedSecret, error) {
+	return call[SharedSecret](ctx, c, post, path("keys", key, "derive"), nil, req)
+}
+
 // Random returns 1 to 1,024 random bytes of the server.
 func (c *Client) Random(ctx context.Context, n int) ([]byte, error) {
 	r, err := call[native.Random](ctx, c, post, path("random"), nil, native.RandomRequest{Bytes: n})

@@ -44,8 +44,8 @@ func TestWaiting(t *testing.T) {
 		{"the first is silent: the second is asked after a while", []envelope.Identity{good, other}, []time.Duration{time.Hour, 0}, time.Second, 2, ""},
 		{"the first is slow, and yet faster", []envelope.Identity{good, other}, []time.Duration{2 * time.Second, time.Hour}, 2 * time.Second, 2, ""},
 		{"two are silent", []envelope.Identity{good, other, other}, []time.Duration{time.Hour, time.Hour, 0}, 2 * time.Second, 3, ""},
-		{"all are silent", []envelope.Identity{good, other}, []time.Duration{time.Hour, time.Hour}, 31 * time.Second, 2, "one:a: no answer within 30s; cannot decrypt with two:b: no answer within 30s"},
-		{"one is silent, one fails", []envelope.Identity{good, down("two:b")}, []time.Duration{time.Hour, 0}, 30 * time.Second, 2, "one:a: no answer within 30s; cannot decrypt with two:b: two:b is down"},
+		{"all are silent", []envelope.Identity{good, other}, []time.Duration{time.Hour, time.Hour}, 31 * time.Second, 2, "one:a: no answer within 30s; two:b: no answer within 30s"},
+		{"one is silent, one fails", []envelope.Identity{good, down("two:b")}, []time.Duration{time.Hour, 0}, 30 * time.Second, 2, "one:a: no answer within 30s; two:b: two:b is down"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

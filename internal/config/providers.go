@@ -66,6 +66,9 @@ type AWSKMS struct {
 	// DeletionDays is how long a destroyed key can be recovered there: 7 to 30.
 	// Default: 7.
 	DeletionDays int `yaml:"deletion_days"`
+	// Without are specs that the service does not have, as emulators and some of
+	// AWS's partitions lack some ("ML_DSA_44"). Default: none.
+	Without []string `yaml:"without"`
 }
 
 // AzureKV is a vault of Azure Key Vault, or a Managed HSM.
@@ -75,7 +78,7 @@ type AzureKV struct {
 	// Tenant and Client say as whom: with ClientSecretFile, with
 	// ClientCertificateFile (PEM or PKCS #12), or with WorkloadIdentityFile, a file
 	// with a federated token. Default: the SDK's chain: the environment, a workload
-	// identity, a managed identity, the Azure CLI.
+	// identity, a managed identity, the tools of a developer.
 	Tenant                string `yaml:"tenant"`
 	Client                string `yaml:"client"`
 	ClientSecretFile      string `yaml:"client_secret_file"`
@@ -85,10 +88,15 @@ type AzureKV struct {
 	// machine's. Default: none.
 	ManagedIdentity string `yaml:"managed_identity"`
 	// Authority is the URL of the login service. Default: the public cloud's.
-	Authority string `yaml:"authority"`
+	// UnknownAuthority takes one that Microsoft does not know. Default: false.
+	Authority        string `yaml:"authority"`
+	UnknownAuthority bool   `yaml:"unknown_authority"`
 	// CACertificate is a PEM file with the certificates to trust. Default: those
 	// of the system.
 	CACertificate string `yaml:"ca_certificate"`
+	// ManagedHSM says that the vault is a Managed HSM. Default: what its name
+	// says (contoso.managedhsm.azure.net).
+	ManagedHSM bool `yaml:"managed_hsm"`
 	// HSM makes keys in the HSMs of a vault of the premium tier. Keys of a Managed
 	// HSM always are. Default: false.
 	HSM bool `yaml:"hsm"`
@@ -151,9 +159,12 @@ type Vault struct {
 type AppRole struct {
 	// Mount is the path of the method. Default: approle.
 	Mount string `yaml:"mount"`
-	// RoleID and SecretIDFile are the credential.
+	// RoleID and SecretIDFile are the credential. The file is read at each login.
 	RoleID       string `yaml:"role_id"`
 	SecretIDFile string `yaml:"secret_id_file"`
+	// Wrapped says that the file has a wrapping token, which is good for one
+	// login. Default: false.
+	Wrapped bool `yaml:"wrapped"`
 }
 
 // Kubernetes logs in to Vault with the Kubernetes method.

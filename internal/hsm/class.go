@@ -92,7 +92,7 @@ func changes(c *pkcs11.Call) bool {
 	case pkcs11.FnInitToken, pkcs11.FnInitPIN, pkcs11.FnSetPIN, pkcs11.FnSetAttributes,
 		pkcs11.FnDestroyObject, pkcs11.FnCopyObject:
 		return true
-	case pkcs11.FnCreateObject, pkcs11.FnGenerateKey, pkcs11.FnGenerateKeyPair, pkcs11.FnUnwrap:
+	case pkcs11.FnCreateObject, pkcs11.FnGenerateKey, pkcs11.FnGenerateKeyPair, pkcs11.FnUnwrap, pkcs11.FnDerive:
 		return ofToken(c.Template) || ofToken(c.Private)
 	default:
 		return false

@@ -89,6 +89,7 @@ const (
 	FnDecrypt                             // C_DecryptInit, C_Decrypt
 	FnWrap                                // C_WrapKey: Subject under Key
 	FnUnwrap                              // C_UnwrapKey: Data by Key
+	FnDerive                              // C_DeriveKey of Key
 	FnRandom                              // C_GenerateRandom
 	FnSeed                                // C_SeedRandom
 	lastFunction

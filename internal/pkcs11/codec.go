@@ -90,6 +90,7 @@ func (c *coder) call(v *Call) {
 	field(c, &v.Mechanism.AESBits)
 	structure(c, &v.Mechanism.GCM, (*coder).gcm)
 	structure(c, &v.Mechanism.EdDSA, (*coder).eddsa)
+	structure(c, &v.Mechanism.ECDH, (*coder).ecdh)
 	c.bytesField(&v.Mechanism.Raw)
 	field(c, &v.Key)
 	field(c, &v.Subject)
@@ -138,6 +139,8 @@ func (c *coder) eddsa(v *EdDSA) {
 	c.bool(&v.Prehash)
 	c.bytes(&v.Context)
 }
+
+func (c *coder) ecdh(v *ECDH) { c.bytes(&v.Public) }
 
 func (c *coder) info(v *Info) {
 	c.fixed(v.CryptokiVersion[:])

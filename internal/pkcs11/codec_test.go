@@ -28,6 +28,7 @@ func calls() map[string]*Call {
 		"GCM without associated data": {
 			Function: FnEncrypt, Mechanism: Mechanism{Type: MechAESGCM, GCM: &GCM{IV: []byte("twelve bytes")}},
 		},
+		"ECDH":  {Function: FnDerive, Key: 1, Mechanism: Mechanism{Type: MechECDH1Derive, ECDH: &ECDH{[]byte("point")}}, Template: []Attribute{Bool(AttrToken, false)}},
 		"EdDSA": {Function: FnSign, Mechanism: Mechanism{Type: MechEdDSA, EdDSA: &EdDSA{true, []byte("context")}}},
 	}
 }
@@ -97,10 +98,10 @@ func TestMalformed(t *testing.T) {
 		"an unknown function":    {1, byte(lastFunction), 0, 0, 0, 0},
 		"an unknown field":       {1, 1, 0, 0, 0, 0x80},
 		"a field that is zero":   {1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
-		"a very long list":       {1, 1, 0, 8, 0, 0, 0xff, 0xff, 0xff, 0x7f},
-		"a list of nothing":      {1, 1, 0, 8, 0, 0, 0, 0, 0, 0},
-		"a list without length":  {1, 1, 0, 8, 0, 0, 0xff, 0xff, 0xff, 0xff},
-		"data without length":    {1, 1, 0, 0x40, 0, 0, 0xff, 0xff, 0xff, 0xff},
+		"a very long list":       {1, 1, 0, 16, 0, 0, 0xff, 0xff, 0xff, 0x7f},
+		"a list of nothing":      {1, 1, 0, 16, 0, 0, 0, 0, 0, 0},
+		"a list without length":  {1, 1, 0, 16, 0, 0, 0xff, 0xff, 0xff, 0xff},
+		"data without length":    {1, 1, 0, 0x80, 0, 0, 0xff, 0xff, 0xff, 0xff},
 		"larger than MaxMessage": AppendCall(nil, &Call{Function: FnSign, Data: make([]byte, MaxMessage)}),
 	} {
 		if _, err := ParseCall(b); err == nil {

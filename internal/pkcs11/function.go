@@ -40,6 +40,7 @@ var functionNames = [lastFunction]string{
 	FnDecrypt:         "Decrypt",
 	FnWrap:            "WrapKey",
 	FnUnwrap:          "UnwrapKey",
+	FnDerive:          "DeriveKey",
 	FnRandom:          "GenerateRandom",
 	FnSeed:            "SeedRandom",
 }

@@ -179,6 +179,7 @@ const (
 	MechSHA512KeyGen        MechanismType = 0x4006
 	MechECKeyPairGen        MechanismType = 0x1040
 	MechECDSA               MechanismType = 0x1041
+	MechECDH1Derive         MechanismType = 0x1050
 	MechRSAAESKeyWrap       MechanismType = 0x1054
 	MechECEdwardsKeyPairGen MechanismType = 0x1055
 	MechEdDSA               MechanismType = 0x1057

@@ -103,6 +103,7 @@ type Mechanism struct {
 	AESBits uint64
 	GCM     *GCM
 	EdDSA   *EdDSA
+	ECDH    *ECDH
 	// Raw is a parameter that is bytes, such as an initialisation vector.
 	Raw []byte
 }
@@ -130,6 +131,13 @@ type GCM struct {
 type EdDSA struct {
 	Prehash bool
 	Context []byte
+}
+
+// ECDH is CK_ECDH1_DERIVE_PARAMS with no key derivation after the agreement
+// (CKD_NULL): Public is the other side's point, uncompressed (SEC 1 section
+// 2.3.3), and not in an OCTET STRING.
+type ECDH struct {
+	Public []byte
 }
 
 // Info is what a library says of itself (CK_INFO).

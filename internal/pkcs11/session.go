@@ -143,6 +143,11 @@ func (s *Session) Unwrap(ctx context.Context, m Mechanism, by Object, wrapped []
 	return s.object(ctx, &Call{Function: FnUnwrap, Mechanism: m, Key: by, Data: wrapped, Template: template})
 }
 
+// Derive makes a key of another one and the mechanism's parameter.
+func (s *Session) Derive(ctx context.Context, m Mechanism, of Object, template []Attribute) (Object, error) {
+	return s.object(ctx, &Call{Function: FnDerive, Mechanism: m, Key: of, Template: template})
+}
+
 // Random returns n bytes of the token's random source.
 func (s *Session) Random(ctx context.Context, n int) ([]byte, error) {
 	return s.data(ctx, &Call{Function: FnRandom, Limit: n})

@@ -224,7 +224,7 @@ func (l *Line) again(ctx context.Context, how How, v Verdict, try int) bool {
 
 // failure returns what the caller is told.
 func (l *Line) failure(ctx context.Context, op string, v Verdict, err error) error {
-	kind, level := v.Kind, slog.LevelInfo
+	kind, level := v.Kind, slog.LevelDebug // the request's own fault, or an answer
 	if v.Public == "" {
 		v.Public = l.sentence(v.Kind)
 	}

@@ -37,6 +37,17 @@ func (a *App) HSMNames() Choices {
 	})
 }
 
+// ProviderNames completes providers.
+func (a *App) ProviderNames() Choices {
+	return Asked(a.Connect, func(ctx context.Context, c *client.Client) (names []string, err error) {
+		l, err := c.Providers(ctx)
+		for _, p := range l {
+			names = append(names, cobra.CompletionWithDesc(p.Name, p.Place+", "+p.State))
+		}
+		return names, err
+	})
+}
+
 // AuthorityNames completes authorities by their names.
 func (a *App) AuthorityNames() Choices {
 	return Asked(a.Connect, func(ctx context.Context, c *client.Client) (names []string, err error) {

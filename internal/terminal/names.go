@@ -92,6 +92,8 @@ func LivesIn(k *client.Key) string {
 	switch {
 	case k.Store != "":
 		return "the key store " + k.Store
+	case k.Provider != "":
+		return "the provider " + k.Provider
 	case k.HSM != "":
 		return "the HSM " + k.HSM
 	}

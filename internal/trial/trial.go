@@ -56,7 +56,7 @@ func Kinds() (all []engine.Kind) {
 	for _, spec := range alg.Specs() {
 		for _, usage := range spec.Info().Usages {
 			switch usage { //nolint:exhaustive // the others do nothing by themselves
-			case alg.EncryptDecrypt, alg.SignVerify, alg.GenerateVerifyMAC:
+			case alg.EncryptDecrypt, alg.SignVerify, alg.GenerateVerifyMAC, alg.KeyAgreement:
 				all = append(all, engine.Kind{Spec: spec, Usage: usage})
 			}
 		}
@@ -97,6 +97,8 @@ func Use(ctx context.Context, in engine.Engine, realm key.RealmID, kind engine.K
 		err = computes(k.MAC, kind.Spec)
 	case kind.Usage == alg.SignVerify:
 		err = signs(k, kind.Spec, m.Public, r)
+	case kind.Usage == alg.KeyAgreement:
+		err = agrees(k, kind.Spec, m.Public)
 	default:
 		err = decrypts(k, kind.Spec, m.Public, r)
 	}
@@ -125,6 +127,15 @@ func computes(m engine.MAC, spec alg.Spec) error {
 		err = fmt.Errorf("the code has %d bytes, and not %d", len(code), want)
 	}
 	return failed(err, "computing a code")
+}
+
+// agrees compares a shared secret with that of the other side, which is in Go.
+func agrees(k *engine.Key, spec alg.Spec, spki []byte) error {
+	public, err := engine.ParsePublic(spec, spki)
+	if err != nil {
+		return failed(err, "reading the public key")
+	}
+	return failed(engine.RehearseAgreement(k.Agreement, public), "agreeing on a secret")
 }
 
 // each does something with each of some algorithms, and notes which of them the
@@ -166,6 +177,15 @@ func signs(k *engine.Key, spec alg.Spec, spki []byte, r *Result) error {
 		}
 		return failed(err, "signing by %s", a)
 	})
+}
+
+// agrees compares a shared secret with that of the other side, which is in Go.
+func agrees(k *engine.Key, spec alg.Spec, spki []byte) error {
+	public, err := engine.ParsePublic(spec, spki)
+	if err == nil {
+		err = engine.RehearseAgreement(k.Agreement, public)
+	}
+	return failed(err, "agreeing on a secret")
 }
 
 // decrypts decrypts what Go has encrypted, by every algorithm.

@@ -100,6 +100,7 @@ var (
 	_ engine.Maker     = (*Engine)(nil)
 	_ engine.Lister    = (*Engine)(nil)
 	_ engine.Keeper    = (*Engine)(nil)
+	_ engine.Namer     = (*Engine)(nil)
 	_ engine.Protector = (*Engine)(nil)
 )
 

@@ -222,13 +222,9 @@ func TestLargest(t *testing.T) {
 
 // contract is what an engine over AWS KMS has and what it lacks.
 func contract(s *service, e engine.Engine) enginetest.Config {
-	noUsage := map[alg.Spec][]alg.Usage{}
-	for _, spec := range []alg.Spec{alg.RSA2048, alg.RSA3072, alg.RSA4096} {
-		noUsage[spec] = []alg.Usage{alg.KeyTransfer}
-	}
 	return enginetest.Config{
 		New:       func(*testing.T) engine.Engine { return e },
-		NoUsage:   noUsage,
+		Without:   []alg.Usage{alg.KeyTransfer},
 		Restricts: true,
 		NoExport:  alg.Specs(),
 		NoUnwrap:  alg.Specs(), NoWrapExport: alg.Specs(),

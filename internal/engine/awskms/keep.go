@@ -26,6 +26,12 @@ func (e *Engine) Open(ctx context.Context, ref engine.Ref, spec alg.Spec, wrappe
 	return remote.Open(e.line, &e.does, spec, r)
 }
 
+// NameOf returns a key's ARN.
+func (e *Engine) NameOf(ref engine.Ref, spec alg.Spec, wrapped []byte) (string, error) {
+	r, err := remote.Unseal(e.box, ref, spec, wrapped)
+	return r.Name, err
+}
+
 // Destroy schedules the deletion of a key that the engine made, and takes its
 // name from it. A key that was adopted stays as it is.
 func (e *Engine) Destroy(ctx context.Context, ref engine.Ref, wrapped []byte) error {

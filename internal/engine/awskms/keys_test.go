@@ -318,6 +318,34 @@ func TestMake(t *testing.T) {
 	}
 }
 
+// TestAdoptAgreement adopts a key that agrees, and has it agree.
+func TestAdoptAgreement(t *testing.T) {
+	t.Parallel()
+	e, _, s := alone(t)
+	made, err := s.client.CreateKey(t.Context(), &kms.CreateKeyInput{KeySpec: types.KeySpecEccNistP521, KeyUsage: types.KeyUsageTypeKeyAgreement})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind, m, err := e.Adopt(t.Context(), version(1), *made.KeyMetadata.Arn)
+	if want := (engine.Kind{Spec: alg.P521, Usage: alg.KeyAgreement}); err != nil || kind != want {
+		t.Fatalf("%+v, %v", kind, err)
+	}
+	k, err := e.Open(t.Context(), version(1), alg.P521, m.Wrapped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := engine.ParsePublic(alg.P521, m.Public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.RehearseAgreement(k.Agreement, public); err != nil {
+		t.Error(err)
+	}
+	if err := engine.Rehearse(k.Signer, public); fault.ReasonOf(err) != fault.WrongUsage {
+		t.Errorf("the key signs: %v", err)
+	}
+}
+
 // TestUnknown has keys that the table does not have, and such as are AWS's own.
 func TestUnknown(t *testing.T) {
 	t.Parallel()

@@ -78,7 +78,7 @@ type Engine struct {
 	box     engine.Box
 	does    remote.Operations // with a key of one version
 	follows remote.Operations // with a key of whatever version is current
-	vault   azure.Identifier // only its Host
+	vault   azure.Identifier  // only its Host
 	managed bool
 	hsm     bool
 	purge   bool
@@ -97,6 +97,7 @@ var (
 	_ engine.Maker     = (*Engine)(nil)
 	_ engine.Lister    = (*Engine)(nil)
 	_ engine.Keeper    = (*Engine)(nil)
+	_ engine.Namer     = (*Engine)(nil)
 	_ engine.Protector = (*Engine)(nil)
 )
 

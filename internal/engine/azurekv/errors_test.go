@@ -81,8 +81,8 @@ func TestClassify(t *testing.T) {
 		{"unreadable", errors.New("unmarshalling type *azkeys.KeyOperationResult: invalid character"), v{Kind: fault.Unavailable, Again: true, Down: true}},
 		{"foreign certificate", &url.Error{Op: "Post", Err: x509.UnknownAuthorityError{}}, v{Kind: fault.Unavailable, Down: true, Refused: true}},
 		{"other host's certificate", &url.Error{Op: "Post", Err: x509.HostnameError{}}, v{Kind: fault.Unavailable, Down: true, Refused: true}},
-		{"credential refused", &azidentity.AuthenticationFailedError{RawResponse: &http.Response{StatusCode: 401}}, v{Kind: fault.Unauthenticated, Refused: true}},
-		{"authority overloaded", &azidentity.AuthenticationFailedError{RawResponse: &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {"2"}}}}, v{Kind: fault.Unavailable, Again: true, Refused: true, Down: true, After: 2 * time.Second}},
+		{"credential refused", &azidentity.AuthenticationFailedError{RawResponse: &http.Response{StatusCode: http.StatusUnauthorized}}, v{Kind: fault.Unauthenticated, Refused: true}},
+		{"authority overloaded", &azidentity.AuthenticationFailedError{RawResponse: &http.Response{StatusCode: http.StatusServiceUnavailable, Header: http.Header{"Retry-After": {"2"}}}}, v{Kind: fault.Unavailable, Again: true, Refused: true, Down: true, After: 2 * time.Second}},
 		{"authority out of reach", &azidentity.AuthenticationFailedError{}, v{Kind: fault.Unavailable, Again: true, Refused: true, Down: true}},
 		{"no credential", final{errors.New("no credential is available")}, v{Kind: fault.Unauthenticated, Refused: true}},
 		{"cut, by the SDK's mark", final{io.ErrUnexpectedEOF}, v{Kind: fault.Unavailable, Again: true, Down: true}},
@@ -151,11 +151,11 @@ func TestSame(t *testing.T) {
 	current := asked
 	current.Version = ""
 	for kid, want := range map[string][2]bool{ // with the version, and without
-		"https://v.vault.azure.net/keys/web/0123456789abcdef0123456789abcdef":  {true, true},
-		"https://v.privatelink/keys/Web/0123456789abcdef0123456789abcdef":      {true, true},
-		"https://v.vault.azure.net/keys/web/ffff":                              {false, true},
-		"https://v.vault.azure.net/keys/web":                                   {false, false},
-		"https://v.vault.azure.net/keys/other/0123456789abcdef0123456789abcdef": {false, false},
+		"https://v.vault.azure.net/keys/web/0123456789abcdef0123456789abcdef":    {true, true},
+		"https://v.privatelink/keys/Web/0123456789abcdef0123456789abcdef":        {true, true},
+		"https://v.vault.azure.net/keys/web/ffff":                                {false, true},
+		"https://v.vault.azure.net/keys/web":                                     {false, false},
+		"https://v.vault.azure.net/keys/other/0123456789abcdef0123456789abcdef":  {false, false},
 		"https://v.vault.azure.net/secrets/web/0123456789abcdef0123456789abcdef": {false, false},
 		"nonsense": {false, false},
 	} {

@@ -13,6 +13,12 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/wire/azure"
 )
 
+// NameOf returns a key's URL, without a version.
+func (e *Engine) NameOf(ref engine.Ref, spec alg.Spec, wrapped []byte) (string, error) {
+	r, err := remote.Unseal(e.box, ref, spec, wrapped)
+	return r.Name, err
+}
+
 // Condition asks the vault how a key is. To tell a deleted key from one that is
 // gone takes the permission to read deleted keys; without it a key that is not
 // there counts as deleted.

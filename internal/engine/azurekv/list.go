@@ -44,7 +44,7 @@ func (e *Engine) List(ctx context.Context, page string) ([]engine.Listed, string
 	}
 	next := ""
 	if answer.NextLink != nil {
-		if u, err := url.Parse(*answer.NextLink); err == nil {
+		if u, err := url.Parse(*answer.NextLink); err == nil && u.RawQuery != page {
 			next = u.RawQuery
 		}
 	}
@@ -66,6 +66,9 @@ func (e *Engine) page(ctx context.Context, query string) (azkeys.ListKeyProperti
 				return err
 			}
 			if err := pager.UnmarshalJSON(before); err != nil {
+				return err
+			}
+			if _, err := pager.NextPage(ctx); err != nil { // what it was given, without asking anybody
 				return err
 			}
 		}

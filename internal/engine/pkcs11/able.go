@@ -23,6 +23,8 @@ type able struct {
 	curves map[alg.Spec]bool
 	// gcm says that AES-GCM takes the nonce that it is given.
 	gcm bool
+	// agrees says that the token agrees by ECDH and shows the secret.
+	agrees bool
 	// otherPad says that CKM_AES_KEY_WRAP_PAD is not RFC 5649: the number is
 	// older than that meaning of it.
 	otherPad bool
@@ -38,7 +40,7 @@ type able struct {
 // everything is what the package can do with a token that has it all.
 func everything() *able {
 	return &able{
-		oaep: map[crypto.Hash]bool{crypto.SHA1: true, crypto.SHA256: true}, gcm: true,
+		oaep: map[crypto.Hash]bool{crypto.SHA1: true, crypto.SHA256: true}, gcm: true, agrees: true,
 		curves: map[alg.Spec]bool{alg.Secp256k1: true, alg.Ed25519: true},
 	}
 }
@@ -81,7 +83,7 @@ func same(a, b *hsm.Capabilities) bool { return a == b || slices.Equal(a.Mechani
 // probe tries what the list of mechanisms does not tell. Only that the token
 // is out of reach is an error.
 func (a *able) probe(ctx context.Context, s *pkcs11.Session) error {
-	for _, try := range []func(context.Context, *pkcs11.Session) error{a.probeOAEP, a.probeCurves, a.probeGCM, a.probePad} {
+	for _, try := range []func(context.Context, *pkcs11.Session) error{a.probeOAEP, a.probeCurves, a.probeAgreement, a.probeGCM, a.probePad} {
 		if err := try(ctx, s); err != nil && !refusal(err) {
 			return err
 		}
@@ -340,7 +342,10 @@ func (a *able) uses(spec alg.Spec, usage alg.Usage) bool {
 	case alg.HMAC:
 		return a.has(macMechanism(spec), pkcs11.CanSign)
 	case alg.EC:
-		return usage == alg.SignVerify && a.has(pkcs11.MechECDSA, pkcs11.CanSign)
+		if usage == alg.KeyAgreement {
+			return a.agrees
+		}
+		return a.has(pkcs11.MechECDSA, pkcs11.CanSign)
 	case alg.K256:
 		return a.has(pkcs11.MechECDSA, pkcs11.CanSign) && a.curves[spec]
 	case alg.EdDSA:

@@ -15,7 +15,7 @@ import (
 
 // Adopt finds a key that is in the token already, by a PKCS #11 URI (RFC 7512)
 // with the object's label, id, or both. The usage that it returns is the first
-// that the object allows of signing, decrypting and unwrapping; the key then
+// that the object allows of signing, decrypting, unwrapping and agreeing; the key then
 // does all that the object allows and the caller's own rules do. Destroy leaves
 // the key in the token. A key that a Holdfast made is not adopted: it is
 // somebody's already, perhaps another realm's.
@@ -38,7 +38,7 @@ func (e *Engine) Adopt(ctx context.Context, ref engine.Ref, name string) (engine
 	}
 	if !kind.Spec.Symmetric() {
 		err := e.place.Use(ctx, found.Address(), func(ctx context.Context, s *pkcs11.Session, o pkcs11.Object) (err error) {
-			r.Public, err = foreignPublic(ctx, s, o, kind.Spec, found)
+			r.Public, err = a.foreignPublic(ctx, s, o, kind.Spec, found)
 			return err
 		})
 		if err != nil {
@@ -109,7 +109,7 @@ func (a *able) adopted(f *hsm.Found) (engine.Kind, *reference, error) {
 	for _, u := range []struct {
 		usage alg.Usage
 		word  string
-	}{{alg.SignVerify, "sign"}, {alg.GenerateVerifyMAC, "sign"}, {alg.EncryptDecrypt, "decrypt"}, {alg.KeyTransfer, "unwrap"}} {
+	}{{alg.SignVerify, "sign"}, {alg.GenerateVerifyMAC, "sign"}, {alg.EncryptDecrypt, "decrypt"}, {alg.KeyTransfer, "unwrap"}, {alg.KeyAgreement, "derive"}} {
 		if slices.Contains(f.Uses, u.word) && a.uses(spec, u.usage) {
 			usages = append(usages, u.usage)
 			r.Usages = append(r.Usages, u.usage.String())
@@ -140,14 +140,14 @@ func specOf(f *hsm.Found) alg.Spec {
 
 // foreignPublic returns the SubjectPublicKeyInfo of a key that was not made
 // here: of the private key itself, by signatures, or, of Ed25519, whose
-// signatures do not tell it, of the public key or the certificate under the
-// same id, or label where there is none.
-func foreignPublic(ctx context.Context, s *pkcs11.Session, o pkcs11.Object, spec alg.Spec, f *hsm.Found) ([]byte, error) {
+// signatures do not tell it, and of a key that only agrees, of the public key or
+// the certificate under the same id, or label where there is none.
+func (a *able) foreignPublic(ctx context.Context, s *pkcs11.Session, o pkcs11.Object, spec alg.Spec, f *hsm.Found) ([]byte, error) {
 	spki, err := publicOf(ctx, s, o, spec)
 	if spki != nil || err != nil {
 		return spki, err
 	}
-	if spec != alg.Ed25519 {
+	if spec != alg.Ed25519 && slices.Contains(f.Uses, "sign") {
 		return recoverPublic(ctx, s, o, spec)
 	}
 	for _, class := range []pkcs11.Class{pkcs11.ClassPublicKey, pkcs11.ClassCertificate} {
@@ -161,7 +161,7 @@ func foreignPublic(ctx context.Context, s *pkcs11.Session, o pkcs11.Object, spec
 		}
 		for _, b := range beside {
 			spki, err := ofBeside(ctx, s, b, class, spec)
-			if err == nil && spki != nil && belongs(ctx, s, o, spki) {
+			if err == nil && spki != nil && a.belongs(ctx, s, o, spec, spki) {
 				return spki, nil
 			}
 		}
@@ -189,12 +189,16 @@ func ofBeside(ctx context.Context, s *pkcs11.Session, o pkcs11.Object, class pkc
 	return p.SPKI(), nil
 }
 
-// belongs reports whether an Ed25519 key signs what a public key verifies: two
-// objects with one id need not be of one pair.
-func belongs(ctx context.Context, s *pkcs11.Session, o pkcs11.Object, spki []byte) bool {
-	p, err := engine.ParsePublic(alg.Ed25519, spki)
+// belongs reports whether an Ed25519 key signs what a public key verifies, or
+// whether another key agrees as its owner: two objects with one id need not be
+// of one pair.
+func (a *able) belongs(ctx context.Context, s *pkcs11.Session, o pkcs11.Object, spec alg.Spec, spki []byte) bool {
+	p, err := engine.ParsePublic(spec, spki)
 	if err != nil {
 		return false
+	}
+	if spec != alg.Ed25519 {
+		return engine.RehearseAgreement(inSession{ctx, a, s, o, spec}, p) == nil
 	}
 	m := engine.Message{Form: alg.Raw, Bytes: []byte("holdfast pairwise consistency")}
 	signature, err := s.Sign(ctx, pkcs11.Mechanism{Type: pkcs11.MechEdDSA}, o, m.Bytes)

@@ -93,8 +93,12 @@ func (e *Engine) open(ref engine.Ref, spec alg.Spec, r *reference) (*engine.Key,
 		return nil, internal("engine/pkcs11.Open", fmt.Errorf("reading the reference of %s: %w", ref, err))
 	}
 	k := &privateKey{h, public}
-	if spec.Info().Family == alg.RSA {
+	switch spec.Info().Family {
+	case alg.RSA:
 		return &engine.Key{Signer: k, Decrypter: &decrypter{k}, Unwrapper: &unwrapper{k}, Algorithms: can}, nil
+	case alg.EC:
+		return &engine.Key{Signer: k, Agreement: agreement{k}, Algorithms: can}, nil
+	case alg.AES, alg.HMAC, alg.K256, alg.EdDSA, alg.MLDSA:
 	}
 	return &engine.Key{Signer: k, Algorithms: can}, nil
 }

@@ -89,9 +89,12 @@ func (e *Engine) rehearse(ref engine.Ref, in *incoming) error {
 	if err != nil {
 		return err
 	}
-	if in.kind.Usage == alg.SignVerify {
+	switch in.kind.Usage {
+	case alg.SignVerify:
 		err = engine.Rehearse(k.Signer, public)
-	} else {
+	case alg.KeyAgreement:
+		err = engine.RehearseAgreement(k.Agreement, public)
+	default:
 		a := in.kind.Spec.For(alg.EncryptDecrypt)[0]
 		var ciphertext []byte
 		if ciphertext, err = public.Encrypt(a, []byte("holdfast")); err == nil {

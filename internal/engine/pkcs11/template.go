@@ -125,7 +125,9 @@ func (a *able) secretUses(kind engine.Kind) []pkcs11.Attribute {
 		if a.undoes() {
 			has = append(has, pkcs11.AttrDecrypt) // a declared gap: its padding is undone here
 		}
-	case alg.NoUsage, alg.KeyAgreement:
+	case alg.KeyAgreement:
+		has = []pkcs11.AttributeType{pkcs11.AttrDerive}
+	case alg.NoUsage:
 	}
 	t := uses(has...)
 	if !kind.Spec.Symmetric() { // a private half has neither of them

@@ -52,6 +52,12 @@ func (u *unwrapper) Unwrap(ctx context.Context, ref engine.Ref, kind engine.Kind
 				return err
 			}
 		}
+		if kind.Usage == alg.KeyAgreement {
+			if in.known, err = in.publicOfTwin(ctx, s, by, wrapped); err != nil {
+				discard(ctx, s, o)
+				return err
+			}
+		}
 		return in.finish(ctx, s, o)
 	})
 	return e.taken(ctx, op, ref, in, err)

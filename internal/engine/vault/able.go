@@ -16,8 +16,9 @@ type ability struct {
 
 // abilities are those that OpenBao 2.x and HashiCorp Vault 1.13 and later both
 // have. Not there: secp256k1, HMAC keys below 256 bits, Ed25519ph (Enterprise
-// only), RSAES-OAEP with SHA-1 (a key decrypts with SHA-256), and ML-DSA, which
-// the two spell in different ways and only one of them for everybody.
+// only), RSAES-OAEP with SHA-1 (a key decrypts with SHA-256), key agreement
+// (OpenBao makes a key of the secret and does not give it away), and ML-DSA,
+// which the two spell in different ways and only one of them for everybody.
 var abilities = []ability{
 	{[]alg.Spec{alg.AES256}, alg.EncryptDecrypt, nil},
 	{[]alg.Spec{alg.HMAC256, alg.HMAC384, alg.HMAC512}, alg.GenerateVerifyMAC, nil},

@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/engine/enginetest"
 	"github.com/holdfast-kms/holdfast/internal/engine/vault/vaulttest"
+	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/remote/remotetest"
 )
 
@@ -58,10 +59,9 @@ func open(t testing.TB, o Options) *Engine {
 // gaps is what Transit lacks.
 func gaps(c enginetest.Config) enginetest.Config {
 	c.Unsupported = []alg.Spec{alg.HMAC224, alg.Secp256k1, alg.MLDSA44, alg.MLDSA65, alg.MLDSA87}
-	c.NoUsage = map[alg.Spec][]alg.Usage{}
+	c.Without = []alg.Usage{alg.KeyTransfer, alg.KeyAgreement}
 	c.NoAlgorithm = map[alg.Spec][]alg.Algorithm{alg.Ed25519: {alg.Ed25519ph}}
 	for _, spec := range []alg.Spec{alg.RSA2048, alg.RSA3072, alg.RSA4096} {
-		c.NoUsage[spec] = []alg.Usage{alg.KeyTransfer}
 		c.NoAlgorithm[spec] = []alg.Algorithm{alg.OAEPSHA1}
 	}
 	c.Restricts, c.NoRecover, c.NoExport, c.NoUnwrap, c.NoWrapExport = true, true, alg.Specs(), alg.Specs(), alg.Specs()
@@ -74,6 +74,9 @@ func TestEngine(t *testing.T) {
 	o := options(s)
 	o.Attempt, o.Timeout = 0, 0 // RSA keys take their time
 	e := open(t, o)
+	if e.Protection() != key.Outside {
+		t.Errorf("the protection is %q", e.Protection())
+	}
 	enginetest.Test(t, gaps(enginetest.Config{
 		New:   func(*testing.T) engine.Engine { return e },
 		Adopt: func(t *testing.T, _ engine.Engine, spec alg.Spec) string { return operator(t, s, spec) },

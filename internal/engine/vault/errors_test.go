@@ -126,3 +126,21 @@ func TestClassifyOthers(t *testing.T) {
 		}
 	}
 }
+
+// TestTold is what callers see of errors of a key's use.
+func TestTold(t *testing.T) {
+	cause := errors.New("PUT transit/decrypt/k: status 400: cipher: message authentication failed")
+	for _, tt := range []struct {
+		kind fault.Kind
+		want string
+	}{
+		{fault.BadCiphertext, "bad ciphertext: the ciphertext cannot be decrypted with this key"},
+		{fault.BadSignature, "bad signature: the signature does not verify"},
+		{fault.NotFound, "engine/vault: wrong state: the key is not in the key service where it should be: not found: " + cause.Error()},
+		{fault.Unavailable, "unavailable: " + cause.Error()},
+	} {
+		if got := used(plainly(&fault.Error{Kind: tt.kind, Err: cause})); got.Error() != tt.want {
+			t.Errorf("%s: %q, want %q", tt.kind, got, tt.want)
+		}
+	}
+}

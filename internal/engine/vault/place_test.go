@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/remote"
+	"github.com/holdfast-kms/holdfast/internal/remote/remotetest"
 )
 
 var ref = enginetest.NewRef("11111111-1111-4111-8111-111111111111")
@@ -271,6 +272,31 @@ func TestImportTwice(t *testing.T) {
 		_, err := e.Import(t.Context(), ref, kind, enginetest.NewPlain(t, spec))
 		wantKind(t, err, fault.Conflict, 0, "another "+spec.String())
 	}
+	if n := s.Keys(); n != 3 {
+		t.Errorf("there are %d keys", n)
+	}
+}
+
+// TestLostAnswers: a key comes in once though the answer to its import is lost,
+// and one that is made by a name is made once, whatever its maker is told.
+func TestLostAnswers(t *testing.T) {
+	if _, err := makeOne(4096); err != nil { // the wrapping key, which takes its time
+		t.Fatal(err)
+	}
+	s := start(t, vaulttest.Plain())
+	e := open(t, options(s))
+	for i, spec := range []alg.Spec{alg.AES256, alg.P256} {
+		s.Inject(remotetest.Cut, 2, 1) // after the look for the key, and for the wrapping key
+		if _, err := e.Import(t.Context(), other(i), enginetest.KindOf(spec), enginetest.NewPlain(t, spec)); err != nil {
+			t.Errorf("Import of %s: %v", spec, err)
+		}
+	}
+	kind := engine.Kind{Spec: alg.P256, Usage: alg.SignVerify}
+	s.Inject(remotetest.Cut, 1, 1)
+	_, err := e.Make(t.Context(), "k", kind)
+	wantKind(t, err, fault.Unavailable, 0, "Make whose answer is lost")
+	_, err = e.Make(t.Context(), "k", kind)
+	wantKind(t, err, fault.AlreadyExists, 0, "Make once more")
 	if n := s.Keys(); n != 3 {
 		t.Errorf("there are %d keys", n)
 	}

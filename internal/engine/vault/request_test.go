@@ -24,11 +24,18 @@ import (
 
 // wiretap is a transport that keeps what is sent, and changes what is answered.
 type wiretap struct {
-	next   http.RoundTripper
-	change func(path, body string) string
+	next http.RoundTripper
 
-	mu   sync.Mutex
-	sent []string // guarded by mu
+	mu     sync.Mutex
+	sent   []string                       // guarded by mu
+	change func(path, body string) string // guarded by mu
+}
+
+// tamper has answers changed.
+func (w *wiretap) tamper(f func(path, body string) string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.change = f
 }
 
 // RoundTrip sends a request on.
@@ -38,12 +45,12 @@ func (w *wiretap) RoundTrip(r *http.Request) (*http.Response, error) {
 		body, _ = io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
-	if !strings.HasPrefix(r.URL.Path, "/v1/auth/") {
-		w.mu.Lock()
-		w.sent = append(w.sent, strings.TrimSpace(fmt.Sprintf("%s %s %s", r.Method, r.URL.RequestURI(), body)))
-		w.mu.Unlock()
-	}
 	resp, err := w.next.RoundTrip(r)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !strings.HasPrefix(r.URL.Path, "/v1/auth/") {
+		w.sent = append(w.sent, strings.TrimSpace(fmt.Sprintf("%s %s %s", r.Method, r.URL.RequestURI(), body)))
+	}
 	if err == nil && w.change != nil {
 		text, _ := io.ReadAll(resp.Body)
 		resp.Body = io.NopCloser(strings.NewReader(w.change(r.URL.Path, string(text))))
@@ -218,7 +225,7 @@ func TestWrongAnswers(t *testing.T) {
 			e := open(t, o)
 			_, k := enginetest.Generate(t, e, ref, tt.spec)
 			good, left := tt.change, 1
-			tap.change = func(path, body string) string { // once
+			tap.tamper(func(path, body string) string { // once
 				changed := good(path, body)
 				if changed != body {
 					if left--; left < 0 {
@@ -226,11 +233,11 @@ func TestWrongAnswers(t *testing.T) {
 					}
 				}
 				return changed
-			}
+			})
 			if err := tt.do(e, k); err != nil {
 				t.Errorf("the second answer is right: %v", err)
 			}
-			tap.change = good
+			tap.tamper(good)
 			err := tt.do(e, k)
 			wantKind(t, err, fault.Unavailable, 0, "each answer")
 			if err != nil && !strings.Contains(err.Error(), "not what was asked for") {

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -365,6 +366,9 @@ func TestRedacted(t *testing.T) {
 		}
 		o.Log.InfoContext(t.Context(), "options", slog.Any("token", o.Token), slog.Any("options", o), slog.Any("error", err))
 		fmt.Fprintf(&log, "%v %+v %#v %s %q %x %v %+v", o.Token, o, o, o.Token, o.Token, o.Token, err, e.Health())
+		if err := json.NewEncoder(&log).Encode(o.Token); err != nil {
+			t.Fatal(err)
+		}
 		leaks(t, log.String(), token, fmt.Sprintf("%x", token))
 	}
 	a := &AppRole{RoleID: s.RoleID, SecretID: "guessed-secret"}

@@ -8,7 +8,10 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
 
-const dataSpecified = 1 // CKZ_DATA_SPECIFIED
+const (
+	dataSpecified = 1 // CKZ_DATA_SPECIFIED
+	noDerivation  = 1 // CKD_NULL
+)
 
 // mechanism returns the address of a CK_MECHANISM: type, parameter, its length.
 func (o *operation) mechanism() (uintptr, error) {
@@ -28,7 +31,7 @@ func (o *operation) mechanism() (uintptr, error) {
 func (o *operation) parameter() ([]byte, error) {
 	m := &o.c.Mechanism
 	given := 0
-	for _, set := range []bool{m.PSS != nil, m.OAEP != nil, m.GCM != nil, m.EdDSA != nil, len(m.Raw) > 0} {
+	for _, set := range []bool{m.PSS != nil, m.OAEP != nil, m.GCM != nil, m.EdDSA != nil, m.ECDH != nil, len(m.Raw) > 0} {
 		if set {
 			given++
 		}
@@ -44,6 +47,8 @@ func (o *operation) parameter() ([]byte, error) {
 		return o.gcm(m.GCM), nil
 	case m.EdDSA != nil:
 		return o.eddsa(m.EdDSA), nil
+	case m.ECDH != nil:
+		return o.ecdh(m.ECDH), nil
 	case len(m.Raw) > 0:
 		return o.a.bytes(m.Raw), nil
 	}
@@ -83,5 +88,13 @@ func (o *operation) eddsa(p *pkcs11.EdDSA) []byte {
 	if len(p.Context) > 0 {
 		putAddress(b[16:], o.a.bytes(p.Context))
 	}
+	return b
+}
+
+// ecdh lays out CK_ECDH1_DERIVE_PARAMS: the key derivation, the length and
+// address of the data shared with it, those of the other side's point.
+func (o *operation) ecdh(p *pkcs11.ECDH) []byte {
+	b := o.a.numbers(noDerivation, 0, 0, uint64(len(p.Public)), 0)
+	putAddress(b[32:], o.a.bytes(p.Public))
 	return b
 }

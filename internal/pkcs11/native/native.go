@@ -57,6 +57,7 @@ const (
 	fnGenerateKeyPair  function = 59
 	fnWrapKey          function = 60
 	fnUnwrapKey        function = 61
+	fnDeriveKey        function = 62
 	fnSeedRandom       function = 63
 	fnGenerateRandom   function = 64
 

@@ -42,6 +42,7 @@ var operations = map[pkcs11.Function]func(*operation) (*pkcs11.Result, error){
 	pkcs11.FnDecrypt:         (*operation).decrypt,
 	pkcs11.FnWrap:            (*operation).wrap,
 	pkcs11.FnUnwrap:          (*operation).unwrap,
+	pkcs11.FnDerive:          (*operation).derive,
 	pkcs11.FnRandom:          (*operation).random,
 	pkcs11.FnSeed:            (*operation).seed,
 }
@@ -208,6 +209,20 @@ func (o *operation) unwrap() (*pkcs11.Result, error) {
 	data, n := o.in(o.c.Data)
 	out := o.a.number(0)
 	err = o.l.call(fnUnwrapKey, o.session(), m, o.key(), data, n, template, count, address(out))
+	return o.handle(out, err)
+}
+
+func (o *operation) derive() (*pkcs11.Result, error) {
+	m, err := o.mechanism()
+	if err != nil {
+		return nil, err
+	}
+	template, count, err := o.template(o.c.Template)
+	if err != nil {
+		return nil, err
+	}
+	out := o.a.number(0)
+	err = o.l.call(fnDeriveKey, o.session(), m, o.key(), template, count, address(out))
 	return o.handle(out, err)
 }
 

@@ -3,6 +3,7 @@ package pkcs11test
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -35,7 +36,7 @@ func Test(t *testing.T, m pkcs11.Module) {
 	s := Session(t, m, slot)
 	for name, f := range map[string]func(*testing.T, *pkcs11.Session){
 		"RSA": testRSA, "ECDSA": testECDSA, "EdDSA": testEdDSA, "GCM": testGCM, "HMAC": testHMAC,
-		"wrap": testWrap, "objects": testObjects, "find": testFind, "random": testRandom, "refusals": testRefusals,
+		"wrap": testWrap, "ECDH": testECDH, "objects": testObjects, "find": testFind, "random": testRandom, "refusals": testRefusals,
 	} {
 		t.Run(name, func(t *testing.T) { f(t, s) })
 	}
@@ -158,6 +159,44 @@ func testECDSA(t *testing.T, s *pkcs11.Session) {
 	b := signed(t, s, pkcs11.Mechanism{Type: pkcs11.MechECDSA}, public, private, digest[:])
 	if !ecdsa.Verify(key, digest[:], new(big.Int).SetBytes(b[:32]), new(big.Int).SetBytes(b[32:])) {
 		t.Error("crypto/ecdsa refuses the signature")
+	}
+}
+
+// testECDH agrees with a key of the test's.
+func testECDH(t *testing.T, s *pkcs11.Session) {
+	public, private := pair(t, s, pkcs11.MechECKeyPairGen, pkcs11.Bytes(pkcs11.AttrECParams, p256), pkcs11.AttrDerive)
+	values, err := s.Attributes(t.Context(), public, pkcs11.AttrECPoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := ecdh.P256().NewPublicKey(values[0].Value[2:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := ecdh.P256().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := other.ECDH(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := []pkcs11.Attribute{
+		pkcs11.Number(pkcs11.AttrClass, pkcs11.ClassSecretKey), pkcs11.Number(pkcs11.AttrKeyType, pkcs11.KeyGenericSecret),
+		pkcs11.Bool(pkcs11.AttrSensitive, false), pkcs11.Bool(pkcs11.AttrExtractable, true), pkcs11.Number(pkcs11.AttrValueLen, uint64(32)),
+	}
+	point := other.PublicKey().Bytes()
+	m := pkcs11.Mechanism{Type: pkcs11.MechECDH1Derive, ECDH: &pkcs11.ECDH{Public: point}}
+	secret, err := s.Derive(t.Context(), m, private, template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Attributes(t.Context(), secret, pkcs11.AttrValue); err != nil || !bytes.Equal(got[0].Value, want) {
+		t.Errorf("the secret is another one (%v)", err)
+	}
+	point[len(point)-1] ^= 1
+	if _, err := s.Derive(t.Context(), m, private, template); err == nil {
+		t.Error("a point beside the curve is taken")
 	}
 }
 

@@ -8,12 +8,10 @@
 package providers
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
@@ -68,7 +66,7 @@ func Open(ctx context.Context, list []config.Provider, w engine.Wrapper, log *sl
 		c := &list[i]
 		open, ok := kinds[c.Kind()]
 		if !ok {
-			return nil, leftOut(c.Kind())
+			return nil, fault.New(fault.InvalidArgument, "the provider %s is of no kind that is known", c.Name)
 		}
 		e, err := open(ctx, &opening{c, w, settings(c, log)})
 		if err != nil {
@@ -81,11 +79,6 @@ func Open(ctx context.Context, list []config.Provider, w engine.Wrapper, log *sl
 
 // New returns providers whose engines are open.
 func New(all ...Provider) *Providers { return &Providers{all} }
-
-// leftOut is told of a kind that a build does not have.
-func leftOut(kind string) error {
-	return fault.New(fault.Unsupported, "this build of holdfast has no engine %s: take the provider out of the configuration, or use another build", kind)
-}
 
 func settings(c *config.Provider, log *slog.Logger) remote.Settings {
 	return remote.Settings{
@@ -149,28 +142,4 @@ func (p *Providers) named(name string) (Provider, error) {
 		}
 	}
 	return Provider{}, &fault.Error{Kind: fault.NotFound, Resource: "provider/" + name, Public: "no provider of this server has the name " + name}
-}
-
-// maxSecret is the longest credential that is read from a file, in bytes.
-const maxSecret = 64 << 10
-
-// secretIn reads a credential from a file, "" from none.
-func secretIn(setting, path string) (string, error) {
-	text, err := contentOf(setting, path)
-	return strings.TrimSpace(string(text)), err
-}
-
-// contentOf reads a file that a setting names, nil from none.
-func contentOf(setting, path string) ([]byte, error) {
-	if path == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(path) //nolint:gosec // the path is the configuration's own
-	if err == nil && len(text) > maxSecret {
-		err = fmt.Errorf("it has more than %d bytes", maxSecret)
-	}
-	if err != nil {
-		return nil, &fault.Error{Kind: fault.InvalidArgument, Op: "providers", Public: cmp.Or(setting, "file") + " cannot be read: " + err.Error(), Err: err}
-	}
-	return text, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
@@ -108,21 +109,40 @@ func (r *Reader) Test(ctx context.Context, call *key.Call, name string, req *nat
 		if err := v.Authorize(guard.Target{Action: key.TestProvider, Resource: resource(call, name)}); err != nil {
 			return nil, err
 		}
-		p, err := r.Of.named(name)
-		if err != nil {
-			return nil, err
-		}
-		if req.Spec == "" && req.Usage == "" {
-			return Reach(ctx, p.Engine), nil
-		}
-		kind, err := kindOf(req)
-		if err != nil {
-			return nil, err
-		}
-		v.Note("spec", kind.Spec.String())
-		v.Note("usage", kind.Usage.String())
-		return Try(ctx, p.Engine, call.Caller.Principal.Realm, kind), nil
+		v.Note("spec", req.Spec)
+		v.Note("usage", req.Usage)
+		return r.Of.try(ctx, name, call.Caller.Principal.Realm, req)
 	})
+}
+
+// Test tries a provider, as the default realm.
+func (p *Providers) Test(ctx context.Context, name string, req *native.TestProviderRequest) (*native.ProviderTrial, error) {
+	return p.try(ctx, name, key.DefaultRealm, req)
+}
+
+// Makes returns the kinds of keys that a provider makes.
+func (p *Providers) Makes(name string) ([]native.ProviderKind, error) {
+	one, err := p.named(name)
+	if err != nil {
+		return nil, err
+	}
+	return makes(one.Engine), nil
+}
+
+// try reaches a provider, or makes a key in it, uses it and destroys it.
+func (p *Providers) try(ctx context.Context, name string, realm key.RealmID, req *native.TestProviderRequest) (*native.ProviderTrial, error) {
+	one, err := p.named(name)
+	if err != nil {
+		return nil, err
+	}
+	if req.Spec == "" && req.Usage == "" {
+		return reach(ctx, one.Engine), nil
+	}
+	kind, err := kindOf(req)
+	if err != nil {
+		return nil, err
+	}
+	return use(ctx, one.Engine, realm, kind), nil
 }
 
 func kindOf(req *native.TestProviderRequest) (engine.Kind, error) {
@@ -135,8 +155,8 @@ func kindOf(req *native.TestProviderRequest) (engine.Kind, error) {
 	return kind, nil
 }
 
-// Reach asks a service for something that costs little.
-func Reach(ctx context.Context, e Engine) *native.ProviderTrial {
+// reach asks a service for something that costs little.
+func reach(ctx context.Context, e Engine) *native.ProviderTrial {
 	start := time.Now()
 	var err error
 	if lister, ok := e.(engine.Lister); ok {
@@ -147,8 +167,8 @@ func Reach(ctx context.Context, e Engine) *native.ProviderTrial {
 	return verdict(err, &native.ProviderTrial{Micros: time.Since(start).Microseconds()})
 }
 
-// Try makes a key of a kind in a service, uses it and destroys it.
-func Try(ctx context.Context, e Engine, realm key.RealmID, kind engine.Kind) *native.ProviderTrial {
+// use makes a key of a kind in a service, uses it and destroys it.
+func use(ctx context.Context, e Engine, realm key.RealmID, kind engine.Kind) *native.ProviderTrial {
 	if !e.Supports(kind.Spec, kind.Usage) {
 		return verdict(fault.New(fault.Unsupported, "not supported"), &native.ProviderTrial{})
 	}
@@ -217,9 +237,23 @@ func makes(e engine.Engine) (kinds []native.ProviderKind) {
 // keyOut puts a key of a service into the API's shape. Here has the keys that
 // are known by their names there.
 func keyOut(l *engine.Listed, here map[string]key.ID) native.ProviderKey {
-	out := native.ProviderKey{Name: l.Name, Type: l.Type, Condition: l.Condition.String(), Made: l.Made, KeyID: string(here[l.Name])}
+	out := native.ProviderKey{Name: l.Name, Type: l.Type, Condition: l.Condition.String(), Made: l.Made, KeyID: string(known(l.Name, here))}
 	if l.Kind.Spec != alg.NoSpec {
 		out.Spec, out.Usage = aws.SpecName(l.Kind.Spec), aws.UsageName(l.Kind.Usage)
 	}
 	return out
+}
+
+// known returns the key here that a service calls by a name, or by a version
+// of it (".../cryptoKeyVersions/1", ":2").
+func known(name string, here map[string]key.ID) key.ID {
+	if id, ok := here[name]; ok {
+		return id
+	}
+	for full, id := range here {
+		if rest, ok := strings.CutPrefix(full, name); ok && strings.ContainsAny(rest[:1], "/:") {
+			return id
+		}
+	}
+	return ""
 }

@@ -79,7 +79,9 @@ type Operation struct {
 
 // Format shows the algorithm and nothing else, whatever the verb: the value may
 // be a plaintext.
-func (o *Operation) Format(s fmt.State, _ rune) { _, _ = fmt.Fprintf(s, "operation %s", string(o.Algorithm)) }
+func (o *Operation) Format(s fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(s, "operation %s", string(o.Algorithm))
+}
 
 // OperationResult is the answer to Operation and Sign.
 type OperationResult struct {

@@ -9,7 +9,8 @@ type Key struct {
 	Region string `json:"region"`
 	// Spec is the key's type and size, such as "ECC_NIST_P256".
 	Spec string `json:"spec"`
-	// Usage is ENCRYPT_DECRYPT, SIGN_VERIFY, GENERATE_VERIFY_MAC or KEY_TRANSFER.
+	// Usage is ENCRYPT_DECRYPT, SIGN_VERIFY, GENERATE_VERIFY_MAC, KEY_AGREEMENT or
+	// KEY_TRANSFER.
 	Usage      string   `json:"usage"`
 	Algorithms []string `json:"algorithms"`
 	// State is the state in lower-case words, such as "pending deletion".
@@ -49,7 +50,7 @@ type Tag struct {
 type CreateKeyRequest struct {
 	// Spec is the key's type and size; empty for SYMMETRIC_DEFAULT.
 	Spec string `json:"spec,omitempty"`
-	// Usage may be empty where the spec has only one.
+	// Usage may be empty but for RSA; a key on a NIST curve signs then.
 	Usage       string `json:"usage,omitempty"`
 	Description string `json:"description,omitempty"`
 	// Policy is absent for the default: the realm's root may do everything,

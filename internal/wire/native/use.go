@@ -116,6 +116,25 @@ type VerifyMACRequest struct {
 	MAC []byte `json:"mac"`
 }
 
+// SharedSecretRequest asks for the secret that a key shares with the owner of
+// another one.
+type SharedSecretRequest struct {
+	// Algorithm may be empty: ECDH is the only one.
+	Algorithm string `json:"algorithm,omitempty"`
+	// PublicKey is the other's SubjectPublicKeyInfo, of a key of the same spec.
+	PublicKey []byte `json:"public_key"`
+}
+
+// SharedSecret is a shared secret as the algorithm yields it, of which a key
+// derivation function makes keys.
+type SharedSecret struct {
+	KeyID     string `json:"key_id"`
+	Version   uint32 `json:"version"`
+	Algorithm string `json:"algorithm"`
+	// Secret is the x coordinate of the shared point, as long as the curve's field.
+	Secret []byte `json:"secret"`
+}
+
 // RandomRequest asks for random bytes.
 type RandomRequest struct {
 	// Bytes is 1 to 1024.

@@ -1,13 +1,10 @@
 package hsms
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,11 +16,12 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
 	"github.com/holdfast-kms/holdfast/internal/terminal"
+	"github.com/holdfast-kms/holdfast/internal/trial"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
-// trial is what came of trying a spec.
-type trial struct {
+// attempt is what came of trying a spec.
+type attempt struct {
 	Spec  string `json:"spec"`
 	Usage string `json:"usage"`
 	// Result is "ok", "not supported", or what failed.
@@ -35,10 +33,10 @@ type trial struct {
 
 // verdict is what came of trying a token.
 type verdict struct {
-	State  string  `json:"state"`
-	Label  string  `json:"label"`
-	Model  string  `json:"model"`
-	Trials []trial `json:"trials"`
+	State  string    `json:"state"`
+	Label  string    `json:"label"`
+	Model  string    `json:"model"`
+	Trials []attempt `json:"trials"`
 	// Gaps are what the token lacks and is done in another way.
 	Gaps []gap `json:"gaps"`
 }
@@ -131,12 +129,9 @@ func tryToken(ctx context.Context, token *hsm.Token, slow bool) (*verdict, error
 		return nil, terminal.Plain(err)
 	}
 	v := &verdict{State: string(h.State), Label: can.Token.Label, Model: can.Token.Model, Gaps: []gap{}}
-	for _, spec := range alg.Specs() {
-		for _, usage := range spec.Info().Usages {
-			if usage == alg.KeyTransfer || (!slow && spec.Info().Family == alg.RSA && spec != alg.RSA2048) {
-				continue
-			}
-			v.Trials = append(v.Trials, try(ctx, e, engine.Kind{Spec: spec, Usage: usage}))
+	for _, kind := range trial.Kinds() {
+		if slow || kind.Spec.Info().Family != alg.RSA || kind.Spec == alg.RSA2048 {
+			v.Trials = append(v.Trials, try(ctx, e, kind))
 		}
 	}
 	gaps, err := e.Gaps(ctx)
@@ -150,99 +145,17 @@ func tryToken(ctx context.Context, token *hsm.Token, slow bool) (*verdict, error
 }
 
 // try makes a key, uses it and destroys it.
-func try(ctx context.Context, e *hsmengine.Engine, kind engine.Kind) trial {
-	t := trial{Spec: aws.SpecName(kind.Spec), Usage: aws.UsageName(kind.Usage), Result: "ok"}
+func try(ctx context.Context, e *hsmengine.Engine, kind engine.Kind) attempt {
+	t := attempt{Spec: aws.SpecName(kind.Spec), Usage: aws.UsageName(kind.Usage), Result: "ok"}
 	if !e.Supports(kind.Spec, kind.Usage) {
 		t.Result = "not supported"
 		return t
 	}
-	ref := engine.Ref{Realm: key.DefaultRealm, ID: key.NewID([16]byte([]byte(rand.Text())[:16])), Version: 1}
-	took, err := use(ctx, e, ref, kind)
+	r, err := trial.Use(ctx, e, key.DefaultRealm, kind)
 	if err != nil {
-		t.Result, t.failed = terminal.Plain(err).Error(), true
+		t.Result, t.failed = err.Error(), true
 		return t
 	}
-	t.Millis = float64(took.Microseconds()) / 1000
+	t.Millis = float64(r.Used.Microseconds()) / 1000
 	return t
-}
-
-// use returns how long one use of a new key takes.
-func use(ctx context.Context, e *hsmengine.Engine, ref engine.Ref, kind engine.Kind) (took time.Duration, err error) {
-	m, err := e.Generate(ctx, ref, kind)
-	if err != nil {
-		return 0, fmt.Errorf("making the key: %w", terminal.Plain(err))
-	}
-	defer func() { err = errors.Join(err, e.Destroy(context.WithoutCancel(ctx), ref, m.Wrapped)) }()
-	k, err := e.Open(ctx, ref, kind.Spec, m.Wrapped)
-	if err != nil {
-		return 0, fmt.Errorf("finding the key: %w", terminal.Plain(err))
-	}
-	start := time.Now()
-	switch {
-	case k.AEAD != nil:
-		err = encrypts(k.AEAD)
-	case k.MAC != nil:
-		_, err = k.MAC.Sum(nil, sample())
-	case kind.Usage == alg.SignVerify:
-		err = signs(k, kind.Spec, m.Public)
-	default:
-		err = decrypts(k, kind.Spec, m.Public)
-	}
-	return time.Since(start), err
-}
-
-// sample is what is signed and encrypted.
-func sample() []byte { return []byte("holdfast hsm test") }
-
-func encrypts(a engine.AEAD) error {
-	sealed, err := a.Seal(nil, sample(), nil)
-	if err != nil {
-		return err
-	}
-	opened, err := a.Open(nil, sealed, nil)
-	if err == nil && !bytes.Equal(opened, sample()) {
-		err = errors.New("what was encrypted decrypts to something else")
-	}
-	return err
-}
-
-// signs checks a signature of every algorithm in Go.
-func signs(k *engine.Key, spec alg.Spec, spki []byte) error {
-	public, err := engine.ParsePublic(spec, spki)
-	if err != nil {
-		return err
-	}
-	for _, a := range spec.For(alg.SignVerify) {
-		m := engine.Message{Form: alg.Raw, Bytes: sample()}
-		if !a.Takes(alg.Raw) {
-			continue
-		}
-		sig, err := engine.Sign(k.Signer, a, m)
-		if err != nil {
-			return fmt.Errorf("%s: %w", aws.AlgorithmName(a), terminal.Plain(err))
-		}
-		if err := public.Verify(a, m, sig); err != nil {
-			return fmt.Errorf("%s: %w", aws.AlgorithmName(a), terminal.Plain(err))
-		}
-	}
-	return nil
-}
-
-// decrypts decrypts what Go has encrypted, by every algorithm.
-func decrypts(k *engine.Key, spec alg.Spec, spki []byte) error {
-	public, err := engine.ParsePublic(spec, spki)
-	if err != nil {
-		return err
-	}
-	for _, a := range spec.For(alg.EncryptDecrypt) {
-		sealed, err := public.Encrypt(a, sample())
-		if err != nil {
-			return err
-		}
-		opened, err := engine.Decrypt(k.Decrypter, a, sealed)
-		if err != nil || !bytes.Equal(opened, sample()) {
-			return fmt.Errorf("%s: %w", aws.AlgorithmName(a), errors.Join(terminal.Plain(err), errors.New("not decrypted")))
-		}
-	}
-	return nil
 }

@@ -26,7 +26,7 @@ func New(t *terminal.App) *cobra.Command {
 		a.keyEnable(), a.keyDisable(), a.keyDelete(), a.keyUndelete(), a.keyRotate(), a.keyRotation(),
 		a.keyPolicy(), a.keyTag(), a.keyUntag(), a.keyDescribe(),
 		a.keyPublic(), a.keySign(), a.keyVerify(), a.keyEncrypt(), a.keyDecrypt(), a.keyReEncrypt(), a.keyDataKey(),
-		a.keyMAC(), a.keyMACVerify(), a.keyRandom(),
+		a.keyMAC(), a.keyMACVerify(), a.keyDerive(), a.keyRandom(),
 	))
 }
 
@@ -38,11 +38,12 @@ func (a *app) keyCreate() *cobra.Command {
 		Use: "create", Short: "Make a key", Args: cobra.NoArgs,
 		Example: "  holdfast key create --spec ECC_NIST_P256 --alias release\n" +
 			"  holdfast key create --spec RSA_2048 --usage SIGN_VERIFY --tag team=web\n" +
-			"  holdfast key create --spec ECC_NIST_P384 --hsm luna --alias ca-signing-key",
+			"  holdfast key create --spec ECC_NIST_P384 --hsm luna --alias ca-signing-key\n" +
+			"  holdfast key create --spec ECC_NIST_P256 --provider aws-prod --alias payments",
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&req.Spec, "spec", "SYMMETRIC_DEFAULT", "the key's type and size")
-	flags.StringVar(&req.Usage, "usage", "", "what the key is for; needed where the spec has several usages (RSA)")
+	flags.StringVar(&req.Usage, "usage", "", "what the key is for; needed for RSA, and for a key that agrees (KEY_AGREEMENT) instead of signing")
 	flags.StringVar(&req.Description, "description", "", "a text for people")
 	flags.StringVar(&alias, "alias", "", "a name for the key, with or without \"alias/\"")
 	flags.StringArrayVar(&tags, "tag", nil, "a tag, NAME=VALUE (repeatable)")
@@ -50,10 +51,12 @@ func (a *app) keyCreate() *cobra.Command {
 	flags.BoolVar(&req.Exportable, "exportable", false, "let the key leave, for whoever may export it; decided now for good")
 	flags.StringVar(&req.HSM, "hsm", "", "the token or group to make it in; the server's own store without it")
 	flags.StringVar(&req.Store, "store", "", "the custom key store to make it in")
+	flags.StringVar(&req.Provider, "provider", "", "the key service to make it in")
 	flags.BoolVar(&req.BypassLockout, "bypass-lockout", false, "take a policy that shuts the caller out")
 	terminal.Complete(cmd, "spec", terminal.SpecNames())
 	terminal.Complete(cmd, "usage", terminal.UsageNames())
 	terminal.CompleteBy(cmd, "hsm", a.HSMNames())
+	terminal.CompleteBy(cmd, "provider", a.ProviderNames())
 	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
 		if err := terminal.CheckSpec(req.Spec); err != nil {
 			return err
@@ -117,6 +120,8 @@ func (a *app) showKey(k keyView) error {
 		w.Fact("Version", k.Version)
 		w.Fact("Created", k.CreatedAt)
 		w.Fact("Lives in", terminal.LivesIn(k.Key))
+		w.Fact("Called there", k.RemoteName)
+		w.Fact("State there", k.RemoteCondition)
 		w.Fact("Origin", k.Origin+", protected by "+k.Protection)
 		w.Fact("Forgotten at", k.ExpiresAt)
 		w.Fact("Realm", k.Realm+", region "+k.Region)

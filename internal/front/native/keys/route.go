@@ -59,6 +59,7 @@ func (f *front) use() []native.Operation {
 		native.Post("/keys/{key}/data-key", "GenerateDataKey", key.GenerateDataKey, native.Handle(f.dataKey)),
 		native.Post("/keys/{key}/mac", "GenerateMAC", key.GenerateMAC, native.Handle(f.mac)),
 		native.Post("/keys/{key}/verify-mac", "VerifyMAC", key.VerifyMAC, native.Handle(f.verifyMAC)),
+		native.Post("/keys/{key}/derive", "DeriveSharedSecret", key.DeriveSharedSecret, native.Handle(f.sharedSecret)),
 		native.Post("/random", "GenerateRandom", key.GenerateRandom, native.Handle(f.random)),
 	}
 }

@@ -191,6 +191,23 @@ func (f *front) verifyMAC(ctx context.Context, r *native.Request, req *wire.Veri
 	return verified(k, a, err)
 }
 
+func (f *front) sharedSecret(ctx context.Context, r *native.Request, req *wire.SharedSecretRequest) (*wire.SharedSecret, error) {
+	a, err := native.AlgorithmOf(req.Algorithm, alg.ECDH)
+	if err != nil {
+		return nil, err
+	}
+	if err := native.Required("public_key", string(req.PublicKey)); err != nil {
+		return nil, err
+	}
+	res, err := f.keys.DeriveSharedSecret(ctx, r.Call, &kms.SharedSecretRequest{Key: keyOf(r), Algorithm: a, Peer: req.PublicKey})
+	if err != nil {
+		return nil, err
+	}
+	return &wire.SharedSecret{
+		KeyID: string(res.Key.Name.ID), Version: uint32(res.Version.Number), Algorithm: aws.AlgorithmName(a), Secret: res.Secret.Reveal(),
+	}, nil
+}
+
 func (f *front) random(ctx context.Context, r *native.Request, req *wire.RandomRequest) (*wire.Random, error) {
 	b, err := f.keys.GenerateRandom(ctx, r.Call, req.Bytes)
 	return &wire.Random{Random: b}, err
