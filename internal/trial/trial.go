@@ -179,15 +179,6 @@ func signs(k *engine.Key, spec alg.Spec, spki []byte, r *Result) error {
 	})
 }
 
-// agrees compares a shared secret with that of the other side, which is in Go.
-func agrees(k *engine.Key, spec alg.Spec, spki []byte) error {
-	public, err := engine.ParsePublic(spec, spki)
-	if err == nil {
-		err = engine.RehearseAgreement(k.Agreement, public)
-	}
-	return failed(err, "agreeing on a secret")
-}
-
 // decrypts decrypts what Go has encrypted, by every algorithm.
 func decrypts(k *engine.Key, spec alg.Spec, spki []byte, r *Result) error {
 	public, err := engine.ParsePublic(spec, spki)
