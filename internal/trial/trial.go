@@ -151,24 +151,12 @@ func each(algorithms []alg.Algorithm, r *Result, do func(alg.Algorithm) error) e
 	return nil
 }
 
-// usesPair uses a key that has a public half.
-func usesPair(k *engine.Key, kind engine.Kind, spki []byte, r *Result) error {
-	public, err := engine.ParsePublic(kind.Spec, spki)
+// signs checks a signature of every algorithm in Go.
+func signs(k *engine.Key, spec alg.Spec, spki []byte, r *Result) error {
+	public, err := engine.ParsePublic(spec, spki)
 	if err != nil {
 		return failed(err, "reading the public key")
 	}
-	switch kind.Usage { //nolint:exhaustive // of those that pairs have
-	case alg.SignVerify:
-		return signs(k, kind.Spec, public, r)
-	case alg.KeyAgreement:
-		return failed(engine.RehearseAgreement(k.Agreement, public), "agreeing on a secret")
-	default:
-		return decrypts(k, kind.Spec, public, r)
-	}
-}
-
-// signs checks a signature of every algorithm in Go.
-func signs(k *engine.Key, spec alg.Spec, public *engine.PublicKey, r *Result) error {
 	return each(spec.For(alg.SignVerify), r, func(a alg.Algorithm) error {
 		if !a.Takes(alg.Raw) {
 			return nil
@@ -192,7 +180,11 @@ func agrees(k *engine.Key, spec alg.Spec, spki []byte) error {
 }
 
 // decrypts decrypts what Go has encrypted, by every algorithm.
-func decrypts(k *engine.Key, spec alg.Spec, public *engine.PublicKey, r *Result) error {
+func decrypts(k *engine.Key, spec alg.Spec, spki []byte, r *Result) error {
+	public, err := engine.ParsePublic(spec, spki)
+	if err != nil {
+		return failed(err, "reading the public key")
+	}
 	return each(spec.For(alg.EncryptDecrypt), r, func(a alg.Algorithm) error {
 		sealed, err := public.Encrypt(a, sample())
 		if err != nil {
