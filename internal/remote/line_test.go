@@ -431,6 +431,9 @@ func TestTexts(t *testing.T) {
 			if want == fault.Unavailable || want == fault.Internal {
 				level = "WARN"
 			}
+			if kind == fault.LimitExceeded {
+				level = "INFO"
+			}
 			if kind == fault.BadCiphertext { // there is nothing to tell apart
 				if diff := cmp.Diff(fault.New(kind, "the ciphertext cannot be decrypted with this key"), f); diff != "" {
 					t.Errorf("a bad ciphertext (-want +got):\n%s", diff)
