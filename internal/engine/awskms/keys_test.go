@@ -300,8 +300,10 @@ func TestUnknown(t *testing.T) {
 	t.Parallel()
 	const arn = "arn:aws:kms:eu-central-1:123456789012:key/0c1d"
 	for _, tt := range []struct{ spec, usage, manager string }{
-		{"SM2", "SIGN_VERIFY", "CUSTOMER"}, {"ML_KEM_768", "ENCAPSULATE_DECAPSULATE", "CUSTOMER"},
-		{"RSA_2048", "KEY_AGREEMENT", "CUSTOMER"}, {"SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", "AWS"},
+		{"SM2", "SIGN_VERIFY", "CUSTOMER"},
+		{"ML_KEM_768", "ENCAPSULATE_DECAPSULATE", "CUSTOMER"},
+		{"RSA_2048", "KEY_AGREEMENT", "CUSTOMER"},
+		{"SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", "AWS"},
 	} {
 		e := newEngine(t, over(canned(t, func(asked) answer {
 			return answer{body: map[string]any{
