@@ -15,16 +15,7 @@ import (
 // azure starts a vault and returns what ends the URIs of its keys.
 func azure(t *testing.T) (place, parameters string) {
 	t.Helper()
-	s := azurekvtest.Start(t)
-	t.Setenv("AZURE_TENANT_ID", azurekvtest.Tenant)
-	t.Setenv("AZURE_CLIENT_ID", azurekvtest.Client)
-	t.Setenv("AZURE_CLIENT_SECRET", azurekvtest.ClientSecret)
-	u, err := url.Parse(s.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := url.Values{"authority": {s.Authority()}, "challenge": {"any"}, "ca": {write(t, "ca.pem", s.CAPEM())}}
-	return "azurekms://" + u.Host + "/", "?" + q.Encode()
+	return azureAt(t, azurekvtest.Start(t))
 }
 
 func TestAzure(t *testing.T) {

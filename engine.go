@@ -99,8 +99,3 @@ func pemFile(path string) ([]byte, error) {
 	text, _, err := readFile(path)
 	return text, err
 }
-
-// leftOut is the answer where a build has no software for a cloud.
-func leftOut(what, tag string) error {
-	return fault.New(fault.Unsupported, "this program was built without %s (build tag %s)", what, tag)
-}

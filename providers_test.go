@@ -112,9 +112,9 @@ func TestProviders(t *testing.T) {
 
 // TestFailOver has one place after the other fail. Time is the test's own.
 func TestFailOver(t *testing.T) {
-	real := file(t, "p-256")
+	genuine := file(t, "p-256")
 	synctest.Test(t, func(t *testing.T) {
-		one, two := &broken{Signer: real}, &broken{Signer: real}
+		one, two := &broken{Signer: genuine}, &broken{Signer: genuine}
 		k, err := holdfast.FailOver(key(t, "one", one), key(t, "two", two))
 		if err != nil {
 			t.Fatal(err)
@@ -128,7 +128,7 @@ func TestFailOver(t *testing.T) {
 				t.Errorf("%s: %d and %d calls, %v; want %d and %d, %q", when, one.calls, two.calls, err, wantOne, wantTwo, want)
 			}
 			if err == nil {
-				if err := real.VerifyDigest(t.Context(), "", sum[:], signature); err != nil {
+				if err := genuine.VerifyDigest(t.Context(), "", sum[:], signature); err != nil {
 					t.Errorf("%s: %v", when, err)
 				}
 			}
@@ -239,8 +239,8 @@ func agrees(t *testing.T, keys ...*holdfast.Key) {
 // TestFailOverAway: a provider that is away when the keys are gathered is asked
 // when it is needed, and only for the same key.
 func TestFailOverAway(t *testing.T) {
-	real, other := file(t, "p-256"), file(t, "p-256")
-	one := &broken{Signer: real}
+	genuine, other := file(t, "p-256"), file(t, "p-256")
+	one := &broken{Signer: genuine}
 	first, second := places{"k": key(t, "one", one)}, places{}
 	p := holdfast.NewProviders()
 	for name, place := range map[string]places{"first": first, "second": second} {
@@ -256,7 +256,7 @@ func TestFailOverAway(t *testing.T) {
 	one.err = down()
 	_, err = k.SignWith(t.Context(), "", []byte("m"))
 	wantKind(t, err, holdfast.Unavailable)
-	second["k"] = key(t, "two", &broken{Signer: real})
+	second["k"] = key(t, "two", &broken{Signer: genuine})
 	trySigner(t, k)
 
 	_, err = p.FailOver(t.Context(), holdfast.Ref{Provider: "second", Key: "none"}, holdfast.Ref{Provider: "first", Key: "none"})

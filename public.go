@@ -24,6 +24,15 @@ func (p *PublicKey) Equal(x crypto.PublicKey) bool {
 	return ok && bytes.Equal(p.key.SPKI(), other.key.SPKI())
 }
 
+// ParsePublicKey reads a SubjectPublicKeyInfo in DER, as Key.Public has it.
+func ParsePublicKey(der []byte) (crypto.PublicKey, error) {
+	p, err := engine.ParseForeign(der)
+	if err != nil {
+		return nil, failed("reading a public key", "", err)
+	}
+	return publicOf(p), nil
+}
+
 // publicOf returns a public key as this package shows it.
 func publicOf(p *engine.PublicKey) crypto.PublicKey {
 	if _, err := x509.MarshalPKIXPublicKey(p.Key()); err != nil {

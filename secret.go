@@ -83,4 +83,3 @@ func (m mac) VerifyMAC(code, data []byte) error {
 	}
 	return nil
 }
-

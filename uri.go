@@ -65,10 +65,15 @@ var harmless = map[string][]string{
 	SchemeFile:     {"spec"},
 }
 
+// vaults are the domains of Azure's vaults and Managed HSMs, in all its clouds.
+var vaults = []string{
+	".vault.azure.net", ".managedhsm.azure.net", ".vault.azure.cn", ".managedhsm.azure.cn",
+	".vault.usgovcloudapi.net", ".managedhsm.usgovcloudapi.net",
+}
+
 // checkForeign refuses a URI with which somebody else would have this program
-// load a library, read a file, or send a credential to a host of his choice. A
-// vault's host stays: Azure's tokens are for the domain of vaults alone, which is
-// checked, and a Holdfast's: see aim.
+// load a library, read a file, or send a credential to a host of his choice. For
+// that of a Holdfast server see aim.
 func (u *URI) checkForeign() error {
 	for name := range u.Query {
 		if !slices.Contains(harmless[u.Scheme], name) {
@@ -78,6 +83,8 @@ func (u *URI) checkForeign() error {
 	switch {
 	case u.Scheme == SchemeAWS && u.Host != "":
 		return &Error{Kind: PermissionDenied, Detail: "an endpoint is not taken of a URI that is somebody else's"}
+	case u.Scheme == SchemeAzure && !slices.ContainsFunc(vaults, func(domain string) bool { return strings.HasSuffix(u.Host, domain) }):
+		return &Error{Kind: PermissionDenied, Detail: u.Host + " is no vault of Azure's, and the URI is somebody else's"}
 	case u.Scheme == SchemePKCS11 && len(u.token.PIN) > 0:
 		return &Error{Kind: PermissionDenied, Detail: "a PIN is not taken of a URI that is somebody else's"}
 	}

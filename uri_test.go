@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/holdfast-kms/holdfast"
+	"github.com/holdfast-kms/holdfast/client"
 )
 
 const ring = "projects/p/locations/global/keyRings/r"
@@ -101,6 +102,40 @@ func TestParseURIRefused(t *testing.T) {
 		}
 		if kind := holdfast.KindOf(err); kind != holdfast.InvalidArgument && kind != holdfast.Unsupported {
 			t.Errorf("%q: kind %q", text, kind)
+		}
+	}
+}
+
+// TestForeignURI has what somebody else's URI may say, and what not.
+func TestForeignURI(t *testing.T) {
+	for uri, want := range map[string]holdfast.Kind{
+		"file:/nothing/here.pem":                                     "",
+		"awskms:///alias/a?region=eu-west-1":                         "",
+		"azurekms://v.vault.azure.net/a":                             "",
+		"holdfast://kms.example.com/a":                               holdfast.PermissionDenied, // the variable names another one
+		"awskms://kms.example.com/alias/a?region=eu-west-1":          holdfast.PermissionDenied,
+		"awskms:///alias/a?endpoint=https://kms.example.com":         holdfast.PermissionDenied,
+		"awskms:///alias/a?role=arn&web-identity-token-file=/secret": holdfast.PermissionDenied,
+		"azurekms://v.example.com/a":                                 holdfast.PermissionDenied,
+		"azurekms://v.vault.azure.net/a?authority=https://e.com":     holdfast.PermissionDenied,
+		"gcpkms://" + ring + "/cryptoKeys/a?credentials=/secret":     holdfast.PermissionDenied,
+		"hcvault://vault.example.com/transit/keys/a":                 holdfast.PermissionDenied,
+		"hashivault://a?token-file=/secret":                          holdfast.PermissionDenied,
+		"pkcs11:token=t;object=a?module-path=/tmp/evil.so":           holdfast.PermissionDenied,
+		"pkcs11:token=t;object=a?module-name=evil":                   holdfast.PermissionDenied,
+		"pkcs11:token=t;object=a?pin-source=/secret":                 holdfast.PermissionDenied,
+		"pkcs11:token=t;object=a?pin-value=1234":                     holdfast.PermissionDenied,
+		"holdfast://kms.example.com/a?ca=/tmp/evil.pem":              holdfast.PermissionDenied,
+	} {
+		t.Setenv(client.EnvAddress, "https://kms.example.org")
+		t.Setenv(client.EnvAccessKeyID, "AKIAEXAMPLE")
+		t.Setenv(client.EnvSecretAccessKey, "secret")
+		p, err := holdfast.Connect(t.Context(), uri, holdfast.WithForeignURI())
+		if holdfast.KindOf(err) != want && (want != "" || holdfast.KindOf(err) == holdfast.PermissionDenied) {
+			t.Errorf("%s: %v", uri, err)
+		}
+		if err == nil {
+			closed(t, p)
 		}
 	}
 }

@@ -5,4 +5,6 @@ package holdfast
 import "context"
 
 // newVault says that this build has no software for Vault.
-func newVault(context.Context, *URI, *settings) (place, error) { return nil, leftOut("Vault", "novault") }
+func newVault(context.Context, *URI, *settings) (place, error) {
+	return nil, leftOut("Vault", "novault")
+}

@@ -6,9 +6,9 @@
 //
 // Encrypt writes, Open and Decrypt read, and Envelope.Rewrap changes for whom
 // a file is without touching its data. A Recipient wraps file keys and an
-// Identity unwraps them: NewAEAD, NewRSA and NewRSAIdentity make them from the
-// standard library's and tink's interfaces, which the keys of package holdfast
-// have.
+// Identity unwraps them: NewAEAD, NewRSA, NewRSAIdentity, NewHPKE and
+// NewHPKEIdentity make them from the standard library's and tink's interfaces,
+// which the keys of package holdfast have.
 //
 // # Format
 //

@@ -41,8 +41,8 @@ func wrapAll(ctx context.Context, h *header, fileKey []byte, recipients []Recipi
 	var all sync.WaitGroup
 	for i, r := range recipients {
 		all.Go(func() {
-			wrapped, err := r.Wrap(ctx, fileKey, h.binding())
-			stanzas[i], failures[i] = Stanza{r.Method(), r.URI(), wrapped}, err
+			method, wrapped, err := r.Wrap(ctx, fileKey, h.binding())
+			stanzas[i], failures[i] = Stanza{method, r.URI(), wrapped}, err
 		})
 	}
 	all.Wait()

@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/ecdh"
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
@@ -49,11 +50,10 @@ func (b box) Decrypt(ciphertext, ad []byte) ([]byte, error) {
 // down is a key that is out of reach.
 type down string
 
-func (d down) URI() string             { return string(d) }
-func (d down) Method() envelope.Method { return envelope.AEADMethod }
+func (d down) URI() string { return string(d) }
 
-func (d down) Wrap(context.Context, []byte, []byte) ([]byte, error) {
-	return nil, fmt.Errorf("%s is down", string(d))
+func (d down) Wrap(context.Context, []byte, []byte) (envelope.Method, []byte, error) {
+	return "", nil, fmt.Errorf("%s is down", string(d))
 }
 
 func (d down) Unwrap(context.Context, envelope.Stanza, []byte) ([]byte, error) {
@@ -195,7 +195,7 @@ func TestAnyRecipient(t *testing.T) {
 		{"a key by another name", []envelope.Identity{envelope.NewAEAD("one:replica", b)}, nil},
 		{"an RSA key by another name", []envelope.Identity{envelope.NewRSAIdentity("elsewhere:c", k)}, nil},
 		{"two are down", []envelope.Identity{down("one:a"), down("two:b"), envelope.NewRSAIdentity("three:c", k)}, nil},
-		{"all are down", []envelope.Identity{down("one:a"), down("two:b")}, []string{"decrypt with one:a: one:a is down", "decrypt with two:b: two:b is down"}},
+		{"all are down", []envelope.Identity{down("one:a"), down("two:b")}, []string{"cannot decrypt with 2 keys: one:a: one:a is down; two:b: two:b is down"}},
 		{"none", nil, []string{"no key is given"}},
 		{"a stranger's", []envelope.Identity{envelope.NewAEAD("my:key", newBox(t))}, []string{"my:key", "does not name this key"}},
 		{"the wrong key by the name", []envelope.Identity{envelope.NewAEAD("one:a", b)}, []string{"one:a"}},
@@ -222,6 +222,36 @@ func TestAnyRecipient(t *testing.T) {
 	}
 }
 
+// A key that agrees on secrets is a recipient too, on every curve.
+func TestHPKE(t *testing.T) {
+	other, err := ecdh.P256().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for method, curve := range map[envelope.Method]ecdh.Curve{
+		envelope.HPKEP256: ecdh.P256(), envelope.HPKEP384: ecdh.P384(), envelope.HPKEP521: ecdh.P521(), envelope.HPKEX25519: ecdh.X25519(),
+	} {
+		key, err := curve.GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := envelope.NewHPKE("file:a.pem", key.PublicKey())
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := seal(t, []byte("data"), r)
+		if got, err := open(t, file, envelope.NewHPKEIdentity("file:a.pem", key)); err != nil || string(got) != "data" {
+			t.Errorf("%s: %q, %v", method, got, err)
+		}
+		if e, err := envelope.Open(bytes.NewReader(file)); err != nil || e.Recipients()[0].Method != method {
+			t.Errorf("%s: %v, %v", method, e.Recipients(), err)
+		}
+		if _, err := open(t, file, envelope.NewHPKEIdentity("file:a.pem", other)); err == nil {
+			t.Errorf("%s: another key decrypts", method)
+		}
+	}
+}
+
 func TestEncryptRefuses(t *testing.T) {
 	a := newBox(t)
 	long := make([]envelope.Recipient, 257)
@@ -239,7 +269,7 @@ func TestEncryptRefuses(t *testing.T) {
 		{"a space", []envelope.Recipient{envelope.NewAEAD("file:my key", a)}, "printable"},
 		{"a control character", []envelope.Recipient{envelope.NewAEAD("file:\x1b[2J", a)}, "printable"},
 		{"no URI", []envelope.Recipient{envelope.NewAEAD("", a)}, "printable"},
-		{"two are down", []envelope.Recipient{down("one:a"), envelope.NewAEAD("two:b", a), down("three:c")}, "cannot encrypt for one:a: one:a is down; cannot encrypt for three:c: three:c is down"},
+		{"two are down", []envelope.Recipient{down("one:a"), envelope.NewAEAD("two:b", a), down("three:c")}, "cannot encrypt for 2 keys: one:a: one:a is down; three:c: three:c is down"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -53,6 +53,13 @@ const (
 	OAEPSHA256 Method = "RSA-OAEP-SHA256"
 	OAEPSHA384 Method = "RSA-OAEP-SHA384"
 	OAEPSHA512 Method = "RSA-OAEP-SHA512"
+	// HPKEP256 is, like the next ones, HPKE in its base mode (RFC 9180) with
+	// HKDF-SHA256, AES-256-GCM and the DHKEM of the curve. The binding is its
+	// info; the encapsulated key precedes the ciphertext.
+	HPKEP256   Method = "HPKE-P256"
+	HPKEP384   Method = "HPKE-P384"
+	HPKEP521   Method = "HPKE-P521"
+	HPKEX25519 Method = "HPKE-X25519"
 )
 
 // Stanza is what a file has for one of its recipients. Nothing of it is

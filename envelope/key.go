@@ -17,12 +17,11 @@ type Recipient interface {
 	// URI says where the key is that will unwrap. It becomes part of the
 	// file, in the clear, and has no secret in it.
 	URI() string
-	// Method says how the recipient wraps.
-	Method() Method
-	// Wrap encrypts a file key of 32 bytes. The binding names the file: a
-	// method with associated data uses it as that, so that a wrapped key is of
-	// use in its own file only, and shows in the key's audit log as one.
-	Wrap(ctx context.Context, fileKey, binding []byte) ([]byte, error)
+	// Wrap encrypts a file key of 32 bytes, and says by which method. The
+	// binding names the file: a method with associated data uses it as that,
+	// so that a wrapped key is of use in its own file only, and shows in the
+	// key's audit log as one.
+	Wrap(ctx context.Context, fileKey, binding []byte) (Method, []byte, error)
 }
 
 // An Identity unwraps file keys.
@@ -62,12 +61,10 @@ func NewAEAD(uri string, c Cipher) *AEAD { return &AEAD{uri, c} }
 // URI returns where the key is.
 func (k *AEAD) URI() string { return k.uri }
 
-// Method returns AEADMethod.
-func (k *AEAD) Method() Method { return AEADMethod }
-
 // Wrap encrypts a file key, with the binding as associated data.
-func (k *AEAD) Wrap(_ context.Context, fileKey, binding []byte) ([]byte, error) {
-	return k.cipher.Encrypt(fileKey, binding)
+func (k *AEAD) Wrap(_ context.Context, fileKey, binding []byte) (Method, []byte, error) {
+	wrapped, err := k.cipher.Encrypt(fileKey, binding)
+	return AEADMethod, wrapped, err
 }
 
 // Unwrap decrypts a file key.
@@ -112,13 +109,11 @@ func NewRSA(uri string, public *rsa.PublicKey, hash crypto.Hash) (*RSA, error) {
 // URI returns where the private half is.
 func (k *RSA) URI() string { return k.uri }
 
-// Method returns the OAEP method.
-func (k *RSA) Method() Method { return k.method }
-
 // Wrap encrypts a file key. OAEP has a label, which most services lack: it is
 // empty, and the binding is not used. The header's HMAC ties the two as well.
-func (k *RSA) Wrap(_ context.Context, fileKey, _ []byte) ([]byte, error) {
-	return rsa.EncryptOAEP(oaepHashes()[k.method].New(), rand.Reader, k.public, fileKey, nil)
+func (k *RSA) Wrap(_ context.Context, fileKey, _ []byte) (Method, []byte, error) {
+	wrapped, err := rsa.EncryptOAEP(oaepHashes()[k.method].New(), rand.Reader, k.public, fileKey, nil)
+	return k.method, wrapped, err
 }
 
 // RSAIdentity is the private half of an RSA key.

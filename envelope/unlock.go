@@ -25,17 +25,17 @@ type KeyError struct {
 
 // Error names every key and its failure.
 func (e *KeyError) Error() string {
-	if len(e.Failures) == 0 {
+	switch len(e.Failures) {
+	case 0:
 		return "no key is given to " + e.Op
+	case 1:
+		return fmt.Sprintf("cannot %s %s: %v", e.Op, e.Failures[0].URI, e.Failures[0].Err)
 	}
-	var b strings.Builder
+	all := make([]string, len(e.Failures))
 	for i, f := range e.Failures {
-		if i > 0 {
-			b.WriteString("; ")
-		}
-		fmt.Fprintf(&b, "cannot %s %s: %v", e.Op, f.URI, f.Err)
+		all[i] = fmt.Sprintf("%s: %v", f.URI, f.Err)
 	}
-	return b.String()
+	return fmt.Sprintf("cannot %s %d keys: %s", e.Op, len(all), strings.Join(all, "; "))
 }
 
 // Unwrap returns the failures.

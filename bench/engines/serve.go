@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -100,7 +101,7 @@ func start(ctx context.Context, o *options, name string) (*place, func(), error)
 			return nil, nil, err
 		}
 		cmd = exec.CommandContext(ctx, o.holdfast, "dev", "--in-memory", "--listen", "127.0.0.1:0", "--listen-http", address, //nolint:gosec // the server under measurement
-			"--aws-credential", accessKey+":"+secretKey)
+			"--aws-credential", accessKey+":"+secretKey, "--dir", filepath.Join(filepath.Dir(self), "awskms"))
 	}
 	in, err := cmd.StdinPipe()
 	if err != nil {

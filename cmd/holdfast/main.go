@@ -13,6 +13,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/authorities"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/byok"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/certificates"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/files"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/hsms"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/keys"
@@ -20,6 +21,9 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/profiles"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/providers"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/seals"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/signatures"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/sshkeys"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/uris"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/users"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
 	"github.com/holdfast-kms/holdfast/internal/server"
@@ -67,6 +71,15 @@ func commands() []func(*terminal.App) *cobra.Command {
 		hsms.New,
 		providers.New,
 		byok.New,
+		files.NewEncrypt,
+		files.NewDecrypt,
+		files.NewRewrap,
+		files.NewInspect,
+		signatures.NewJWS,
+		signatures.NewCMS,
+		sshkeys.New,
+		sshkeys.NewAgent,
+		uris.New,
 		authorities.New,
 		certificates.New,
 		profiles.New,

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/holdfast-kms/holdfast/internal/engine/vault/vaulttest"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/pkcs11test"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
 )
@@ -35,11 +36,15 @@ func TestMain(m *testing.M) {
 //	capture NAME REGEXP  sets a variable to the match in the last stdout
 //	token LABEL…         makes SoftHSM 2 tokens; hsm.yaml configures them by
 //	                     their labels, pin has their PIN
+//	transit NAME         configures a provider, in providers.yaml: a server with
+//	                     the API of Vault's Transit engine
 func TestScripts(t *testing.T) {
+	service := vaulttest.Start(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"startdev": startDev, "stopdev": stopDev, "exits": exits, "capture": capture, "token": makeTokens,
+			"transit": func(ts *testscript.TestScript, neg bool, args []string) { configureTransit(ts, service, neg, args) },
 		},
 	})
 }
@@ -64,6 +69,22 @@ func makeTokens(ts *testscript.TestScript, neg bool, labels []string) {
 	}
 	ts.Check(os.WriteFile(filepath.Join(work, "hsm.yaml"), []byte(settings.String()), 0o600))
 	ts.Check(os.WriteFile(filepath.Join(work, "pin"), []byte(pkcs11test.PIN+"\n"), 0o600))
+}
+
+// configureTransit writes the configuration of a provider.
+func configureTransit(ts *testscript.TestScript, s *vaulttest.Server, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: transit NAME")
+	}
+	work := ts.Getenv("WORK")
+	settings := fmt.Sprintf("providers:\n  - name: %s\n    vault: {address: %s, ca_certificate: %s, token_file: %s}\n"+
+		"lifecycle: {interval: 100ms, mirror: 100ms}\n", args[0], s.Address, filepath.Join(work, "ca.pem"), filepath.Join(work, "token"))
+	ts.Check(os.WriteFile(filepath.Join(work, "ca.pem"), s.CA, 0o600))
+	ts.Check(os.WriteFile(filepath.Join(work, "token"), []byte(s.Root), 0o600))
+	ts.Check(os.WriteFile(filepath.Join(work, "providers.yaml"), []byte(settings), 0o600))
+	ts.Setenv("VAULT_ADDR", s.Address)
+	ts.Setenv("VAULT_CACERT", filepath.Join(work, "ca.pem"))
+	ts.Setenv("VAULT_TOKEN", s.Root)
 }
 
 // running is the script's variable with the process id of its server.

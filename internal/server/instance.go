@@ -231,16 +231,9 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 		return err
 	}
 	i.closers = append(i.closers, software.Close)
-	if err := i.openHSMs(ctx, c, keyring, log); err != nil {
+	if err := i.openPlaces(ctx, c, keyring, log); err != nil {
 		return err
 	}
-	if err := i.openClusters(ctx, &c.HSM, keyring, log); err != nil {
-		return err
-	}
-	if i.providers, err = providers.Open(ctx, c.Providers, keyring, log); err != nil {
-		return err
-	}
-	i.closers = append(i.closers, i.providers.Close)
 	adopting := i.hsms.Realms()
 	i.providers.Realms(adopting)
 	i.keys, err = kms.New(ctx, kms.Config{
@@ -282,6 +275,22 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	})
 	software.Ready()
 	return i.openInventory(ctx, sink, log)
+}
+
+// openPlaces opens where keys live beside this process: tokens, clusters of
+// them, and key services.
+func (i *instance) openPlaces(ctx context.Context, c *config.Config, keyring *seal.Keyring, log *slog.Logger) (err error) {
+	if err := i.openHSMs(ctx, c, keyring, log); err != nil {
+		return err
+	}
+	if err := i.openClusters(ctx, &c.HSM, keyring, log); err != nil {
+		return err
+	}
+	if i.providers, err = providers.Open(ctx, c.Providers, keyring, log); err != nil {
+		return err
+	}
+	i.closers = append(i.closers, i.providers.Close)
+	return nil
 }
 
 // openHSMs opens the configured tokens, with an engine for each place where

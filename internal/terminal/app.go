@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,8 @@ type App struct {
 	UserAgent string
 	// config is what the flags and variables say of the server.
 	config client.Config
+	// asking guards the terminal while a secret is asked for.
+	asking sync.Mutex
 }
 
 // Connection adds the flags that say which server to ask, and as whom. The

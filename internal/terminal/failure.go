@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/holdfast-kms/holdfast"
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
@@ -87,6 +88,9 @@ func (t *Terminal) Report(err error) {
 	f := failure{Error: err.Error()}
 	if e, ok := errors.AsType[*client.Error](err); ok {
 		f.Kind, f.Reason, f.RequestID = string(e.Kind), e.Reason, e.RequestID
+	}
+	if e, ok := errors.AsType[*holdfast.Error](err); ok && f.Kind == "" {
+		f.Kind = string(e.Kind)
 	}
 	if h, ok := errors.AsType[hinted](err); ok {
 		f.Hint = h.hint

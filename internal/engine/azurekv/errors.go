@@ -67,7 +67,7 @@ func shortened(err error) error {
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	text := h.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second //nolint:gosec // 31 bits
+		return time.Duration(seconds) * time.Second
 	}
 	if at, err := http.ParseTime(text); err == nil {
 		return max(0, at.Sub(now))
@@ -172,17 +172,13 @@ func (r *refusal) verdict() remote.Verdict {
 // A Managed HSM does not document its inner codes: its message has to do.
 func (r *refusal) forbidden() remote.Verdict {
 	v := remote.Verdict{Kind: fault.PermissionDenied, Refused: true}
-	switch r.said.Inner {
-	case azure.KeyDisabled:
+	switch inner := r.said.Inner; {
+	case inner == azure.KeyDisabled, inner == "" && strings.Contains(strings.ToLower(r.said.Message), "disabled key"):
 		return disabled()
-	case azure.KeyExpired, azure.KeyNotYetValid:
+	case inner == azure.KeyExpired, inner == azure.KeyNotYetValid:
 		v.Kind, v.Reason, v.Public = fault.WrongState, fault.KeyUnavailable, "the key is outside its time of validity where it lives"
-	case azure.KeyOperationForbidden, azure.KeyOperationNotAllowed:
+	case inner == azure.KeyOperationForbidden, inner == azure.KeyOperationNotAllowed:
 		v.Kind = fault.Unsupported
-	case "":
-		if strings.Contains(strings.ToLower(r.said.Message), "disabled key") {
-			return disabled()
-		}
 	}
 	return v
 }

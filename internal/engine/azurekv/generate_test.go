@@ -50,7 +50,7 @@ func TestNew(t *testing.T) {
 		"no host":      {Settings: named, Vault: "https:///"},
 		"a bad escape": {Settings: named, Vault: "https://%zz"},
 	} {
-		_, err := New(t.Context(), box{}, o)
+		_, err := New(t.Context(), enginetest.Box{}, o)
 		wantKind(t, err, fault.InvalidArgument, name)
 	}
 	_, err := New(t.Context(), nil, Options{Settings: named, Vault: "https://contoso.vault.azure.net"})

@@ -132,7 +132,7 @@ func TestIdentities(t *testing.T) {
 			}
 			o := options(s)
 			o.Identity, o.Retries = tt.identity, -1
-			e, err := New(t.Context(), box{}, o)
+			e, err := New(t.Context(), enginetest.Box{}, o)
 			if err == nil {
 				err = signs(t, e, refOf(n))
 			}
@@ -172,7 +172,7 @@ func TestBadIdentities(t *testing.T) {
 		"an authority by http":    {Tenant: "t", Client: "c", ClientSecret: "s", Authority: "http://login.example"},
 		"a tenant that is a path": {Tenant: "a/b", Client: "c", ClientSecret: "s"},
 	} {
-		_, err := New(t.Context(), box{}, Options{Settings: remote.Settings{Name: "a"}, Vault: "https://v.vault.azure.net", Identity: i})
+		_, err := New(t.Context(), enginetest.Box{}, Options{Settings: remote.Settings{Name: "a"}, Vault: "https://v.vault.azure.net", Identity: i})
 		if fault.KindOf(err) != fault.InvalidArgument || err == nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -283,7 +283,7 @@ func TestChallenges(t *testing.T) {
 			Settings: remote.Settings{Name: "a", Retries: -1, Log: slog.New(slog.DiscardHandler)}, Vault: "https://contoso.vault.azure.net", Credential: always{&asked},
 			DisableChallengeResourceVerification: tt.disable,
 			Transport: answers(func(r *http.Request) *http.Response {
-				a := &http.Response{StatusCode: 401, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"error":{"code":"Unauthorized","message":"no"}}`))}
+				a := &http.Response{StatusCode: http.StatusUnauthorized, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"error":{"code":"Unauthorized","message":"no"}}`))}
 				if tt.header != "" {
 					a.Header.Set("WWW-Authenticate", tt.header)
 				}

@@ -24,10 +24,11 @@ const (
 	signs    = kmspb.CryptoKey_ASYMMETRIC_SIGN
 )
 
-func (o *operator) set(t *testing.T, version string, state kmspb.CryptoKeyVersion_CryptoKeyVersionState) {
+// disable disables a version.
+func (o *operator) disable(t *testing.T, version string) {
 	t.Helper()
 	_, err := o.UpdateCryptoKeyVersion(t.Context(), &kmspb.UpdateCryptoKeyVersionRequest{
-		CryptoKeyVersion: &kmspb.CryptoKeyVersion{Name: version, State: state}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"state"}},
+		CryptoKeyVersion: &kmspb.CryptoKeyVersion{Name: version, State: kmspb.CryptoKeyVersion_DISABLED}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"state"}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +124,7 @@ func TestAdoptVersions(t *testing.T) {
 			t.Errorf("%s: %q, %v", when, got, err)
 		}
 	}
-	operator.set(t, second, kmspb.CryptoKeyVersion_DISABLED)
+	operator.disable(t, second)
 	seal("pinned still", pinned)
 	_, err := follows.AEAD.Seal(nil, []byte("message"), nil)
 	if wantKind(t, "encryption under a disabled primary version", err, fault.WrongState); fault.ReasonOf(err) != fault.KeyDisabled {
@@ -134,7 +135,7 @@ func TestAdoptVersions(t *testing.T) {
 	for range 11 { // the 12th is later than the 2nd
 		second = operator.addVersion(t, name)
 	}
-	operator.set(t, second, kmspb.CryptoKeyVersion_DISABLED)
+	operator.disable(t, second)
 	_, m, _ := adopt(t, e, name)
 	if got, err := e.NameOf(enginetest.NewRef("k"), alg.P256, m.Wrapped); err != nil || got != name+"/cryptoKeyVersions/11" {
 		t.Errorf("the version is %s (%v)", got, err)
@@ -167,7 +168,7 @@ func TestAdopted(t *testing.T) {
 			want   engine.Condition
 		}{
 			{func() {}, engine.Usable},
-			{func() { operator.set(t, name+"/cryptoKeyVersions/1", kmspb.CryptoKeyVersion_DISABLED) }, engine.Disabled},
+			{func() { operator.disable(t, name+"/cryptoKeyVersions/1") }, engine.Disabled},
 			{func() {
 				if _, err := operator.DestroyCryptoKeyVersion(t.Context(), &kmspb.DestroyCryptoKeyVersionRequest{Name: name + "/cryptoKeyVersions/1"}); err != nil {
 					t.Fatal(err)
@@ -191,7 +192,7 @@ func TestAdoptRefused(t *testing.T) {
 	operator := newOperator(t, o)
 	e := newEngine(t, o)
 	p256, version := operator.makeKey(t, "p256", signs, kmspb.CryptoKeyVersion_EC_SIGN_P256_SHA256, software)
-	sha512, _ := operator.makeKey(t, "oaep", kmspb.CryptoKey_ASYMMETRIC_DECRYPT, kmspb.CryptoKeyVersion_RSA_DECRYPT_OAEP_4096_SHA512, software)
+	sha1, _ := operator.makeKey(t, "sha1", kmspb.CryptoKey_MAC, kmspb.CryptoKeyVersion_HMAC_SHA1, software)
 	empty, err := operator.CreateCryptoKey(t.Context(), &kmspb.CreateCryptoKeyRequest{
 		Parent: o.KeyRing, CryptoKeyId: "empty", SkipInitialVersionCreation: true, CryptoKey: &kmspb.CryptoKey{
 			Purpose: encrypts, VersionTemplate: &kmspb.CryptoKeyVersionTemplate{Algorithm: kmspb.CryptoKeyVersion_GOOGLE_SYMMETRIC_ENCRYPTION, ProtectionLevel: software},
@@ -200,7 +201,7 @@ func TestAdoptRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	operator.set(t, version, kmspb.CryptoKeyVersion_DISABLED)
+	operator.disable(t, version)
 	ref := enginetest.NewRef("55555555-5555-4555-8555-555555555555")
 	if _, err := e.Generate(t.Context(), ref, enginetest.KindOf(alg.P384)); err != nil {
 		t.Fatal(err)
@@ -216,7 +217,7 @@ func TestAdoptRefused(t *testing.T) {
 		"no such key":          {o.KeyRing + "/cryptoKeys/none", fault.NotFound, 0},
 		"no such version":      {p256 + "/cryptoKeyVersions/2", fault.NotFound, 0},
 		"no such ring":         {"projects/p/locations/l/keyRings/r/cryptoKeys/k", fault.NotFound, 0},
-		"OAEP with SHA-512":    {sha512, fault.Unsupported, 0},
+		"HMAC with SHA-1":      {sha1, fault.Unsupported, 0},
 		"no version enabled":   {p256, fault.WrongState, fault.KeyUnavailable},
 		"the version disabled": {version, fault.WrongState, fault.KeyDisabled},
 		"no primary version":   {empty.GetName(), fault.WrongState, fault.KeyUnavailable},
@@ -245,8 +246,8 @@ func TestList(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, disabled := operator.makeKey(t, "disabled", signs, kmspb.CryptoKeyVersion_EC_SIGN_ED25519, software)
-	operator.set(t, disabled, kmspb.CryptoKeyVersion_DISABLED)
-	operator.makeKey(t, "strange", kmspb.CryptoKey_ASYMMETRIC_DECRYPT, kmspb.CryptoKeyVersion_RSA_DECRYPT_OAEP_4096_SHA512, software)
+	operator.disable(t, disabled)
+	operator.makeKey(t, "strange", kmspb.CryptoKey_MAC, kmspb.CryptoKeyVersion_HMAC_SHA1, software)
 	got := map[string]string{}
 	pages := 0
 	for page := ""; ; pages++ {
@@ -267,7 +268,7 @@ func TestList(t *testing.T) {
 	for name, want := range map[string]string{
 		"aes-000":  "aes-256|encrypt-decrypt|GOOGLE_SYMMETRIC_ENCRYPTION|usable|false",
 		"disabled": "ed25519|sign-verify|EC_SIGN_ED25519|disabled|false",
-		"strange":  "||RSA_DECRYPT_OAEP_4096_SHA512|usable|false",
+		"strange":  "||HMAC_SHA1|usable|false",
 		"holdfast-55555555-5555-4555-8555-555555555555-1": "p-384|sign-verify|EC_SIGN_P384_SHA384|usable|true",
 	} {
 		if got[name] != want {
@@ -345,7 +346,7 @@ func TestStates(t *testing.T) {
 		}
 	}
 	version := o.KeyRing + "/cryptoKeys/holdfast-k-1/cryptoKeyVersions/1"
-	operator.set(t, version, kmspb.CryptoKeyVersion_DISABLED)
+	operator.disable(t, version)
 	want("disabled", fault.KeyDisabled)
 	if err := e.Destroy(t.Context(), ref, m.Wrapped); err != nil {
 		t.Fatal(err)

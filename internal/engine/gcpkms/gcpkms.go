@@ -49,8 +49,8 @@ type Options struct {
 	// least 24 h. Default: the service's own, 30 days.
 	DestroyAfter time.Duration
 	// Endpoint is "host:port"; "http://host:port" is without TLS, and only for
-	// loopback addresses. Default: cloudkms.googleapis.com:443, or what the
-	// universe of the credentials has.
+	// loopback addresses. Default: cloudkms.googleapis.com:443, or that of the
+	// universe that GOOGLE_CLOUD_UNIVERSE_DOMAIN names.
 	Endpoint string
 	// CA are the certificates in PEM that the endpoint's chain must end in.
 	// Default: the system's.
@@ -217,7 +217,7 @@ func (e *Engine) Random(ctx context.Context, b []byte) error {
 	for len(b) > 0 {
 		req := &kmspb.GenerateRandomBytesRequest{
 			Location: e.ring.LocationName.String(), ProtectionLevel: kmspb.ProtectionLevel_HSM,
-			LengthBytes: int32(max(minRandom, min(len(b), maxRandom))), //nolint:gosec // at most 1,024
+			LengthBytes: int32(max(minRandom, min(len(b), maxRandom))),
 		}
 		err := e.call(ctx, "gcpkms.Random", remote.Repeatable, func(ctx context.Context, c *client) error {
 			answer, err := c.GenerateRandomBytes(ctx, req)

@@ -102,10 +102,8 @@ func (e *Engine) create(ctx context.Context, op string, n newKey) (*kmspb.Crypto
 	if d := e.options.DestroyAfter; d != 0 {
 		req.CryptoKey.DestroyScheduledDuration = durationpb.New(d)
 	}
-	var made *kmspb.CryptoKey
-	err := e.call(ctx, op, remote.Repeatable, func(ctx context.Context, c *client) (err error) {
-		made, err = c.CreateCryptoKey(ctx, req)
-		return named(err, made.GetName(), n.name.String())
+	made, err := about(ctx, e, op, n.name.String(), func(ctx context.Context, c *client) (*kmspb.CryptoKey, error) {
+		return c.CreateCryptoKey(ctx, req)
 	})
 	if fault.KindOf(err) == fault.AlreadyExists {
 		if made, err = e.key(ctx, op, n.name); err == nil && !e.same(made, n) {
@@ -130,24 +128,28 @@ func named(err error, got, want string) error {
 	return err
 }
 
+// about sends a request that can be repeated, whose answer is about one key.
+func about[T interface{ GetName() string }](ctx context.Context, e *Engine, op, name string, send func(context.Context, *client) (T, error)) (T, error) {
+	var answer T
+	err := e.call(ctx, op, remote.Repeatable, func(ctx context.Context, c *client) (err error) {
+		answer, err = send(ctx, c)
+		return named(err, answer.GetName(), name)
+	})
+	return answer, err
+}
+
 // key asks for a key.
 func (e *Engine) key(ctx context.Context, op string, name gcp.CryptoKeyName) (*kmspb.CryptoKey, error) {
-	var k *kmspb.CryptoKey
-	err := e.call(ctx, op, remote.Repeatable, func(ctx context.Context, c *client) (err error) {
-		k, err = c.GetCryptoKey(ctx, &kmspb.GetCryptoKeyRequest{Name: name.String()})
-		return named(err, k.GetName(), name.String())
+	return about(ctx, e, op, name.String(), func(ctx context.Context, c *client) (*kmspb.CryptoKey, error) {
+		return c.GetCryptoKey(ctx, &kmspb.GetCryptoKeyRequest{Name: name.String()})
 	})
-	return k, err
 }
 
 // version asks for a version of a key.
 func (e *Engine) version(ctx context.Context, op string, name gcp.CryptoKeyVersionName) (*kmspb.CryptoKeyVersion, error) {
-	var v *kmspb.CryptoKeyVersion
-	err := e.call(ctx, op, remote.Repeatable, func(ctx context.Context, c *client) (err error) {
-		v, err = c.GetCryptoKeyVersion(ctx, &kmspb.GetCryptoKeyVersionRequest{Name: name.String()})
-		return named(err, v.GetName(), name.String())
+	return about(ctx, e, op, name.String(), func(ctx context.Context, c *client) (*kmspb.CryptoKeyVersion, error) {
+		return c.GetCryptoKeyVersion(ctx, &kmspb.GetCryptoKeyVersionRequest{Name: name.String()})
 	})
-	return v, err
 }
 
 // The waits for a key that the service is still making.
@@ -242,9 +244,9 @@ func (e *Engine) Destroy(ctx context.Context, ref engine.Ref, wrapped []byte) er
 	}
 	ctx, cancel := e.bounded(ctx)
 	defer cancel()
-	err = e.call(ctx, op, remote.Repeatable, func(ctx context.Context, c *client) error {
-		_, err := c.DestroyCryptoKeyVersion(ctx, &kmspb.DestroyCryptoKeyVersionRequest{Name: at.version().String()})
-		return err
+	name := at.version().String()
+	_, err = about(ctx, e, op, name, func(ctx context.Context, c *client) (*kmspb.CryptoKeyVersion, error) {
+		return c.DestroyCryptoKeyVersion(ctx, &kmspb.DestroyCryptoKeyVersionRequest{Name: name})
 	})
 	switch fault.KindOf(err) { //nolint:exhaustive // all others are failures
 	case fault.NotFound:

@@ -217,10 +217,9 @@ func (e *Engine) job(ctx context.Context, op string) (string, *rsa.PublicKey, er
 	name := e.ring.Job(id).String()
 	method := gcp.MethodOf(importWrapping, importBits)
 	var job *kmspb.ImportJob
-	get := func() (bool, error) {
-		err := e.call(ctx, op, remote.Repeatable, func(ctx context.Context, c *client) (err error) {
-			job, err = c.GetImportJob(ctx, &kmspb.GetImportJobRequest{Name: name})
-			return named(err, job.GetName(), name)
+	get := func() (_ bool, err error) {
+		job, err = about(ctx, e, op, name, func(ctx context.Context, c *client) (*kmspb.ImportJob, error) {
+			return c.GetImportJob(ctx, &kmspb.GetImportJobRequest{Name: name})
 		})
 		if fault.KindOf(err) == fault.NotFound {
 			err = e.newJob(ctx, op, id, method)
@@ -247,12 +246,11 @@ func (e *Engine) job(ctx context.Context, op string) (string, *rsa.PublicKey, er
 
 // newJob makes an import job, or finds that somebody else has.
 func (e *Engine) newJob(ctx context.Context, op, id string, method gcp.ImportMethod) error {
-	err := e.call(ctx, op, remote.Repeatable, func(ctx context.Context, c *client) error {
-		_, err := c.CreateImportJob(ctx, &kmspb.CreateImportJobRequest{
+	_, err := about(ctx, e, op, e.ring.Job(id).String(), func(ctx context.Context, c *client) (*kmspb.ImportJob, error) {
+		return c.CreateImportJob(ctx, &kmspb.CreateImportJobRequest{
 			Parent: e.ring.String(), ImportJobId: id,
 			ImportJob: &kmspb.ImportJob{ImportMethod: method, ProtectionLevel: e.level},
 		})
-		return err
 	})
 	if fault.KindOf(err) == fault.AlreadyExists {
 		return nil

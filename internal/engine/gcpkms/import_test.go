@@ -7,11 +7,11 @@ import (
 	"cloud.google.com/go/kms/apiv1/kmspb"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/engine/enginetest"
 	"github.com/holdfast-kms/holdfast/internal/engine/gcpkms/gcpkmstest"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/remote"
 	"github.com/holdfast-kms/holdfast/internal/remote/remotetest"
 )
 
@@ -66,43 +66,37 @@ func TestImportAgain(t *testing.T) {
 // once.
 func TestImportFaults(t *testing.T) {
 	t.Parallel()
-	for name, f := range map[string]remotetest.Fault{"throttled": remotetest.Throttle, "failing": remotetest.Fail, "slow": remotetest.Slow, "cut": remotetest.Cut, "dropped": remotetest.Drop} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := gcpkmstest.Start(t)
-			o := options(s)
-			o.Settings = remotetest.Settings("google")
-			o.Log = slog.New(slog.DiscardHandler)
-			o.Trip = 100
-			e := newEngine(t, o)
-			ring := e.ring
-			plain := enginetest.NewPlain(t, alg.AES256)
-			imports := func(id key.ID) (engine.Material, error) {
-				return e.Import(t.Context(), enginetest.NewRef(id), enginetest.KindOf(alg.AES256), plain)
+	s := gcpkmstest.Start(t)
+	o := options(s)
+	o.Settings = remotetest.Settings("google")
+	o.Log = slog.New(slog.DiscardHandler)
+	plain := enginetest.NewPlain(t, alg.AES256)
+	if _, err := newEngine(t, options(s)).Import(t.Context(), enginetest.NewRef("first"), enginetest.KindOf(alg.AES256), plain); err != nil {
+		t.Fatal(err) // which made the job that all others use
+	}
+	for name, f := range map[string]remotetest.Fault{
+		"throttled": remotetest.Throttle, "failing": remotetest.Fail, "slow": remotetest.Slow, "cut": remotetest.Cut, "dropped": remotetest.Drop,
+	} {
+		e := newEngine(t, o)
+		for at := range 5 {
+			ref := enginetest.NewRef(key.ID(name + string(rune('0'+at))))
+			s.Inject(f, at, 1)
+			m, err := e.Import(t.Context(), ref, enginetest.KindOf(alg.AES256), plain)
+			s.Inject(remotetest.None, 0, 0)
+			if err != nil {
+				t.Errorf("%s at request %d: %v", name, at, err)
+				continue
 			}
-			if _, err := imports("first"); err != nil { // with the job that all others use
+			all, err := e.versions(t.Context(), "test", e.ring.Key(remote.KeyName(ref)))
+			if err != nil || len(all) != 1 {
+				t.Errorf("%s at request %d: %d versions (%v)", name, at, len(all), err)
+			}
+			k, err := e.Open(t.Context(), ref, alg.AES256, m.Wrapped)
+			if err != nil {
 				t.Fatal(err)
 			}
-			for at := range 5 {
-				id := key.ID("k" + string(rune('0'+at)))
-				s.Inject(f, at, 1)
-				m, err := imports(id)
-				s.Inject(remotetest.None, 0, 0)
-				if err != nil {
-					t.Errorf("at request %d: %v", at, err)
-					continue
-				}
-				all, err := e.versions(t.Context(), "test", ring.Key("holdfast-"+string(id)+"-1"))
-				if err != nil || len(all) != 1 {
-					t.Errorf("at request %d: %d versions (%v)", at, len(all), err)
-				}
-				k, err := e.Open(t.Context(), enginetest.NewRef(id), alg.AES256, m.Wrapped)
-				if err != nil {
-					t.Fatal(err)
-				}
-				use(t, alg.AES256, m, k)
-			}
-		})
+			use(t, alg.AES256, m, k)
+		}
 	}
 }
 

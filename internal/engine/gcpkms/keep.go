@@ -125,13 +125,14 @@ func (e *Engine) SetEnabled(ctx context.Context, ref engine.Ref, spec alg.Spec, 
 	if enabled {
 		state = kmspb.CryptoKeyVersion_ENABLED
 	}
-	return e.call(ctx, "gcpkms.SetEnabled", remote.Repeatable, func(ctx context.Context, c *client) error {
+	name := at.version().String()
+	_, err = about(ctx, e, "gcpkms.SetEnabled", name, func(ctx context.Context, c *client) (*kmspb.CryptoKeyVersion, error) {
 		v, err := c.UpdateCryptoKeyVersion(ctx, &kmspb.UpdateCryptoKeyVersionRequest{
-			CryptoKeyVersion: &kmspb.CryptoKeyVersion{Name: at.version().String(), State: state},
-			UpdateMask:       &fieldmaskpb.FieldMask{Paths: []string{"state"}},
+			CryptoKeyVersion: &kmspb.CryptoKeyVersion{Name: name, State: state}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"state"}},
 		})
-		return named(ofUse(err), v.GetName(), at.version().String())
+		return v, ofUse(err)
 	})
+	return err
 }
 
 // Recover restores a version that is about to be destroyed. It is disabled
@@ -144,9 +145,9 @@ func (e *Engine) Recover(ctx context.Context, ref engine.Ref, spec alg.Spec, wra
 	}
 	ctx, cancel := e.bounded(ctx)
 	defer cancel()
-	err = e.call(ctx, op, remote.Repeatable, func(ctx context.Context, c *client) error {
-		v, err := c.RestoreCryptoKeyVersion(ctx, &kmspb.RestoreCryptoKeyVersionRequest{Name: at.version().String()})
-		return named(err, v.GetName(), at.version().String())
+	name := at.version().String()
+	_, err = about(ctx, e, op, name, func(ctx context.Context, c *client) (*kmspb.CryptoKeyVersion, error) {
+		return c.RestoreCryptoKeyVersion(ctx, &kmspb.RestoreCryptoKeyVersionRequest{Name: name})
 	})
 	if fault.KindOf(err) != fault.WrongState {
 		return err

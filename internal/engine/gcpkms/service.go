@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
+	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/remote"
 )
 
@@ -65,7 +66,7 @@ func newService(o Options) (*service, error) {
 	}
 	s.tokens = &tokens{detect: func() (*auth.Credentials, error) { return credentials.DetectDefault(&detect) }}
 	if given {
-		if _, _, err := s.tokens.current(); err != nil {
+		if _, err := s.tokens.current(); err != nil {
 			return nil, invalid("Credentials", err)
 		}
 	}
@@ -121,7 +122,7 @@ func (s *service) get(ctx context.Context) (*client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, status.Error(codes.Canceled, "the engine is closed")
+		return nil, fault.New(fault.Unavailable, "the key service is no longer in use by this server")
 	}
 	if s.client != nil {
 		return s.client, nil
@@ -179,7 +180,7 @@ type tokens struct {
 func (t *tokens) credentials() *auth.Credentials {
 	property := func(of func(*auth.Credentials, context.Context) (string, error)) auth.CredentialsPropertyProvider {
 		return auth.CredentialsPropertyFunc(func(ctx context.Context) (string, error) {
-			creds, _, err := t.current()
+			creds, err := t.current()
 			if err != nil {
 				return "", err
 			}
@@ -194,19 +195,19 @@ func (t *tokens) credentials() *auth.Credentials {
 	})
 }
 
-// current returns the credentials, and which ones they are.
-func (t *tokens) current() (*auth.Credentials, int, error) {
+// current returns the credentials.
+func (t *tokens) current() (*auth.Credentials, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.creds == nil {
 		creds, err := t.detect()
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		t.creds = creds
 		t.made++
 	}
-	return t.creds, t.made, nil
+	return t.creds, nil
 }
 
 // generation returns how many credentials there were.
@@ -234,7 +235,7 @@ func (t *tokens) forget(made int) {
 // Token returns an access token. That whoever gives them out cannot be reached
 // is told apart from that they are refused.
 func (t *tokens) Token(ctx context.Context) (*auth.Token, error) {
-	creds, _, err := t.current()
+	creds, err := t.current()
 	if err != nil {
 		return nil, status.Error(codes.Unauthenticated, err.Error())
 	}

@@ -80,11 +80,6 @@ func Open(ctx context.Context, list []config.Provider, w engine.Wrapper, log *sl
 // New returns providers whose engines are open.
 func New(all ...Provider) *Providers { return &Providers{all} }
 
-// leftOut is told of a kind that a build does not have.
-func leftOut(kind string) error {
-	return fault.New(fault.Unsupported, "this build of holdfast has no engine %s: take the provider out of the configuration, or use another build", kind)
-}
-
 func settings(c *config.Provider, log *slog.Logger) remote.Settings {
 	return remote.Settings{
 		Name: c.Name, Timeout: c.Timeout, Attempt: c.Attempt, Retries: c.Retries, Rate: c.Rate, Log: log,

@@ -32,9 +32,8 @@ import (
 
 // What the server knows of its clients.
 const (
-	Tenant = "8f6f2c5e-0000-4000-8000-00000000a0a0"
-	Client = "2b1d7c44-0000-4000-8000-00000000c11e"
-	//nolint:gosec // of a test server
+	Tenant       = "8f6f2c5e-0000-4000-8000-00000000a0a0"
+	Client       = "2b1d7c44-0000-4000-8000-00000000c11e"
 	ClientSecret = "the client's secret, known to the test server"
 	// FederatedToken is what a workload identity shows.
 	FederatedToken = "the.federated.token"
@@ -71,9 +70,9 @@ func StartManagedHSM(tb testing.TB) *Server { return start(tb, true) }
 func start(tb testing.TB, managed bool) *Server {
 	tb.Helper()
 	s := &Server{managed: managed, objects: map[string]*object{}, tokens: map[string]time.Time{}, certs: map[string]*certificate{}, life: time.Hour}
-	s.Faulty.Next = http.HandlerFunc(s.vault)
-	s.Faulty.Answer = s.misbehave
-	s.Faulty.Count = s.count
+	s.Next = http.HandlerFunc(s.vault)
+	s.Answer = s.misbehave
+	s.Count = s.count
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{tenant}/v2.0/.well-known/openid-configuration", s.discover)
 	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", s.token)

@@ -180,7 +180,7 @@ func (v *version) code(name azure.SignatureAlgorithm, value []byte) ([]byte, err
 
 // signEC returns r and s, each as long as the order.
 func signEC(k *ecdsa.PrivateKey, digest []byte) ([]byte, error) {
-	r, s, err := ecdsa.Sign(rand.Reader, k, digest) //nolint:staticcheck // the two numbers are what the service gives
+	r, s, err := ecdsa.Sign(rand.Reader, k, digest)
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +222,7 @@ func (v *version) verify(name azure.SignatureAlgorithm, digest, signature []byte
 		return name[:2] == "RS" && rsa.VerifyPKCS1v15(&k.PublicKey, h, digest, signature) == nil, nil
 	case *ecdsa.PrivateKey:
 		r, s := new(big.Int).SetBytes(signature[:half]), new(big.Int).SetBytes(signature[half:])
-		return curves[name] == k.Params().Name && ecdsa.Verify(&k.PublicKey, digest, r, s), nil //nolint:staticcheck // the two numbers are what the service takes
+		return curves[name] == k.Params().Name && ecdsa.Verify(&k.PublicKey, digest, r, s), nil
 	case k256:
 		var r, s secp256k1.ModNScalar
 		if name != "ES256K" || len(signature) != 64 || r.SetByteSlice(signature[:half]) || s.SetByteSlice(signature[half:]) {

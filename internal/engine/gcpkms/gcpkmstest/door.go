@@ -128,7 +128,7 @@ func (d *door) count() int {
 // exchange gives an access token for the subject's token.
 func (d *door) exchange(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	want := map[string]string{
+	want := map[string]string{ //nolint:gosec // names of the protocol's, and a token of the test's own
 		"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "audience": audience, "subject_token": d.subject,
 		"subject_token_type":   "urn:ietf:params:oauth:token-type:jwt",
 		"requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
@@ -146,7 +146,7 @@ func (d *door) exchange(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *door) external() []byte {
-	text, _ := json.Marshal(map[string]any{ // texts only
+	text, _ := json.Marshal(map[string]any{ //nolint:gosec // texts only, and none of them a secret
 		"type": "external_account", "audience": audience, "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
 		"token_url": d.url + "/v1/token", "credential_source": map[string]any{"url": d.url + "/subject"},
 	})

@@ -170,7 +170,7 @@ func (w *wire) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ended = true
-	_ = w.Conn.Close()
+	_ = w.Close()
 }
 
 // Write writes, or ends the connection in the middle of it.
@@ -183,7 +183,7 @@ func (w *wire) Write(b []byte) (int, error) {
 	if w.cut {
 		n, _ := w.Conn.Write(b[:len(b)/2])
 		w.ended = true
-		_ = w.Conn.Close()
+		_ = w.Close()
 		return n, net.ErrClosed
 	}
 	return w.Conn.Write(b)

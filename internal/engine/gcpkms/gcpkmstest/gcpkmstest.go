@@ -9,6 +9,7 @@
 package gcpkmstest
 
 import (
+	"crypto/rsa"
 	"crypto/tls"
 	"net"
 	"net/http"
@@ -45,6 +46,8 @@ type Server struct {
 	mu    sync.Mutex
 	rings map[string]*ring // by name; guarded by mu, as all that is under them
 	wrong wrong            // guarded by mu
+
+	rsa map[int]func() (*rsa.PrivateKey, error) // by size; guarded by mu
 }
 
 var _ remotetest.Service = (*Server)(nil)
@@ -52,7 +55,7 @@ var _ remotetest.Service = (*Server)(nil)
 // Start starts a Cloud KMS that ends with tb.
 func Start(tb testing.TB) *Server {
 	tb.Helper()
-	s := &Server{rings: map[string]*ring{}}
+	s := &Server{rings: map[string]*ring{}, rsa: map[int]func() (*rsa.PrivateKey, error){}}
 	var certificate tls.Certificate
 	var err error
 	if certificate, s.CA, err = newCertificate(); err != nil {
@@ -123,7 +126,7 @@ func (s *Server) Keys() int {
 	for _, r := range s.rings {
 		for _, k := range r.keys {
 			for _, v := range k.versions {
-				switch v.proto.GetState() { //nolint:exhaustive // all others count
+				switch v.proto.GetState() {
 				case kmspb.CryptoKeyVersion_DESTROYED, kmspb.CryptoKeyVersion_DESTROY_SCHEDULED, kmspb.CryptoKeyVersion_IMPORT_FAILED:
 				default:
 					n++

@@ -2,7 +2,6 @@ package gcpkmstest
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
@@ -58,7 +57,7 @@ func (s *Server) CreateImportJob(_ context.Context, req *kmspb.CreateImportJobRe
 
 // open gives an import job its key.
 func (s *Server) open(j *importJob, bits int) {
-	private, err := rsa.GenerateKey(rand.Reader, bits)
+	private, err := s.newRSA(bits)
 	if err != nil {
 		return // it stays pending
 	}

@@ -140,7 +140,7 @@ func (k *cryptoKey) add(a gcp.Algorithm, state gcp.State) *version {
 func (s *Server) generate(k *cryptoKey) error {
 	t := k.proto.GetVersionTemplate()
 	if rsaBits(t.GetAlgorithm()) == 0 {
-		m, err := newMaterial(t.GetAlgorithm())
+		m, err := s.newMaterial(t.GetAlgorithm())
 		if err != nil {
 			return err
 		}
@@ -150,7 +150,7 @@ func (s *Server) generate(k *cryptoKey) error {
 	}
 	v := k.add(t.GetAlgorithm(), kmspb.CryptoKeyVersion_PENDING_GENERATION)
 	s.pending.Go(func() {
-		m, err := newMaterial(t.GetAlgorithm())
+		m, err := s.newMaterial(t.GetAlgorithm())
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"cloud.google.com/go/kms/apiv1/kmspb"
 	"filippo.io/mldsa"
@@ -97,7 +98,7 @@ func purposeOf(a gcp.Algorithm) gcp.Purpose {
 // makes reports whether there are such keys.
 func makes(p gcp.Purpose, a gcp.Algorithm, l gcp.Level) error {
 	switch {
-	case specOf(a) == alg.NoSpec:
+	case specOf(a) == alg.NoSpec && a != kmspb.CryptoKeyVersion_HMAC_SHA1: // which engines have no word for
 		return invalid("Algorithm %s is not supported.", a)
 	case purposeOf(a) != p:
 		return invalid("Algorithm %s is not valid for purpose %s.", a, p)
@@ -110,23 +111,28 @@ func makes(p gcp.Purpose, a gcp.Algorithm, l gcp.Level) error {
 }
 
 // newMaterial makes the material of a key.
-func newMaterial(a gcp.Algorithm) (*material, error) {
+func (s *Server) newMaterial(a gcp.Algorithm) (*material, error) {
 	m := &material{spec: specOf(a), handle: make([]byte, handleSize)}
 	_, _ = rand.Read(m.handle) // never fails
-	if m.spec.Symmetric() {
-		m.secret = make([]byte, m.spec.Info().Bits/8)
+	switch purposeOf(a) {      //nolint:exhaustive // all others have two halves
+	case kmspb.CryptoKey_ENCRYPT_DECRYPT:
+		m.secret = make([]byte, 32)
+	case kmspb.CryptoKey_MAC:
+		m.secret = make([]byte, hashOf(a).Size())
+	}
+	if m.secret != nil {
 		_, _ = rand.Read(m.secret) // never fails
 		return m, nil
 	}
 	var err error
-	m.signer, err = newSigner(m.spec)
+	m.signer, err = s.newSigner(m.spec)
 	return m, err
 }
 
-func newSigner(spec alg.Spec) (crypto.Signer, error) {
+func (s *Server) newSigner(spec alg.Spec) (crypto.Signer, error) {
 	switch info := spec.Info(); info.Family { //nolint:exhaustive // the symmetric ones are no signers
 	case alg.RSA:
-		return rsa.GenerateKey(rand.Reader, info.Bits)
+		return s.newRSA(info.Bits)
 	case alg.K256:
 		k, err := secp256k1.GeneratePrivateKeyFromRand(rand.Reader)
 		return &k256Signer{private: k}, err
@@ -138,6 +144,20 @@ func newSigner(spec alg.Spec) (crypto.Signer, error) {
 		return mldsa.GenerateKey(params)
 	}
 	return ecdsa.GenerateKey(map[alg.Spec]elliptic.Curve{alg.P256: elliptic.P256(), alg.P384: elliptic.P384()}[spec], rand.Reader)
+}
+
+// newRSA returns the RSA key of a size. All keys of a server's are that one: a
+// key of 4,096 bits takes seconds, and those of other types are enough to tell
+// whether the right key was used.
+func (s *Server) newRSA(bits int) (*rsa.PrivateKey, error) {
+	s.mu.Lock()
+	once := s.rsa[bits]
+	if once == nil {
+		once = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, bits) })
+		s.rsa[bits] = once
+	}
+	s.mu.Unlock()
+	return once()
 }
 
 // readMaterial reads material that was imported.
