@@ -18,15 +18,23 @@ func (a *App) Timeout() time.Duration { return a.config.Timeout }
 // OpenKey opens the key that a URI names, wherever it lives. A Holdfast server
 // is reached as the flags of Connection say.
 func (a *App) OpenKey(ctx context.Context, uri string) (*holdfast.Key, error) {
+	ctx, stop := context.WithTimeout(ctx, a.config.Timeout)
+	defer stop()
+	return holdfast.Open(ctx, uri, a.KeyOptions()...)
+}
+
+// KeyOptions are how keys are opened by their URIs: by the flags of Connection,
+// with secrets that are asked for where no variable has them, and with PKCS #11
+// libraries in processes of their own.
+func (a *App) KeyOptions() []holdfast.Option {
 	config := a.config
 	config.SecretAccessKey, config.SessionToken = os.Getenv(client.EnvSecretAccessKey), os.Getenv(client.EnvSessionToken)
 	config.UserAgent = a.UserAgent
-	ctx, stop := context.WithTimeout(ctx, a.config.Timeout)
-	defer stop()
-	return holdfast.Open(ctx, uri,
-		holdfast.WithServer(config), holdfast.WithTimeout(a.config.Timeout),
+	return []holdfast.Option{
+		holdfast.WithServer(config), holdfast.WithTimeout(a.config.Timeout), holdfast.WithModuleProcess(),
 		holdfast.WithPassphrase(a.askFor(holdfast.PassphraseVariable, "Passphrase of the key file")),
-	)
+		holdfast.WithPIN(a.askFor(holdfast.PINVariable, "PIN of the token")),
+	}
 }
 
 // askFor returns what takes a secret from a variable, or else asks for it
