@@ -15,6 +15,9 @@ import (
 // Timeout is how long a server, or whatever else has a key, is waited for.
 func (a *App) Timeout() time.Duration { return a.config.Timeout }
 
+// Address is the server that the flags name; it may be empty.
+func (a *App) Address() string { return a.config.Address }
+
 // OpenKey opens the key that a URI names, wherever it lives. A Holdfast server
 // is reached as the flags of Connection say.
 func (a *App) OpenKey(ctx context.Context, uri string) (*holdfast.Key, error) {
@@ -23,10 +26,16 @@ func (a *App) OpenKey(ctx context.Context, uri string) (*holdfast.Key, error) {
 	config.UserAgent = a.UserAgent
 	ctx, stop := context.WithTimeout(ctx, a.config.Timeout)
 	defer stop()
-	return holdfast.Open(ctx, uri,
+	options := []holdfast.Option{
 		holdfast.WithServer(config), holdfast.WithTimeout(a.config.Timeout),
 		holdfast.WithPassphrase(a.askFor(holdfast.PassphraseVariable, "Passphrase of the key file")),
-	)
+	}
+	// A wrong PIN counts: without one nobody logs in, so it is asked for only
+	// where somebody can answer.
+	if a.Interactive() && os.Getenv(holdfast.PINVariable) == "" {
+		options = append(options, holdfast.WithPIN(a.askFor(holdfast.PINVariable, "PIN of the token")))
+	}
+	return holdfast.Open(ctx, uri, options...)
 }
 
 // askFor returns what takes a secret from a variable, or else asks for it

@@ -155,7 +155,7 @@ func (a *app) identities(named []string, e *envelope.Envelope) ([]envelope.Ident
 		return all, nil
 	}
 	for _, s := range e.Recipients() {
-		if err := follow(s.URI); err != nil {
+		if err := follow(s.URI, a.Address()); err != nil {
 			all = append(all, &strange{s.URI, err})
 			continue
 		}
@@ -179,7 +179,9 @@ func (s *strange) Unwrap(context.Context, envelope.Stanza, []byte) ([]byte, erro
 // follow reports what speaks against opening a key just because a file names
 // it. Whoever wrote the file chose the URI: it may say which key, but neither
 // to which host a credential is sent, nor with which one, nor what is loaded.
-func follow(text string) error {
+// The server is the address of the one that the credential is for: another
+// one's keys the library does not open.
+func follow(text, server string) error {
 	u, err := holdfast.ParseURI(text)
 	if err != nil {
 		return err
@@ -191,8 +193,8 @@ func follow(text string) error {
 		}
 	}
 	switch u.Scheme {
-	case holdfast.SchemeAWS:
-		if u.Host != "" {
+	case holdfast.SchemeAWS, holdfast.SchemeHoldfast:
+		if u.Host != "" && (u.Scheme == holdfast.SchemeAWS || server == "") {
 			return fmt.Errorf("the file says that the key is at %s: %s", u.Host, advice)
 		}
 	case holdfast.SchemeAzure:
