@@ -79,7 +79,7 @@ func (asError) Name() string { return "*holdfast.Error" }
 func (asError) ErrorCheck(k *secrets.Keeper, err error) error {
 	var e *holdfast.Error
 	if !k.ErrorAs(err, &e) || e.Kind != holdfast.BadCiphertext {
-		return fmt.Errorf("%v is as %v", err, e)
+		return fmt.Errorf("ErrorAs has another error of it: %w", err)
 	}
 	var other *os.PathError
 	if k.ErrorAs(err, &other) {
