@@ -120,10 +120,11 @@ func WithLog(log *slog.Logger) Option { return func(s *settings) { s.log = log }
 
 // WithServer says how a Holdfast server is reached, in the place of the
 // variables HOLDFAST_ADDR, HOLDFAST_CACERT, HOLDFAST_ACCESS_KEY_ID and so on. A
-// host and the parameters of a URI come before its Address, CACert and Region.
+// host in a URI must be that of its Address; the parameters come before CACert
+// and Region.
 func WithServer(c client.Config) Option { return func(s *settings) { s.server = &c } }
 
 // WithForeignURI is for URIs that are somebody else's, as those in the header of
-// an encrypted file: a parameter that names a file, a host or a credential is
-// PermissionDenied then. The environment says all that.
+// an encrypted file: URI.CheckForeign looks at them. The environment says then
+// how a place is reached.
 func WithForeignURI() Option { return func(s *settings) { s.foreign = true } }

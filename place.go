@@ -72,7 +72,7 @@ func Connect(ctx context.Context, uri string, opts ...Option) (*Place, error) {
 	}
 	set := settingsOf(opts)
 	if set.foreign {
-		if err := u.checkForeign(); err != nil {
+		if err := u.CheckForeign(); err != nil {
 			return nil, failed(op, u.String(), err)
 		}
 	}

@@ -44,21 +44,17 @@ func newServer(u *URI, set *settings) (*server, error) {
 	return &server{made, set.timeout}, nil
 }
 
-// aim has the configuration be about the host of a URI. A credential is sent
-// to the server that it is for alone: a URI may be somebody else's, as that in
-// the header of an encrypted file.
+// aim sees to it that a URI's host is the one of the configuration, whose
+// credential is for that server and is sent to no other: a URI may be somebody
+// else's, as that in the header of an encrypted file.
 func aim(c *client.Config, u *URI) error {
 	if u.Host == "" {
-		return nil
-	}
-	if c.Address == "" {
-		c.Address = "https://" + u.Host
 		return nil
 	}
 	known, err := url.Parse(c.Address)
 	if err != nil || !strings.EqualFold(known.Host, u.Host) {
 		return fault.New(fault.PermissionDenied,
-			"the credential is for %s and is not sent to %s: set HOLDFAST_ADDR to it, or give WithServer", c.Address, u.Host)
+			"the credential is for %q and is not sent to %s: set HOLDFAST_ADDR to it, or give WithServer", c.Address, u.Host)
 	}
 	return nil
 }

@@ -127,12 +127,15 @@ func credentials(t *testing.T, host string) {
 	wantKind(t, err, holdfast.Unauthenticated)
 	ca := c.CACert
 	c = client.Environment()
-	c.Address, c.CACert = "", ""
+	c.CACert = ""
 	k, err := holdfast.Open(t.Context(), "holdfast://"+host+"/release?ca="+ca, holdfast.WithServer(c))
 	if err != nil {
 		t.Fatal(err)
 	}
 	closed(t, k)
+	c.Address = ""
+	_, err = holdfast.Connect(t.Context(), "holdfast://"+host+"/release?ca="+ca, holdfast.WithServer(c))
+	wantKind(t, err, holdfast.PermissionDenied)
 	t.Setenv(client.EnvAccessKeyID, "")
 	_, err = holdfast.Connect(t.Context(), "holdfast:///release")
 	wantKind(t, err, holdfast.InvalidArgument)

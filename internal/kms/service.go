@@ -62,6 +62,7 @@ type Service struct {
 	compile       func(key.Document) (*policy.Policy, error)
 	defaultPolicy func(key.RealmID) key.Document
 	now           func() time.Time
+	later         later
 }
 
 // New loads every key and alias of the store into memory and returns the

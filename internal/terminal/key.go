@@ -15,19 +15,23 @@ import (
 // Timeout is how long a server, or whatever else has a key, is waited for.
 func (a *App) Timeout() time.Duration { return a.config.Timeout }
 
-// Address is the server that the flags name; it may be empty.
-func (a *App) Address() string { return a.config.Address }
-
 // OpenKey opens the key that a URI names, wherever it lives. A Holdfast server
 // is reached as the flags of Connection say.
 func (a *App) OpenKey(ctx context.Context, uri string) (*holdfast.Key, error) {
+	ctx, stop := context.WithTimeout(ctx, a.config.Timeout)
+	defer stop()
+	return holdfast.Open(ctx, uri, a.KeyOptions()...)
+}
+
+// KeyOptions are how keys are opened by their URIs: by the flags of Connection,
+// with secrets that are asked for where no variable has them, and with PKCS #11
+// libraries in processes of their own.
+func (a *App) KeyOptions() []holdfast.Option {
 	config := a.config
 	config.SecretAccessKey, config.SessionToken = os.Getenv(client.EnvSecretAccessKey), os.Getenv(client.EnvSessionToken)
 	config.UserAgent = a.UserAgent
-	ctx, stop := context.WithTimeout(ctx, a.config.Timeout)
-	defer stop()
 	options := []holdfast.Option{
-		holdfast.WithServer(config), holdfast.WithTimeout(a.config.Timeout),
+		holdfast.WithServer(config), holdfast.WithTimeout(a.config.Timeout), holdfast.WithModuleProcess(),
 		holdfast.WithPassphrase(a.askFor(holdfast.PassphraseVariable, "Passphrase of the key file")),
 	}
 	// A wrong PIN counts: without one nobody logs in, so it is asked for only
@@ -35,7 +39,7 @@ func (a *App) OpenKey(ctx context.Context, uri string) (*holdfast.Key, error) {
 	if a.Interactive() && os.Getenv(holdfast.PINVariable) == "" {
 		options = append(options, holdfast.WithPIN(a.askFor(holdfast.PINVariable, "PIN of the token")))
 	}
-	return holdfast.Open(ctx, uri, options...)
+	return options
 }
 
 // askFor returns what takes a secret from a variable, or else asks for it

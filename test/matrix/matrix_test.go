@@ -205,7 +205,7 @@ func compare(t *testing.T, table string) {
 		t.Fatalf("%s has no place for the table", path)
 	}
 	if *update {
-		if err := os.WriteFile(path, []byte(head+begins+table+ends+tail), 0o644); err != nil { //nolint:gosec // a document
+		if err := os.WriteFile(path, []byte(head+begins+table+ends+tail), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return

@@ -155,7 +155,7 @@ func (a *app) identities(named []string, e *envelope.Envelope) ([]envelope.Ident
 		return all, nil
 	}
 	for _, s := range e.Recipients() {
-		if err := follow(s.URI, a.Address()); err != nil {
+		if err := follow(s.URI); err != nil {
 			all = append(all, &strange{s.URI, err})
 			continue
 		}
@@ -177,38 +177,14 @@ func (s *strange) URI() string { return s.uri }
 func (s *strange) Unwrap(context.Context, envelope.Stanza, []byte) ([]byte, error) { return nil, s.err }
 
 // follow reports what speaks against opening a key just because a file names
-// it. Whoever wrote the file chose the URI: it may say which key, but neither
-// to which host a credential is sent, nor with which one, nor what is loaded.
-// The server is the address of the one that the credential is for: another
-// one's keys the library does not open.
-func follow(text, server string) error {
+// it: whoever wrote the file chose the URI.
+func follow(text string) error {
 	u, err := holdfast.ParseURI(text)
+	if err == nil {
+		err = u.CheckForeign()
+	}
 	if err != nil {
-		return err
-	}
-	const advice = "name it with --key if you trust it"
-	for name := range u.Query {
-		if !slices.Contains([]string{"region", "hsm", "protection", "mount", "namespace", "version", "spec"}, name) {
-			return fmt.Errorf("the file says that the key is to be opened with %q: %s", name, advice)
-		}
-	}
-	switch u.Scheme {
-	case holdfast.SchemeAWS, holdfast.SchemeHoldfast:
-		if u.Host != "" && (u.Scheme == holdfast.SchemeAWS || server == "") {
-			return fmt.Errorf("the file says that the key is at %s: %s", u.Host, advice)
-		}
-	case holdfast.SchemeAzure:
-		if !slices.ContainsFunc(vaults(), func(domain string) bool { return strings.HasSuffix(u.Host, domain) }) {
-			return fmt.Errorf("the file says that the key is at %s, which is no vault of Azure's: %s", u.Host, advice)
-		}
+		return fmt.Errorf("%w: name it with --key if you trust it", err)
 	}
 	return nil
-}
-
-// vaults are the domains of Azure's vaults and managed HSMs, in all its clouds.
-func vaults() []string {
-	return []string{
-		".vault.azure.net", ".managedhsm.azure.net", ".vault.azure.cn", ".managedhsm.azure.cn",
-		".vault.usgovcloudapi.net", ".managedhsm.usgovcloudapi.net",
-	}
 }

@@ -113,7 +113,7 @@ func (a *app) change(c *change, e *envelope.Envelope, ids []envelope.Identity) (
 			continue
 		}
 		named := slices.ContainsFunc(ids, func(id envelope.Identity) bool { _, ok := id.(*located); return ok && is(id.URI()) })
-		if err := follow(stanza.URI, a.Address()); err != nil && !named {
+		if err := follow(stanza.URI); err != nil && !named {
 			return nil, fmt.Errorf("wrapping again for %s: %w", stanza.URI, err)
 		}
 		wanted.Add = append(wanted.Add, &located{a, stanza.URI})

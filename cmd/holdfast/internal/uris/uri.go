@@ -9,9 +9,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,46 +19,16 @@ import (
 )
 
 // app is what the package's commands share.
-type app struct {
-	*terminal.App
-	timeout time.Duration
-}
+type app struct{ *terminal.App }
 
 // New returns `holdfast uri`.
 func New(t *terminal.App) *cobra.Command {
-	a := &app{App: t}
+	a := &app{t}
 	cmd := terminal.Group("uri", "Keys by their URIs: in clouds, tokens, servers and files",
 		a.show(), a.list(), a.create(), a.publicKey(), a.sign(), a.verify(), a.csr(), a.selfSigned(), a.signCertificate(), a.random())
-	cmd.Long = "Use keys where they live, without a server between. A URI says where that is:\n\n" +
-		"  awskms:///alias/release?region=eu-west-1   AWS KMS\n" +
-		"  azurekms://name.vault.azure.net/release    Azure Key Vault, Managed HSM\n" +
-		"  gcpkms://projects/…/cryptoKeys/release     Google Cloud KMS\n" +
-		"  hashivault://release                       Vault, OpenBao (Transit)\n" +
-		"  pkcs11:token=prod;object=release           a PKCS #11 token\n" +
-		"  holdfast:///alias/release                  a Holdfast server\n" +
-		"  file:release.pem                           a file\n\n" +
-		"Credentials are those that the place's own tools use. docs/library.md has all parameters."
-	cmd.PersistentFlags().DurationVar(&a.timeout, "timeout", 30*time.Second, "how long one operation may take")
-	return cmd
-}
-
-// options are those of every place. A secret that no variable has is asked for.
-func (a *app) options() []holdfast.Option {
-	return []holdfast.Option{
-		holdfast.WithTimeout(a.timeout), holdfast.WithModuleProcess(),
-		holdfast.WithPassphrase(a.secret(holdfast.PassphraseVariable, "Passphrase of the key")),
-		holdfast.WithPIN(a.secret(holdfast.PINVariable, "PIN of the token")),
-	}
-}
-
-// secret returns what takes a secret from a variable, or asks for it.
-func (a *app) secret(variable, question string) func() ([]byte, error) {
-	return func() ([]byte, error) {
-		if text := os.Getenv(variable); text != "" {
-			return []byte(text), nil
-		}
-		return a.AskSecret(question, "set "+variable+", or start from a terminal")
-	}
+	cmd.Long = "Use keys where they live, without a server between.\n" + terminal.KeyURIHelp + "\n\n" +
+		"Credentials are those that the place's own tools use."
+	return a.Connection(cmd)
 }
 
 // at is the URI that a command is about.
@@ -96,7 +64,7 @@ func (a *app) onKey(u *at, act func(ctx context.Context, k *holdfast.Key) error)
 		if err != nil {
 			return err
 		}
-		k, err := holdfast.Open(cmd.Context(), text, a.options()...)
+		k, err := a.OpenKey(cmd.Context(), text)
 		if err != nil {
 			return err
 		}
@@ -155,7 +123,7 @@ func (a *app) list() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		keys, err := holdfast.List(cmd.Context(), text, a.options()...)
+		keys, err := holdfast.List(cmd.Context(), text, a.KeyOptions()...)
 		if err != nil {
 			return err
 		}
@@ -198,12 +166,9 @@ func (a *app) create() *cobra.Command {
 		if err := terminal.CheckSpec(spec); err != nil {
 			return terminal.WrongUsage(err)
 		}
-		opts := a.options()
+		opts := a.KeyOptions()
 		if usage != "" {
 			opts = append(opts, holdfast.WithUsage(terminal.ParseUsage(usage).String()))
-		}
-		if strings.HasPrefix(text, "file:") && !a.Interactive() && os.Getenv(holdfast.PassphraseVariable) == "" {
-			opts = append(opts, holdfast.WithPassphrase(func() ([]byte, error) { return nil, nil })) // in the clear
 		}
 		k, err := holdfast.Create(cmd.Context(), text, terminal.ParseSpec(spec).String(), opts...)
 		if err != nil {
@@ -264,7 +229,7 @@ func (a *app) random() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		p, err := holdfast.Connect(cmd.Context(), text, a.options()...)
+		p, err := holdfast.Connect(cmd.Context(), text, a.KeyOptions()...)
 		if err != nil {
 			return err
 		}
