@@ -121,6 +121,8 @@ func (*server) equip(o *opened, r *remoteKey) {
 		} else {
 			o.key.Decrypter = remoteDecrypter{r}
 		}
+	case alg.KeyAgreement:
+		o.key.Agreement = remoteAgreement{r}
 	}
 }
 
@@ -309,4 +311,20 @@ func (r remoteMAC) Sum(dst, message []byte) ([]byte, error) {
 		return nil, err
 	}
 	return append(dst, code.MAC...), nil
+}
+
+type remoteAgreement struct{ *remoteKey }
+
+// Shared returns what the key shares with the owner of a public key.
+func (r remoteAgreement) Shared(peer *engine.PublicKey) ([]byte, error) {
+	if err := engine.CheckPeer(r.spec, peer); err != nil {
+		return nil, err
+	}
+	ctx, cancel := r.context()
+	defer cancel()
+	s, err := r.server.client.DeriveSharedSecret(ctx, r.id, &client.SharedSecretRequest{PublicKey: peer.SPKI()})
+	if err != nil {
+		return nil, err
+	}
+	return s.Secret, nil
 }

@@ -1,8 +1,11 @@
 package holdfast_test
 
 import (
+	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdh"
+	"crypto/rand"
 	"crypto/rsa"
 	"log/slog"
 	"os"
@@ -77,8 +80,41 @@ func TestServer(t *testing.T) {
 		_, err = holdfast.Create(t.Context(), "holdfast:///11111111-1111-4111-8111-111111111111", "p-256")
 		wantKind(t, err, holdfast.InvalidArgument)
 	})
+	t.Run("agreement", func(t *testing.T) { agreement(t, host) })
 	t.Run("as AWS KMS", func(t *testing.T) { tryAWS(t, host) })
 	t.Run("credentials", func(t *testing.T) { credentials(t, host) })
+}
+
+// agreement: a key of a server agrees with one of this process, and does not
+// sign.
+func agreement(t *testing.T, host string) {
+	c, err := client.New(client.Environment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.CreateKey(t.Context(), &client.CreateKeyRequest{Spec: "ECC_NIST_P384", Usage: "KEY_AGREEMENT", Alias: "alias/inbox"}); err != nil {
+		t.Fatal(err)
+	}
+	k, err := holdfast.Open(t.Context(), "holdfast://"+host+"/inbox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed(t, k)
+	ours, err := k.Agreement()
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := ecdh.P384().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, errOne := ours.ECDH(theirs.PublicKey())
+	two, errTwo := theirs.ECDH(ours.PublicKey())
+	if errOne != nil || errTwo != nil || !bytes.Equal(one, two) {
+		t.Errorf("the secrets differ (%v, %v)", errOne, errTwo)
+	}
+	_, err = k.Signer()
+	wantKind(t, err, holdfast.Unsupported)
 }
 
 // credentials go to the server that they are for.

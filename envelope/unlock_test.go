@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,11 +17,11 @@ import (
 type slow struct {
 	envelope.Identity
 	delay time.Duration
-	calls *int
+	calls *atomic.Int64
 }
 
 func (s slow) Unwrap(ctx context.Context, st envelope.Stanza, binding []byte) ([]byte, error) {
-	*s.calls++
+	s.calls.Add(1)
 	time.Sleep(s.delay)
 	return s.Identity.Unwrap(ctx, st, binding)
 }
@@ -36,7 +37,7 @@ func TestWaiting(t *testing.T) {
 		ids    []envelope.Identity
 		delays []time.Duration
 		took   time.Duration
-		asked  int
+		asked  int64
 		err    string
 	}{
 		{"the first answers: the second is not asked", []envelope.Identity{good, other}, []time.Duration{0, 0}, 0, 1, ""},
@@ -50,10 +51,10 @@ func TestWaiting(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				asked := make([]int, len(tt.ids))
+				var asked atomic.Int64
 				ids := make([]envelope.Identity, len(tt.ids))
 				for i, id := range tt.ids {
-					ids[i] = slow{id, tt.delays[i], &asked[i]}
+					ids[i] = slow{id, tt.delays[i], &asked}
 				}
 				began := time.Now()
 				_, err := envelope.Decrypt(t.Context(), bytes.NewReader(file), ids...)
@@ -63,12 +64,8 @@ func TestWaiting(t *testing.T) {
 				if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 					t.Errorf("%v: want %q", err, tt.err)
 				}
-				sum := 0
-				for _, n := range asked {
-					sum += n
-				}
-				if sum != tt.asked {
-					t.Errorf("%d were asked, not %d", sum, tt.asked)
+				if n := asked.Load(); n != tt.asked {
+					t.Errorf("%d were asked, not %d", n, tt.asked)
 				}
 				time.Sleep(2 * time.Hour) // for those who are still at it
 			})
@@ -83,7 +80,8 @@ func TestCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), 3*time.Second)
 		defer stop()
-		calls, began := 0, time.Now()
+		var calls atomic.Int64
+		began := time.Now()
 		_, err := envelope.Decrypt(ctx, bytes.NewReader(file), slow{envelope.NewAEAD("one:a", a), time.Hour, &calls})
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 3*time.Second {
 			t.Errorf("%v after %s", err, time.Since(began))

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -70,7 +71,7 @@ func serve(ctx context.Context, name string) error {
 	default:
 		return fmt.Errorf("there is no service %q", name)
 	}
-	if err := json.NewEncoder(os.Stdout).Encode(p); err != nil {
+	if err := json.NewEncoder(os.Stdout).Encode(p); err != nil { //nolint:gosec // the secret of a server that lives for seconds, told to its parent
 		return err
 	}
 	ended := make(chan struct{})
@@ -100,7 +101,7 @@ func start(ctx context.Context, o *options, name string) (*place, func(), error)
 			return nil, nil, err
 		}
 		cmd = exec.CommandContext(ctx, o.holdfast, "dev", "--in-memory", "--listen", "127.0.0.1:0", "--listen-http", address, //nolint:gosec // the server under measurement
-			"--aws-credential", accessKey+":"+secretKey)
+			"--aws-credential", accessKey+":"+secretKey, "--dir", filepath.Join(filepath.Dir(self), "awskms"))
 	}
 	in, err := cmd.StdinPipe()
 	if err != nil {

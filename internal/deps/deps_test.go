@@ -54,7 +54,8 @@ var layers = [][]string{
 	{"."}, // the public library
 	{"internal/terminal", "internal/ceremony", "internal/discovery"}, // what the commands share
 	{"cmd/holdfast/internal/*"},                                      // groups of commands, by their nouns
-	{"cmd/holdfast", "cmd/demo", "bench", "bench/*", "test/compat", "test/compat/*", "test/matrix", "adapters/*"},
+	{"adapters/age", "adapters/gocloud", "adapters/sigstore", "adapters/spire", "adapters/step", "adapters/tink"}, // modules of their own
+	{"cmd/holdfast", "cmd/demo", "bench", "bench/*", "test/compat", "test/compat/*", "test/matrix", "adapters/*"}, // adapters' commands are in a folder below them
 }
 
 // core names the packages that know no transport and no cloud's words.

@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/alias"
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/ciphertext"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -381,20 +380,6 @@ func TestAliasOfNewKey(t *testing.T) {
 	keys, _, err := f.ListKeys(t.Context(), f.admin(), kms.Page{Limit: 10})
 	if must(t, err); len(keys) != 1 {
 		t.Errorf("%d keys were made", len(keys))
-	}
-}
-
-func TestAliasNames(t *testing.T) {
-	for name, reason := range map[string]fault.Reason{
-		"one": fault.MalformedAlias, "alias/": fault.MalformedAlias, "alias/a b": fault.MalformedAlias,
-		"alias/ä": fault.MalformedAlias, "alias/" + strings.Repeat("a", 251): fault.MalformedAlias, "alias/aws/ebs": fault.ReservedAlias,
-	} {
-		if got := fault.ReasonOf(alias.Check(name)); got != reason {
-			t.Errorf("CheckAlias(%q) has reason %d, want %d", name, got, reason)
-		}
-	}
-	for _, name := range []string{"alias/a", "alias/a/b_c-D9", "alias/" + strings.Repeat("a", 250), "alias/awsome"} {
-		must(t, alias.Check(name))
 	}
 }
 

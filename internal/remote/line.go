@@ -231,8 +231,11 @@ func (l *Line) failure(ctx context.Context, op string, v Verdict, err error) err
 	if kind == fault.PermissionDenied || kind == fault.Unauthenticated {
 		kind = fault.Unavailable
 	}
-	if kind == fault.Unavailable || kind == fault.Internal {
+	switch kind { //nolint:exhaustive // see above
+	case fault.Unavailable, fault.Internal:
 		level = slog.LevelWarn
+	case fault.LimitExceeded:
+		level = slog.LevelInfo
 	}
 	l.settings.Log.LogAttrs(ctx, level, "the key service refuses", slog.String("op", op), slog.String("kind", v.Kind.String()), slog.Any("cause", err))
 	if kind == fault.BadCiphertext { // one error for all of them: there is nothing to tell apart

@@ -418,18 +418,21 @@ func TestTexts(t *testing.T) {
 		for _, public := range []string{"", "words of the engine's"} {
 			cause := failing(Verdict{Kind: kind, Reason: fault.KeyDisabled, Public: public})
 			var log bytes.Buffer
-			l := newLine(Settings{Log: slog.New(slog.NewTextHandler(&log, nil))})
+			l := newLine(Settings{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 			err := l.Do(t.Context(), "far.Sign", Repeatable, func(context.Context) error { return cause })
 			f, ok := errors.AsType[*fault.Error](err)
 			if !ok {
 				t.Fatalf("%s: %v", kind, err)
 			}
-			want, level := kind, "INFO"
+			want, level := kind, "DEBUG"
 			if kind == fault.PermissionDenied || kind == fault.Unauthenticated {
 				want = fault.Unavailable // it is not the caller's credential
 			}
 			if want == fault.Unavailable || want == fault.Internal {
 				level = "WARN"
+			}
+			if kind == fault.LimitExceeded {
+				level = "INFO"
 			}
 			if kind == fault.BadCiphertext { // there is nothing to tell apart
 				if diff := cmp.Diff(fault.New(kind, "the ciphertext cannot be decrypted with this key"), f); diff != "" {
@@ -443,8 +446,9 @@ func TestTexts(t *testing.T) {
 			if f.Public == "" || public != "" && f.Public != public || strings.Contains(f.Public, cause.Error()) {
 				t.Errorf("the caller is told %q of %s", f.Public, kind)
 			}
-			for _, part := range []string{"level=" + level, "engine=far", "op=far.Sign", "kind=", cause.Error()} {
-				if !strings.Contains(log.String(), part) {
+			_, line, _ := strings.Cut(log.String(), "\n") // after that of the attempt
+			for _, part := range []string{"level=" + level, "refuses", "engine=far", "op=far.Sign", "kind=", cause.Error()} {
+				if !strings.Contains(line, part) {
 					t.Errorf("the log of %s has no %q: %s", kind, part, &log)
 				}
 			}

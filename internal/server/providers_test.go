@@ -27,7 +27,8 @@ type clouds struct {
 	vault     *vaulttest.Server
 }
 
-func startClouds(t *testing.T) *clouds {
+// startClouds starts the key services of some names: aws, azure, google, bao.
+func startClouds(t *testing.T, names ...string) *clouds {
 	t.Helper()
 	dir := t.TempDir()
 	file := func(name string, text []byte) string {
@@ -37,25 +38,34 @@ func startClouds(t *testing.T) *clouds {
 		}
 		return path
 	}
-	c := &clouds{aws: start(t, t.TempDir(), &Dev{}, nil), vault: vaulttest.Start(t)}
-	admin := readAdmin(filepath.Join(c.aws.dir, EnvFile))
-	azure, google := azurekvtest.Start(t), gcpkmstest.Start(t)
-	c.providers = []config.Provider{
-		{Name: "aws", AWSKMS: &config.AWSKMS{
-			Region: "us-east-1", Endpoint: c.aws.url, AccessKeyID: admin.ID, SecretAccessKeyFile: file("aws", []byte(admin.Secret)),
-			CACertificate: filepath.Join(c.aws.dir, tlsDir, caCertFile),
-		}},
-		{Name: "azure", AzureKV: &config.AzureKV{
-			Vault: azure.URL(), Tenant: azurekvtest.Tenant, Client: azurekvtest.Client, ClientSecretFile: file("azure", []byte(azurekvtest.ClientSecret)),
-			Authority: azure.Authority(), UnknownAuthority: true, AnyChallenge: true, CACertificate: file("azure.pem", azure.CAPEM()),
-		}},
-		{Name: "google", GCPKMS: &config.GCPKMS{
-			KeyRing: google.KeyRing, Endpoint: google.Address, CACertificate: file("google.pem", google.CA),
-			CredentialsFile: file("google", google.Credentials()),
-		}},
-		{Name: "bao", Retries: -1, Vault: &config.Vault{
-			Address: c.vault.Address, CACertificate: file("vault.pem", c.vault.CA), TokenFile: file("vault", []byte(c.vault.Root)),
-		}},
+	c := &clouds{}
+	for _, name := range names {
+		p := config.Provider{Name: name}
+		switch name {
+		case "aws":
+			c.aws = start(t, t.TempDir(), &Dev{}, nil)
+			admin := readAdmin(filepath.Join(c.aws.dir, EnvFile))
+			p.AWSKMS = &config.AWSKMS{
+				Region: "us-east-1", Endpoint: c.aws.url, AccessKeyID: admin.ID, SecretAccessKeyFile: file("aws", []byte(admin.Secret)),
+				CACertificate: filepath.Join(c.aws.dir, tlsDir, caCertFile),
+			}
+		case "azure":
+			s := azurekvtest.Start(t)
+			p.AzureKV = &config.AzureKV{
+				Vault: s.URL(), Tenant: azurekvtest.Tenant, Client: azurekvtest.Client, ClientSecretFile: file("azure", []byte(azurekvtest.ClientSecret)),
+				Authority: s.Authority(), UnknownAuthority: true, AnyChallenge: true, CACertificate: file("azure.pem", s.CAPEM()),
+			}
+		case "google":
+			s := gcpkmstest.Start(t)
+			p.GCPKMS = &config.GCPKMS{
+				KeyRing: s.KeyRing, Endpoint: s.Address, CACertificate: file("google.pem", s.CA), CredentialsFile: file("google", s.Credentials()),
+			}
+		case "bao":
+			c.vault = vaulttest.Start(t)
+			p.Retries = -1
+			p.Vault = &config.Vault{Address: c.vault.Address, CACertificate: file("vault.pem", c.vault.CA), TokenFile: file("vault", []byte(c.vault.Root))}
+		}
+		c.providers = append(c.providers, p)
 	}
 	return c
 }
@@ -96,7 +106,8 @@ func (r *running) native(method, path, body string, into any) int {
 
 // TestProviders takes a key through its life in each kind of key service.
 func TestProviders(t *testing.T) {
-	c := startClouds(t)
+	t.Parallel()
+	c := startClouds(t, "aws", "azure", "google", "bao")
 	r := start(t, t.TempDir(), &Dev{}, func(to *config.Config) {
 		to.Providers, to.Lifecycle = c.providers, config.Lifecycle{Interval: 20 * time.Millisecond, Mirror: 20 * time.Millisecond}
 	})
@@ -174,9 +185,10 @@ func (r *running) life(provider string) {
 // TestMirroredKey: what somebody does to a key in the service shows here, and
 // ends here when it does there.
 func TestMirroredKey(t *testing.T) {
-	c := startClouds(t)
+	t.Parallel()
+	c := startClouds(t, "aws")
 	r := start(t, t.TempDir(), &Dev{}, func(to *config.Config) {
-		to.Providers, to.Lifecycle = c.providers[:1], config.Lifecycle{Interval: 20 * time.Millisecond, Mirror: 20 * time.Millisecond}
+		to.Providers, to.Lifecycle = c.providers, config.Lifecycle{Interval: 20 * time.Millisecond, Mirror: 20 * time.Millisecond}
 	})
 	var k native.Key
 	r.native(http.MethodPost, "/keys", `{"provider":"aws"}`, &k)
@@ -213,8 +225,8 @@ func TestMirroredKey(t *testing.T) {
 // TestProviderThatIsAway: it is shown, and takes nobody out; what is in it
 // fails, and all else goes on.
 func TestProviderThatIsAway(t *testing.T) {
-	c := startClouds(t)
-	c.providers = c.providers[3:]
+	t.Parallel()
+	c := startClouds(t, "bao")
 	r := start(t, t.TempDir(), &Dev{}, func(to *config.Config) { to.Providers = c.providers })
 	c.vault.Inject(remotetest.Fail, 0, 1000)
 	for i, want := range []int{http.StatusServiceUnavailable, http.StatusCreated} {

@@ -30,11 +30,16 @@ func (a *App) KeyOptions() []holdfast.Option {
 	config := a.config
 	config.SecretAccessKey, config.SessionToken = os.Getenv(client.EnvSecretAccessKey), os.Getenv(client.EnvSessionToken)
 	config.UserAgent = a.UserAgent
-	return []holdfast.Option{
+	options := []holdfast.Option{
 		holdfast.WithServer(config), holdfast.WithTimeout(a.config.Timeout), holdfast.WithModuleProcess(),
 		holdfast.WithPassphrase(a.askFor(holdfast.PassphraseVariable, "Passphrase of the key file")),
-		holdfast.WithPIN(a.askFor(holdfast.PINVariable, "PIN of the token")),
 	}
+	// A wrong PIN counts: without one nobody logs in, so it is asked for only
+	// where somebody can answer.
+	if a.Interactive() && os.Getenv(holdfast.PINVariable) == "" {
+		options = append(options, holdfast.WithPIN(a.askFor(holdfast.PINVariable, "PIN of the token")))
+	}
+	return options
 }
 
 // askFor returns what takes a secret from a variable, or else asks for it

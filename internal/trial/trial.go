@@ -129,6 +129,15 @@ func computes(m engine.MAC, spec alg.Spec) error {
 	return failed(err, "computing a code")
 }
 
+// agrees compares a shared secret with that of the other side, which is in Go.
+func agrees(k *engine.Key, spec alg.Spec, spki []byte) error {
+	public, err := engine.ParsePublic(spec, spki)
+	if err != nil {
+		return failed(err, "reading the public key")
+	}
+	return failed(engine.RehearseAgreement(k.Agreement, public), "agreeing on a secret")
+}
+
 // each does something with each of some algorithms, and notes which of them the
 // key lacks.
 func each(algorithms []alg.Algorithm, r *Result, do func(alg.Algorithm) error) error {
@@ -168,15 +177,6 @@ func signs(k *engine.Key, spec alg.Spec, spki []byte, r *Result) error {
 		}
 		return failed(err, "signing by %s", a)
 	})
-}
-
-// agrees compares a shared secret with that of the other side, which is in Go.
-func agrees(k *engine.Key, spec alg.Spec, spki []byte) error {
-	public, err := engine.ParsePublic(spec, spki)
-	if err == nil {
-		err = engine.RehearseAgreement(k.Agreement, public)
-	}
-	return failed(err, "agreeing on a secret")
 }
 
 // decrypts decrypts what Go has encrypted, by every algorithm.

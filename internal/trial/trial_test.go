@@ -85,6 +85,8 @@ type wrong struct {
 func (wrong) Open(dst, _, _ []byte) ([]byte, error) { return append(dst, "something else"...), nil }
 func (wrong) Sum(dst, _ []byte) ([]byte, error)     { return append(dst, 1), nil }
 
+func (wrong) Shared(*engine.PublicKey) ([]byte, error) { return make([]byte, 32), nil }
+
 func TestFailures(t *testing.T) {
 	for name, test := range map[string]struct {
 		kind   engine.Kind
@@ -92,6 +94,7 @@ func TestFailures(t *testing.T) {
 		want   string
 	}{
 		"a wrong plaintext": {engine.Kind{Spec: alg.AES256, Usage: alg.EncryptDecrypt}, func(k *engine.Key) { k.AEAD = wrong{AEAD: k.AEAD} }, "decrypting: what was encrypted decrypts to something else"},
+		"another secret":    {engine.Kind{Spec: alg.P256, Usage: alg.KeyAgreement}, func(k *engine.Key) { k.Agreement = wrong{} }, "agreeing on a secret: the halves are not of one key"},
 		"a short code":      {engine.Kind{Spec: alg.HMAC256, Usage: alg.GenerateVerifyMAC}, func(k *engine.Key) { k.MAC = wrong{} }, "computing a code: the code has 1 bytes, and not 32"},
 	} {
 		p := newPlace(t)

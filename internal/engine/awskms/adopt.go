@@ -138,6 +138,9 @@ func typeOf(m *types.KeyMetadata) string {
 	return words
 }
 
+// aliasLetters are those of an alias (AliasName).
+const aliasLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-"
+
 // Make makes a key with an alias, which may be given with or without its
 // prefix. The name that it returns is the key's ARN.
 func (e *Engine) Make(ctx context.Context, name string, kind engine.Kind) (string, error) {
@@ -145,10 +148,15 @@ func (e *Engine) Make(ctx context.Context, name string, kind engine.Kind) (strin
 		return "", e.unsupported(kind)
 	}
 	name = strings.TrimPrefix(name, aliasPrefix)
-	if name == "" || strings.HasPrefix(name, remote.NamePrefix) {
-		return "", fault.New(fault.InvalidArgument, "a key needs a name, and names that begin with %q are given by Holdfast itself", remote.NamePrefix)
+	if name == "" || strings.Trim(name, aliasLetters) != "" || strings.HasPrefix(name, "aws/") || strings.HasPrefix(name, remote.NamePrefix) {
+		return "", fault.New(fault.InvalidArgument, "an alias has letters, digits, and /, _ and - of ASCII; names that begin with aws/ or %s are given by others", remote.NamePrefix)
 	}
 	o := &order{name: name, kind: kind, origin: types.OriginTypeAwsKms}
+	done, err := e.turns.take(ctx, o.name)
+	if err != nil {
+		return "", err
+	}
+	defer done()
 	k, err := e.ensure(ctx, o)
 	if err == nil && !k.now || fault.KindOf(err) == fault.Conflict {
 		return "", fault.New(fault.AlreadyExists, "the key service %s has a key with the alias %s already", e.Name(), aliasPrefix+name)

@@ -89,6 +89,7 @@ type Engine struct {
 	credentials *source
 	transport   *http.Transport
 	does        remote.Operations
+	turns       turns
 	doubts      doubts
 }
 
@@ -193,7 +194,8 @@ func (e *Engine) Supports(spec alg.Spec, usage alg.Usage) bool {
 	return spec.Allows(usage) && slices.Contains(usages(), usage) && !slices.Contains(e.options.Without, spec)
 }
 
-// Imports reports whether the service takes material of the spec.
+// Imports reports whether the service takes material of the spec. AWS says that
+// it takes all types; for ML-DSA that has not been tried on AWS itself.
 func (e *Engine) Imports(spec alg.Spec) bool {
 	return !e.options.NoImport && len(spec.Info().Usages) > 0 && !slices.Contains(e.options.Without, spec)
 }

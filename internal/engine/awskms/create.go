@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -70,6 +69,11 @@ func (e *Engine) Generate(ctx context.Context, ref engine.Ref, kind engine.Kind)
 		return engine.Material{}, e.unsupported(kind)
 	}
 	o := orderOf(ref, kind, types.OriginTypeAwsKms)
+	done, err := e.turns.take(ctx, o.name)
+	if err != nil {
+		return engine.Material{}, err
+	}
+	defer done()
 	k, err := e.ensure(ctx, o)
 	if err != nil {
 		return engine.Material{}, err
@@ -94,7 +98,7 @@ func (e *Engine) material(ctx context.Context, ref engine.Ref, kind engine.Kind,
 }
 
 // ensure returns the key of an order: the one that is there already, or a new
-// one.
+// one. The name's turn is the caller's.
 func (e *Engine) ensure(ctx context.Context, o *order) (made, error) {
 	m, err := e.describe(ctx, aliasPrefix+o.name)
 	switch {
@@ -285,46 +289,4 @@ func (e *Engine) warn(ctx context.Context, text, name string, err error, more ..
 		more = append(more, slog.Any("cause", err))
 	}
 	e.options.Log.LogAttrs(ctx, slog.LevelWarn, text, more...)
-}
-
-// doubts are the names of keys that may have been made, by when that began. It
-// is a memory and no record: a server that ends forgets them, and with them the
-// calls that would have asked again.
-type doubts struct {
-	mu    sync.Mutex
-	since map[string]time.Time // guarded by mu
-}
-
-// maxDoubts bounds the memory.
-const maxDoubts = 1000
-
-func (d *doubts) note(name string, since time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.since == nil {
-		d.since = map[string]time.Time{}
-	}
-	if old, ok := d.since[name]; ok && old.Before(since) {
-		since = old
-	}
-	if _, ok := d.since[name]; !ok && len(d.since) >= maxDoubts {
-		for oldest := range d.since { // any
-			delete(d.since, oldest)
-			break
-		}
-	}
-	d.since[name] = since
-}
-
-func (d *doubts) end(name string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.since, name)
-}
-
-func (d *doubts) of(name string) (time.Time, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	since, ok := d.since[name]
-	return since, ok
 }

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/smithy-go"
@@ -165,4 +167,44 @@ func TestDoubts(t *testing.T) {
 	if len(d.since) != maxDoubts {
 		t.Errorf("%d doubts are kept", len(d.since))
 	}
+}
+
+// TestTurns says that calls for one name follow one another, and that no other
+// call waits.
+func TestTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var of turns
+		inside, began := 0, time.Now()
+		var all sync.WaitGroup
+		for range 5 {
+			all.Go(func() {
+				done, err := of.take(t.Context(), "a")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer done()
+				if inside++; inside != 1 {
+					t.Errorf("%d calls at once", inside)
+				}
+				time.Sleep(time.Second)
+				inside--
+			})
+		}
+		synctest.Wait()
+		other, err := of.take(t.Context(), "b")
+		if err != nil || time.Since(began) != 0 {
+			t.Errorf("another name waited for %v (%v)", time.Since(began), err)
+		}
+		other()
+		short, cancel := context.WithTimeout(t.Context(), time.Second/2)
+		defer cancel()
+		if _, err := of.take(short, "a"); fault.KindOf(err) != fault.Unavailable || time.Since(began) != time.Second/2 {
+			t.Errorf("a caller who gives up after half a second: %v after %v", err, time.Since(began))
+		}
+		all.Wait()
+		if took := time.Since(began); took != 5*time.Second || len(of.busy) != 0 {
+			t.Errorf("it took %v, and %d names are busy", took, len(of.busy))
+		}
+	})
 }

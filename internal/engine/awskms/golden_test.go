@@ -55,7 +55,7 @@ func (r *recorder) say(q asked) answer {
 	}
 	return answer{body: map[string]any{
 		"KeyId": goldenARN, "Mac": strings.Repeat("A", 43) + "=", "Signature": "AAAA", "SignatureValid": true, "MacValid": true,
-		"CiphertextBlob": "AAAA", "Plaintext": "AAAA", "PublicKey": p256SPKI, "Keys": []any{map[string]any{"KeyArn": goldenARN}},
+		"SharedSecret": strings.Repeat("A", 43) + "=", "CiphertextBlob": "AAAA", "Plaintext": "AAAA", "PublicKey": p256SPKI, "Keys": []any{map[string]any{"KeyArn": goldenARN}},
 	}}
 }
 
@@ -95,6 +95,16 @@ func TestRequests(t *testing.T) {
 		return err
 	})
 	step("random", func() error { return e.Random(t.Context(), make([]byte, 3)) })
+	clear(r.kinds)
+	m, k = goldenKey(t, r, e, engine.Kind{Spec: alg.P256, Usage: alg.KeyAgreement})
+	step("agree", func() error {
+		peer, err := engine.ParsePublic(alg.P256, m.Public)
+		if err != nil {
+			return err
+		}
+		_, err = engine.Agree(alg.P256, k.Agreement, peer)
+		return err
+	})
 	clear(r.kinds)
 	_, k = goldenKey(t, r, e, engine.Kind{Spec: alg.AES256, Usage: alg.EncryptDecrypt})
 	step("encrypt", func() error {

@@ -185,22 +185,46 @@ func (s *service) keys(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// TestHoldfast runs the contract against Holdfast's own server.
+// TestHoldfast runs the contract against Holdfast's own server. The larger RSA
+// keys, which take their time, are in TestMoto and TestLargest.
 func TestHoldfast(t *testing.T) {
 	s := running(t, holdfast)
-	e := newEngine(t, s.options("aws"))
-	enginetest.Test(t, contract(s, e))
+	o := s.options("aws")
+	o.Without = []alg.Spec{alg.RSA3072, alg.RSA4096}
+	c := contract(s, newEngine(t, o))
+	c.Unsupported = o.Without
+	enginetest.Test(t, c)
+}
+
+// TestLargest imports the key that needs the most room.
+func TestLargest(t *testing.T) {
+	t.Parallel()
+	s, name := running(t, holdfast).apart()
+	o := s.options("aws")
+	o.Region = name
+	e := newEngine(t, o)
+	m, err := e.Import(t.Context(), version(1), engine.Kind{Spec: alg.RSA4096, Usage: alg.SignVerify}, enginetest.NewPlain(t, alg.RSA4096))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := e.Open(t.Context(), version(1), alg.RSA4096, m.Wrapped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := engine.ParsePublic(alg.RSA4096, m.Public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.Rehearse(k.Signer, public); err != nil {
+		t.Error(err)
+	}
 }
 
 // contract is what an engine over AWS KMS has and what it lacks.
 func contract(s *service, e engine.Engine) enginetest.Config {
-	noUsage := map[alg.Spec][]alg.Usage{}
-	for _, spec := range []alg.Spec{alg.RSA2048, alg.RSA3072, alg.RSA4096} {
-		noUsage[spec] = []alg.Usage{alg.KeyTransfer}
-	}
 	return enginetest.Config{
 		New:       func(*testing.T) engine.Engine { return e },
-		NoUsage:   noUsage,
+		Without:   []alg.Usage{alg.KeyTransfer},
 		Restricts: true,
 		NoExport:  alg.Specs(),
 		NoUnwrap:  alg.Specs(), NoWrapExport: alg.Specs(),

@@ -39,6 +39,11 @@ func (e *Engine) Import(ctx context.Context, ref engine.Ref, kind engine.Kind, p
 		defer clear(in.secret)
 	}
 	o := orderOf(ref, kind, types.OriginTypeExternal)
+	done, err := e.turns.take(ctx, o.name)
+	if err != nil {
+		return engine.Material{}, err
+	}
+	defer done()
 	k, err := e.ensure(ctx, o)
 	if err != nil {
 		return engine.Material{}, err

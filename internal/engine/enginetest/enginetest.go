@@ -25,6 +25,8 @@ type Config struct {
 	Unsupported []alg.Spec
 	// NoUsage are usages of specs that the engine does not have.
 	NoUsage map[alg.Spec][]alg.Usage
+	// Without are usages that the engine does not have, whatever the spec.
+	Without []alg.Usage
 	// NoAlgorithm are algorithms of specs that the engine does not have.
 	NoAlgorithm map[alg.Spec][]alg.Algorithm
 	// Restricts says that the engine keeps a key to the usage that it was made
@@ -62,7 +64,7 @@ func (c Config) has(spec alg.Spec) bool { return !slices.Contains(c.Unsupported,
 
 // uses reports whether the engine should have the spec for the usage.
 func (c Config) uses(spec alg.Spec, u alg.Usage) bool {
-	return c.has(spec) && spec.Allows(u) && !slices.Contains(c.NoUsage[spec], u)
+	return c.has(spec) && spec.Allows(u) && !slices.Contains(c.NoUsage[spec], u) && !slices.Contains(c.Without, u)
 }
 
 // does reports whether the engine should have the algorithm for the spec.
@@ -164,8 +166,11 @@ func testUnsupported(t *testing.T, c Config) {
 		_, err := e.Generate(t.Context(), NewRef("k"), KindOf(spec))
 		wantKind(t, err, fault.Unsupported, "Generate of unsupported "+spec.String())
 	}
-	for spec, usages := range c.NoUsage {
-		for _, u := range usages {
+	for _, spec := range alg.Specs() {
+		for _, u := range spec.Info().Usages {
+			if !c.has(spec) || c.uses(spec, u) {
+				continue
+			}
 			_, err := e.Generate(t.Context(), NewRef("k"), engine.Kind{Spec: spec, Usage: u})
 			wantKind(t, err, fault.Unsupported, "Generate of "+spec.String()+" for "+u.String())
 		}

@@ -123,9 +123,7 @@ func noRSA(also ...alg.Algorithm) map[alg.Spec][]alg.Algorithm {
 func gaps(level string) enginetest.Config {
 	c := enginetest.Config{
 		Unsupported: []alg.Spec{alg.P521, alg.Secp256k1},
-		NoUsage: map[alg.Spec][]alg.Usage{
-			alg.RSA2048: {alg.KeyTransfer}, alg.RSA3072: {alg.KeyTransfer}, alg.RSA4096: {alg.KeyTransfer},
-		},
+		Without:     []alg.Usage{alg.KeyTransfer, alg.KeyAgreement},
 		NoAlgorithm: noRSA(),
 		NoImport:    []alg.Spec{alg.MLDSA44, alg.MLDSA65, alg.MLDSA87},
 		NoExport:    alg.Specs(), NoUnwrap: alg.Specs(), NoWrapExport: alg.Specs(),
@@ -174,7 +172,7 @@ func TestEngineHSM(t *testing.T) {
 	e := newEngine(t, o)
 	for _, spec := range alg.Specs() {
 		for _, u := range alg.Usages() {
-			want := spec.Allows(u) && u != alg.KeyTransfer && !strings.HasPrefix(spec.String(), "ml-dsa") && spec != alg.P521
+			want := spec.Allows(u) && u != alg.KeyTransfer && u != alg.KeyAgreement && !strings.HasPrefix(spec.String(), "ml-dsa") && spec != alg.P521
 			if got := e.Supports(spec, u); got != want {
 				t.Errorf("Supports(%s, %s) = %t", spec, u, got)
 			}

@@ -59,14 +59,10 @@ func open(t testing.TB, o Options) *Engine {
 // gaps is what Transit lacks.
 func gaps(c enginetest.Config) enginetest.Config {
 	c.Unsupported = []alg.Spec{alg.HMAC224, alg.Secp256k1, alg.MLDSA44, alg.MLDSA65, alg.MLDSA87}
-	c.NoUsage = map[alg.Spec][]alg.Usage{}
+	c.Without = []alg.Usage{alg.KeyTransfer, alg.KeyAgreement}
 	c.NoAlgorithm = map[alg.Spec][]alg.Algorithm{alg.Ed25519: {alg.Ed25519ph}}
 	for _, spec := range []alg.Spec{alg.RSA2048, alg.RSA3072, alg.RSA4096} {
-		c.NoUsage[spec] = []alg.Usage{alg.KeyTransfer}
 		c.NoAlgorithm[spec] = []alg.Algorithm{alg.OAEPSHA1}
-	}
-	for _, spec := range []alg.Spec{alg.P256, alg.P384, alg.P521} {
-		c.NoUsage[spec] = []alg.Usage{alg.KeyAgreement}
 	}
 	c.Restricts, c.NoRecover, c.NoExport, c.NoUnwrap, c.NoWrapExport = true, true, alg.Specs(), alg.Specs(), alg.Specs()
 	return c

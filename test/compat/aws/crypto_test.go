@@ -3,7 +3,11 @@ package aws
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/rand"
 	"crypto/x509"
+	"slices"
 	"strings"
 	"testing"
 
@@ -160,6 +164,30 @@ var cryptographic = map[string]func(*testing.T, *target, *kms.Client){
 			}
 		}
 	},
+	"DeriveSharedSecret": func(t *testing.T, _ *target, c *kms.Client) {
+		for spec, curve := range map[types.KeySpec]ecdh.Curve{
+			types.KeySpecEccNistP256: ecdh.P256(), types.KeySpecEccNistP384: ecdh.P384(), types.KeySpecEccNistP521: ecdh.P521(),
+		} {
+			m := newKey(t, c, spec, types.KeyUsageTypeKeyAgreement)
+			if !slices.Equal(m.KeyAgreementAlgorithms, []types.KeyAgreementAlgorithmSpec{types.KeyAgreementAlgorithmSpecEcdh}) || m.SigningAlgorithms != nil {
+				t.Errorf("%s: algorithms %v, %v", spec, m.KeyAgreementAlgorithms, m.SigningAlgorithms)
+			}
+			agrees(t, c, m, curve)
+		}
+		m := newKey(t, c, types.KeySpecEccNistP256, types.KeyUsageTypeKeyAgreement)
+		_, spki := peer(t, ecdh.P384())
+		in := &kms.DeriveSharedSecretInput{KeyId: m.KeyId, PublicKey: spki, KeyAgreementAlgorithm: types.KeyAgreementAlgorithmSpecEcdh}
+		_, err := c.DeriveSharedSecret(t.Context(), in)
+		refused(t, err, "ValidationException", noMessage)
+		_, in.PublicKey = peer(t, ecdh.P256())
+		in.DryRun = aws.Bool(true)
+		_, err = c.DeriveSharedSecret(t.Context(), in)
+		refused(t, err, "DryRunOperationException", "The request would have succeeded, but the DryRun option is set.")
+		in.DryRun = nil
+		in.PublicKey[len(in.PublicKey)-1] ^= 1 // no point of the curve
+		_, err = c.DeriveSharedSecret(t.Context(), in)
+		refused(t, err, "ValidationException", noMessage)
+	},
 	"VerifyMac": func(t *testing.T, _ *target, c *kms.Client) {
 		m := newKey(t, c, types.KeySpecHmac256, types.KeyUsageTypeGenerateVerifyMac)
 		out, err := c.GenerateMac(t.Context(), &kms.GenerateMacInput{KeyId: m.KeyId, Message: []byte("m"), MacAlgorithm: types.MacAlgorithmSpecHmacSha256})
@@ -204,6 +232,63 @@ func verify(t *testing.T, c *kms.Client, key *string, form types.MessageType, me
 	if err != nil || !out.SignatureValid {
 		t.Errorf("Verify of %s: %+v, %v", form, out, err)
 	}
+}
+
+// noMessage is what the SDK says of an error that it does not know by its code
+// and that has no message.
+const noMessage = "UnknownError"
+
+// peer returns the other side of a key agreement, and its public half.
+func peer(t *testing.T, curve ecdh.Curve) (private *ecdh.PrivateKey, spki []byte) {
+	t.Helper()
+	private, err := curve.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spki, err = x509.MarshalPKIXPublicKey(private.PublicKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return private, spki
+}
+
+// agrees asserts that a key and crypto/ecdh come to the same secret.
+func agrees(t *testing.T, c *kms.Client, m *types.KeyMetadata, curve ecdh.Curve) {
+	t.Helper()
+	private, spki := peer(t, curve)
+	out, err := c.DeriveSharedSecret(t.Context(), &kms.DeriveSharedSecretInput{
+		KeyId: m.KeyId, PublicKey: spki, KeyAgreementAlgorithm: types.KeyAgreementAlgorithmSpecEcdh,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *out.KeyId != *m.Arn || out.KeyAgreementAlgorithm != types.KeyAgreementAlgorithmSpecEcdh || out.KeyOrigin != types.OriginTypeAwsKms || out.CiphertextForRecipient != nil {
+		t.Errorf("answer %+v", out)
+	}
+	public, err := c.GetPublicKey(t.Context(), &kms.GetPublicKeyInput{KeyId: m.KeyId})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(public.KeyAgreementAlgorithms) != 1 || public.KeyUsage != types.KeyUsageTypeKeyAgreement {
+		t.Errorf("public key %+v", public)
+	}
+	k, err := x509.ParsePKIXPublicKey(public.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, ok := k.(*ecdsa.PublicKey)
+	if !ok {
+		t.Fatalf("the public key is a %T", k)
+	}
+	own, err := theirs.ECDH()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := private.ECDH(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, string(m.KeySpec), out.SharedSecret, want)
 }
 
 func sum(h crypto.Hash, message []byte) []byte {

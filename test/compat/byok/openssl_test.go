@@ -32,6 +32,7 @@ var kinds = map[string]kind{
 	"rsa-2048-enc": {"RSA_2048", "ENCRYPT_DECRYPT", []string{"RSA", "-pkeyopt", "rsa_keygen_bits:2048"}, 0},
 	"p-256":        {"ECC_NIST_P256", "SIGN_VERIFY", []string{"EC", "-pkeyopt", "ec_paramgen_curve:P-256"}, 0},
 	"p-384":        {"ECC_NIST_P384", "SIGN_VERIFY", []string{"EC", "-pkeyopt", "ec_paramgen_curve:P-384"}, 0},
+	"p-256-agree":  {"ECC_NIST_P256", "KEY_AGREEMENT", []string{"EC", "-pkeyopt", "ec_paramgen_curve:P-256"}, 0},
 	"p-521":        {"ECC_NIST_P521", "SIGN_VERIFY", []string{"EC", "-pkeyopt", "ec_paramgen_curve:P-521"}, 0},
 	"secp256k1":    {"ECC_SECG_P256K1", "SIGN_VERIFY", []string{"EC", "-pkeyopt", "ec_paramgen_curve:secp256k1"}, 0},
 	"ed25519":      {"ECC_NIST_EDWARDS25519", "SIGN_VERIFY", []string{"ED25519"}, 0},

@@ -41,6 +41,9 @@ func Key(t testing.TB, c *kms.Client, id string, plain []byte) {
 		for _, algorithm := range m.EncryptionAlgorithms {
 			j.encryption(algorithm)
 		}
+		if len(m.KeyAgreementAlgorithms) > 0 {
+			j.agreement(m.KeySpec)
+		}
 	}
 }
 
@@ -192,6 +195,22 @@ func (j *judged) decrypts(algorithm types.EncryptionAlgorithmSpec, ciphertext []
 		j.Fatalf("%s: %v", algorithm, err)
 	}
 	Equal(j.TB, string(algorithm), out.Plaintext, Message)
+}
+
+// agreement has openssl make the other side, and come to the same secret.
+func (j *judged) agreement(spec types.KeySpec) {
+	j.Helper()
+	curve := "P-" + strings.TrimPrefix(string(spec), "ECC_NIST_P")
+	j.openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:"+curve, "-out", "peer.pem")
+	j.openssl("pkey", "-in", "peer.pem", "-pubout", "-outform", "DER", "-out", "peer.der")
+	j.openssl("pkeyutl", "-derive", "-inkey", "peer.pem", "-peerkey", "public.der", "-peerform", "DER", "-out", "secret")
+	out, err := j.DeriveSharedSecret(j.Context(), &kms.DeriveSharedSecretInput{
+		KeyId: j.id, KeyAgreementAlgorithm: types.KeyAgreementAlgorithmSpecEcdh, PublicKey: Read(j.TB, j.dir, "peer.der"),
+	})
+	if err != nil {
+		j.Fatal(err)
+	}
+	Equal(j.TB, "shared secret", out.SharedSecret, Read(j.TB, j.dir, "secret"))
 }
 
 // OAEP returns what openssl's pkeyutl needs to be told of RSAES-OAEP with a

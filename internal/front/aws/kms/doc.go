@@ -3,7 +3,7 @@
 // other files have a group of operations each, with the declarations of their
 // requests. docs/aws.md is the page for users, Divergences included.
 //
-// Not implemented: grants, data key pairs, key agreement and encapsulation,
-// multi-region keys, external key stores, Nitro Enclaves
-// (Recipient). Requests for them are refused by name.
+// Not implemented: grants, data key pairs, key encapsulation, multi-region
+// keys, external key stores, Nitro Enclaves (Recipient). Requests for them are
+// refused by name.
 package kms

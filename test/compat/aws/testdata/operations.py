@@ -79,6 +79,30 @@ code = kms.generate_mac(KeyId=mac, Message=data, MacAlgorithm="HMAC_SHA_512")["M
 assert len(code) == 64
 assert kms.verify_mac(KeyId=mac, Message=data, MacAlgorithm="HMAC_SHA_512", Mac=code)["MacValid"] is True
 
+# Two keys agree on one secret, from either side. Neither signs.
+one, two = (create(KeySpec="ECC_NIST_P384", KeyUsage="KEY_AGREEMENT") for _ in range(2))
+assert one["KeyAgreementAlgorithms"] == ["ECDH"] and "SigningAlgorithms" not in one, one
+publics = {k["KeyId"]: kms.get_public_key(KeyId=k["KeyId"]) for k in (one, two)}
+assert all(p["KeyUsage"] == "KEY_AGREEMENT" and p["KeyAgreementAlgorithms"] == ["ECDH"] for p in publics.values()), publics
+secrets = []
+for mine, theirs in (one, two), (two, one):
+    answer = kms.derive_shared_secret(KeyId=mine["Arn"], KeyAgreementAlgorithm="ECDH", PublicKey=publics[theirs["KeyId"]]["PublicKey"])
+    assert answer["KeyId"] == mine["Arn"] and answer["KeyOrigin"] == "AWS_KMS" and answer["KeyAgreementAlgorithm"] == "ECDH", answer
+    secrets.append(answer["SharedSecret"])
+assert secrets[0] == secrets[1] and len(secrets[0]) == 48
+public = publics[two["KeyId"]]["PublicKey"]
+for bad in public[:-1] + bytes([public[-1] ^ 1]), b"no key", public + b"\0":
+    try:
+        kms.derive_shared_secret(KeyId=one["KeyId"], KeyAgreementAlgorithm="ECDH", PublicKey=bad)
+        raise AssertionError(f"agrees with {bad.hex()}")
+    except kms.exceptions.ClientError as e:
+        assert e.response["Error"]["Code"] == "ValidationException" and not e.response["Error"].get("Message"), e.response
+try:
+    kms.sign(KeyId=one["KeyId"], Message=data, SigningAlgorithm="ECDSA_SHA_384")
+    raise AssertionError("a key for agreement signs")
+except kms.exceptions.InvalidKeyUsageException as e:
+    assert str(e).endswith(f"{one['Arn']} key usage is KEY_AGREEMENT which is not valid for Sign."), e
+
 for key_id in made:
     kms.schedule_key_deletion(KeyId=key_id, PendingWindowInDays=7)
-print(f"boto3 {boto3.__version__}: signatures, encryption, data keys, codes and random bytes")
+print(f"boto3 {boto3.__version__}: signatures, encryption, data keys, codes, shared secrets and random bytes")
