@@ -1,6 +1,9 @@
 package holdfast
 
 import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"os"
 	"strings"
 	"testing"
@@ -40,4 +43,24 @@ func TestParameters(t *testing.T) {
 	if len(parameters) != 6 {
 		t.Errorf("%d schemes", len(parameters))
 	}
+}
+
+// FuzzSecret: what is read of a file of bytes is as long as the key, and reads
+// the same in each of the three forms.
+func FuzzSecret(f *testing.F) {
+	for _, text := range []string{strings.Repeat("k", 32), strings.Repeat("0f", 32) + "\n", strings.Repeat("A", 43) + "=\n", ""} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		secret, err := secretBytes(text, 32)
+		if err != nil {
+			return
+		}
+		for _, form := range [][]byte{secret, []byte(hex.EncodeToString(secret)), []byte(base64.StdEncoding.EncodeToString(secret) + "\n")} {
+			again, err := secretBytes(form, 32)
+			if err != nil || len(again) != 32 || !bytes.Equal(again, secret) {
+				t.Errorf("%q reads as %x, and that as %x (%v)", text, secret, again, err)
+			}
+		}
+	})
 }

@@ -19,12 +19,15 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
-// What deriving a key from a passphrase may cost: a file says itself how much it
-// wants.
-const (
-	maxIterations   = 10_000_000 // some 2 s
-	maxScryptMemory = 256 << 20  // bytes
-)
+// cost is what deriving a key from a passphrase may cost: a file says itself how
+// much it wants.
+type cost struct {
+	iterations int // of PBKDF2
+	memory     int // of scrypt, in bytes
+}
+
+// affordable is some 2 s.
+var affordable = cost{10_000_000, 256 << 20}
 
 // The object identifiers of what DecryptKey knows (RFC 8018 appendix B, RFC
 // 7914 section 7).
@@ -62,6 +65,10 @@ func Encrypted(text []byte) bool {
 // #8 in DER, which the caller overwrites. It is not parsed. A wrong passphrase
 // is an InvalidArgument, as is a text that was changed: they look alike.
 func DecryptKey(text, passphrase []byte) ([]byte, error) {
+	return affordable.decryptKey(text, passphrase)
+}
+
+func (c cost) decryptKey(text, passphrase []byte) ([]byte, error) {
 	block, rest := pem.Decode(text)
 	if block == nil || block.Type != typeEncrypted {
 		return nil, fault.New(fault.InvalidArgument, "the private key is not encrypted PKCS #8 in PEM")
@@ -74,7 +81,7 @@ func DecryptKey(text, passphrase []byte) ([]byte, error) {
 	if !exactly(block.Bytes, &e) || !e.Algorithm.Algorithm.Equal(idPBES2()) || !exactly(e.Algorithm.Parameters.FullBytes, &p) {
 		return nil, fault.New(fault.Unsupported, "the private key is encrypted in another way than by PBES2")
 	}
-	plain, err := p.decrypt(e.Data, passphrase)
+	plain, err := c.decrypt(&p, e.Data, passphrase)
 	if err != nil {
 		return nil, &fault.Error{Kind: fault.InvalidArgument, Public: "the private key cannot be decrypted: the passphrase is another one", Err: err}
 	}
@@ -87,7 +94,7 @@ func exactly(der []byte, into any) bool {
 	return err == nil && len(rest) == 0
 }
 
-func (p *pbes2) decrypt(data, passphrase []byte) ([]byte, error) {
+func (c cost) decrypt(p *pbes2, data, passphrase []byte) ([]byte, error) {
 	size := 0
 	for i, n := range []int{2, 22, 42} { // aes128-CBC-PAD, aes192, aes256
 		if p.Encryption.Algorithm.Equal(idAESCBC(n)) {
@@ -98,7 +105,7 @@ func (p *pbes2) decrypt(data, passphrase []byte) ([]byte, error) {
 	if size == 0 || !exactly(p.Encryption.Parameters.FullBytes, &iv) || len(iv) != aes.BlockSize {
 		return nil, errors.New("it is not encrypted by AES-CBC")
 	}
-	key, err := p.derive(passphrase, size)
+	key, err := c.derive(p, passphrase, size)
 	if err != nil {
 		return nil, err
 	}
@@ -121,14 +128,14 @@ func (p *pbes2) decrypt(data, passphrase []byte) ([]byte, error) {
 }
 
 // derive makes a key of a passphrase.
-func (p *pbes2) derive(passphrase []byte, size int) ([]byte, error) {
+func (c cost) derive(p *pbes2, passphrase []byte, size int) ([]byte, error) {
 	switch {
 	case p.Derivation.Algorithm.Equal(idPBKDF2()):
-		return derivePBKDF2(p.Derivation.Parameters.FullBytes, passphrase, size)
+		return c.derivePBKDF2(p.Derivation.Parameters.FullBytes, passphrase, size)
 	case p.Derivation.Algorithm.Equal(idScrypt()):
 		var s scryptParameters
 		if !exactly(p.Derivation.Parameters.FullBytes, &s) || s.Cost <= 0 || s.Block <= 0 || s.Parall <= 0 ||
-			s.Block > 64 || s.Parall > 16 || s.Cost > maxScryptMemory/128/s.Block {
+			s.Block > 64 || s.Parall > 16 || s.Cost > c.memory/128/s.Block {
 			return nil, errors.New("its parameters of scrypt are none, or cost too much")
 		}
 		return scrypt.Key(passphrase, s.Salt, s.Cost, s.Block, s.Parall, size)
@@ -136,9 +143,9 @@ func (p *pbes2) derive(passphrase []byte, size int) ([]byte, error) {
 	return nil, errors.New("its key is derived by neither PBKDF2 nor scrypt")
 }
 
-func derivePBKDF2(parameters, passphrase []byte, size int) ([]byte, error) {
+func (c cost) derivePBKDF2(parameters, passphrase []byte, size int) ([]byte, error) {
 	var p pbkdf2Parameters
-	if !exactly(parameters, &p) || p.Iterations < 1 || p.Iterations > maxIterations || p.KeyLength != 0 && p.KeyLength != size {
+	if !exactly(parameters, &p) || p.Iterations < 1 || p.Iterations > c.iterations || p.KeyLength != 0 && p.KeyLength != size {
 		return nil, errors.New("its parameters of PBKDF2 are none, or cost too much")
 	}
 	var h func() hash.Hash
