@@ -143,12 +143,15 @@ func certify(t *testing.T, s *signer, algorithm x509.SignatureAlgorithm) {
 	}
 }
 
-// kinds are all that SPIRE has, with the ways in which it signs with them.
-var kinds = []struct {
+// kind is a key that SPIRE makes, with the ways in which it signs with it.
+type kind struct {
 	id         string
 	kind       keymanagerv1.KeyType
 	algorithms []x509.SignatureAlgorithm
-}{
+}
+
+// kinds are all that SPIRE has.
+var kinds = []kind{
 	{"x509-CA-A", keymanagerv1.KeyType_EC_P256, []x509.SignatureAlgorithm{x509.ECDSAWithSHA256}},
 	{"x509-CA-B", keymanagerv1.KeyType_EC_P384, []x509.SignatureAlgorithm{x509.ECDSAWithSHA384}},
 	{"JWT-Signer-A", keymanagerv1.KeyType_RSA_2048, []x509.SignatureAlgorithm{
@@ -160,7 +163,7 @@ var kinds = []struct {
 func TestFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	life(t, fmt.Sprintf("place = %q\nkeys_file = %q", "file:"+dir, filepath.Join(t.TempDir(), "keys.json")))
+	life(t, fmt.Sprintf("place = %q\nkeys_file = %q", "file:"+dir, filepath.Join(t.TempDir(), "keys.json")), kinds)
 	if files, err := filepath.Glob(filepath.Join(dir, "spire-*.pem")); err != nil || len(files) != len(kinds) {
 		t.Errorf("the place has the files %v: one for each of SPIRE's keys is expected, %v", files, err)
 	}
@@ -168,7 +171,7 @@ func TestFile(t *testing.T) {
 
 func TestServer(t *testing.T) {
 	compat.Use(t)
-	life(t, fmt.Sprintf("place = %q\nkeys_file = %q\nprefix = %q\ndeletion_days = 9", "holdfast:///", filepath.Join(t.TempDir(), "keys.json"), "trust-"))
+	life(t, fmt.Sprintf("place = %q\nkeys_file = %q\nprefix = %q\ndeletion_days = 9", "holdfast:///", filepath.Join(t.TempDir(), "keys.json"), "trust-"), kinds)
 	c, err := client.New(client.Environment())
 	if err != nil {
 		t.Fatal(err)
@@ -188,11 +191,14 @@ func TestServer(t *testing.T) {
 	if states["enabled"] != len(kinds) || states["pending deletion"] != 1 {
 		t.Errorf("the states of the server's keys are %v: one was replaced", states)
 	}
+	t.Run("as AWS KMS", func(t *testing.T) {
+		life(t, fmt.Sprintf("place = %q\nkeys_file = %q", "awskms:///", filepath.Join(t.TempDir(), "keys.json")), kinds[:1])
+	})
 }
 
 // life is that of a plug-in in a place: keys are made, used, found again by the
 // next process, and replaced.
-func life(t *testing.T, hcl string) {
+func life(t *testing.T, hcl string, kinds []kind) {
 	t.Helper()
 	m := start(t, hcl)
 	if resp, err := m.GetPublicKeys(t.Context(), &keymanagerv1.GetPublicKeysRequest{}); err != nil || len(resp.GetPublicKeys()) != 0 {
