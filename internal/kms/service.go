@@ -99,6 +99,10 @@ func (s *Service) Has(id key.ID, n key.VersionNumber) bool {
 	return ok && slices.ContainsFunc(e.Key.Versions, func(v key.Version) bool { return v.Number == n })
 }
 
+// Missing returns how many keys are in each engine that is not configured: they
+// cannot be used, and do not end.
+func (s *Service) Missing() map[string]int { return s.engines.Missing() }
+
 // Keys returns the number of keys in memory.
 func (s *Service) Keys() int { return s.keys.Len() }
 
