@@ -15,6 +15,7 @@ func tryAWS(t *testing.T, host string) {
 		uri: func(name string) string { return "awskms:///alias/" + name }, place: "awskms:///",
 		specs:   []string{"aes-256", "hmac-256", "rsa-2048", "p-256", "secp256k1", "ed25519", "ml-dsa-44"},
 		decrypt: []string{"rsa-2048"},
+		agree:   []string{"p-256"},
 	})
 	k, err := holdfast.Create(t.Context(), "awskms://alias/forms?region=eu-west-1", "p-256")
 	if err != nil {

@@ -66,8 +66,8 @@ func azureIdentity(u *URI) (*azurekv.Identity, error) {
 		if err != nil {
 			return nil, err
 		}
-		if mode.Perm()&0o077 != 0 {
-			return nil, fault.New(fault.PermissionDenied, "others can read or change %s (mode %04o): chmod 600 it", path, mode.Perm())
+		if err := private(path, mode); err != nil {
+			return nil, err
 		}
 		i.Certificate = text
 	}

@@ -25,7 +25,9 @@ type world struct {
 	// specs are those that the place makes, decrypt the RSA ones among them that
 	// it makes for decryption.
 	specs, decrypt []string
-	opts           []holdfast.Option
+	// agree are those that it makes for key agreement.
+	agree []string
+	opts  []holdfast.Option
 }
 
 // try runs what a program does with keys.
@@ -38,6 +40,12 @@ func try(t *testing.T, w world) {
 	}
 	for _, spec := range w.decrypt {
 		t.Run(spec+" decrypts", func(t *testing.T) { tryDecrypt(t, w, spec) })
+	}
+	for _, spec := range w.agree {
+		t.Run(spec+" agrees", func(t *testing.T) {
+			k := open(t, w, spec, holdfast.WithUsage("key-agreement"))
+			agrees(t, k, k)
+		})
 	}
 	t.Run("nothing", func(t *testing.T) {
 		_, err := holdfast.Open(t.Context(), w.uri("missing"), w.opts...)

@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -65,8 +66,8 @@ func (f *files) open(ctx context.Context, u *URI) (*opened, error) {
 	if public, err := publicFile(text); public != nil || err != nil {
 		return publicOnly(public), err
 	}
-	if mode.Perm()&0o077 != 0 {
-		return nil, fault.New(fault.PermissionDenied, "others can read or change the file (mode %04o): chmod 600 it", mode.Perm())
+	if err := private(u.Key, mode); err != nil {
+		return nil, err
 	}
 	if !bytes.Contains(text, []byte("-----BEGIN")) {
 		return f.secret(ctx, u, text)
@@ -79,7 +80,7 @@ func (f *files) open(ctx context.Context, u *URI) (*opened, error) {
 		return nil, err
 	}
 	defer clear(der)
-	return f.private(ctx, der)
+	return f.openPrivate(ctx, der)
 }
 
 // readFile reads a regular file that is not too long.
@@ -98,6 +99,14 @@ func readFile(name string) ([]byte, fs.FileMode, error) {
 	}
 	text, err := io.ReadAll(io.LimitReader(in, maxFile))
 	return text, info.Mode(), fileError(err)
+}
+
+// private refuses a file that others can read or change, where modes say so.
+func private(name string, mode fs.FileMode) error {
+	if mode.Perm()&0o077 == 0 || runtime.GOOS == "windows" {
+		return nil
+	}
+	return fault.New(fault.PermissionDenied, "others can read or change %s (mode %04o): chmod 600 it", name, mode.Perm())
 }
 
 func fileError(err error) error {
@@ -167,8 +176,8 @@ func (f *files) decrypt(text []byte) ([]byte, error) {
 	return keystore.DecryptKey(text, passphrase)
 }
 
-// private opens a PKCS #8 key.
-func (f *files) private(ctx context.Context, der []byte) (*opened, error) {
+// openPrivate opens a PKCS #8 key.
+func (f *files) openPrivate(ctx context.Context, der []byte) (*opened, error) {
 	for _, spec := range alg.Specs() {
 		if spec.Symmetric() {
 			continue

@@ -22,6 +22,7 @@ func TestFiles(t *testing.T) {
 		place:   "file:" + dir,
 		specs:   []string{"aes-256", "hmac-256", "hmac-512", "rsa-2048", "p-256", "p-384", "p-521", "secp256k1", "ed25519", "ml-dsa-44"},
 		decrypt: []string{"rsa-2048"},
+		agree:   []string{"p-256"},
 	})
 }
 

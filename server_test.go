@@ -71,6 +71,7 @@ func TestServer(t *testing.T) {
 		place:   "holdfast:///",
 		specs:   []string{"aes-256", "hmac-256", "rsa-2048", "p-256", "p-384", "p-521", "secp256k1", "ed25519", "ml-dsa-44"},
 		decrypt: []string{"rsa-2048"},
+		agree:   []string{"p-256"},
 	})
 	t.Run("names", func(t *testing.T) {
 		k, err := holdfast.Create(t.Context(), "holdfast:///release", "p-256")

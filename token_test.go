@@ -51,10 +51,11 @@ func TestToken(t *testing.T) {
 		place:   place,
 		specs:   []string{"aes-256", "hmac-256", "rsa-2048", "p-256", "p-521", "ed25519"},
 		decrypt: []string{"rsa-2048"},
+		agree:   []string{"p-256"},
 		opts:    []holdfast.Option{holdfast.WithPIN(func() ([]byte, error) { return []byte(pkcs11test.PIN), nil })},
 	}
 	t.Run("in this process", func(t *testing.T) { try(t, w) })
-	w.specs, w.decrypt = []string{"p-256"}, nil // the rest is the same; each process takes a while to start
+	w.specs, w.decrypt, w.agree = []string{"p-256"}, nil, nil // the rest is the same; each process takes a while to start
 	w.opts = append(w.opts, holdfast.WithModuleProcess())
 	t.Run("in its own", func(t *testing.T) { try(t, w) })
 	t.Run("PINs", func(t *testing.T) { pins(t, place) })
