@@ -141,7 +141,7 @@ func (s *server) create(ctx context.Context, u *URI, kind engine.Kind) (*URI, er
 	return u, nil
 }
 
-// list returns all keys, by their aliases where they have one.
+// list returns all keys, by their ids: an alias may become another key's.
 func (s *server) list(ctx context.Context, u *URI) ([]Listed, error) {
 	var keys []Listed
 	for p := (client.Page{}); ; {

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,13 @@ const NamePrefix = "holdfast-"
 // a key under a name of its own can be tried again without making two.
 func KeyName(ref engine.Ref) string {
 	return NamePrefix + string(ref.ID) + "-" + strconv.FormatUint(uint64(ref.Version), 10)
+}
+
+// Loopback reports whether a host name is of this machine alone, so that what
+// is sent there needs no TLS.
+func Loopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
 }
 
 // Made reports whether a name is one that KeyName gives: that of a key which a

@@ -15,7 +15,6 @@ import (
 	"context"
 	"crypto/x509"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -161,7 +160,7 @@ func checkEndpoint(endpoint string) error {
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http" {
 		return fault.New(fault.InvalidArgument, "an endpoint is a URL such as https://kms.eu-central-1.amazonaws.com, without a user or a query")
 	}
-	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if u.Scheme == "http" && !remote.Loopback(u.Hostname()) {
 		return fault.New(fault.InvalidArgument, "the endpoint %s is not encrypted, and not on this machine", endpoint)
 	}
 	return nil

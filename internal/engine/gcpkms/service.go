@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -91,7 +90,7 @@ func (s *service) reach(o Options) error {
 		if err != nil {
 			return invalid("Endpoint", fmt.Errorf("%q is not host:port", o.Endpoint))
 		}
-		if plain && !loopback(host) {
+		if plain && !remote.Loopback(host) {
 			return invalid("Endpoint", fmt.Errorf("%q is without TLS, and not a loopback address", o.Endpoint))
 		}
 		s.options = append(s.options, option.WithEndpoint(endpoint))
@@ -110,11 +109,6 @@ func (s *service) reach(o Options) error {
 		s.options = append(s.options, option.WithGRPCDialOption(d))
 	}
 	return nil
-}
-
-func loopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && a.IsLoopback()
 }
 
 // get returns the client.

@@ -30,7 +30,7 @@ func newClient(o *Options, timeout time.Duration) (*api.Client, error) {
 	if o.Address != "" {
 		c.Address, c.AgentAddress = o.Address, ""
 	}
-	if err := checkAddress(c.Address); err != nil {
+	if err := checkAddress(c.Address, o.Transport != nil); err != nil {
 		return nil, err
 	}
 	if err := secure(c, o); err != nil {

@@ -329,6 +329,7 @@ func TestOptions(t *testing.T) {
 		"no host":             func(o *Options) { o.Address = "https://" },
 		"a password":          func(o *Options) { o.Address = "https://a:b@vault.test" },
 		"no URL":              func(o *Options) { o.Address = "https://a b" },
+		"in the clear":        func(o *Options) { o.Address, o.Transport = "http://vault.example.com:8200", nil },
 		"a mount above":       func(o *Options) { o.Mount = "../sys" },
 		"an empty segment":    func(o *Options) { o.Mount = "a//b" },
 		"a query":             func(o *Options) { o.Mount = "transit?x" },

@@ -42,8 +42,8 @@ import (
 // then the file .vault-token in the home directory.
 type Options struct {
 	remote.Settings
-	// Address is the server's URL. Default: VAULT_ADDR, then
-	// https://127.0.0.1:8200.
+	// Address is the server's URL: https, or http to a loopback address or over a
+	// Transport. Default: VAULT_ADDR, then https://127.0.0.1:8200.
 	Address string
 	// Namespace is where the mount and the login are. Default: VAULT_NAMESPACE,
 	// then none.
@@ -121,11 +121,15 @@ func invalid(format string, args ...any) error {
 	return fault.New(fault.InvalidArgument, "%s", fmt.Sprintf(format, args...))
 }
 
-// checkAddress refuses what is no address of a server.
-func checkAddress(address string) error {
+// checkAddress refuses what is no address of a server, and one to which the
+// token and plaintexts would travel in the clear.
+func checkAddress(address string, own bool) error {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "unix" || u.Host == "" && u.Scheme != "unix" || u.User != nil {
 		return invalid("%.100q is no address of a Vault server", address)
+	}
+	if u.Scheme == "http" && !own && !remote.Loopback(u.Hostname()) {
+		return invalid("%.100q would have the token and plaintexts sent unencrypted: use https, or an agent on this machine", address)
 	}
 	return nil
 }
