@@ -51,7 +51,7 @@ func ExampleOpen() {
 	if err != nil {
 		log.Panic(err)
 	}
-	defer key.Close() //nolint:errcheck // an example
+	defer key.Close()
 	digest := sha256.Sum256([]byte("the release"))
 	signature, err := key.Sign(nil, digest[:], crypto.SHA256)
 	if err != nil {
@@ -71,7 +71,7 @@ func ExampleCreate() {
 	if err != nil {
 		log.Panic(err)
 	}
-	defer key.Close() //nolint:errcheck // an example
+	defer key.Close()
 	_, err = holdfast.Create(ctx, uri, "ed25519")
 	fmt.Println(key.Algorithms(), holdfast.KindOf(err))
 	// Output: [ed25519 ed25519ph] already-exists
@@ -106,7 +106,7 @@ func ExampleConnect() {
 	if err != nil {
 		log.Panic(err)
 	}
-	defer place.Close() //nolint:errcheck // an example
+	defer place.Close()
 	for _, name := range []string{"web", "mail"} {
 		key, err := place.Create(ctx, name, "p-384")
 		if err != nil {
@@ -134,7 +134,7 @@ func ExampleProviders() {
 	made(azure, "release", "p-256")
 
 	providers := holdfast.NewProviders()
-	defer providers.Close() //nolint:errcheck // an example
+	defer providers.Close()
 	for name, uri := range map[string]string{"aws": "file:" + aws, "azure": "file:" + azure} {
 		place, err := holdfast.Connect(ctx, uri)
 		if err != nil {
@@ -169,7 +169,7 @@ func ExampleProviders_FailOver() {
 	made(dir, "release", "ed25519")
 
 	providers := holdfast.NewProviders()
-	defer providers.Close() //nolint:errcheck // an example
+	defer providers.Close()
 	for name, uri := range map[string]string{"primary": "file:/nowhere", "secondary": "file:" + dir} {
 		place, err := holdfast.Connect(ctx, uri)
 		if err != nil {

@@ -30,7 +30,7 @@ func requestCertificate(ctx context.Context, uri string) (csr, signature []byte,
 	if err != nil {
 		return nil, nil, err
 	}
-	defer key.Close() //nolint:errcheck // an example
+	defer key.Close()
 	digest := sha512.Sum384([]byte("what is to be signed"))
 	signature, err = key.SignDigestWith(ctx, "ecdsa-sha384", digest[:])
 	if err != nil {
@@ -50,7 +50,7 @@ func selfSign(ctx context.Context, vault, name string) (certificate []byte, keys
 	if err != nil {
 		return nil, nil, err
 	}
-	defer place.Close() //nolint:errcheck // an example
+	defer place.Close()
 	key, err := place.Create(ctx, name, "rsa-2048")
 	if err != nil {
 		return nil, nil, err
@@ -76,7 +76,7 @@ func makeAuthority(ctx context.Context, uri string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer key.Close() //nolint:errcheck // an example
+	defer key.Close()
 	return holdfast.SelfSigned(key, &x509.Certificate{
 		Subject:        pkix.Name{Country: []string{"TW"}, Organization: []string{"Example Corp"}, CommonName: "Example Root"},
 		NotAfter:       time.Now().AddDate(10, 0, 0),
@@ -93,7 +93,7 @@ func signAndVerify(ctx context.Context, uri string, data []byte) (signature []by
 	if err != nil {
 		return nil, err
 	}
-	defer key.Close() //nolint:errcheck // an example
+	defer key.Close()
 	signature, err = key.SignWith(ctx, "rsa-pkcs1-sha256", data)
 	if err != nil {
 		return nil, err
