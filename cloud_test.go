@@ -3,8 +3,12 @@
 package holdfast_test
 
 import (
+	"bytes"
+	"log/slog"
 	"net/url"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/holdfast-kms/holdfast"
 	"github.com/holdfast-kms/holdfast/internal/engine/azurekv/azurekvtest"
@@ -97,4 +101,17 @@ func TestVault(t *testing.T) {
 	t.Setenv("VAULT_TOKEN", "wrong")
 	_, err = holdfast.Open(t.Context(), "hashivault://versions")
 	wantKind(t, err, holdfast.Unavailable)
+}
+
+// TestLog holds that the operator is told what a caller is not: the service's
+// own words.
+func TestLog(t *testing.T) {
+	var log bytes.Buffer
+	uri := "hashivault://release?address=" + url.QueryEscape("https://127.0.0.1:1")
+	t.Setenv("VAULT_TOKEN", "a token")
+	_, err := holdfast.Open(t.Context(), uri, holdfast.WithTimeout(time.Second), holdfast.WithLog(slog.New(slog.NewTextHandler(&log, nil))))
+	wantKind(t, err, holdfast.Unavailable)
+	if !strings.Contains(log.String(), "connection refused") || strings.Contains(log.String(), "a token") {
+		t.Errorf("the log is %q", &log)
+	}
 }

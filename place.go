@@ -2,6 +2,7 @@ package holdfast
 
 import (
 	"context"
+	"maps"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -70,9 +71,7 @@ func (p *Place) at(key string) (*URI, error) {
 	case at.String() == p.uri.String():
 	case at.Host == "" && len(at.Query) == 0 && u.Scheme != place.SchemeGoogle && u.Scheme != place.SchemePKCS11:
 		u.Host = p.uri.Host
-		for name, value := range p.uri.Query {
-			u.Query[name] = value
-		}
+		maps.Copy(u.Query, p.uri.Query)
 	default:
 		return nil, refuse(InvalidArgument, op, u.String(), "the key is in another place than "+p.uri.String())
 	}

@@ -125,6 +125,7 @@ func TestServer(t *testing.T) {
 	for _, at := range []string{
 		"holdfast:///one-aes-256", "holdfast:///alias/one-aes-256", "holdfast://" + host + "/one-aes-256",
 		"holdfast://?uri=" + url.QueryEscape("holdfast://"+host+"/one-aes-256"),
+		"holdfast://?uri=awskms:///alias/one-aes-256", // the same server, as AWS KMS
 	} {
 		k, err := secrets.OpenKeeper(t.Context(), at)
 		if err != nil {

@@ -77,6 +77,9 @@ func TestServer(t *testing.T) {
 		sv := get(t, "holdfast://"+strings.TrimPrefix(s.URL, "https://")+"/alias/p-256", crypto.SHA256)
 		signAndVerify(t, sv, crypto.SHA256)
 	})
+	t.Run("as AWS KMS", func(t *testing.T) {
+		signAndVerify(t, get(t, "holdfast://?uri=awskms:///alias/p-384", crypto.SHA256), crypto.SHA384)
+	})
 }
 
 func get(t *testing.T, ref string, hash crypto.Hash) kms.SignerVerifier {

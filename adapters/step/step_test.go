@@ -91,7 +91,17 @@ func TestServer(t *testing.T) {
 	})
 	t.Run("with a host", func(t *testing.T) {
 		at := "holdfast://" + strings.TrimPrefix(s.URL, "https://") + "/"
-		try(t, kms.Options{URI: at}, func(key string) string { return at + "b-" + key }, "")
+		km := open(t, kms.Options{URI: at})
+		key, err := km.CreateKey(&apiv1.CreateKeyRequest{Name: at + "with-a-host"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		certify(t, km, &key.CreateSignerRequest, x509.ECDSAWithSHA256)
+		search(t, km, "")
+	})
+	t.Run("as AWS KMS", func(t *testing.T) {
+		name := "holdfast:uri=" + url.QueryEscape("awskms:///alias/p384")
+		certify(t, open(t, kms.Options{Type: "holdfast"}), &apiv1.CreateSignerRequest{SigningKey: name}, x509.ECDSAWithSHA384)
 	})
 }
 

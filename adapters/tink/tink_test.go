@@ -74,6 +74,7 @@ func TestServer(t *testing.T) {
 	s := compat.Use(t)
 	create(t, "holdfast:///alias/a", "aes-256")
 	try(t, tink.Prefix+"holdfast://"+strings.TrimPrefix(s.URL, "https://")+"/a", create(t, "holdfast:///b", "aes-256"))
+	t.Run("as AWS KMS", func(t *testing.T) { try(t, tink.Prefix+"awskms:///alias/a", tink.Prefix+"awskms:///alias/b") })
 }
 
 // try does what Tink does with a key that encrypts keys; other is another one.

@@ -20,19 +20,27 @@ const dueBatch = 256
 // waiting period is over, forgets imported material that has expired, and
 // rotates those whose period is over. Whoever calls it
 // (package lifecycle) does so again and again; more says that there is more
-// to do at once. A key that fails does not keep the others waiting.
+// to do at once. A key that fails does not keep the others waiting: it is
+// tried again by the next Tick, and then less and less often.
 func (s *Service) Tick(ctx context.Context) (more bool, err error) {
-	due, err := s.keys.Due(ctx, s.now(), dueBatch)
+	now := s.now()
+	limit := dueBatch + s.later.count() // the oldest come first: those that fail must not be all
+	due, err := s.keys.Due(ctx, now, limit)
 	if err != nil {
 		return false, fmt.Errorf("looking for keys that are due: %w", err)
 	}
 	var failures []error
 	for _, name := range due {
-		if err := s.due(ctx, name); err != nil {
+		if s.later.puts(name.ID, now) {
+			continue
+		}
+		err := s.due(ctx, name)
+		if s.later.note(name.ID, now, err); err != nil {
 			failures = append(failures, err)
 		}
 	}
-	return len(due) == dueBatch && len(failures) == 0, errors.Join(failures...)
+	s.later.keep(due)
+	return len(due) == limit && len(failures) == 0, errors.Join(failures...)
 }
 
 // due does what is due with one key.

@@ -25,6 +25,7 @@ type cloud struct {
 	is map[engine.Ref]engine.Condition
 	// failing are the errors of SetEnabled and Condition, by version.
 	failing map[key.VersionNumber]error
+	lost    key.VersionNumber // the version of which SetEnabled's answer gets lost
 	asked   int
 }
 
@@ -83,6 +84,14 @@ func (c *cloud) fail(n key.VersionNumber, err error) {
 	}
 }
 
+// lose has the service disable or enable a version, and the answer to that get
+// lost, once.
+func (c *cloud) lose(n key.VersionNumber) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lost = n
+}
+
 func (c *cloud) Condition(_ context.Context, ref engine.Ref, _ alg.Spec, _ []byte) (engine.Condition, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,6 +110,10 @@ func (c *cloud) SetEnabled(_ context.Context, ref engine.Ref, _ alg.Spec, _ []by
 	}
 	if c.is[ref] = engine.Disabled; enabled {
 		c.is[ref] = engine.Usable
+	}
+	if c.lost == ref.Version {
+		c.lost = 0
+		return fault.New(fault.Unavailable, "the answer is lost")
 	}
 	return nil
 }
@@ -163,6 +176,9 @@ func TestDisablingBeginsInTheService(t *testing.T) {
 	want(t, f.DisableKey(ctx, f.admin(), refTo(k)), fault.Unavailable, fault.Unspecified)
 	is("the second version fails", key.Enabled, engine.Usable)
 	c.fail(2, nil)
+	c.lose(2)
+	want(t, f.DisableKey(ctx, f.admin(), refTo(k)), fault.Unavailable, fault.Unspecified)
+	is("the second version's answer is lost", key.Enabled, engine.Usable)
 
 	cut.after(0)
 	want(t, f.DisableKey(ctx, f.admin(), refTo(k)), fault.Unavailable, fault.Unspecified)

@@ -271,6 +271,48 @@ func TestMaterialStaysUntilItsEngineEndsIt(t *testing.T) {
 	}
 }
 
+// TestKeysThatCannotEndKeepNobodyWaiting: more of them than a Tick handles, which
+// were due before another key, and each is tried less and less often.
+func TestKeysThatCannotEndKeepNobodyWaiting(t *testing.T) {
+	f := newFixture(t)
+	hsm := f.newPlace("hsm")
+	f.open()
+	const stuck = 300 // more than a Tick's worth
+	for range stuck {
+		k, err := f.CreateKey(t.Context(), f.admin(), &kms.CreateKeyRequest{Spec: alg.AES256, Engine: "hsm"})
+		must(t, err)
+		_, err = f.ScheduleDeletion(t.Context(), f.admin(), refTo(k), kms.MinDeletion)
+		must(t, err)
+	}
+	f.advance(time.Hour)
+	other := f.create(alg.AES256, alg.NoUsage)
+	_, err := f.ScheduleDeletion(t.Context(), f.admin(), refTo(other), kms.MinDeletion)
+	must(t, err)
+	hsm.breaks(fault.New(fault.Unavailable, "the token is away"))
+	f.advance(8 * 24 * time.Hour)
+	for range 3 { // it fails: nothing more is to be done at once
+		if _, err := f.Tick(t.Context()); fault.KindOf(err) != fault.Unavailable {
+			t.Fatalf("the token is away, and a Tick has %v", err)
+		}
+	}
+	if n := f.Keys(); n != stuck {
+		t.Errorf("%d keys are left, want the %d that cannot end", n, stuck)
+	}
+	if _, err := f.Tick(t.Context()); err != nil {
+		t.Errorf("keys that have just failed twice are tried again: %v", err)
+	}
+	f.advance(time.Minute)
+	if _, err := f.Tick(t.Context()); fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("a minute later none is tried again: %v", err)
+	}
+	hsm.breaks(nil)
+	f.advance(time.Hour)
+	f.tick()
+	if n := f.Keys(); n != 0 {
+		t.Errorf("%d keys are left", n)
+	}
+}
+
 func TestAdoption(t *testing.T) {
 	f := newFixture(t)
 	ctx := t.Context()

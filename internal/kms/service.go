@@ -62,6 +62,7 @@ type Service struct {
 	compile       func(key.Document) (*policy.Policy, error)
 	defaultPolicy func(key.RealmID) key.Document
 	now           func() time.Time
+	later         later
 }
 
 // New loads every key and alias of the store into memory and returns the
@@ -97,6 +98,10 @@ func (s *Service) Has(id key.ID, n key.VersionNumber) bool {
 	e, ok := s.keys.Get(id)
 	return ok && slices.ContainsFunc(e.Key.Versions, func(v key.Version) bool { return v.Number == n })
 }
+
+// Missing returns how many keys are in each engine that is not configured: they
+// cannot be used, and do not end.
+func (s *Service) Missing() map[string]int { return s.engines.Missing() }
 
 // Keys returns the number of keys in memory.
 func (s *Service) Keys() int { return s.keys.Len() }

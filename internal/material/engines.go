@@ -117,6 +117,18 @@ func (s *Engines) At(p Place) (engine.Engine, error) {
 	return nil, fault.New(fault.InvalidArgument, "there is no engine %q", p.Engine)
 }
 
+// Missing returns how many keys are in each engine that is not configured.
+func (s *Engines) Missing() map[string]int {
+	missing := map[string]int{}
+	s.keys.All(func(e *catalog.Entry) bool {
+		if e.Key.Store == "" && s.named[e.Key.Engine] == nil {
+			missing[e.Key.Engine]++
+		}
+		return true
+	})
+	return missing
+}
+
 // Open returns the opened key of a version, from memory or by its engine.
 func (s *Engines) Open(ctx context.Context, e *catalog.Entry, n key.VersionNumber) (*engine.Key, error) {
 	if e.Key.Store == "" { // a key store has another engine each time it is connected

@@ -118,7 +118,7 @@ func (s *Engines) SetEnabled(ctx context.Context, e *catalog.Entry, enabled bool
 type turn struct {
 	keeper engine.Keeper
 	entry  *catalog.Entry
-	// done are the versions that are.
+	// done are the versions that are, or may be.
 	done []catalog.Material
 }
 
@@ -142,14 +142,18 @@ func (t *turn) set(ctx context.Context, n key.VersionNumber, wrapped []byte, ena
 			return err
 		}
 	}
+	m := catalog.Material{Version: n, Wrapped: wrapped}
 	err = t.keeper.SetEnabled(ctx, ref, k.Spec, wrapped, enabled)
 	switch {
 	case err != nil && fault.KindOf(err) == fault.Unsupported:
 		return nil // the service has no such state: that of the record is the only one
+	case err != nil && fault.KindOf(err) == fault.Unavailable:
+		t.done = append(t.done, m) // perhaps: only the answer may be lost
+		return err
 	case err != nil:
 		return err
 	}
-	t.done = append(t.done, catalog.Material{Version: n, Wrapped: wrapped})
+	t.done = append(t.done, m)
 	t.entry.Note(n, conditionOf(enabled))
 	return nil
 }

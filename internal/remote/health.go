@@ -34,8 +34,10 @@ type Health struct {
 	// Err is the last failure that was the service's, in its own words: for the
 	// operator.
 	Err error
-	// Calls were sent, of which Failures failed and Throttled were turned away by
-	// the service's limit; Retries of them were repetitions.
+	// Calls were sent. Failures of them the service did not answer, or did not
+	// let the server ask, with the Throttled ones that its limit turned away: that
+	// a key is not there, or a ciphertext is wrong, is an answer. Retries of them
+	// were repetitions.
 	Calls, Failures, Throttled, Retries int64
 }
 
@@ -79,7 +81,7 @@ func (l *Line) note(v Verdict, err error) {
 	}
 	l.count(func(h *Health) {
 		h.Calls++
-		if err != nil {
+		if err != nil && unanswered(v.Kind) {
 			h.Failures++
 		}
 		if v.Kind == fault.LimitExceeded {
@@ -94,6 +96,16 @@ func (l *Line) note(v Verdict, err error) {
 			h.State, h.Since = state, time.Now()
 		}
 	})
+}
+
+// unanswered reports whether a kind of error says of a request that it got no
+// answer, where the other kinds are one.
+func unanswered(k fault.Kind) bool {
+	switch k { //nolint:exhaustive // the others are answers
+	case fault.Unavailable, fault.Internal, fault.LimitExceeded, fault.Unauthenticated, fault.PermissionDenied:
+		return true
+	}
+	return false
 }
 
 // The budget of repetitions, in tenths: each costs one, each answer earns a

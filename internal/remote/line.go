@@ -151,12 +151,15 @@ var (
 
 // attempt sends a request once.
 func (l *Line) attempt(ctx context.Context, op string, send func(context.Context) error) (Verdict, error) {
+	if l.breaker.State() == gobreaker.StateOpen { // and so it takes nobody's turn
+		return l.alone(gobreaker.ErrOpenState)
+	}
 	if err := l.limiter.Wait(ctx); err != nil {
 		return Verdict{Kind: fault.LimitExceeded, Public: "more requests wait for the key service " + l.Name() + " than its limit lets through"}, err
 	}
 	done, err := l.breaker.Allow()
 	if err != nil {
-		return Verdict{Kind: fault.Unavailable, Public: "the key service " + l.Name() + " does not answer, and is left alone for a moment"}, l.open(err)
+		return l.alone(err)
 	}
 	one, cancel := context.WithTimeout(ctx, l.settings.Attempt)
 	defer cancel()
@@ -178,6 +181,18 @@ func (l *Line) attempt(ctx context.Context, op string, send func(context.Context
 	}
 	return v, err
 }
+
+// alone is the outcome of a request that is not sent, because the service is
+// left alone.
+func (l *Line) alone(err error) (Verdict, error) {
+	return Verdict{Kind: fault.Unavailable, Public: "the key service " + l.Name() + " does not answer, and is left alone for a moment"}, &unsent{l.open(err)}
+}
+
+// unsent is why a request was not sent: what opened the circuit.
+type unsent struct{ error }
+
+// Unwrap returns the service's own error.
+func (u *unsent) Unwrap() error { return u.error }
 
 // verdict says what an error means, and whether it is the caller who gave up. Of
 // a request that was too slow it is not known whether the service acted.
@@ -231,10 +246,12 @@ func (l *Line) failure(ctx context.Context, op string, v Verdict, err error) err
 	if kind == fault.PermissionDenied || kind == fault.Unauthenticated {
 		kind = fault.Unavailable
 	}
-	switch kind { //nolint:exhaustive // see above
-	case fault.Unavailable, fault.Internal:
+	_, left := errors.AsType[*unsent](err)
+	switch {
+	case left: // what opened the circuit is in the log already
+	case kind == fault.Unavailable, kind == fault.Internal:
 		level = slog.LevelWarn
-	case fault.LimitExceeded:
+	case kind == fault.LimitExceeded:
 		level = slog.LevelInfo
 	}
 	l.settings.Log.LogAttrs(ctx, level, "the key service refuses", slog.String("op", op), slog.String("kind", v.Kind.String()), slog.Any("cause", err))

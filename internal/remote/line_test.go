@@ -368,6 +368,30 @@ func TestCircuit(t *testing.T) {
 	})
 }
 
+// TestCircuitBeforeLimit: a call that is not sent waits for no turn and takes
+// none, and the log has the failures that opened the circuit, and not each call
+// that came after.
+func TestCircuitBeforeLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		l := newLine(Settings{Trip: 1, Rest: 10 * time.Second, Retries: -1, Rate: 1, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		_ = l.Do(t.Context(), "op", Repeatable, func(context.Context) error { return down })
+		began := time.Now()
+		for range 5 {
+			err := l.Do(t.Context(), "op", Repeatable, func(context.Context) error { return nil })
+			if fault.KindOf(err) != fault.Unavailable {
+				t.Errorf("the circuit is open: %v", err)
+			}
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("five calls that were not sent took %v", took)
+		}
+		if n := strings.Count(log.String(), "level=WARN"); n != 1 {
+			t.Errorf("the log has %d warnings of one failure", n)
+		}
+	})
+}
+
 // TestHealth says what is known of a service after its answers.
 func TestHealth(t *testing.T) {
 	denied := failing(Verdict{Kind: fault.PermissionDenied, Refused: true})
@@ -389,9 +413,9 @@ func TestHealth(t *testing.T) {
 			change  func(*Health)
 		}{
 			{nil, StateOK, func(h *Health) { h.Calls++ }},
-			{wrong, StateOK, func(h *Health) { h.Calls, h.Failures = h.Calls+1, h.Failures+1 }},
+			{wrong, StateOK, func(h *Health) { h.Calls++ }},
 			{down, StateFailing, func(h *Health) { h.Calls, h.Failures, h.Retries, h.Err = h.Calls+2, h.Failures+2, h.Retries+1, down }},
-			{wrong, StateOK, func(h *Health) { h.Calls, h.Failures = h.Calls+1, h.Failures+1 }},
+			{wrong, StateOK, func(h *Health) { h.Calls++ }},
 			{denied, StateRefusing, func(h *Health) { h.Calls, h.Failures, h.Err = h.Calls+1, h.Failures+1, denied }},
 			{unproved, StateRefusing, func(h *Health) { h.Calls, h.Failures, h.Err = h.Calls+1, h.Failures+1, unproved }},
 			{nil, StateOK, func(h *Health) { h.Calls, h.Err = h.Calls+1, nil }},
@@ -472,7 +496,7 @@ func TestAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if h := l.Health(); h.Calls != 3200 || h.Failures != 2400 || h.Throttled != 800 {
+	if h := l.Health(); h.Calls != 3200 || h.Failures != 1600 || h.Throttled != 800 {
 		t.Errorf("the health is %+v", h)
 	}
 }

@@ -13,9 +13,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
@@ -214,6 +216,15 @@ func writeAuditKey(path string, public ed25519.PublicKey) error {
 	return replaceFile(path, text, 0o644) // a public key, for auditors to read
 }
 
+// tellMissing tells of keys that are in a place that is not configured.
+func (i *instance) tellMissing(ctx context.Context, log *slog.Logger) {
+	missing := i.keys.Missing()
+	for _, name := range slices.Sorted(maps.Keys(missing)) {
+		log.WarnContext(ctx, "keys are in a place that the configuration does not have: they cannot be used, and are not ended when they are due",
+			slog.String("engine", name), slog.Int("keys", missing[name]))
+	}
+}
+
 // openServices opens the directory, the engine, the door and the authorities.
 func (i *instance) openServices(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, log *slog.Logger) (err error) {
 	i.directory, err = identity.Open(ctx, identity.Config{Root: root, Store: i.store, Compile: compiler(policy.ForIdentity)})
@@ -244,6 +255,7 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
+	i.tellMissing(ctx, log)
 	i.keyStores.Start(i.keys)
 	weak, err := weakKeys(c.Certificates.WeakKeys)
 	if err != nil {

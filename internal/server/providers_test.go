@@ -255,3 +255,50 @@ func TestProviderThatIsAway(t *testing.T) {
 		t.Errorf("when it is back: %d", status)
 	}
 }
+
+// TestCauseIsForThoseWhoLookIn: what a service says of a failure names others'
+// keys. A realm that does not see those is told the state alone.
+func TestCauseIsForThoseWhoLookIn(t *testing.T) {
+	t.Parallel()
+	c := startClouds(t, "bao")
+	c.providers[0].Realms = []string{"222222222222"} // and the caller's is another
+	r := start(t, t.TempDir(), &Dev{}, func(to *config.Config) { to.Providers = c.providers })
+	c.vault.Inject(remotetest.Fail, 0, 1000)
+	var trial native.ProviderTrial
+	if r.native(http.MethodPost, "/providers/bao/test", "{}", &trial); trial.OK || trial.Failure == "" || trial.Cause != "" {
+		t.Errorf("the trial says %+v", trial)
+	}
+	var p native.Provider
+	if r.native(http.MethodGet, "/providers/bao", "", &p); p.State != "failing" || p.Cause != "" {
+		t.Errorf("the provider is %+v", p)
+	}
+	var all native.ProviderList
+	if r.native(http.MethodGet, "/providers", "", &all); all.Providers[0].Cause != "" {
+		t.Errorf("the providers are %+v", all)
+	}
+}
+
+// TestProviderThatIsTakenAway: the log says so of a configuration that lacks a
+// place in which there are keys.
+func TestProviderThatIsTakenAway(t *testing.T) {
+	t.Parallel()
+	c := startClouds(t, "bao")
+	dir := t.TempDir()
+	r := start(t, dir, &Dev{}, func(to *config.Config) { to.Providers = c.providers })
+	if status := r.native(http.MethodPost, "/keys", `{"provider":"bao"}`, nil); status != http.StatusCreated {
+		t.Fatalf("creating a key: %d", status)
+	}
+	if err := r.stop(); err != nil {
+		t.Error(err)
+	}
+	if strings.Contains(r.log.String(), "the configuration does not have") {
+		t.Error("a place that is there is missed")
+	}
+	r = start(t, dir, &Dev{}, nil)
+	if err := r.stop(); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(r.log.String(), "the configuration does not have") || !strings.Contains(r.log.String(), "engine=bao keys=1") {
+		t.Errorf("the log says nothing of the key:\n%s", r.log.String())
+	}
+}

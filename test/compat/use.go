@@ -7,7 +7,8 @@ import (
 )
 
 // Use starts a server that keeps nothing for a test, gives the test the
-// variables by which Holdfast's own clients find it, and stops it in the end.
+// variables by which Holdfast's own clients and the SDKs of AWS find it, and
+// stops it in the end.
 func Use(t *testing.T) *Server {
 	t.Helper()
 	binary, err := Build(t.Context(), t.TempDir())
@@ -24,7 +25,8 @@ func Use(t *testing.T) *Server {
 		}
 	})
 	for _, variable := range s.Env {
-		if name, value, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "HOLDFAST_") {
+		name, value, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "HOLDFAST_") || strings.HasPrefix(name, "AWS_") {
 			t.Setenv(name, value)
 		}
 	}

@@ -104,7 +104,7 @@ func (e *Engine) kindOf(m *types.KeyMetadata) engine.Kind {
 // nothing here. A key that a Holdfast made is not adopted: it is somebody's
 // already, perhaps another realm's.
 func (e *Engine) Adopt(ctx context.Context, ref engine.Ref, name string) (engine.Kind, engine.Material, error) {
-	if name == "" {
+	if name == "" || strings.HasPrefix(name, "arn:") && !reachable(name) {
 		return engine.Kind{}, engine.Material{}, fault.New(fault.InvalidArgument, "a key of AWS KMS is named by its id, its ARN, or an alias such as alias/name")
 	}
 	m, err := e.describe(ctx, name)
@@ -127,6 +127,14 @@ func (e *Engine) Adopt(ctx context.Context, ref engine.Ref, name string) (engine
 	}
 	sealed, err := remote.Seal(e.box, ref, kind.Spec, r)
 	return kind, sealed, err
+}
+
+// reachable reports whether an ARN is one of AWS KMS, in a region by whose name a
+// host can be called: the request goes there.
+func reachable(name string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyz0123456789-"
+	arn, ok := wire.ParseARN(name)
+	return ok && arn.Service == "kms" && arn.Region != "" && len(arn.Region) <= 63 && strings.Trim(arn.Region, letters) == ""
 }
 
 // typeOf returns what a key is in the service's own words.

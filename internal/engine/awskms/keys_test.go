@@ -284,10 +284,20 @@ func TestNotAdopted(t *testing.T) {
 		"missing":                              fault.NotFound,
 		"5f0c0000-1111-4222-8333-444444444444": fault.NotFound,
 		"alias/" + remote.KeyName(version(1)):  fault.WrongState, // it is Holdfast's already
+
+		// An ARN says where the request goes.
+		"arn:aws:kms:elsewhere.example/:111122223333:key/x": fault.InvalidArgument,
+		"arn:aws:kms:a b:111122223333:key/x":                fault.InvalidArgument,
+		"arn:aws:kms::111122223333:key/x":                   fault.InvalidArgument,
+		"arn:aws:s3:eu-central-1:111122223333:key/x":        fault.InvalidArgument,
+		"arn:aws:kms": fault.InvalidArgument,
 	} {
 		if _, _, err := e.Adopt(t.Context(), version(2), name); fault.KindOf(err) != want {
 			t.Errorf("Adopt of %q: %v, want %q", name, err, want)
 		}
+	}
+	if h := e.Health(); h.State != remote.StateOK {
+		t.Errorf("names that are wrong, and the service is %q", h.State)
 	}
 }
 

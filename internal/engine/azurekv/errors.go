@@ -2,6 +2,7 @@ package azurekv
 
 import (
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -46,6 +47,9 @@ const longest = 500
 
 // shortened returns an error of the SDK with what is of use in it.
 func shortened(err error) error {
+	if a, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); ok && a.RawResponse != nil {
+		return tokenless(a)
+	}
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
 	if !ok || answer.RawResponse == nil {
 		return err
@@ -60,6 +64,33 @@ func shortened(err error) error {
 	}
 	r.said.Message = r.said.Message[:min(len(r.said.Message), longest)]
 	return r
+}
+
+// noToken is that the authority gave no token, on one line: the SDK's own text
+// has the answer as it came, over a dozen lines.
+type noToken struct {
+	*azidentity.AuthenticationFailedError
+	text string
+}
+
+// Error returns what the authority said.
+func (n *noToken) Error() string { return n.text }
+
+// Unwrap returns the SDK's error.
+func (n *noToken) Unwrap() error { return n.AuthenticationFailedError }
+
+// tokenless returns why there is no token, in the words of an OAuth 2 error (RFC
+// 6749 section 5.2).
+func tokenless(a *azidentity.AuthenticationFailedError) error {
+	var said struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if body, err := runtime.Payload(a.RawResponse); err == nil {
+		_ = json.Unmarshal(body, &said) // of something else than an authority there are no words
+	}
+	text := fmt.Sprintf("getting a token: %d %s: %s", a.RawResponse.StatusCode, said.Error, strings.Join(strings.Fields(said.Description), " "))
+	return &noToken{a, text[:min(len(text), longest)]}
 }
 
 // retryAfter returns for how long the service asks to be left alone (RFC 9110

@@ -158,6 +158,9 @@ func TestHealthOfARefusal(t *testing.T) {
 	if h := e.Health(); h.State != remote.StateRefusing || h.Err == nil || fault.KindOf(err) != fault.Unavailable {
 		t.Errorf("%+v, %v", h, err)
 	}
+	if text := e.Health().Err.Error(); strings.Contains(text, "\n") || !strings.HasPrefix(text, "getting a token: 401 invalid_client: AADSTS") || strings.Contains(text, "guess") {
+		t.Errorf("the operator reads %q", text)
+	}
 }
 
 // TestBadIdentities: what does not go together is refused before anything is

@@ -119,10 +119,11 @@ func retryAfter(err error) time.Duration {
 // has it in a violation's type ("KEY_DISABLED") or in its sentence ("current
 // state is: DISABLED").
 func ofState(err error) remote.Verdict {
-	text := status.Convert(err).Message()
+	var text strings.Builder
+	text.WriteString(status.Convert(err).Message())
 	if e, ok := apierror.FromError(err); ok {
 		for _, v := range e.Details().PreconditionFailure.GetViolations() {
-			text += " " + v.GetType()
+			text.WriteString(" " + v.GetType())
 		}
 	}
 	v := remote.Verdict{Kind: fault.WrongState}
@@ -140,7 +141,7 @@ func ofState(err error) remote.Verdict {
 		{"FAILED", fault.KeyUnavailable, "was never made", false},
 		{"DISABLED", fault.KeyDisabled, "is disabled", false},
 	} {
-		if strings.Contains(text, s.word) {
+		if strings.Contains(text.String(), s.word) {
 			v.Reason, v.Again, v.Refused = s.reason, s.again, true
 			v.Public = fmt.Sprintf("the key %s where it lives", s.public)
 			break

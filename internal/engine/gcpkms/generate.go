@@ -198,13 +198,14 @@ func (e *Engine) ready(ctx context.Context, op string, name gcp.CryptoKeyVersion
 type stateError struct{ v *kmspb.CryptoKeyVersion }
 
 func (s *stateError) Error() string {
-	text := s.v.GetName() + " is " + s.v.GetState().String()
+	var text strings.Builder
+	text.WriteString(s.v.GetName() + " is " + s.v.GetState().String())
 	for _, reason := range []string{s.v.GetImportFailureReason(), s.v.GetGenerationFailureReason()} {
 		if reason != "" {
-			text += ": " + reason
+			text.WriteString(": " + reason)
 		}
 	}
-	return text
+	return text.String()
 }
 
 // material returns the sealed reference to a version of a key.

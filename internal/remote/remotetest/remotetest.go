@@ -6,6 +6,7 @@ package remotetest
 import (
 	"bytes"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -145,9 +146,7 @@ func (s *Faulty) cut(w http.ResponseWriter, r *http.Request) {
 
 // copyTo sends a recorded answer's head and some of its body.
 func copyTo(w http.ResponseWriter, rec *httptest.ResponseRecorder, n int) {
-	for name, values := range rec.Header() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), rec.Header())
 	if n < rec.Body.Len() {
 		w.Header().Del("Content-Length")
 	}

@@ -46,7 +46,7 @@ func (r *Reader) Providers(ctx context.Context, call *key.Call) (*native.Provide
 		}
 		out := &native.ProviderList{Providers: []native.Provider{}}
 		for _, p := range r.Of.all {
-			out.Providers = append(out.Providers, providerOut(p))
+			out.Providers = append(out.Providers, providerOut(p, call.Caller.Principal.Realm))
 		}
 		return out, nil
 	})
@@ -62,7 +62,7 @@ func (r *Reader) Provider(ctx context.Context, call *key.Call, name string) (*na
 		if err != nil {
 			return nil, err
 		}
-		out := providerOut(p)
+		out := providerOut(p, call.Caller.Principal.Realm)
 		out.Makes = makes(p.Engine)
 		return &out, nil
 	})
@@ -82,7 +82,7 @@ func (r *Reader) Keys(ctx context.Context, call *key.Call, name, page string) (*
 		if err != nil {
 			return nil, err
 		}
-		if !slices.Contains(p.Config.RealmIDs(), call.Caller.Principal.Realm) {
+		if !p.shows(call.Caller.Principal.Realm) {
 			return nil, v.Deny(target, fault.NoIdentityPolicyAllows, "the realm does not look into "+name)
 		}
 		lister, ok := p.Engine.(engine.Lister)
@@ -111,7 +111,14 @@ func (r *Reader) Test(ctx context.Context, call *key.Call, name string, req *nat
 		}
 		v.Note("spec", req.Spec)
 		v.Note("usage", req.Usage)
-		return r.Of.try(ctx, name, call.Caller.Principal.Realm, req)
+		out, err := r.Of.try(ctx, name, call.Caller.Principal.Realm, req)
+		if err != nil {
+			return nil, err
+		}
+		if p, err := r.Of.named(name); err != nil || !p.shows(call.Caller.Principal.Realm) {
+			out.Cause = ""
+		}
+		return out, nil
 	})
 }
 
@@ -202,8 +209,13 @@ func verdict(err error, out *native.ProviderTrial) *native.ProviderTrial {
 	return out
 }
 
-// providerOut puts a provider into the API's shape.
-func providerOut(p Provider) native.Provider {
+// shows reports whether a realm sees what is in a provider. What a service says
+// of a failure is for those alone: it names keys, which may be another realm's,
+// and the server's own identity there.
+func (p *Provider) shows(realm key.RealmID) bool { return slices.Contains(p.Config.RealmIDs(), realm) }
+
+// providerOut puts a provider into the API's shape, as a realm sees it.
+func providerOut(p Provider, to key.RealmID) native.Provider {
 	h := p.Engine.Health()
 	out := native.Provider{
 		Name: p.Config.Name, Kind: p.Config.Kind(), Place: p.Config.Place(), Realms: []string{},
@@ -215,7 +227,7 @@ func providerOut(p Provider) native.Provider {
 	}
 	if h.State != remote.StateOK {
 		out.Since = h.Since
-		if h.Err != nil {
+		if h.Err != nil && p.shows(to) {
 			out.Cause = h.Err.Error()
 		}
 	}

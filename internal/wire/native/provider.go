@@ -22,9 +22,9 @@ type Provider struct {
 	Cause string `json:"cause,omitempty"`
 	// Since is when the state began.
 	Since time.Time `json:"since,omitzero"`
-	// Requests were sent since the server started, of which Failures failed and
-	// Throttled were turned away by the service's limit; Retries of them were
-	// repetitions.
+	// Requests were sent since the server started. Failures of them got no answer,
+	// with the Throttled ones that the service's limit turned away: that a key is
+	// not there is an answer. Retries of them were repetitions.
 	Requests  int64 `json:"requests"`
 	Failures  int64 `json:"failures"`
 	Throttled int64 `json:"throttled"`

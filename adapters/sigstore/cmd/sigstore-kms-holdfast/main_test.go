@@ -56,8 +56,7 @@ func TestPlugin(t *testing.T) {
 		hash      crypto.Hash
 	}{
 		{"p-256", "holdfast:///alias/release", crypto.SHA256},
-		{"p-384", "holdfast:///wide", crypto.SHA384},
-		{"rsa-2048", "holdfast://?uri=" + url.QueryEscape("file:"+filepath.Join(t.TempDir(), "rsa.pem")), crypto.SHA256},
+		{"p-384", "holdfast://?uri=" + url.QueryEscape("file:"+filepath.Join(t.TempDir(), "wide.pem")), crypto.SHA384},
 	} {
 		t.Run(test.spec, func(t *testing.T) { try(t, test.ref, test.spec, test.hash) })
 	}

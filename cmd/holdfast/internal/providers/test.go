@@ -103,7 +103,10 @@ func fromHere(ctx context.Context, file, name string, try func(context.Context, 
 			chosen = append(chosen, c.Providers[i])
 		}
 	}
-	if len(chosen) == 0 {
+	switch {
+	case len(chosen) == 0 && name == "" && len(c.Providers) > 1:
+		return terminal.Usagef("the configuration %s has several providers: name one of them", file)
+	case len(chosen) == 0:
 		return terminal.Usagef("the configuration %s has no provider %q", file, name)
 	}
 	root, err := seal.Ephemeral()
