@@ -25,6 +25,8 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/client"
+	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
+	"github.com/holdfast-kms/holdfast/internal/place"
 )
 
 // Open opens the key that a URI names. The key keeps a connection of its own
@@ -68,26 +70,19 @@ func List(ctx context.Context, uri string, opts ...Option) ([]Listed, error) {
 // Option is how a place is reached and used.
 type Option func(*settings)
 
-// settings are what the Options set. The zero value of a field is its default.
+// settings are what the Options set.
 type settings struct {
-	usage           string
-	passphrase, pin func() ([]byte, error)
-	timeout         time.Duration
-	log             *slog.Logger
-	server          *client.Config
-	isolated        bool
-	foreign         bool
+	place.Settings
+	usage   string
+	foreign bool
 }
 
-// defaultTimeout bounds an operation of a key, attempt one request of it.
-const (
-	defaultTimeout = 30 * time.Second
-	attempt        = 10 * time.Second
-)
+// defaultTimeout bounds an operation of a key.
+const defaultTimeout = 30 * time.Second
 
 // settingsOf applies options.
 func settingsOf(opts []Option) *settings {
-	s := &settings{timeout: defaultTimeout, log: slog.New(slog.DiscardHandler)}
+	s := &settings{Settings: place.Settings{Timeout: defaultTimeout, Log: slog.New(slog.DiscardHandler)}}
 	for _, o := range opts {
 		o(s)
 	}
@@ -102,29 +97,47 @@ func WithUsage(usage string) Option { return func(s *settings) { s.usage = usage
 // WithPassphrase gives the passphrase of an encrypted key file. Without it
 // the variable HOLDFAST_PASSPHRASE has it. The bytes are overwritten after use.
 func WithPassphrase(ask func() ([]byte, error)) Option {
-	return func(s *settings) { s.passphrase = ask }
+	return func(s *settings) { s.Passphrase = ask }
 }
 
 // WithPIN gives the PIN of a PKCS #11 token whose URI has neither pin-source
 // nor pin-value. Without it the variable HOLDFAST_PIN has it. The bytes are
 // overwritten after use.
-func WithPIN(ask func() ([]byte, error)) Option { return func(s *settings) { s.pin = ask } }
+func WithPIN(ask func() ([]byte, error)) Option { return func(s *settings) { s.PIN = ask } }
 
 // WithTimeout bounds each operation of a key, with all repetitions, as a
 // crypto.Signer has no context. Without it that is 30 s.
-func WithTimeout(d time.Duration) Option { return func(s *settings) { s.timeout = d } }
+func WithTimeout(d time.Duration) Option { return func(s *settings) { s.Timeout = d } }
 
 // WithLog gives the log that gets what an operator should know. Without it
 // nothing is logged.
-func WithLog(log *slog.Logger) Option { return func(s *settings) { s.log = log } }
+func WithLog(log *slog.Logger) Option { return func(s *settings) { s.Log = log } }
 
 // WithServer says how a Holdfast server is reached, in the place of the
 // variables HOLDFAST_ADDR, HOLDFAST_CACERT, HOLDFAST_ACCESS_KEY_ID and so on. A
 // host in a URI must be that of its Address; the parameters come before CACert
 // and Region.
-func WithServer(c client.Config) Option { return func(s *settings) { s.server = &c } }
+func WithServer(c client.Config) Option { return func(s *settings) { s.Server = &c } }
 
 // WithForeignURI is for URIs that are somebody else's, as those in the header of
-// an encrypted file: URI.CheckForeign looks at them. The environment says then
-// how a place is reached.
+// an encrypted file: CheckForeign looks at them. The environment says then how a
+// place is reached.
 func WithForeignURI() Option { return func(s *settings) { s.foreign = true } }
+
+// Main is for programs that use WithModuleProcess, which call it first in main
+// and in TestMain. It returns at once, except in a process that is a PKCS #11
+// library's own.
+func Main() { worker.Main() }
+
+// WithModuleProcess has a PKCS #11 library run in a process of its own, so that
+// one that crashes or hangs harms nothing else, and is started again. The
+// program has to call Main first. Without it the library is loaded into the
+// program, one time for all who use it.
+func WithModuleProcess() Option { return func(s *settings) { s.Isolated = true } }
+
+// The variables that have what a URI and the Options do not say.
+const (
+	PassphraseVariable = place.PassphraseVariable // the passphrase of encrypted key files
+	PINVariable        = place.PINVariable        // the PIN of tokens
+	ModuleVariable     = place.ModuleVariable     // the path of the PKCS #11 library of URIs that name none
+)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/place"
 )
 
 // Key is an opened key. It is a crypto.Signer and a crypto.MessageSigner; a
@@ -38,16 +39,13 @@ var (
 )
 
 // newKey returns a Key of what a place has opened.
-func newKey(uri string, o *opened) *Key {
+func newKey(uri string, o *place.Opened) *Key {
 	k := &Key{
-		uri: uri, spec: o.spec, name: o.spec.String(), public: o.public, key: o.key, exchange: o.exchange,
-		algorithms: o.key.Algorithms, closer: func() error { return nil },
+		uri: uri, spec: o.Spec, name: o.TypeName(), public: o.Public, key: o.Key, exchange: o.Exchange,
+		algorithms: o.Key.Algorithms, closer: func() error { return nil },
 	}
 	if k.algorithms == nil {
-		k.algorithms = o.spec.For(o.usage)
-	}
-	if o.name != "" {
-		k.name = o.name
+		k.algorithms = o.Spec.For(o.Usage)
 	}
 	return k
 }

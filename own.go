@@ -6,6 +6,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/place"
 )
 
 // NewKey returns a Key of what a program has by itself, for a Provider of its
@@ -25,9 +26,9 @@ func NewKey(uri string, private any) (*Key, error) {
 	if spec == alg.NoSpec {
 		return nil, failed(op, uri, fault.New(fault.Unsupported, "a key of this size or curve is not known here"))
 	}
-	o := &opened{spec: spec, usage: alg.SignVerify, public: public, key: &engine.Key{Signer: signer}}
+	o := &place.Opened{Spec: spec, Usage: alg.SignVerify, Public: public, Key: &engine.Key{Signer: signer}}
 	if d, ok := private.(crypto.Decrypter); ok {
-		o.key.Decrypter, o.key.Algorithms = d, spec.Info().Algorithms
+		o.Key.Decrypter, o.Key.Algorithms = d, spec.Info().Algorithms
 	}
 	return newKey(uri, o), nil
 }

@@ -2,11 +2,11 @@ package holdfast
 
 import (
 	"context"
-	"crypto/ecdh"
 	"maps"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
+	"github.com/holdfast-kms/holdfast/internal/place"
 )
 
 // Place is where keys are: a region of AWS, a vault of Azure, a key ring of
@@ -14,7 +14,7 @@ import (
 // Provider. All methods may be called at the same time.
 type Place struct {
 	uri *URI
-	in  place
+	in  place.Place
 	set *settings
 }
 
@@ -32,36 +32,6 @@ type Listed struct {
 	State string
 }
 
-// place is what each kind of place does. A key's name is that of URI.Key.
-// Errors are those of package fault or client.
-type place interface {
-	// open finds a key. Names of other keys than the one found, such as that of
-	// an alias, stay as they were given.
-	open(ctx context.Context, u *URI) (*opened, error)
-	// create makes a key and returns its URI.
-	create(ctx context.Context, u *URI, kind engine.Kind) (*URI, error)
-	// list returns the keys that are there.
-	list(ctx context.Context, u *URI) ([]Listed, error)
-	// random fills b.
-	random(ctx context.Context, b []byte) error
-	close() error
-}
-
-// opened is a key as a place gives it.
-type opened struct {
-	spec alg.Spec
-	// usage is the key's first one: what it does if the key itself does not say
-	// which algorithms it has.
-	usage alg.Usage
-	// public is there for asymmetric keys.
-	public *engine.PublicKey
-	key    *engine.Key
-	// name is the type of keys that package alg does not have, and exchange what
-	// they do.
-	name     string
-	exchange ecdh.KeyExchanger
-}
-
 // Connect reaches the place that a URI names; a key in it is not looked at.
 // Where a credential is wrong, or the place is away, that may show only when a
 // key is opened. Place.Close ends the connection.
@@ -73,53 +43,33 @@ func Connect(ctx context.Context, uri string, opts ...Option) (*Place, error) {
 	}
 	set := settingsOf(opts)
 	if set.foreign {
-		if err := u.CheckForeign(); err != nil {
+		if err := place.CheckForeign(u); err != nil {
 			return nil, failed(op, u.String(), err)
 		}
 	}
-	in, err := connect(ctx, u, set)
+	in, err := place.Connect(ctx, u, &set.Settings)
 	if err != nil {
 		return nil, failed(op, u.String(), err)
 	}
-	return &Place{u.place(), in, set}, nil
-}
-
-// connect reaches a place.
-func connect(ctx context.Context, u *URI, set *settings) (place, error) {
-	switch u.Scheme {
-	case SchemeAWS:
-		return newAWS(ctx, u, set)
-	case SchemeAzure:
-		return newAzure(ctx, u, set)
-	case SchemeGoogle:
-		return newGoogle(ctx, u, set)
-	case SchemeVault:
-		return newVault(ctx, u, set)
-	case SchemePKCS11:
-		return newToken(ctx, u, set)
-	case SchemeHoldfast:
-		return newServer(u, set)
-	case SchemeFile:
-		return newFiles(set)
-	}
-	return nil, refuse(Unsupported, "", "", "there is no support for the scheme "+u.Scheme)
+	return &Place{place.Of(u), in, set}, nil
 }
 
 // at returns the URI of a key: key is a URI, which may leave out what says
 // which place it is, or a key's name in the place's own words.
 func (p *Place) at(key string) (*URI, error) {
 	const op = "opening"
-	u, err := ParseURI(key)
+	u, err := place.Parse(key)
 	if err != nil || u.Scheme != p.uri.Scheme {
-		return p.uri.named(key)
+		named, err := place.Named(p.uri, key)
+		return named, failed(op, "", err)
 	}
-	at := u.place()
+	at := place.Of(u)
 	switch {
-	case u.Scheme == SchemeFile:
-	case u.bare():
+	case u.Scheme == place.SchemeFile:
+	case place.Bare(u):
 		return nil, refuse(InvalidArgument, op, u.String(), "the URI names a place and no key in it")
 	case at.String() == p.uri.String():
-	case at.Host == "" && len(at.Query) == 0 && u.Scheme != SchemeGoogle && u.Scheme != SchemePKCS11:
+	case at.Host == "" && len(at.Query) == 0 && u.Scheme != place.SchemeGoogle && u.Scheme != place.SchemePKCS11:
 		u.Host = p.uri.Host
 		maps.Copy(u.Query, p.uri.Query)
 	default:
@@ -135,7 +85,7 @@ func (p *Place) Open(ctx context.Context, key string) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := p.in.open(ctx, u)
+	o, err := p.in.Open(ctx, u)
 	if err != nil {
 		return nil, failed("opening", u.String(), err)
 	}
@@ -153,7 +103,7 @@ func (p *Place) Create(ctx context.Context, key, spec string) (*Key, error) {
 	if err != nil {
 		return nil, failed(op, u.String(), err)
 	}
-	made, err := p.in.create(ctx, u, kind)
+	made, err := p.in.Create(ctx, u, kind)
 	if err != nil {
 		return nil, failed(op, u.String(), err)
 	}
@@ -180,7 +130,11 @@ func (p *Place) kind(name string) (engine.Kind, error) {
 
 // List returns the place's keys, in no order.
 func (p *Place) List(ctx context.Context) ([]Listed, error) {
-	keys, err := p.in.list(ctx, p.uri)
+	found, err := p.in.List(ctx, p.uri)
+	keys := make([]Listed, len(found))
+	for i, k := range found {
+		keys[i] = Listed(k)
+	}
 	return keys, failed("listing the keys of", p.uri.String(), err)
 }
 
@@ -191,7 +145,7 @@ func (p *Place) Random(ctx context.Context, n int) ([]byte, error) {
 		return nil, refuse(InvalidArgument, "", p.uri.String(), "between 1 and 65536 random bytes can be had at once")
 	}
 	b := make([]byte, n)
-	if err := p.in.random(ctx, b); err != nil {
+	if err := p.in.Random(ctx, b); err != nil {
 		return nil, failed("taking random bytes of", p.uri.String(), err)
 	}
 	return b, nil
@@ -204,4 +158,4 @@ const maxRandom = 1 << 16
 func (p *Place) URI() string { return p.uri.String() }
 
 // Close ends the connection. Keys of the place cannot be used after it.
-func (p *Place) Close() error { return p.in.close() }
+func (p *Place) Close() error { return p.in.Close() }

@@ -51,9 +51,10 @@ var layers = [][]string{
 	{"internal/front/*", "internal/config", "internal/bucket"},
 	{"internal/server/*"},                                             // its parts
 	{"internal/server", "client", "jws", "cms", "sshkey", "envelope"}, // beside the server, public packages that need no server
-	{"."}, // the public library
-	{"internal/terminal", "internal/ceremony", "internal/discovery"}, // what the commands share
-	{"cmd/holdfast/internal/*"},                                      // groups of commands, by their nouns
+	{"internal/place"},                                                // the places of keys that the public library opens
+	{"."},                                                             // the public library
+	{"internal/terminal", "internal/ceremony", "internal/discovery"},  // what the commands share
+	{"cmd/holdfast/internal/*"},                                       // groups of commands, by their nouns
 	{"adapters/age", "adapters/gocloud", "adapters/sigstore", "adapters/spire", "adapters/step", "adapters/tink"}, // modules of their own
 	{"cmd/holdfast", "cmd/demo", "bench", "bench/*", "test/compat", "test/compat/*", "test/matrix", "adapters/*"}, // adapters' commands are in a folder below them
 }

@@ -181,7 +181,7 @@ func (s *strange) Unwrap(context.Context, envelope.Stanza, []byte) ([]byte, erro
 func follow(text string) error {
 	u, err := holdfast.ParseURI(text)
 	if err == nil {
-		err = u.CheckForeign()
+		err = holdfast.CheckForeign(u)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: name it with --key if you trust it", err)

@@ -1,4 +1,4 @@
-package holdfast
+package place
 
 import (
 	"context"
@@ -21,7 +21,7 @@ type keyEngine interface {
 
 // enginePlace is a place over an engine.
 type enginePlace struct {
-	keyEngine
+	engine keyEngine
 	// name returns what Adopt takes for a URI.
 	name func(*URI) string
 	// fresh returns what Make takes for a URI, or why a new key cannot have it.
@@ -31,36 +31,39 @@ type enginePlace struct {
 	uri func(place *URI, name string) *URI
 }
 
-var _ place = (*enginePlace)(nil)
+var _ Place = (*enginePlace)(nil)
 
-func (p *enginePlace) close() error { return p.Close() }
+// Close closes the engine.
+func (p *enginePlace) Close() error { return p.engine.Close() }
 
-func (p *enginePlace) random(ctx context.Context, b []byte) error { return p.Random(ctx, b) }
+// Random asks the engine.
+func (p *enginePlace) Random(ctx context.Context, b []byte) error { return p.engine.Random(ctx, b) }
 
-// open adopts a key.
-func (p *enginePlace) open(ctx context.Context, u *URI) (*opened, error) {
+// Open adopts a key.
+func (p *enginePlace) Open(ctx context.Context, u *URI) (*Opened, error) {
 	ref := refOf("library")
-	kind, m, err := p.Adopt(ctx, ref, p.name(u))
+	kind, m, err := p.engine.Adopt(ctx, ref, p.name(u))
 	if err != nil {
 		return nil, err
 	}
-	return openMaterial(ctx, p.keyEngine, ref, kind, m)
+	return openMaterial(ctx, p.engine, ref, kind, m)
 }
 
-func (p *enginePlace) create(ctx context.Context, u *URI, kind engine.Kind) (*URI, error) {
+// Create has the engine make a key.
+func (p *enginePlace) Create(ctx context.Context, u *URI, kind engine.Kind) (*URI, error) {
 	name, err := p.fresh(u)
 	if err != nil {
 		return nil, err
 	}
-	_, err = p.Make(ctx, name, kind)
+	_, err = p.engine.Make(ctx, name, kind)
 	return u, err // it has the name that the URI says
 }
 
-// list returns what is on all pages.
-func (p *enginePlace) list(ctx context.Context, u *URI) ([]Listed, error) {
+// List returns what is on all pages.
+func (p *enginePlace) List(ctx context.Context, u *URI) ([]Listed, error) {
 	var keys []Listed
 	for page := ""; ; {
-		some, next, err := p.List(ctx, page)
+		some, next, err := p.engine.List(ctx, page)
 		if err != nil {
 			return nil, err
 		}
@@ -74,8 +77,8 @@ func (p *enginePlace) list(ctx context.Context, u *URI) ([]Listed, error) {
 }
 
 // line returns how an engine treats its service.
-func (s *settings) line(name string) remote.Settings {
-	return remote.Settings{Name: name, Timeout: s.timeout, Attempt: min(s.timeout, attempt), Log: s.log}
+func (s *Settings) line(name string) remote.Settings {
+	return remote.Settings{Name: name, Timeout: s.Timeout, Attempt: min(s.Timeout, attempt), Log: s.Log}
 }
 
 // pool returns the certificates of a PEM file, nil without one.

@@ -1,6 +1,6 @@
 //go:build noaws || noazure || nogcp || novault
 
-package holdfast
+package place
 
 import "github.com/holdfast-kms/holdfast/internal/fault"
 

@@ -1,9 +1,11 @@
-package holdfast
+package place
 
 import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
 // harmless are those of the parameters that a URI may have that is somebody
@@ -25,8 +27,8 @@ var vaults = []string{
 
 // CheckForeign refuses (PermissionDenied) a URI with which somebody else would
 // have this program load a library, read a file, or send a credential to a host
-// of his choice, as that in the header of a file. See WithForeignURI.
-func (u *URI) CheckForeign() error {
+// of his choice, as that in the header of a file.
+func CheckForeign(u *URI) error {
 	for name := range u.Query {
 		if !slices.Contains(harmless[u.Scheme], name) {
 			return foreign("the key is to be opened with " + strconv.Quote(name))
@@ -45,5 +47,5 @@ func (u *URI) CheckForeign() error {
 
 // foreign says what somebody else's URI may not say.
 func foreign(what string) error {
-	return &Error{Kind: PermissionDenied, Detail: "a URI that is somebody else's says that " + what}
+	return fault.New(fault.PermissionDenied, "a URI that is somebody else's says that %s", what)
 }

@@ -1,6 +1,6 @@
 //go:build !nogcp
 
-package holdfast
+package place
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 )
 
 // newGoogle returns a place of the keys of a key ring.
-func newGoogle(ctx context.Context, u *URI, set *settings) (place, error) {
+func newGoogle(ctx context.Context, u *URI, set *Settings) (Place, error) {
 	authorities, err := pemFile(u.Query["ca"])
 	if err != nil {
 		return nil, err
@@ -21,7 +21,7 @@ func newGoogle(ctx context.Context, u *URI, set *settings) (place, error) {
 		return nil, err
 	}
 	o := gcpkms.Options{
-		Settings: set.line(SchemeGoogle), KeyRing: u.place().Key, Level: strings.ToUpper(u.Query["protection"]), Endpoint: u.Query["endpoint"], CA: authorities,
+		Settings: set.line(SchemeGoogle), KeyRing: Of(u).Key, Level: strings.ToUpper(u.Query["protection"]), Endpoint: u.Query["endpoint"], CA: authorities,
 		CredentialsFile: u.Query["credentials"], QuotaProject: u.Query["quota-project"],
 	}
 	if o.CredentialsFile == "none" {
@@ -32,9 +32,9 @@ func newGoogle(ctx context.Context, u *URI, set *settings) (place, error) {
 		return nil, err
 	}
 	return &enginePlace{
-		keyEngine: e,
-		name:      func(u *URI) string { return u.Key },
-		uri:       func(place *URI, name string) *URI { return place.with(name) },
+		engine: e,
+		name:   func(u *URI) string { return u.Key },
+		uri:    func(place *URI, name string) *URI { return place.with(name) },
 		fresh: func(u *URI) (string, error) {
 			_, id, _ := strings.Cut(u.Key, "/cryptoKeys/")
 			if strings.Contains(id, "/") {

@@ -1,10 +1,10 @@
 //go:build nogcp
 
-package holdfast
+package place
 
 import "context"
 
 // newGoogle says that this build has no software for Google Cloud KMS.
-func newGoogle(context.Context, *URI, *settings) (place, error) {
+func newGoogle(context.Context, *URI, *Settings) (Place, error) {
 	return nil, leftOut("Google Cloud KMS", "nogcp")
 }

@@ -1,6 +1,6 @@
 //go:build !noaws
 
-package holdfast
+package place
 
 import (
 	"cmp"
@@ -12,7 +12,7 @@ import (
 )
 
 // newAWS returns a place of the keys of an account and region of AWS KMS.
-func newAWS(ctx context.Context, u *URI, set *settings) (place, error) {
+func newAWS(ctx context.Context, u *URI, set *Settings) (Place, error) {
 	o := awskms.Options{
 		Settings: set.line(SchemeAWS), Region: u.Query["region"], Profile: u.Query["profile"], Endpoint: u.Query["endpoint"],
 		STSEndpoint: u.Query["sts-endpoint"], Role: u.Query["role"], ExternalID: u.Query["external-id"], WebIdentityTokenFile: u.Query["web-identity-token-file"],
@@ -38,9 +38,9 @@ func newAWS(ctx context.Context, u *URI, set *settings) (place, error) {
 		return nil, err
 	}
 	return &enginePlace{
-		keyEngine: e,
-		name:      func(u *URI) string { return u.Key },
-		uri:       func(place *URI, arn string) *URI { return place.with(arn) },
+		engine: e,
+		name:   func(u *URI) string { return u.Key },
+		uri:    func(place *URI, arn string) *URI { return place.with(arn) },
 		fresh: func(u *URI) (string, error) {
 			if !strings.HasPrefix(u.Key, "alias/") {
 				return "", fault.New(fault.InvalidArgument, "a new key is named by an alias: AWS chooses its id")

@@ -1,4 +1,4 @@
-package holdfast
+package place
 
 import (
 	"cmp"
@@ -27,10 +27,10 @@ type server struct {
 
 // newServer returns a place of the server that a URI's host, the settings and
 // the environment name. It does not connect yet.
-func newServer(u *URI, set *settings) (*server, error) {
+func newServer(u *URI, set *Settings) (*server, error) {
 	c := client.Environment()
-	if set.server != nil {
-		c = *set.server
+	if set.Server != nil {
+		c = *set.Server
 	}
 	if err := aim(&c, u); err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func newServer(u *URI, set *settings) (*server, error) {
 	if err != nil {
 		return nil, &fault.Error{Kind: fault.InvalidArgument, Err: err}
 	}
-	return &server{made, set.timeout}, nil
+	return &server{made, set.Timeout}, nil
 }
 
 // aim sees to it that a URI's host is the one of the configuration, whose
@@ -59,9 +59,11 @@ func aim(c *client.Config, u *URI) error {
 	return nil
 }
 
-func (*server) close() error { return nil }
+// Close has nothing to do.
+func (*server) Close() error { return nil }
 
-func (s *server) random(ctx context.Context, b []byte) error {
+// Random asks the server.
+func (s *server) Random(ctx context.Context, b []byte) error {
 	const most = 1024
 	for len(b) > 0 {
 		got, err := s.client.Random(ctx, min(len(b), most))
@@ -78,8 +80,8 @@ func (s *server) random(ctx context.Context, b []byte) error {
 	return nil
 }
 
-// open asks what a key is. An alias is resolved now: the key stays the same.
-func (s *server) open(ctx context.Context, u *URI) (*opened, error) {
+// Open asks what a key is. An alias is resolved now: the key stays the same.
+func (s *server) Open(ctx context.Context, u *URI) (*Opened, error) {
 	k, err := s.client.Key(ctx, u.Key)
 	if err != nil {
 		return nil, err
@@ -89,10 +91,10 @@ func (s *server) open(ctx context.Context, u *URI) (*opened, error) {
 	if !known || !use {
 		return nil, fault.New(fault.Unsupported, "the key is of the type %s for %s, which is not known here", k.Spec, k.Usage)
 	}
-	o := &opened{spec: spec, usage: usage, key: &engine.Key{}}
+	o := &Opened{Spec: spec, Usage: usage, Key: &engine.Key{}}
 	for _, name := range k.Algorithms {
 		if a, ok := aws.ParseAlgorithm(name); ok {
-			o.key.Algorithms = append(o.key.Algorithms, a)
+			o.Key.Algorithms = append(o.Key.Algorithms, a)
 		}
 	}
 	if !spec.Symmetric() {
@@ -100,34 +102,34 @@ func (s *server) open(ctx context.Context, u *URI) (*opened, error) {
 		if err != nil {
 			return nil, err
 		}
-		if o.public, err = engine.ParsePublic(spec, p.SPKI); err != nil {
+		if o.Public, err = engine.ParsePublic(spec, p.SPKI); err != nil {
 			return nil, err
 		}
 	}
-	s.equip(o, &remoteKey{server: s, id: k.ID, spec: spec, public: o.public})
+	s.equip(o, &remoteKey{server: s, id: k.ID, spec: spec, public: o.Public})
 	return o, nil
 }
 
 // equip gives a key what its usage does.
-func (*server) equip(o *opened, r *remoteKey) {
-	switch o.usage { //nolint:exhaustive // the others do nothing that an engine.Key has
+func (*server) equip(o *Opened, r *remoteKey) {
+	switch o.Usage { //nolint:exhaustive // the others do nothing that an engine.Key has
 	case alg.SignVerify:
-		o.key.Signer, o.key.Verifier = remoteSigner{r}, remoteVerifier{r}
+		o.Key.Signer, o.Key.Verifier = remoteSigner{r}, remoteVerifier{r}
 	case alg.GenerateVerifyMAC:
-		o.key.MAC, o.key.Verifier = remoteMAC{r}, remoteVerifier{r}
+		o.Key.MAC, o.Key.Verifier = remoteMAC{r}, remoteVerifier{r}
 	case alg.EncryptDecrypt:
-		if o.spec.Symmetric() {
-			o.key.AEAD = remoteAEAD{r}
+		if o.Spec.Symmetric() {
+			o.Key.AEAD = remoteAEAD{r}
 		} else {
-			o.key.Decrypter = remoteDecrypter{r}
+			o.Key.Decrypter = remoteDecrypter{r}
 		}
 	case alg.KeyAgreement:
-		o.key.Agreement = remoteAgreement{r}
+		o.Key.Agreement = remoteAgreement{r}
 	}
 }
 
-// create makes a key. A name in the URI is an alias.
-func (s *server) create(ctx context.Context, u *URI, kind engine.Kind) (*URI, error) {
+// Create makes a key. A name in the URI is an alias.
+func (s *server) Create(ctx context.Context, u *URI, kind engine.Kind) (*URI, error) {
 	if !strings.HasPrefix(u.Key, "alias/") {
 		return nil, fault.New(fault.InvalidArgument, "a new key is named by an alias: the server chooses its id")
 	}
@@ -141,8 +143,8 @@ func (s *server) create(ctx context.Context, u *URI, kind engine.Kind) (*URI, er
 	return u, nil
 }
 
-// list returns all keys, by their ids: an alias may become another key's.
-func (s *server) list(ctx context.Context, u *URI) ([]Listed, error) {
+// List returns all keys, by their ids: an alias may become another key's.
+func (s *server) List(ctx context.Context, u *URI) ([]Listed, error) {
 	var keys []Listed
 	for p := (client.Page{}); ; {
 		page, err := s.client.Keys(ctx, p)

@@ -1,4 +1,4 @@
-package holdfast
+package place
 
 import (
 	"bytes"
@@ -17,7 +17,6 @@ import (
 	calls "github.com/holdfast-kms/holdfast/internal/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/native"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/uri"
-	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
 )
 
 // PINVariable has the PIN of a token, ModuleVariable the path of the PKCS #11
@@ -30,17 +29,6 @@ const (
 // maxPIN is the longest PIN that is read, in bytes.
 const maxPIN = 4 << 10
 
-// Main is for programs that use WithModuleProcess, which call it first in main
-// and in TestMain. It returns at once, except in a process that is a PKCS #11
-// library's own.
-func Main() { worker.Main() }
-
-// WithModuleProcess has a PKCS #11 library run in a process of its own, so that
-// one that crashes or hangs harms nothing else, and is started again. The
-// program has to call Main first. Without it the library is loaded into the
-// program, one time for all who use it.
-func WithModuleProcess() Option { return func(s *settings) { s.isolated = true } }
-
 // tokenEngine is an engine with the token that it is over.
 type tokenEngine struct {
 	*pkcs11.Engine
@@ -52,7 +40,7 @@ func (t *tokenEngine) Close() error { return t.token.Close() }
 
 // newToken returns a place of the keys of a token. One that is away shows when a
 // key is opened.
-func newToken(ctx context.Context, u *URI, set *settings) (place, error) {
+func newToken(ctx context.Context, u *URI, set *Settings) (Place, error) {
 	c, err := tokenConfig(u.token, set)
 	if err != nil {
 		return nil, err
@@ -68,12 +56,12 @@ func newToken(ctx context.Context, u *URI, set *settings) (place, error) {
 	if err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
-	e, err := pkcs11.New(t, w, pkcs11.Options{Timeout: set.timeout, Log: set.log})
+	e, err := pkcs11.New(t, w, pkcs11.Options{Timeout: set.Timeout, Log: set.Log})
 	if err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
 	return &enginePlace{
-		keyEngine: &tokenEngine{e, t}, name: objectName, uri: objectURI,
+		engine: &tokenEngine{e, t}, name: objectName, uri: objectURI,
 		fresh: func(u *URI) (string, error) { return objectName(u), nil },
 	}, nil
 }
@@ -98,8 +86,8 @@ func objectURI(place *URI, name string) *URI {
 }
 
 // tokenConfig returns how a token is opened.
-func tokenConfig(u *uri.URI, set *settings) (*hsm.Config, error) {
-	c := &hsm.Config{Log: set.log, PIN: pinOf(u, set)}
+func tokenConfig(u *uri.URI, set *Settings) (*hsm.Config, error) {
+	c := &hsm.Config{Log: set.Log, PIN: pinOf(u, set)}
 	switch {
 	case u.Serial != "":
 		c.Name, c.Serial = u.Serial, u.Serial
@@ -114,7 +102,7 @@ func tokenConfig(u *uri.URI, set *settings) (*hsm.Config, error) {
 		return nil, err
 	}
 	c.Environment = environment()
-	if !set.isolated {
+	if !set.Isolated {
 		c.Launch = func(_ context.Context, path string, _ map[string]string) (calls.Module, error) {
 			return native.Shared(path)
 		}
@@ -187,14 +175,14 @@ func environment() map[string]string {
 
 // pinOf returns what reads a token's PIN: from its URI, the file that this
 // names, WithPIN, or the environment. Without any nobody logs in.
-func pinOf(u *uri.URI, set *settings) func() ([]byte, error) {
+func pinOf(u *uri.URI, set *Settings) func() ([]byte, error) {
 	switch {
 	case len(u.PIN) > 0:
 		return func() ([]byte, error) { return bytes.Clone(u.PIN), nil }
 	case u.PINSource != "":
 		return func() ([]byte, error) { return readPIN(u.PINSource) }
-	case set.pin != nil:
-		return set.pin
+	case set.PIN != nil:
+		return set.PIN
 	case os.Getenv(PINVariable) != "":
 		return func() ([]byte, error) { return []byte(os.Getenv(PINVariable)), nil }
 	}

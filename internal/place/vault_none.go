@@ -1,10 +1,10 @@
 //go:build novault
 
-package holdfast
+package place
 
 import "context"
 
 // newVault says that this build has no software for Vault.
-func newVault(context.Context, *URI, *settings) (place, error) {
+func newVault(context.Context, *URI, *Settings) (Place, error) {
 	return nil, leftOut("Vault", "novault")
 }

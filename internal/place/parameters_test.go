@@ -1,4 +1,4 @@
-package holdfast
+package place
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 // TestParameters: docs/library.md has each parameter of each scheme, and those
 // that a foreign URI may have are parameters.
 func TestParameters(t *testing.T) {
-	page, err := os.ReadFile("docs/library.md")
+	page, err := os.ReadFile("../../docs/library.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package holdfast
+package place
 
 import (
 	"net/url"

@@ -1,4 +1,4 @@
-package holdfast
+package place
 
 import (
 	"bytes"
@@ -37,27 +37,29 @@ const maxFile = 64 << 10
 // or in base64. Private ones must be readable by nobody but their owner.
 type files struct {
 	engine *soft.Engine
-	set    *settings
+	set    *Settings
 }
 
-func newFiles(set *settings) (*files, error) {
+func newFiles(set *Settings) (*files, error) {
 	w, err := newWrapper()
 	if err != nil {
 		return nil, err
 	}
-	e, err := soft.New(w, soft.Options{PureGo: true, Log: set.log})
+	e, err := soft.New(w, soft.Options{PureGo: true, Log: set.Log})
 	return &files{e, set}, err
 }
 
-func (f *files) close() error { return f.engine.Close() }
+// Close gives up the engine.
+func (f *files) Close() error { return f.engine.Close() }
 
-func (*files) random(_ context.Context, b []byte) error {
+// Random asks the operating system.
+func (*files) Random(_ context.Context, b []byte) error {
 	_, err := rand.Read(b) // never fails
 	return err
 }
 
-// open reads a file.
-func (f *files) open(ctx context.Context, u *URI) (*opened, error) {
+// Open reads a file.
+func (f *files) Open(ctx context.Context, u *URI) (*Opened, error) {
 	text, mode, err := readFile(u.Key)
 	if err != nil {
 		return nil, err
@@ -142,17 +144,17 @@ func publicFile(text []byte) (*engine.PublicKey, error) {
 }
 
 // publicOnly returns a key that only verifies and encrypts.
-func publicOnly(p *engine.PublicKey) *opened {
+func publicOnly(p *engine.PublicKey) *Opened {
 	if p == nil {
 		return nil
 	}
-	return &opened{spec: p.Spec(), public: p, key: &engine.Key{Algorithms: p.Spec().Info().Algorithms}}
+	return &Opened{Spec: p.Spec(), Public: p, Key: &engine.Key{Algorithms: p.Spec().Info().Algorithms}}
 }
 
 // passphrase asks for the passphrase, nil if there is none.
 func (f *files) passphrase() ([]byte, error) {
-	if f.set.passphrase != nil {
-		return f.set.passphrase()
+	if f.set.Passphrase != nil {
+		return f.set.Passphrase()
 	}
 	if text := os.Getenv(PassphraseVariable); text != "" {
 		return []byte(text), nil
@@ -177,7 +179,7 @@ func (f *files) decrypt(text []byte) ([]byte, error) {
 }
 
 // openPrivate opens a PKCS #8 key.
-func (f *files) openPrivate(ctx context.Context, der []byte) (*opened, error) {
+func (f *files) openPrivate(ctx context.Context, der []byte) (*Opened, error) {
 	for _, spec := range alg.Specs() {
 		if spec.Symmetric() {
 			continue
@@ -192,19 +194,19 @@ func (f *files) openPrivate(ctx context.Context, der []byte) (*opened, error) {
 		if err != nil {
 			return nil, err
 		}
-		o.key.Algorithms = spec.Info().Algorithms // a file says nothing of what its key is for
+		o.Key.Algorithms = spec.Info().Algorithms // a file says nothing of what its key is for
 		return o, nil
 	}
 	if k, err := x509.ParsePKCS8PrivateKey(der); err == nil {
 		if k, ok := k.(*ecdh.PrivateKey); ok {
-			return &opened{name: "x25519", exchange: k, key: &engine.Key{}}, nil
+			return &Opened{Name: "x25519", Exchange: k, Key: &engine.Key{}}, nil
 		}
 	}
 	return nil, fault.New(fault.Unsupported, "the file's private key cannot be read, or is of a type that is not known here")
 }
 
 // secret opens the bytes of a symmetric key.
-func (f *files) secret(ctx context.Context, u *URI, text []byte) (*opened, error) {
+func (f *files) secret(ctx context.Context, u *URI, text []byte) (*Opened, error) {
 	name := cmp.Or(u.Query["spec"], alg.AES256.String())
 	spec := alg.ParseSpec(name)
 	if !spec.Symmetric() {
@@ -241,7 +243,7 @@ func secretBytes(text []byte, size int) ([]byte, error) {
 }
 
 // adopt gives plain material to the engine and opens it.
-func (f *files) adopt(ctx context.Context, kind engine.Kind, plain []byte) (*opened, error) {
+func (f *files) adopt(ctx context.Context, kind engine.Kind, plain []byte) (*Opened, error) {
 	ref := refOf("file")
 	m, err := f.engine.Import(ctx, ref, kind, plain)
 	if err != nil {
@@ -251,21 +253,21 @@ func (f *files) adopt(ctx context.Context, kind engine.Kind, plain []byte) (*ope
 }
 
 // openMaterial opens what an engine returned.
-func openMaterial(ctx context.Context, e engine.Engine, ref engine.Ref, kind engine.Kind, m engine.Material) (*opened, error) {
-	o := &opened{spec: kind.Spec, usage: kind.Usage}
+func openMaterial(ctx context.Context, e engine.Engine, ref engine.Ref, kind engine.Kind, m engine.Material) (*Opened, error) {
+	o := &Opened{Spec: kind.Spec, Usage: kind.Usage}
 	var err error
-	if o.key, err = e.Open(ctx, ref, kind.Spec, m.Wrapped); err != nil {
+	if o.Key, err = e.Open(ctx, ref, kind.Spec, m.Wrapped); err != nil {
 		return nil, err
 	}
 	if !kind.Spec.Symmetric() {
-		o.public, err = engine.ParsePublic(kind.Spec, m.Public)
+		o.Public, err = engine.ParsePublic(kind.Spec, m.Public)
 	}
 	return o, err
 }
 
-// list returns the files of a directory that are keys in PEM, as far as they
+// List returns the files of a directory that are keys in PEM, as far as they
 // can be told without a passphrase.
-func (f *files) list(ctx context.Context, u *URI) ([]Listed, error) {
+func (f *files) List(ctx context.Context, u *URI) ([]Listed, error) {
 	entries, err := os.ReadDir(u.Key)
 	if err != nil {
 		return nil, fileError(err)
@@ -283,9 +285,8 @@ func (f *files) list(ctx context.Context, u *URI) ([]Listed, error) {
 		}
 		if keystore.Encrypted(text) {
 			keys = append(keys, Listed{URI: at.String(), Type: "encrypted private key"})
-		} else if o, err := f.open(ctx, at); err == nil {
-			k := newKey(at.String(), o)
-			keys = append(keys, Listed{URI: at.String(), Spec: k.Spec(), State: engine.Usable.String()})
+		} else if o, err := f.Open(ctx, at); err == nil {
+			keys = append(keys, Listed{URI: at.String(), Spec: o.TypeName(), State: engine.Usable.String()})
 		}
 		clear(text)
 	}

@@ -1,6 +1,6 @@
 //go:build !noazure
 
-package holdfast
+package place
 
 import (
 	"cmp"
@@ -13,7 +13,7 @@ import (
 )
 
 // newAzure returns a place of the keys of a vault or Managed HSM.
-func newAzure(ctx context.Context, u *URI, set *settings) (place, error) {
+func newAzure(ctx context.Context, u *URI, set *Settings) (Place, error) {
 	identity, err := azureIdentity(u)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func newAzure(ctx context.Context, u *URI, set *settings) (place, error) {
 		return nil, err
 	}
 	return &enginePlace{
-		keyEngine: e,
+		engine: e,
 		name: func(u *URI) string {
 			if strings.HasPrefix(u.Key, "certificates/") {
 				return "https://" + u.Host + "/" + u.Key

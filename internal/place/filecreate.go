@@ -1,4 +1,4 @@
-package holdfast
+package place
 
 import (
 	"context"
@@ -14,9 +14,9 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/keystore"
 )
 
-// create makes a key and writes it: PKCS #8 in PEM, encrypted if there is a
+// Create makes a key and writes it: PKCS #8 in PEM, encrypted if there is a
 // passphrase; of symmetric keys the bytes in base64.
-func (f *files) create(ctx context.Context, u *URI, kind engine.Kind) (*URI, error) {
+func (f *files) Create(ctx context.Context, u *URI, kind engine.Kind) (*URI, error) {
 	ref := refOf("file")
 	kind.Exportable = true
 	m, err := f.engine.Generate(ctx, ref, kind)

@@ -1,6 +1,6 @@
 //go:build !novault
 
-package holdfast
+package place
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 )
 
 // newVault returns a place of the keys of a mount of Transit.
-func newVault(ctx context.Context, u *URI, set *settings) (place, error) {
+func newVault(ctx context.Context, u *URI, set *Settings) (Place, error) {
 	authorities, err := pemFile(u.Query["ca"])
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func newVault(ctx context.Context, u *URI, set *settings) (place, error) {
 		return nil, err
 	}
 	return &enginePlace{
-		keyEngine: e,
+		engine: e,
 		name: func(u *URI) string {
 			if v := u.Query["version"]; v != "" {
 				return u.Key + "/" + v
