@@ -68,7 +68,12 @@ func (e *Engine) Generate(ctx context.Context, ref engine.Ref, kind engine.Kind)
 	if !e.Supports(kind.Spec, kind.Usage) {
 		return engine.Material{}, e.unsupported(kind)
 	}
-	o := orderOf(ref, kind, types.OriginTypeAwsKms)
+	return e.fill(ctx, orderOf(ref, kind, types.OriginTypeAwsKms), func(k made) (engine.Material, error) { return e.material(ctx, ref, kind, k) })
+}
+
+// fill makes the key of an order, or finds the one that an earlier call made,
+// and makes material of it. A key that this fails of is abandoned.
+func (e *Engine) fill(ctx context.Context, o *order, material func(made) (engine.Material, error)) (engine.Material, error) {
 	done, err := e.turns.take(ctx, o.name)
 	if err != nil {
 		return engine.Material{}, err
@@ -78,7 +83,7 @@ func (e *Engine) Generate(ctx context.Context, ref engine.Ref, kind engine.Kind)
 	if err != nil {
 		return engine.Material{}, err
 	}
-	m, err := e.material(ctx, ref, kind, k)
+	m, err := material(k)
 	if err != nil {
 		e.abandon(ctx, o, k)
 	}

@@ -38,21 +38,7 @@ func (e *Engine) Import(ctx context.Context, ref engine.Ref, kind engine.Kind, p
 		}
 		defer clear(in.secret)
 	}
-	o := orderOf(ref, kind, types.OriginTypeExternal)
-	done, err := e.turns.take(ctx, o.name)
-	if err != nil {
-		return engine.Material{}, err
-	}
-	defer done()
-	k, err := e.ensure(ctx, o)
-	if err != nil {
-		return engine.Material{}, err
-	}
-	m, err := e.bring(ctx, ref, in, k)
-	if err != nil {
-		e.abandon(ctx, o, k)
-	}
-	return m, err
+	return e.fill(ctx, orderOf(ref, kind, types.OriginTypeExternal), func(k made) (engine.Material, error) { return e.bring(ctx, ref, in, k) })
 }
 
 // incoming is material on its way into the service.
