@@ -104,8 +104,12 @@ func TestWrongAnswers(t *testing.T) {
 				t.Errorf("%s, always wrong in the way %d: %v", name, w, err)
 			}
 			s.Answer(w, 0, 0)
-			if h := e.Health(); h.State != remote.StateOK || h.Failures < 4 {
-				t.Errorf("%s: the service answers, and is %+v", name, h)
+			least := int64(5)
+			if name == "make a key" && w == sums {
+				least = 4 // the two wrong answers are to calls before that for the public key, and have no checksum
+			}
+			if h := e.Health(); h.State != remote.StateOK || h.Failures < least {
+				t.Errorf("%s, in the way %d: the service answers, and is %+v", name, w, h)
 			}
 		}
 	}
