@@ -74,19 +74,28 @@ type ResourceKind string
 
 // The kinds of resources.
 const (
-	KindNone        ResourceKind = "" // the realm at large, for Create and List
-	KindKey         ResourceKind = "key"
-	KindAlias       ResourceKind = "alias"
-	KindAuthority   ResourceKind = "authority"
-	KindCertificate ResourceKind = "certificate"
-	KindManaged     ResourceKind = "managed"
-	KindProfile     ResourceKind = "profile"
-	KindUser        ResourceKind = "user"
-	KindServer      ResourceKind = "server"
-	KindCluster     ResourceKind = "cluster" // of HSMs
-	KindHSM         ResourceKind = "hsm"     // of a cluster
-	KindBackup      ResourceKind = "backup"  // of a cluster
-	KindKeyStore    ResourceKind = "keystore"
+	KindNone         ResourceKind = "" // the realm at large, for Create and List
+	KindKey          ResourceKind = "key"
+	KindAlias        ResourceKind = "alias"
+	KindAuthority    ResourceKind = "authority"
+	KindCertificate  ResourceKind = "certificate"
+	KindManaged      ResourceKind = "managed"
+	KindProfile      ResourceKind = "profile"
+	KindUser         ResourceKind = "user"
+	KindServer       ResourceKind = "server"
+	KindCluster      ResourceKind = "cluster" // of HSMs
+	KindHSM          ResourceKind = "hsm"     // of a cluster
+	KindBackup       ResourceKind = "backup"  // of a cluster
+	KindKeyStore     ResourceKind = "keystore"
+	KindRole         ResourceKind = "role"
+	KindIssuer       ResourceKind = "issuer" // of tokens, by its URL without the scheme
+	KindSecret       ResourceKind = "secret"
+	KindTopic        ResourceKind = "topic"
+	KindSubscription ResourceKind = "subscription" // "topic/id"
+	KindTrail        ResourceKind = "trail"
+	KindAlarm        ResourceKind = "alarm"
+	KindFunction     ResourceKind = "function"
+	KindApproval     ResourceKind = "approval"
 )
 
 // Resource is what an action acts on.
