@@ -1,6 +1,7 @@
 package topic
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -246,7 +247,7 @@ func (s *Service) deliver(ctx context.Context, b *batch, d *delivery) (next time
 		if c.Kind == Notification && sub.State() != Confirmed {
 			return next, s.Store.Update(ctx, func(tx store.Tx) error { return finish(tx, d) })
 		}
-		failed = s.send(ctx, e.message(c, t, sub.Protocol), sub)
+		failed = s.send(ctx, e.message(c, t, sub.Protocol), sub, t)
 	}
 	if failed == nil {
 		return next, s.Store.Update(ctx, func(tx store.Tx) error { return finish(tx, d) })
@@ -286,11 +287,11 @@ func EffectiveRetry(t *Topic, sub *Subscription) Retry {
 }
 
 // send delivers a message.
-func (s *Service) send(ctx context.Context, m *Message, sub *Subscription) error {
+func (s *Service) send(ctx context.Context, m *Message, sub *Subscription, t *Topic) error {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
 	if sub.Protocol.posted() {
-		header, body := s.Form.Post(m, sub)
+		header, body := s.Form.Post(m, sub, cmp.Or(sub.ContentType, t.ContentType))
 		return s.Poster.Post(ctx, sub.Endpoint, header, body)
 	}
 	if s.Mailer == nil {

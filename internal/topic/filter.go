@@ -41,11 +41,11 @@ const (
 // attributes.
 func ParseFilter(text string, bodies bool) (*Filter, error) {
 	if len(text) > maxFilter {
-		return nil, wrong("FilterPolicy", "a filter has at most %d bytes", maxFilter)
+		return nil, Wrong("FilterPolicy", "a filter has at most %d bytes", maxFilter)
 	}
 	value, err := readJSON(text)
 	if err != nil {
-		return nil, wrong("FilterPolicy", "the filter is no JSON")
+		return nil, Wrong("FilterPolicy", "the filter is no JSON")
 	}
 	p := &filterParser{bodies: bodies, combinations: 1}
 	f, err := p.object(value, 1)
@@ -83,7 +83,7 @@ type filterParser struct {
 func (p *filterParser) object(value any, depth int) (*Filter, error) {
 	members, ok := value.(map[string]any)
 	if !ok || len(members) == 0 || depth > maxFilterDepth {
-		return nil, wrong("FilterPolicy", "a filter is an object with at least one name, at most %d deep", maxFilterDepth)
+		return nil, Wrong("FilterPolicy", "a filter is an object with at least one name, at most %d deep", maxFilterDepth)
 	}
 	f := new(Filter)
 	for name, under := range members {
@@ -99,7 +99,7 @@ func (p *filterParser) object(value any, depth int) (*Filter, error) {
 		case p.bodies:
 			r.under, err = p.object(under, depth+1)
 		default:
-			err = wrong("FilterPolicy", "%q must be an array", name)
+			err = Wrong("FilterPolicy", "%q must be an array", name)
 		}
 		if err != nil {
 			return nil, err
@@ -112,7 +112,7 @@ func (p *filterParser) object(value any, depth int) (*Filter, error) {
 // tests reads the array under a name.
 func (p *filterParser) tests(name string, list []any, depth int) ([]test, error) {
 	if len(list) == 0 {
-		return nil, wrong("FilterPolicy", "%q has no values", name)
+		return nil, Wrong("FilterPolicy", "%q has no values", name)
 	}
 	p.names++
 	if p.combinations *= len(list) * depth; p.combinations > maxCombinations {
@@ -134,12 +134,12 @@ func testOf(value any) (test, error) {
 	operator, ok := value.(map[string]any)
 	if !ok {
 		if _, isList := value.([]any); isList {
-			return nil, wrong("FilterPolicy", "an array in an array")
+			return nil, Wrong("FilterPolicy", "an array in an array")
 		}
 		return func(v any, absent bool) bool { return !absent && equal(v, value) }, nil
 	}
 	if len(operator) != 1 {
-		return nil, wrong("FilterPolicy", "an operator is an object with one name")
+		return nil, Wrong("FilterPolicy", "an operator is an object with one name")
 	}
 	for name, of := range operator {
 		make, ok := operators[name]
@@ -148,7 +148,7 @@ func testOf(value any) (test, error) {
 		}
 		t, ok := make(of)
 		if !ok {
-			return nil, wrong("FilterPolicy", "the operator %q has a wrong value", name)
+			return nil, Wrong("FilterPolicy", "the operator %q has a wrong value", name)
 		}
 		return t, nil
 	}

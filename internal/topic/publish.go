@@ -65,17 +65,17 @@ func (p *Publication) Size() int {
 	return n
 }
 
-// check refuses what cannot be published.
-func (p *Publication) check() error {
+// Check refuses what cannot be published.
+func (p *Publication) Check() error {
 	switch {
 	case p.Body == "":
-		return wrong("Message", "Empty message")
+		return Wrong("Message", "Empty message")
 	case p.Size() > MaxMessage:
-		return wrong("Message", "Message too long")
+		return Wrong("Message", "Message too long")
 	case !utf8.ValidString(p.Body):
-		return wrong("Message", "the message is no UTF-8")
+		return Wrong("Message", "the message is no UTF-8")
 	case utf8.RuneCountInString(p.Subject) > maxSubject || strings.ContainsFunc(p.Subject, isControl):
-		return wrong("Subject", "a subject has at most %d characters, none of them a control character", maxSubject)
+		return Wrong("Subject", "a subject has at most %d characters, none of them a control character", maxSubject)
 	}
 	for i := range p.Attributes {
 		if err := p.Attributes[i].check(); err != nil {
@@ -90,20 +90,20 @@ func (a *Attribute) check() error {
 	valid := a.Name != "" && len(a.Name) <= maxAttributeName && strings.Trim(a.Name, nameLetters+".") == "" &&
 		!strings.HasPrefix(a.Name, ".") && !strings.HasSuffix(a.Name, ".") && !strings.Contains(a.Name, "..")
 	if !valid {
-		return wrong("MessageAttributes", "an attribute's name is 1 to %d letters, digits, hyphens, underscores and single dots", maxAttributeName)
+		return Wrong("MessageAttributes", "an attribute's name is 1 to %d letters, digits, hyphens, underscores and single dots", maxAttributeName)
 	}
 	switch {
 	case len(a.Type) > maxAttributeName || kind != "String" && kind != "Number" && kind != "Binary":
-		return wrong("MessageAttributes", "the type of the attribute %s is none of String, String.Array, Number and Binary", a.Name)
+		return Wrong("MessageAttributes", "the type of the attribute %s is none of String, String.Array, Number and Binary", a.Name)
 	case (kind == "Binary") != (a.Text == "") || (kind == "Binary") != (len(a.Bytes) > 0):
-		return wrong("MessageAttributes", "the attribute %s must have a value of its type, which is not empty", a.Name)
+		return Wrong("MessageAttributes", "the attribute %s must have a value of its type, which is not empty", a.Name)
 	case kind == "Number":
 		if _, err := strconv.ParseFloat(a.Text, 64); err != nil || !json.Valid([]byte(a.Text)) {
-			return wrong("MessageAttributes", "the attribute %s is no number", a.Name)
+			return Wrong("MessageAttributes", "the attribute %s is no number", a.Name)
 		}
 	case a.Type == "String.Array":
 		if value, err := readJSON(a.Text); err != nil || !isArray(value) {
-			return wrong("MessageAttributes", "the attribute %s is no JSON array", a.Name)
+			return Wrong("MessageAttributes", "the attribute %s is no JSON array", a.Name)
 		}
 	}
 	return nil
@@ -191,7 +191,7 @@ func (s *Service) publish(ctx context.Context, call *key.Call, ref key.Resource,
 			return nil, err
 		}
 		for _, p := range list {
-			if err := p.check(); err != nil {
+			if err := p.Check(); err != nil {
 				return nil, err
 			}
 		}

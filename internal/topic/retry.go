@@ -51,17 +51,17 @@ func (r *Retry) check() error {
 	}
 	switch {
 	case r.Retries < 0 || r.Retries > maxRetries:
-		return wrong("DeliveryPolicy", "numRetries is 0 to %d", maxRetries)
+		return Wrong("DeliveryPolicy", "numRetries is 0 to %d", maxRetries)
 	case r.Immediate < 0 || r.Before < 0 || r.After < 0 || r.Immediate+r.Before+r.After > r.Retries:
-		return wrong("DeliveryPolicy", "the retries without a wait, with the least and with the longest are no more than numRetries")
+		return Wrong("DeliveryPolicy", "the retries without a wait, with the least and with the longest are no more than numRetries")
 	case r.MinDelay < time.Second || r.MinDelay > r.MaxDelay || r.MaxDelay > maxDelay:
-		return wrong("DeliveryPolicy", "minDelayTarget is at least 1 and at most maxDelayTarget, which is at most %d seconds", int(maxDelay.Seconds()))
+		return Wrong("DeliveryPolicy", "minDelayTarget is at least 1 and at most maxDelayTarget, which is at most %d seconds", int(maxDelay.Seconds()))
 	}
 	switch r.Backoff {
 	case Linear, Arithmetic, Geometric, Exponential:
 		return nil
 	}
-	return wrong("DeliveryPolicy", "backoffFunction is linear, arithmetic, geometric or exponential")
+	return Wrong("DeliveryPolicy", "backoffFunction is linear, arithmetic, geometric or exponential")
 }
 
 // wait returns how long to wait before a retry, counted from 1; false when

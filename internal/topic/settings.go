@@ -65,7 +65,7 @@ func CheckName(name string) error {
 	case strings.HasSuffix(name, ".fifo"):
 		return fault.New(fault.Unsupported, "FIFO topics are not supported")
 	case name == "" || len(name) > maxName || strings.Trim(name, nameLetters) != "":
-		return wrong("Topic Name", "a topic's name is 1 to %d letters, digits, hyphens and underscores", maxName)
+		return Wrong("Topic Name", "a topic's name is 1 to %d letters, digits, hyphens and underscores", maxName)
 	}
 	return nil
 }
@@ -74,22 +74,22 @@ func CheckName(name string) error {
 // compiled policy.
 func (s *Service) check(t *Topic) error {
 	if utf8.RuneCountInString(t.DisplayName) > maxDisplayName || strings.ContainsFunc(t.DisplayName, isControl) {
-		return wrong("DisplayName", "a display name has at most %d characters, none of them a control character", maxDisplayName)
+		return Wrong("DisplayName", "a display name has at most %d characters, none of them a control character", maxDisplayName)
 	}
 	if t.Signature == 0 {
 		t.Signature = 1
 	}
 	if t.Signature != 1 && t.Signature != 2 {
-		return wrong("SignatureVersion", "a signature's version is 1 or 2")
+		return Wrong("SignatureVersion", "a signature's version is 1 or 2")
 	}
 	if t.ContentType != "" && !slices.Contains(contentTypes, t.ContentType) {
-		return wrong("DeliveryPolicy", "the content type is none of %s", strings.Join(contentTypes, ", "))
+		return Wrong("DeliveryPolicy", "the content type is none of %s", strings.Join(contentTypes, ", "))
 	}
 	if t.Policy.Text == "" {
 		t.Policy = s.DefaultPolicy(t.Resource)
 	}
 	if len(t.Policy.Text) > kms.MaxPolicy {
-		return wrong("Policy", "a policy has at most %d bytes", kms.MaxPolicy)
+		return Wrong("Policy", "a policy has at most %d bytes", kms.MaxPolicy)
 	}
 	if err := t.Retry.check(); err != nil {
 		return err
@@ -109,7 +109,7 @@ func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 func (s *Service) compile(t *Topic) error {
 	p, err := s.Compile(t.Policy)
 	if err != nil {
-		return wrong("Policy", "%s", publicOf(err))
+		return Wrong("Policy", "%s", publicOf(err))
 	}
 	t.compiled = p.Beside(t.Resource.Realm, "topic policy")
 	return nil

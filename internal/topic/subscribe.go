@@ -227,10 +227,10 @@ func (s *Service) checkSubscribing(t *Topic, req *Subscribing) error {
 			return fault.New(fault.Unsupported, "this server sends no e-mail: its configuration has no mail server")
 		}
 		if a, err := mail.ParseAddress(req.Endpoint); err != nil || a.Address != req.Endpoint || len(req.Endpoint) > 320 {
-			return wrong("Endpoint", "the endpoint is no e-mail address")
+			return Wrong("Endpoint", "the endpoint is no e-mail address")
 		}
 	default:
-		return wrong("Protocol", "%q is no protocol of Amazon SNS", req.Protocol)
+		return Wrong("Protocol", "%q is no protocol of Amazon SNS", req.Protocol)
 	}
 	if !s.Linked {
 		return fault.New(fault.WrongState, "this server does not know its own address, which subscribers need: set public_url")
@@ -243,7 +243,7 @@ func checkAddress(endpoint, scheme string) error {
 	u, err := url.Parse(endpoint)
 	switch {
 	case err != nil || len(endpoint) > maxEndpoint || u.Scheme != scheme || u.Hostname() == "" || u.Fragment != "":
-		return wrong("Endpoint", "the endpoint must begin with %s:// and have at most %d bytes", scheme, maxEndpoint)
+		return Wrong("Endpoint", "the endpoint must begin with %s:// and have at most %d bytes", scheme, maxEndpoint)
 	case u.User != nil:
 		return fault.New(fault.Unsupported, "credentials in an endpoint's address are not supported")
 	}
@@ -254,13 +254,13 @@ func checkAddress(endpoint, scheme string) error {
 func (w *Wishes) check(t *Topic, p Protocol) error {
 	switch {
 	case w.Raw && !p.posted():
-		return wrong("RawMessageDelivery", "raw messages go over http and https only")
+		return Wrong("RawMessageDelivery", "raw messages go over http and https only")
 	case (w.Retry != nil || w.ContentType != "") && !p.posted():
-		return wrong("DeliveryPolicy", "a delivery policy goes with http and https only")
+		return Wrong("DeliveryPolicy", "a delivery policy goes with http and https only")
 	case w.Retry != nil && t.FixedRetry:
-		return wrong("DeliveryPolicy", "the topic does not let subscriptions have retries of their own")
+		return Wrong("DeliveryPolicy", "the topic does not let subscriptions have retries of their own")
 	case w.ContentType != "" && !slices.Contains(contentTypes, w.ContentType):
-		return wrong("DeliveryPolicy", "the content type is none of %s", strings.Join(contentTypes, ", "))
+		return Wrong("DeliveryPolicy", "the content type is none of %s", strings.Join(contentTypes, ", "))
 	}
 	if err := w.Retry.check(); err != nil {
 		return err
@@ -307,7 +307,7 @@ func (s *Service) Confirm(ctx context.Context, call *key.Call, ref key.Resource,
 			return nil, err
 		}
 		if anonymous && guarded {
-			return nil, wrong("AuthenticateOnUnsubscribe", "only a signed request can ask for signed requests")
+			return nil, Wrong("AuthenticateOnUnsubscribe", "only a signed request can ask for signed requests")
 		}
 		by := "token"
 		if guarded {
@@ -316,13 +316,13 @@ func (s *Service) Confirm(ctx context.Context, call *key.Call, ref key.Resource,
 		return s.alter(ctx, v, subscriptionID(ref, idOf(token)), func(sub *Subscription) error {
 			sum := sha256.Sum256([]byte(token))
 			if subtle.ConstantTimeCompare(sum[:], sub.token[:]) != 1 || !s.Now().Before(sub.Expires) {
-				return wrong("Token", "the token is unknown or has expired")
+				return Wrong("Token", "the token is unknown or has expired")
 			}
 			if sub.State() != Confirmed { // the same token again changes nothing
 				sub.ConfirmedBy, sub.Guarded, sub.LeftAt = by, guarded, time.Time{}
 			}
 			return nil
-		}, func() error { return wrong("Token", "the token is unknown or has expired") })
+		}, func() error { return Wrong("Token", "the token is unknown or has expired") })
 	})
 }
 

@@ -72,8 +72,8 @@ type Mailer interface {
 type Form interface {
 	// Canonical returns what the signature of a message is over.
 	Canonical(m *Message) []byte
-	// Post returns a delivery over HTTP.
-	Post(m *Message, s *Subscription) (header []Header, body []byte)
+	// Post returns a delivery over HTTP; contentType is what was chosen, or "".
+	Post(m *Message, s *Subscription, contentType string) (header []Header, body []byte)
 	// Mail returns a delivery by e-mail.
 	Mail(m *Message, s *Subscription) (subject, text string)
 }
@@ -199,8 +199,8 @@ type Invalid struct{ Name string }
 // Error returns the name.
 func (i *Invalid) Error() string { return i.Name }
 
-// wrong is the error for a setting or a part of a request that is wrong.
-func wrong(name, format string, args ...any) error {
+// Wrong is the error for a setting or a part of a request that is wrong.
+func Wrong(name, format string, args ...any) error {
 	e := fault.New(fault.InvalidArgument, format, args...)
 	e.Err = &Invalid{name}
 	return e
