@@ -40,6 +40,7 @@ var conditionKeys = map[string]policy.ConditionKey{
 	"aws:viaawsservice":                          single(viaService),
 	"aws:sourcearn":                              single(sourceARN),
 	"aws:sourceaccount":                          single(sourceAccount),
+	"aws:sourceowner":                            single(sourceAccount),
 	"aws:resourceaccount":                        single(resourceAccount),
 	"aws:federatedprovider":                      single(federatedProvider),
 	"aws:sourceidentity":                         single(sourceIdentity),
