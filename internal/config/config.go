@@ -48,6 +48,7 @@ type Config struct {
 	Providers []Provider `yaml:"providers"`
 
 	Certificates Certificates `yaml:"certificates"`
+	Issuers      Issuers      `yaml:"issuers"`
 }
 
 // TLS is the certificate that the server presents.

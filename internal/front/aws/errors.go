@@ -120,6 +120,8 @@ func resourceOf(resource string) key.Resource {
 	parts := strings.SplitN(resource, "/", 4)
 	r := key.Resource{Realm: key.RealmID(parts[0])}
 	switch {
+	case len(parts) > 2 && (parts[1] == string(key.KindRole) || parts[1] == string(key.KindIssuer)):
+		r.Kind, r.ID = key.ResourceKind(parts[1]), strings.Join(parts[2:], "/")
 	case len(parts) == 4:
 		r.Region, r.Kind, r.ID = parts[1], key.ResourceKind(parts[2]), parts[3]
 	case len(parts) == 3 && parts[1] == string(key.KindUser):
