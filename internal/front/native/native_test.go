@@ -24,6 +24,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/front/native/keys"
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
 	"github.com/holdfast-kms/holdfast/internal/front/native/providers"
+	"github.com/holdfast-kms/holdfast/internal/front/native/roles"
 	"github.com/holdfast-kms/holdfast/internal/front/native/tokens"
 	"github.com/holdfast-kms/holdfast/internal/front/native/users"
 	"github.com/holdfast-kms/holdfast/internal/guard"
@@ -94,7 +95,7 @@ func newHouse(t testing.TB) *house {
 	must(err)
 	h.id, h.secret = k.ID, k.Secret
 	h.config = native.Config{
-		Operations: slices.Concat(keys.Operations(door), users.Operations(admin), authorities.Operations(issuers, lists, certificates),
+		Operations: slices.Concat(keys.Operations(door), users.Operations(admin), roles.Operations(admin), authorities.Operations(issuers, lists, certificates),
 			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}), auditlog.Operations(fakeAudit{})),
 		Directory: directory, Door: door, Version: wire.ServerVersion{Version: "test"},
 		Observe: func(_, operation, code string, _ time.Duration) { h.observed = append(h.observed, operation+" "+code) },

@@ -5,6 +5,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/identity"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/keystore"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
@@ -58,6 +59,11 @@ func ReasonOf(text string) (ca.Reason, error) {
 		return ca.Unspecified, nil
 	}
 	return ca.ParseReason(text)
+}
+
+// SessionOut puts a temporary credential into the API's shape.
+func SessionOut(s *identity.NewSession) *wire.Session {
+	return &wire.Session{AccessKeyID: s.ID, SecretAccessKey: s.Secret, SessionToken: s.Token, ExpiresAt: s.Expires}
 }
 
 // Nothing is the answer of an operation that has none.
