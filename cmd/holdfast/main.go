@@ -20,6 +20,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/profiles"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/providers"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/roles"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/seals"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/signatures"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/sshkeys"
@@ -86,6 +87,8 @@ func commands() []func(*terminal.App) *cobra.Command {
 		inventory.New,
 		managed.New,
 		users.New,
+		roles.New,
+		roles.NewIssuer,
 		auditlog.New,
 		newVersionCommand,
 	}
