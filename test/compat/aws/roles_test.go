@@ -71,14 +71,14 @@ func word(t *testing.T) string {
 }
 
 // newRole makes a role whose sessions may list keys, and returns its ARN.
-func newRole(t *testing.T, tg *target, trust string) (name, arn string) {
+func newRole(t *testing.T, tg *target, trust string) (arn string) {
 	t.Helper()
 	onlyOurs(t, tg)
-	name = word(t)
+	name := word(t)
 	cli(t, tg, "role", "create", "compat/"+name, "--trust", file(t, `{"Version":"2012-10-17","Statement":[`+trust+`]}`))
 	cli(t, tg, "role", "policy", "put", name, "--policy-name", "list", "--in",
 		file(t, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:ListKeys","Resource":"*"}]}`))
-	return name, "arn:aws:iam::" + tg.account + ":role/compat/" + name
+	return "arn:aws:iam::" + tg.account + ":role/compat/" + name
 }
 
 // device enrols a second factor and returns what shows its codes, later and
@@ -133,7 +133,7 @@ func assumeRole(t *testing.T, tg *target, _ *kms.Client) {
 	creds, who := newUser(t, tg, "")
 	user := filepath.Base(who)
 	code := device(t, tg, user)
-	_, arn := newRole(t, tg, `{"Effect":"Allow","Principal":{"AWS":"`+who+`"},"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],
+	arn := newRole(t, tg, `{"Effect":"Allow","Principal":{"AWS":"`+who+`"},"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],
 		"Condition":{"StringEquals":{"sts:ExternalId":"ext-1"},"Bool":{"aws:MultiFactorAuthPresent":"true"}}}`)
 	name := arn[strings.LastIndexByte(arn, '/')+1:]
 	c := sts.New(tg.stsOptions(creds))
@@ -174,7 +174,7 @@ func assumeRole(t *testing.T, tg *target, _ *kms.Client) {
 		tells(t, err, want, part)
 	}
 	// Another SDK's way: the provider of credentials assumes by itself.
-	_, plain := newRole(t, tg, `{"Effect":"Allow","Principal":{"AWS":"`+who+`"},"Action":"sts:AssumeRole"}`)
+	plain := newRole(t, tg, `{"Effect":"Allow","Principal":{"AWS":"`+who+`"},"Action":"sts:AssumeRole"}`)
 	provider := stscreds.NewAssumeRoleProvider(c, plain, func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = "sdk" })
 	got, err := provider.Retrieve(t.Context())
 	if err != nil {
@@ -309,7 +309,7 @@ func (p *oidc) trust(tg *target) string {
 func assumeWithWebIdentity(t *testing.T, tg *target, _ *kms.Client) {
 	onlyOurs(t, tg)
 	p := newOIDC(t)
-	_, arn := newRole(t, tg, p.trust(tg))
+	arn := newRole(t, tg, p.trust(tg))
 	cli(t, tg, "issuer", "add", p.issuer(), "--ca", p.ca())
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	p.add("ec", ec, err)
@@ -368,7 +368,7 @@ func TestServiceAccount(t *testing.T) {
 	tg, _ := setup(t)
 	onlyOurs(t, tg)
 	p := newOIDC(t)
-	_, arn := newRole(t, tg, p.trust(tg))
+	arn := newRole(t, tg, p.trust(tg))
 	cli(t, tg, "issuer", "add", p.issuer(), "--ca", p.ca())
 	pod := tg.with("AWS_ROLE_ARN="+arn, "AWS_ROLE_SESSION_NAME=pod-2", "AWS_WEB_IDENTITY_TOKEN_FILE="+file(t, p.token(jose.RS256, "rsa", nil)))
 	want := "assumed-role/" + filepath.Base(arn) + "/pod-2"
@@ -404,13 +404,13 @@ func TestRolePrograms(t *testing.T) {
 	tg, _ := setup(t)
 	onlyOurs(t, tg)
 	p := newOIDC(t)
-	_, web := newRole(t, tg, p.trust(tg))
+	web := newRole(t, tg, p.trust(tg))
 	cli(t, tg, "issuer", "add", p.issuer(), "--ca", p.ca())
 	token := file(t, p.token(jose.RS256, "rsa", nil))
 	user := func(t *testing.T) *target {
 		creds, who := newUser(t, tg, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:GetAccessKeyInfo","Resource":"*"}]}`)
 		code := device(t, tg, filepath.Base(who))
-		_, arn := newRole(t, tg, `{"Effect":"Allow","Principal":{"AWS":"`+who+`"},"Action":"sts:AssumeRole","Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true"}}}`)
+		arn := newRole(t, tg, `{"Effect":"Allow","Principal":{"AWS":"`+who+`"},"Action":"sts:AssumeRole","Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true"}}}`)
 		return tg.with("AWS_ACCESS_KEY_ID="+creds.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+creds.SecretAccessKey, "ROLE="+arn, "WEB_ROLE="+web,
 			"SERIAL=arn:aws:iam::"+tg.account+":mfa/"+filepath.Base(who), "CODE1="+code(), "CODE2="+code(), "TOKEN_FILE="+token)
 	}

@@ -38,7 +38,7 @@ func explain(x *aws.Exchange, err error) aws.Failure {
 func reason(x *aws.Exchange, e *fault.Error) (aws.Failure, bool) {
 	denied := aws.Failure{Status: http.StatusForbidden, Code: "AccessDenied", Message: e.Public}
 	bad := aws.Failure{Status: http.StatusBadRequest, Message: e.Public}
-	switch e.Reason { //nolint:exhaustive // only some have errors of their own
+	switch e.Reason {
 	case fault.InvalidIdentityToken:
 		bad.Code = "InvalidIdentityToken"
 	case fault.ExpiredIdentityToken:

@@ -25,17 +25,10 @@ func (f *front) createIssuer(ctx context.Context, r *native.Request, req *wire.C
 }
 
 func (f *front) listIssuers(ctx context.Context, r *native.Request, _ *wire.None) (*wire.IssuerList, error) {
-	page, err := r.Page()
-	if err != nil {
-		return nil, err
-	}
-	issuers, next, err := f.identities.ListIssuers(ctx, r.Call, identity.Page(page))
-	list := &wire.IssuerList{Issuers: make([]wire.Issuer, len(issuers)), Next: next}
-	for i, issuer := range issuers {
-		out, _ := issuerOut(issuer, nil)
-		list.Issuers[i] = *out
-	}
-	return list, err
+	all, next, err := native.IdentitiesOut(r, func(p identity.Page) ([]*identity.Issuer, string, error) {
+		return f.identities.ListIssuers(ctx, r.Call, p)
+	}, issuerOut)
+	return &wire.IssuerList{Issuers: all, Next: next}, err
 }
 
 func (f *front) issuer(ctx context.Context, r *native.Request, _ *wire.None) (*wire.Issuer, error) {

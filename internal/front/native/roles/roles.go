@@ -26,17 +26,10 @@ func (f *front) create(ctx context.Context, r *native.Request, req *wire.CreateR
 }
 
 func (f *front) list(ctx context.Context, r *native.Request, _ *wire.None) (*wire.RoleList, error) {
-	page, err := r.Page()
-	if err != nil {
-		return nil, err
-	}
-	roles, next, err := f.identities.ListRoles(ctx, r.Call, identity.Page(page))
-	list := &wire.RoleList{Roles: make([]wire.Role, len(roles)), Next: next}
-	for i, role := range roles {
-		out, _ := roleOut(role, nil)
-		list.Roles[i] = *out
-	}
-	return list, err
+	all, next, err := native.IdentitiesOut(r, func(p identity.Page) ([]*identity.Role, string, error) {
+		return f.identities.ListRoles(ctx, r.Call, p)
+	}, roleOut)
+	return &wire.RoleList{Roles: all, Next: next}, err
 }
 
 func (f *front) role(ctx context.Context, r *native.Request, _ *wire.None) (*wire.Role, error) {

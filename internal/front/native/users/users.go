@@ -40,17 +40,10 @@ func (f *front) createUser(ctx context.Context, r *native.Request, req *wire.Cre
 }
 
 func (f *front) listUsers(ctx context.Context, r *native.Request, _ *wire.None) (*wire.UserList, error) {
-	page, err := r.Page()
-	if err != nil {
-		return nil, err
-	}
-	users, next, err := f.identities.ListUsers(ctx, r.Call, identity.Page(page))
-	list := &wire.UserList{Users: make([]wire.User, len(users)), Next: next}
-	for i, u := range users {
-		out, _ := userOut(u, nil)
-		list.Users[i] = *out
-	}
-	return list, err
+	all, next, err := native.IdentitiesOut(r, func(p identity.Page) ([]*identity.User, string, error) {
+		return f.identities.ListUsers(ctx, r.Call, p)
+	}, userOut)
+	return &wire.UserList{Users: all, Next: next}, err
 }
 
 func (f *front) user(ctx context.Context, r *native.Request, _ *wire.None) (*wire.User, error) {
