@@ -158,3 +158,26 @@ func ExplainShared(x *Exchange, err error) Failure {
 	}
 	return Internal(x, "InternalFailure")
 }
+
+// queryCodes are the codes of the protocol's errors in the Query APIs, which
+// have no "Exception" in them and answer 403 to who is not let in.
+var queryCodes = map[string]struct {
+	status int
+	code   string
+}{
+	"MissingAuthenticationTokenException": {http.StatusForbidden, "MissingAuthenticationToken"},
+	"UnrecognizedClientException":         {http.StatusForbidden, "InvalidClientTokenId"},
+	"InvalidSignatureException":           {http.StatusForbidden, "SignatureDoesNotMatch"},
+	"ExpiredTokenException":               {http.StatusForbidden, "ExpiredToken"},
+	"IncompleteSignatureException":        {http.StatusBadRequest, "IncompleteSignature"},
+	"AccessDeniedException":               {http.StatusForbidden, "AccessDenied"},
+	"UnsupportedOperationException":       {http.StatusBadRequest, "InvalidAction"},
+}
+
+// InQuery returns a failure in the words of the Query APIs.
+func InQuery(f Failure) Failure {
+	if q, ok := queryCodes[f.Code]; ok {
+		f.Status, f.Code = q.status, q.code
+	}
+	return f
+}

@@ -118,6 +118,9 @@ func (h *Handler) serve(r *http.Request, x *Exchange) error {
 	}
 	x.Body = b.body
 	h.route(r, x)
+	if limit := x.maxBody(); len(b.body) > limit {
+		return tooLarge(limit)
+	}
 	x.Call.API, x.Call.Operation = x.service.API, x.label()
 	if x.service == &unrouted {
 		return x.unknown()
@@ -171,6 +174,14 @@ func readBody(b []byte, r *http.Request, limit int) ([]byte, error) {
 			b = append(b, 0)[:len(b)]
 		}
 	}
+}
+
+// maxBody returns how long the body may be of what was routed.
+func (x *Exchange) maxBody() int {
+	if x.operation == nil || x.operation.MaxBody == 0 {
+		return MaxBody
+	}
+	return x.operation.MaxBody
 }
 
 func tooLarge(limit int) error {

@@ -75,6 +75,7 @@ type Handler struct {
 	door     Refuser
 	observe  func(api, operation, code string, elapsed time.Duration)
 	now      func() time.Time
+	maxForm  int // the largest body of a Query API
 }
 
 // service is a Service with its operations by name.
@@ -91,6 +92,7 @@ var unrouted = service{Service: Service{API: "aws", Explain: ExplainShared}}
 func New(c Config) *Handler {
 	h := &Handler{
 		auth: authenticator{directory: c.Directory}, door: c.Door, observe: c.Observe, now: c.Now,
+		maxForm: MaxBody,
 	}
 	if h.now == nil {
 		h.now = time.Now
@@ -102,6 +104,9 @@ func New(c Config) *Handler {
 		indexed := service{Service: s, byName: map[string]*Operation{}, known: map[string]bool{}}
 		for i := range s.Operations {
 			indexed.byName[s.Operations[i].Name] = &s.Operations[i]
+			if s.Version != "" {
+				h.maxForm = max(h.maxForm, s.Operations[i].MaxBody)
+			}
 		}
 		for _, name := range s.Known {
 			indexed.known[name] = true
@@ -140,7 +145,7 @@ func (h *Handler) route(r *http.Request, x *Exchange) {
 func (h *Handler) maxBody(r *http.Request) int {
 	targets := r.Header[wire.HeaderTarget]
 	if len(targets) != 1 {
-		return MaxBody
+		return h.maxForm // the operation is in the body: bounded once that is read
 	}
 	dot := strings.LastIndexByte(targets[0], '.')
 	if dot < 0 {

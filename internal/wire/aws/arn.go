@@ -12,6 +12,9 @@ const Partition = "aws"
 // CAService is the service principal as which an authority uses its key.
 const CAService = "acm-pca.amazonaws.com"
 
+// TopicService is the service principal as which topics use their keys.
+const TopicService = "sns.amazonaws.com"
+
 // ManagedService is the service principal as which managed certificates use
 // their keys and are renewed: authorities give it their permission.
 const ManagedService = "acm.amazonaws.com"

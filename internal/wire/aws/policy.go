@@ -32,6 +32,18 @@ func DefaultKeyPolicy(realm key.RealmID) key.Document {
 }`}
 }
 
+// DefaultTopicPolicy returns the policy of a topic that was made without one,
+// as AWS has it ("Example cases for Amazon SNS access control"): the account's
+// services may use the topic, and its users what their own policies allow.
+// AWS:SourceOwner is the account for which a service asks.
+func DefaultTopicPolicy(topic key.Resource) key.Document {
+	return key.Document{Dialect: Dialect, Text: `{"Version":"2008-10-17","Id":"__default_policy_ID","Statement":[{` +
+		`"Sid":"__default_statement_ID","Effect":"Allow","Principal":{"AWS":"*"},"Action":["SNS:GetTopicAttributes",` +
+		`"SNS:SetTopicAttributes","SNS:AddPermission","SNS:RemovePermission","SNS:DeleteTopic","SNS:Subscribe",` +
+		`"SNS:ListSubscriptionsByTopic","SNS:Publish"],"Resource":"` + ResourceARN(topic) +
+		`","Condition":{"StringEquals":{"AWS:SourceOwner":"` + string(topic.Realm) + `"}}}]}`}
+}
+
 // Vocabulary returns the words of AWS's policy documents: IAM action names,
 // ARNs, and the condition keys of IAM, KMS and the private CA.
 func Vocabulary() policy.Vocabulary { return vocabulary{} }

@@ -40,6 +40,7 @@ var conditionKeys = map[string]policy.ConditionKey{
 	"aws:viaawsservice":                          single(viaService),
 	"aws:sourcearn":                              single(sourceARN),
 	"aws:sourceaccount":                          single(sourceAccount),
+	"aws:sourceowner":                            single(sourceAccount),
 	"aws:resourceaccount":                        single(resourceAccount),
 	"aws:tagkeys":                                {Get: tagKeys, Multivalued: true},
 	"kms:encryptioncontextkeys":                  {Get: contextKeys, Multivalued: true},

@@ -67,6 +67,7 @@ func TestKeysAboutTheCaller(t *testing.T) {
 		{"aws:MultiFactorAuthAge", "-", "-", "90", "-", "-"},
 		{"aws:TokenIssueTime", "-", "-", "2026-11-22T11:58:29Z", "-", "-"},
 		{"aws:SourceAccount", "-", "-", "-", "123456789012", "-"},
+		{"aws:SourceOwner", "-", "-", "-", "123456789012", "-"},
 		{"aws:SourceArn", "-", "-", "-", "arn:aws:acm-pca:eu-west-1:123456789012:certificate-authority/" + uuid, "-"},
 		{"aws:ViaAWSService", "false", "false", "false", "false", "false"},
 		{"aws:CalledVia", "-", "-", "-", "-", "-"},
