@@ -22,21 +22,44 @@ type Failure struct {
 	Message string
 }
 
+// queryCode returns the code in the service's Query API.
+func (f *Failure) queryCode(s *service) string {
+	if code, other := s.QueryCodes[f.Code]; other {
+		return code
+	}
+	return f.Code
+}
+
+// side says whose mistake the failure is.
+func (f *Failure) side() string {
+	if f.Status >= http.StatusInternalServerError {
+		return "Receiver"
+	}
+	return "Sender"
+}
+
 // encode returns the body.
-func (f *Failure) encode(x *Exchange, query bool) []byte {
-	if query {
-		side := "Sender"
-		if f.Status >= http.StatusInternalServerError {
-			side = "Receiver"
-		}
-		return wire.XMLError(x.service.Namespace, side, f.Code, f.Message, x.Call.RequestID)
+func (f *Failure) encode(x *Exchange) []byte {
+	switch x.protocol {
+	case overQuery:
+		return wire.XMLError(x.service.Namespace, f.side(), f.queryCode(x.service), f.Message, x.Call.RequestID)
+	case overCBOR:
+		x.cbor.Reset(x.buffers.out)
+		f.write(&x.cbor)
+		return x.cbor.Bytes()
+	case overJSON:
 	}
 	x.Out.Reset(x.buffers.out)
-	x.Out.Text("__type", f.Code)
-	if f.Message != "" {
-		x.Out.Text("message", f.Message)
-	}
+	f.write(&x.Out)
 	return x.Out.Bytes()
+}
+
+// write writes the failure as a structure.
+func (f *Failure) write(w Writer) {
+	w.Text("__type", f.Code)
+	if f.Message != "" {
+		w.Text("message", f.Message)
+	}
 }
 
 // FaultOf returns the fault in err; an error that is none is Internal.
