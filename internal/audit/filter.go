@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/entry"
 )
 
 // Filter chooses records: those that satisfy every member that is set. In the
@@ -60,7 +62,7 @@ func (f *Filter) needles() [][]byte {
 	var list [][]byte
 	for _, m := range f.members(&Record{}) {
 		if m[0] != "" && !strings.Contains(m[0], "*") {
-			list = append(list, appendString(nil, m[0], maxPayload))
+			list = append(list, entry.AppendString(nil, m[0], entry.MaxSize))
 		}
 	}
 	return list
