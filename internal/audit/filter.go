@@ -48,7 +48,7 @@ func (f *Filter) matches(r *Record) bool {
 		return false
 	}
 	for _, m := range f.members(r) {
-		if m[0] != "" && !glob(m[0], m[1]) {
+		if m[0] != "" && !Glob(m[0], m[1]) {
 			return false
 		}
 	}
@@ -68,9 +68,9 @@ func (f *Filter) needles() [][]byte {
 	return list
 }
 
-// glob reports whether s is what pattern says, in which an asterisk stands
+// Glob reports whether s is what pattern says, in which an asterisk stands
 // for any text.
-func glob(pattern, s string) bool {
+func Glob(pattern, s string) bool {
 	head, rest, more := strings.Cut(pattern, "*")
 	if !more {
 		return s == pattern
