@@ -29,6 +29,7 @@ var layers = [][]string{
 	{"internal/key", "internal/name", "internal/pkcs11", "internal/split"},
 	{"internal/pkcs11/native", "internal/pkcs11/pkcs11test", "internal/pkcs11/uri", "internal/hsm/preset"},
 	{"internal/pkcs11/worker"},
+	{"internal/entry"}, // one call, as the audit log has it
 	{"internal/policy", "internal/audit", "internal/engine", "internal/store", "internal/extension"},
 	{"internal/audit/*", "internal/event", "internal/lease"}, // the log and the store as others use them
 	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/ciphertext", "internal/importtoken", "internal/transfer", "internal/hsm", "internal/remote"},
@@ -64,7 +65,7 @@ var layers = [][]string{
 
 // core names the packages that know no transport and no cloud's words.
 var core = []string{
-	"internal/fault", "internal/alg", "internal/key", "internal/name", "internal/policy", "internal/audit", "internal/engine",
+	"internal/fault", "internal/alg", "internal/key", "internal/name", "internal/policy", "internal/entry", "internal/audit", "internal/engine",
 	"internal/store", "internal/extension", "internal/seal", "internal/guard", "internal/ciphertext", "internal/importtoken", "internal/identity", "internal/kms", "internal/keystore", "internal/profile", "internal/profile/document", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/lint",
 	"internal/ocsp", "internal/authority", "internal/ledger", "internal/hierarchy", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle",
 	"internal/event", "internal/lease", "internal/approval", "internal/metric", "internal/secret", "internal/topic", "internal/rotation", "internal/deployment", "internal/alarm", "internal/trail", "internal/function", "internal/notice", "internal/compliance", "internal/audit/*",
@@ -83,7 +84,7 @@ var rules = []rule{
 	{
 		[]string{"internal/front/*"},
 		[]string{
-			module + "/internal/store", module + "/internal/engine", module + "/internal/audit",
+			module + "/internal/store", module + "/internal/engine", module + "/internal/audit", module + "/internal/entry",
 			module + "/internal/seal", module + "/internal/guard",
 		},
 		"a front end goes through kms and ca",
