@@ -59,6 +59,9 @@ type Call struct {
 	Region    string
 	Source    netip.Addr
 	UserAgent string
+	// Via is the part of Holdfast that asks in the caller's name for what it
+	// needs to serve the caller, such as "secret"; "" for the caller's own asking.
+	Via string
 	// Secure reports that the request came over TLS.
 	Secure bool
 	Time   time.Time
