@@ -39,7 +39,9 @@ func BenchmarkSearch(b *testing.B) {
 	tick(b, x)
 	b.Logf("indexing %d entries took %v", n, time.Since(start))
 	read := func(s audit.Source, f audit.Filter) iter.Seq2[*audit.Record, error] { return s.Read(b.Context(), f) }
-	last := func(s audit.Source, f audit.Filter) iter.Seq2[*audit.Record, error] { return s.Tail(b.Context(), 50, f, false) }
+	last := func(s audit.Source, f audit.Filter) iter.Seq2[*audit.Record, error] {
+		return s.Tail(b.Context(), 50, f, false)
+	}
 	for _, c := range []struct {
 		name   string
 		ask    func(audit.Source, audit.Filter) iter.Seq2[*audit.Record, error]
