@@ -66,6 +66,7 @@ func (s *Service) Entrust(ctx context.Context, call *key.Call, grantee string, r
 	if req.Material != nil {
 		c = s.bringing(req)
 	}
+	c.id = req.ID
 	inner := onBehalf(call, delegate(call.Caller.Principal.Realm, grantee), c.action)
 	return guard.Do(ctx, s.guard, inner, c.action, func(v *guard.Visit) (*key.Key, error) {
 		k, err := s.newKey(v, c)
