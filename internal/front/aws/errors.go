@@ -115,6 +115,10 @@ func Denied(x *Exchange, e *fault.Error) Failure {
 		text += " because no resource-based policy allows the " + action + " action"
 	case fault.NoIdentityPolicyAllows:
 		text += " because no identity-based policy allows the " + action + " action"
+	case fault.DeniedBySessionPolicy:
+		text += " with an explicit deny in a session policy"
+	case fault.NoSessionPolicyAllows:
+		text += " because no session policy allows the " + action + " action"
 	}
 	return Failure{http.StatusBadRequest, "AccessDeniedException", text}
 }
