@@ -58,6 +58,9 @@ type Words struct {
 	Algorithm, MessageType, KeyUsage, KeySpec, AliasName string
 	// Resource is the ARN of what the request is about.
 	Resource string
+	// Token is the request's ClientRequestToken, Version how AWS calls the version
+	// of a secret that it asks for.
+	Token, Version string
 }
 
 // Operation returns the name of the exchange's operation.
