@@ -31,6 +31,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
+	"github.com/holdfast-kms/holdfast/internal/function"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/identity"
 	"github.com/holdfast-kms/holdfast/internal/inventory"
@@ -81,6 +82,7 @@ type instance struct {
 	inventory *inventory.Service
 	managed   *managed.Service
 	secrets   *secret.Service
+	functions *function.Service
 	clusters  *cluster.Service
 	keyStores *customstore.Service
 	hsms      *tokens.Tokens

@@ -1,7 +1,7 @@
 // Package aws is the protocol that the AWS services share: requests signed
 // with Signature Version 4, operations named by X-Amz-Target with JSON 1.1
-// bodies, or by an Action parameter with XML answers, request ids, and errors
-// in AWS's words. The services are in the packages under it, a Service each,
+// bodies, by an Action parameter with XML answers, or by method and path, request
+// ids, and errors in AWS's words. The services are in the packages under it, a Service each,
 // which is a table of operations; New makes one handler of several.
 //
 // A request goes: route → read the body → authenticate → decode → the

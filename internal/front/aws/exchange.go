@@ -40,6 +40,8 @@ type Exchange struct {
 	// Body is the request's body, Form the parameters of a Query request.
 	Body []byte
 	Form url.Values
+	// REST is the rest of a request to a REST API; nil for others.
+	REST *REST
 	// Out is the answer of a JSON operation, XML that of a Query one.
 	Out wire.Encoder
 	XML wire.XMLEncoder
@@ -116,7 +118,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) serve(r *http.Request, x *Exchange) error {
 	b := x.buffers
 	var err error
-	if b.body, err = readBody(b.body, r, h.maxBody(r)); err != nil {
+	x.REST = h.restOf(r)
+	if b.body, err = readBody(b.body, r, h.maxBody(r, x)); err != nil {
+		if x.REST != nil { // whose service explains it
+			h.route(r, x)
+		}
 		return err
 	}
 	x.Body = b.body
@@ -186,16 +192,23 @@ func (x *Exchange) answer(w http.ResponseWriter, r *http.Request, err error) str
 	status, code := http.StatusOK, "ok"
 	query := x.service.Version != ""
 	var body []byte
+	var failure *Failure
 	if err != nil {
 		f := x.service.Explain(x, err)
-		status, code = f.Status, f.Code
+		failure, status, code = &f, f.Status, f.Code
 		if f.Status == http.StatusInternalServerError {
 			slog.ErrorContext(r.Context(), "request failed", slog.String("request", x.Call.RequestID),
 				slog.String("operation", x.Call.Operation), slog.Any("cause", err))
 		}
 		clear(x.buffers.out[:cap(x.buffers.out)]) // an answer that was begun may be longer than the error
-		body = f.encode(x, query)
-	} else {
+	}
+	switch {
+	case x.REST != nil:
+		x.REST.answer(w, x, failure)
+		return code
+	case failure != nil:
+		body = failure.encode(x, query)
+	default:
 		body = x.result(query)
 	}
 	x.buffers.out = body

@@ -41,6 +41,8 @@ type Service struct {
 	// Version is the date that a Query API's requests carry, and Namespace
 	// the XML name space of its answers.
 	Version, Namespace string
+	// REST are the routes of a REST API, of all its operations, served or not.
+	REST []Route
 	// Operations are what is implemented; Known are the names of the other
 	// operations that AWS has.
 	Operations []Operation
@@ -115,6 +117,10 @@ func New(c Config) *Handler {
 // operation. The body has been read: Query requests name both in it.
 func (h *Handler) route(r *http.Request, x *Exchange) {
 	x.service = &unrouted
+	if x.REST != nil {
+		h.find(x, x.REST.named, func(s *service) bool { return s == x.REST.service })
+		return
+	}
 	if targets := r.Header[wire.HeaderTarget]; len(targets) == 1 {
 		dot := strings.LastIndexByte(targets[0], '.')
 		if dot < 0 || r.Method != http.MethodPost {
@@ -137,7 +143,13 @@ func (h *Handler) route(r *http.Request, x *Exchange) {
 }
 
 // maxBody returns how long the request's body may be, before it is read.
-func (h *Handler) maxBody(r *http.Request) int {
+func (h *Handler) maxBody(r *http.Request, x *Exchange) int {
+	if x.REST != nil {
+		if o := x.REST.service.byName[x.REST.named]; o != nil && o.MaxBody > 0 {
+			return o.MaxBody
+		}
+		return MaxBody
+	}
 	targets := r.Header[wire.HeaderTarget]
 	if len(targets) != 1 {
 		return MaxBody

@@ -44,7 +44,7 @@ func (f *front) table() []aws.Operation {
 }
 
 // unserved are AWS Secrets Manager's other operations (AWS SDK for Go v2,
-// secretsmanager 1.42.2): rotation by functions, and replicas.
+// secretsmanager 1.50.10): rotation by functions, and replicas.
 var unserved = []string{
 	"CancelRotateSecret", "RemoveRegionsFromReplication", "ReplicateSecretToRegions", "RotateSecret", "StopReplicationToReplica",
 }
