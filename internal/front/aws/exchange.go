@@ -139,7 +139,9 @@ func (h *Handler) serve(r *http.Request, x *Exchange) error {
 	if x.service == &unrouted {
 		return x.unknown()
 	}
-	if b.scratch, err = h.auth.authenticate(r, x, b.scratch); err != nil {
+	if x.operation != nil && x.operation.Open && unsigned(r) {
+		x.Call.Caller = key.Caller{Principal: key.Principal{Kind: key.Anonymous}, Method: "none"}
+	} else if b.scratch, err = h.auth.authenticate(r, x, b.scratch); err != nil {
 		return err
 	}
 	if x.operation == nil {

@@ -19,6 +19,10 @@ type Operation struct {
 	Action key.Action
 	// MaxBody bounds the operation's body in bytes; 0 is the usual bound.
 	MaxBody int
+	// Open operations of a Query API are served to requests that nobody signed,
+	// too: as an anonymous caller's, in no region. A GET of one needs no Version,
+	// so that it can be a link.
+	Open bool
 	// Serve decodes the request, calls the door and writes the answer into
 	// the exchange.
 	Serve func(ctx context.Context, x *Exchange) error
@@ -27,6 +31,12 @@ type Operation struct {
 // UpTo returns the operation with another bound of its body.
 func (o Operation) UpTo(bytes int) Operation {
 	o.MaxBody = bytes
+	return o
+}
+
+// Unsigned returns the operation as an Open one.
+func (o Operation) Unsigned() Operation {
+	o.Open = true
 	return o
 }
 
@@ -154,7 +164,15 @@ func (h *Handler) route(r *http.Request, x *Exchange) {
 	}
 	x.Form = form
 	version := form.Get("Version")
-	if h.find(x, form.Get("Action"), func(s *service) bool { return s.Version != "" && s.Version == version }) {
+	link := r.Method == http.MethodGet && version == "" && unsigned(r)
+	found := h.find(x, form.Get("Action"), func(s *service) bool {
+		if link {
+			o := s.byName[form.Get("Action")]
+			return o != nil && o.Open
+		}
+		return s.Version != "" && s.Version == version
+	})
+	if found {
 		x.protocol = overQuery
 	}
 }
