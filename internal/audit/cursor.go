@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"os"
+
+	"github.com/holdfast-kms/holdfast/internal/entry"
 )
 
 // cursor reads frames of one segment file through a buffer.
@@ -64,7 +66,7 @@ func (c *cursor) frame(off int64) (frame, error) {
 	if err != nil {
 		return frame{}, err
 	}
-	if len(b) < payloadAt || b[0] != frameMark || frameSize(b) > payloadAt+maxPayload {
+	if len(b) < payloadAt || b[0] != frameMark || frameSize(b) > payloadAt+entry.MaxSize {
 		return frame{}, errNoFrame
 	}
 	if b, err = c.bytes(off, frameSize(b)); err != nil {
@@ -149,7 +151,7 @@ func (c *cursor) assess(off int64) (ending, int64, error) {
 		return damaged, end, err
 	}
 	reach := off + int64(len(part))
-	if !zeroSector(part, off) && len(part) == payloadAt && part[0] == frameMark && frameSize(part) <= payloadAt+maxPayload {
+	if !zeroSector(part, off) && len(part) == payloadAt && part[0] == frameMark && frameSize(part) <= payloadAt+entry.MaxSize {
 		reach = off + int64(frameSize(part))
 	}
 	whole, err := c.bytes(off, int(reach-off))

@@ -102,11 +102,12 @@ var (
 	SecretVersions = &Table{Name: "secret_versions", Columns: []string{"secret"}}
 	// Topics holds topics by "realm/region/name" (package topic).
 	Topics = &Table{Name: "topics", Columns: []string{"scope"}}
-	// Subscriptions holds subscriptions by id (package topic).
+	// Subscriptions holds subscriptions by "realm/region/topic/id" (package topic).
 	Subscriptions = &Table{Name: "subscriptions", Columns: []string{"topic"}}
-	// Messages holds what is to be delivered to a subscription, by id; due is the
-	// next attempt, or "" for what was given up (package topic).
-	Messages = &Table{Name: "messages", Columns: []string{"due"}}
+	// Messages holds messages on their way, and to whom each is to be delivered
+	// (package topic). due is when the clock has something to do with a row, or "";
+	// failed is the "realm/region" of a delivery that was given up, else "".
+	Messages = &Table{Name: "messages", Columns: []string{"due", "failed"}}
 	// Trails holds trails by "realm/region/name" (package trail).
 	Trails = &Table{Name: "trails", Columns: []string{"scope"}}
 	// Alarms holds alarms by "realm/region/name" (package alarm).

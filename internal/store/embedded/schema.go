@@ -126,8 +126,9 @@ CREATE INDEX "topics_scope" ON "topics" ("scope", id);
 CREATE TABLE "subscriptions" (id TEXT NOT NULL PRIMARY KEY, "topic" TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX "subscriptions_topic" ON "subscriptions" ("topic", id);
 
-CREATE TABLE "messages" (id TEXT NOT NULL PRIMARY KEY, "due" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE TABLE "messages" (id TEXT NOT NULL PRIMARY KEY, "due" TEXT NOT NULL, "failed" TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX "messages_due" ON "messages" ("due", id);
+CREATE INDEX "messages_failed" ON "messages" ("failed", id);
 
 CREATE TABLE "trails" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX "trails_scope" ON "trails" ("scope", id);
