@@ -146,6 +146,9 @@ func (a *Admin) DeleteUser(ctx context.Context, call *key.Call, name string) err
 						return err
 					}
 				}
+				if err := a.directory.deleteClients(tx, u); err != nil {
+					return err
+				}
 				return tx.Delete(store.Users, userRow(u.Realm, u.Name))
 			})
 			if err != nil {
@@ -158,6 +161,7 @@ func (a *Admin) DeleteUser(ctx context.Context, call *key.Call, name string) err
 			delete(next.users, userRow(u.Realm, u.Name))
 			delete(next.policies, userRow(u.Realm, u.Name))
 			a.directory.current.Store(next)
+			a.directory.dropClients(u)
 			return nil
 		})
 	})

@@ -96,11 +96,12 @@ type Directory struct {
 	now     func() time.Time
 
 	current atomic.Pointer[state]
+	clients atomic.Pointer[clientRules]
 	// sessions has parsed session tokens by their hash, and is emptied when it
 	// is full.
 	sessions sessionCache
 
-	mu sync.Mutex // serialises changes of current and of the store behind it
+	mu sync.Mutex // serialises changes of current and clients, and of the store behind them
 }
 
 // Config is what a Directory stands on. Every field is required, but Now.
@@ -128,6 +129,11 @@ func Open(ctx context.Context, c Config) (*Directory, error) {
 		if err := d.loadAccessKeys(r, s); err != nil {
 			return fmt.Errorf("loading access keys: %w", err)
 		}
+		clients, err := loadClients(r)
+		if err != nil {
+			return fmt.Errorf("loading client certificates: %w", err)
+		}
+		d.clients.Store(clients)
 		return nil
 	})
 	if err != nil {
