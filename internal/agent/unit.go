@@ -273,17 +273,32 @@ func (u *unit) revert(ctx context.Context, j *journal, c *candidate, m *material
 	outcome := outcomeRolledBack
 	back := u.files.back(j)
 	if back == nil {
-		back = u.files.end(j)
-		if u.c.Reload != nil && u.state.Current != nil {
-			if err := u.c.Reload.do(ctx, u.c.Name); err != nil {
-				back = errors.Join(back, fmt.Errorf("after the files are back: %w", err))
-			}
-		}
+		back = errors.Join(u.files.end(j), u.former(ctx))
 	}
 	if back != nil {
 		outcome, cause = outcomeFailed, errors.Join(cause, back)
 	}
 	return u.fail(ctx, c, m, outcome, cause)
+}
+
+// former has the files that are back loaded, and looks whether they are
+// served. A server that refused to load anything still serves them.
+func (u *unit) former(ctx context.Context) error {
+	if u.state.Current == nil {
+		return nil
+	}
+	m, err := u.folder.get(u.state.Current.Version)
+	if err != nil {
+		return err
+	}
+	err = u.load(ctx, m)
+	if err != nil && u.c.Check != nil {
+		err = u.c.Check.meet(ctx, m.leaf)
+	}
+	if err != nil {
+		return fmt.Errorf("after the files are back: %w", err)
+	}
+	return nil
 }
 
 // fail notes that a candidate could not be put in place; it is tried again
