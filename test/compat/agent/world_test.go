@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"net"
 	"os"
@@ -133,10 +132,16 @@ func (w *world) identify(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("openssl req: %w\n%s", err, out)
 	}
-	issued, err := w.describe(ctx, "cert", "issue", "--ca", "issuing", "--profile", "tls-client", "--csr", csr)
+	return w.renewIdentity(ctx, w.id)
+}
+
+// renewIdentity has another certificate issued for the agent's key, into a file.
+func (w *world) renewIdentity(ctx context.Context, file string) error {
+	issued, err := w.describe(ctx, "cert", "issue", "--ca", "issuing", "--profile", "tls-client", "--csr", filepath.Join(w.dir, "id.csr"))
 	if err != nil {
 		return err
 	}
+	w.id = file
 	return os.WriteFile(w.id, []byte(issued.Certificate), 0o600)
 }
 
@@ -304,18 +309,4 @@ func eventually(t *testing.T, what string, within time.Duration, is func() (bool
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-}
-
-// block returns the first PEM block of a file.
-func block(t *testing.T, path string) *pem.Block {
-	t.Helper()
-	text, err := os.ReadFile(path) //nolint:gosec // the test's own file
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, _ := pem.Decode(text)
-	if b == nil {
-		t.Fatalf("%s has no PEM", path)
-	}
-	return b
 }
