@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
@@ -16,6 +17,15 @@ import (
 // CloudTrailVersion is the version of CloudTrail's record that is written
 // ("CloudTrail record contents", AWS CloudTrail User Guide).
 const CloudTrailVersion = "1.11"
+
+// CloudTrailFile returns the name of a file of an account's and region's
+// records ("CloudTrail log file name format"): with the time of its first
+// record and what tells it from all others.
+func CloudTrailFile(account, region string, first time.Time, unique string) string {
+	first = first.UTC()
+	return "AWSLogs/" + account + "/CloudTrail/" + region + "/" + first.Format("2006/01/02") + "/" +
+		account + "_CloudTrail_" + region + "_" + first.Format("20060102T1504Z") + "_" + unique + ".json.gz"
+}
 
 // CloudTrail appends a record of CloudTrail's, a JSON object.
 //
@@ -51,7 +61,7 @@ func (x *Encoder) CloudTrail(dst []byte, r *audit.Record) []byte {
 				})
 			})
 		}
-		out.Text("eventType", v.eventType(e))
+		out.Text("eventType", v.Type)
 		out.Bool("managementEvent", !v.Data)
 		textUnless(out, "recipientAccountId", v.Account)
 		out.Text("eventCategory", v.Category())
@@ -64,14 +74,6 @@ func (v *Event) service() string {
 		return v.Username
 	}
 	return ""
-}
-
-// eventType tells what a service did by itself from calls.
-func (v *Event) eventType(e *entry.Entry) string {
-	if v.principal.Kind == key.Service && e.Source == "" {
-		return "AwsServiceEvent"
-	}
-	return "AwsApiCall"
 }
 
 func textUnless(out *aws.Encoder, name, value string) {
