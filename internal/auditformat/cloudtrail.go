@@ -179,7 +179,12 @@ func parameters(out *aws.Encoder, e *entry.Entry, v *Event) {
 	var room [8]entry.Detail
 	request, response, context := room[:0], []entry.Detail(nil), []entry.Detail(nil)
 	if name := named[v.resource.Kind]; name != "" {
-		request = append(request, entry.Detail{Name: name, Value: v.ResourceName})
+		about := entry.Detail{Name: name, Value: v.ResourceName}
+		if made[e.Action] {
+			response = append(response, about)
+		} else {
+			request = append(request, about)
+		}
 	}
 	for i := range e.Details {
 		d := e.Details[i]
@@ -212,6 +217,10 @@ var named = map[key.ResourceKind]string{
 	key.KindKey: "keyId", key.KindAlias: "keyId", key.KindAuthority: "certificateAuthorityArn", key.KindManaged: "certificateArn",
 	key.KindUser: "userName", key.KindRole: "roleName", key.KindSecret: "secretId", key.KindTopic: "topicArn", key.KindTrail: "name",
 }
+
+// made are the actions whose callers do not name what they are about: the
+// answer does.
+var made = map[key.Action]bool{key.CreateKey: true, key.CreateAuthority: true, key.RequestManaged: true, key.ImportManaged: true}
 
 // appendOnce appends a member, unless there is one of that name: no object of
 // JSON has two.

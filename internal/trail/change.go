@@ -89,6 +89,9 @@ func (s *Service) Update(ctx context.Context, call *key.Call, ref Ref, u *Update
 		set(&t.Prefix, u.Prefix)
 		set(&t.AllRegions, u.AllRegions)
 		set(&t.Global, u.Global)
+		if t.AllRegions && !t.Global {
+			return invalid("a trail of all regions has the events of services without one")
+		}
 		return nil
 	})
 }

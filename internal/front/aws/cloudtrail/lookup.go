@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/auditformat"
+	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/aws"
 	"github.com/holdfast-kms/holdfast/internal/trail"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
@@ -16,7 +17,7 @@ import (
 const maxEvents = 50
 
 // strayToken is the text for a token that is of another listing, or of none.
-const strayToken = "The token is not valid: it is of another request, or of none."
+const strayToken = "the token is not valid: it is of another request, or of none"
 
 type lookupRequest struct {
 	attributes []attribute
@@ -67,7 +68,7 @@ func (f *front) lookupEvents(ctx context.Context, x *aws.Exchange, in *lookupReq
 	if page.After != "" {
 		before, err := strconv.ParseUint(page.After, 10, 64)
 		if err != nil {
-			return wire.Invalid("InvalidNextTokenException", strayToken)
+			return fault.Because(fault.InvalidArgument, fault.MalformedMarker, "%s", strayToken)
 		}
 		l.Before = trail.Position(before)
 	}

@@ -92,7 +92,7 @@ func (r *listTagsRequest) Members(m *aws.Members) {
 
 func (f *front) listTags(ctx context.Context, x *aws.Exchange, in *listTagsRequest) error {
 	if in.token != "" {
-		return wire.Invalid("InvalidTokenException", strayToken)
+		return wire.Invalid("InvalidTokenException", "The token is not valid.")
 	}
 	var list []*trail.Trail
 	for _, arn := range in.arns {
