@@ -190,6 +190,18 @@ type (
 	ManagedRenewal = native.ManagedRenewal
 	// ManagedList is a page of managed certificates.
 	ManagedList = native.ManagedList
+	// CreateSecretRequest asks for a new secret.
+	CreateSecretRequest = native.CreateSecretRequest
+	// Secret is a secret without its values.
+	Secret = native.Secret
+	// SecretVersion is a value that a secret has or had, without the value.
+	SecretVersion = native.SecretVersion
+	// SecretList is a page of secrets.
+	SecretList = native.SecretList
+	// SecretValue is a value of a secret.
+	SecretValue = native.SecretValue
+	// SecretDeletion is a secret that is deleted.
+	SecretDeletion = native.SecretDeletion
 	// RequestManagedRequest asks for a managed certificate.
 	RequestManagedRequest = native.RequestManagedRequest
 	// ImportManagedRequest brings a certificate with its key.
@@ -267,4 +279,12 @@ type InventoryFilter struct {
 type ManagedFilter struct {
 	// State is "issued", "expired", "revoked" or "failed".
 	State string
+}
+
+// SecretFilter chooses secrets. A zero field asks for nothing.
+type SecretFilter struct {
+	// Name is the beginning of the names.
+	Name string
+	// Deleted wants those that are deleted, too.
+	Deleted bool
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/profiles"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/providers"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/seals"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/secrets"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/signatures"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/sshkeys"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/uris"
@@ -85,6 +86,7 @@ func commands() []func(*terminal.App) *cobra.Command {
 		profiles.New,
 		inventory.New,
 		managed.New,
+		secrets.New,
 		users.New,
 		auditlog.New,
 		newVersionCommand,
