@@ -27,6 +27,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/front/native/keys"
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
 	"github.com/holdfast-kms/holdfast/internal/front/native/providers"
+	nativesecrets "github.com/holdfast-kms/holdfast/internal/front/native/secrets"
 	"github.com/holdfast-kms/holdfast/internal/front/native/tokens"
 	"github.com/holdfast-kms/holdfast/internal/front/native/users"
 	"github.com/holdfast-kms/holdfast/internal/guard"
@@ -37,6 +38,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/secret"
 	"github.com/holdfast-kms/holdfast/internal/status"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
@@ -92,13 +94,16 @@ func newHouse(t testing.TB) *house {
 	lists, err := status.New(ctx, status.Config{Authorities: issuers, Keys: door, Guard: g, Store: store})
 	must(err)
 	kept := managed.New(managed.Config{Keys: door, Authorities: issuers, Guard: g, Store: store, Principal: aws.ManagedService})
+	hidden := secret.New(secret.Config{
+		Keys: door, Guard: g, Store: store, Compile: compile(policy.ForResource), Alias: aws.SecretsAlias, KeyPolicy: aws.SecretsKeyPolicy, Context: aws.SecretContext,
+	})
 	call := &key.Call{Caller: key.Caller{Principal: key.Principal{Realm: key.DefaultRealm, Kind: key.Root}}, Time: time.Now()}
 	k, err := admin.Bootstrap(ctx, call, "admin", key.Document{Dialect: "aws", Text: everything}, nil)
 	must(err)
 	h.id, h.secret = k.ID, k.Secret
 	h.config = native.Config{
 		Operations: slices.Concat(keys.Operations(door), users.Operations(admin), authorities.Operations(issuers, lists, certificates),
-			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}), auditlog.Operations(fakeAudit{})),
+			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), nativesecrets.Operations(hidden), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}), auditlog.Operations(fakeAudit{})),
 		Directory: directory, Door: door, Version: wire.ServerVersion{Version: "test"},
 		Observe: func(_, operation, code string, _ time.Duration) { h.observed = append(h.observed, operation+" "+code) },
 	}
