@@ -192,6 +192,10 @@ type (
 	ManagedList = native.ManagedList
 	// RequestManagedRequest asks for a managed certificate.
 	RequestManagedRequest = native.RequestManagedRequest
+	// UpdateManagedRequest changes how a managed certificate is renewed.
+	UpdateManagedRequest = native.UpdateManagedRequest
+	// RenewalRule says when a managed certificate is renewed, and how.
+	RenewalRule = native.RenewalRule
 	// ImportManagedRequest brings a certificate with its key.
 	ImportManagedRequest = native.ImportManagedRequest
 	// ExportedManaged is a managed certificate with its key.
