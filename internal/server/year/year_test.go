@@ -48,7 +48,7 @@ func TestYear(t *testing.T) {
 	}
 	r := year.Run(t, p)
 	t.Log(r)
-	if want := 10 * size; r.Certificates != want || r.Renewed < 14*want || r.Failed == 0 || r.Restarts != 7 {
+	if want := 10 * size; r.Certificates != want || r.Renewed < 14*want || r.Failed == 0 || r.Restarts < 6 {
 		t.Errorf("it was no such year: %+v", r)
 	}
 }
