@@ -10,11 +10,15 @@ import (
 	awsacm "github.com/holdfast-kms/holdfast/internal/front/aws/acm"
 	awscloudhsm "github.com/holdfast-kms/holdfast/internal/front/aws/cloudhsm"
 	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
+	awslambda "github.com/holdfast-kms/holdfast/internal/front/aws/lambda"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
+	awssecrets "github.com/holdfast-kms/holdfast/internal/front/aws/secretsmanager"
 	awssts "github.com/holdfast-kms/holdfast/internal/front/aws/sts"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	nativeaudit "github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
 	nativeauthorities "github.com/holdfast-kms/holdfast/internal/front/native/authorities"
+	nativeclientcerts "github.com/holdfast-kms/holdfast/internal/front/native/clientcerts"
+	nativedeployments "github.com/holdfast-kms/holdfast/internal/front/native/deployments"
 	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
 	nativekeys "github.com/holdfast-kms/holdfast/internal/front/native/keys"
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
@@ -35,15 +39,17 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 		{"/holdfast/", native.New(native.Config{
 			Operations: slices.Concat(nativekeys.Operations(i.keys), nativeusers.Operations(i.admin),
 				nativeauthorities.Operations(i.ca, i.status, i.inventory), nativeinventory.Operations(i.inventory),
-				nativemanaged.Operations(i.managed), nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}),
+				nativemanaged.Operations(i.managed), nativedeployments.Operations(i.deployed),
+				nativeclientcerts.Operations(i.admin, i.ca),
+				nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}),
 				nativeproviders.Operations(&providers.Reader{Of: i.providers, Guard: i.guard, Residents: i.keys.Residents}), nativeaudit.Operations(i)),
-			Directory: i.directory, Door: i.keys, Version: Version(), Region: c.Region, Observe: m.observe,
+			Directory: i.directory, Issuers: i.ca, Door: i.keys, Version: Version(), Region: c.Region, Observe: m.observe,
 		})},
 		{"/pki/", pki.New(pki.Config{Status: i.status, Observe: m.observe})},
 		{"/", awsfront.New(awsfront.Config{
 			Services: []awsfront.Service{
 				awskms.New(i.keys, i.keyStores), awspca.New(i.ca, i.inventory), awsacm.New(i.managed), awssts.New(i.admin),
-				awscloudhsm.New(i.clusters),
+				awscloudhsm.New(i.clusters), awssecrets.New(i.secrets), awslambda.New(i.functions),
 			},
 			Directory: i.directory, Door: i.keys, Observe: m.observe,
 		})},
