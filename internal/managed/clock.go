@@ -66,49 +66,48 @@ type batch struct {
 	failures []error
 }
 
-// claim takes the leases of certificates that are due, as many as the bound of
-// the minute has left, and of those that a server which is gone was at. A
-// certificate that is claimed is due again when the lease is over, so that
-// nobody looks at it before.
-func (s *Service) claim(ctx context.Context) (b batch, err error) {
-	now := s.now().UTC()
-	due := store.Query{Column: "due", From: "0", To: dueColumn(now.Add(1)), Limit: dueBatch} // From "0" leaves out the empty value, which means never
-	idle := false
-	err = s.store.View(ctx, func(r store.Reader) error { // most of the time there is nothing to write
-		n, err := r.Count(store.Managed, due)
-		if err != nil || n > 0 {
+// dueAt asks for the certificates that are due at a time, and for no more than
+// a batch. From "0" leaves out the empty value, which means never.
+func dueAt(now time.Time) store.Query {
+	return store.Query{Column: "due", From: "0", To: dueColumn(now.Add(1)), Limit: dueBatch}
+}
+
+// idle reports whether there is nothing to claim, as most of the time: looking
+// is cheaper than a transaction that writes nothing.
+func (s *Service) idle(ctx context.Context, now time.Time) (idle bool, err error) {
+	err = s.store.View(ctx, func(r store.Reader) error {
+		due, err := r.Count(store.Managed, dueAt(now))
+		if err != nil || due > 0 {
 			return err
 		}
 		left, err := lease.Expired(r, leasePrefix, now, 1)
 		idle = len(left) == 0
 		return err
 	})
-	if err != nil || idle {
+	return idle, err
+}
+
+// claim takes the leases of certificates that are due, as many as the bound of
+// the minute has left, and of those that a server which is gone was at. A
+// certificate that is claimed is due again when the lease is over, so that
+// nobody looks at it before.
+func (s *Service) claim(ctx context.Context) (b batch, err error) {
+	now := s.now().UTC()
+	if idle, err := s.idle(ctx, now); idle || err != nil {
 		return b, err
 	}
 	err = s.store.Update(ctx, func(tx store.Tx) error {
 		b = batch{}
-		names, err := lease.Expired(tx, leasePrefix, now, dueBatch)
+		ids, err := candidates(tx, now)
 		if err != nil {
 			return err
 		}
-		for i := range names {
-			names[i] = strings.TrimPrefix(names[i], leasePrefix)
-		}
-		for row, err := range tx.Scan(store.Managed, due) {
-			if err != nil {
-				return err
-			}
-			if len(names) < dueBatch && !slices.Contains(names, row.ID) {
-				names = append(names, row.ID)
-			}
-		}
-		granted, err := s.budget.Spend(tx, now, len(names))
+		granted, err := s.budget.Spend(tx, now, len(ids))
 		if err != nil {
 			return err
 		}
 		b.full = granted == dueBatch
-		for _, id := range names[:granted] {
+		for _, id := range ids[:granted] {
 			if err := s.claimOne(tx, id, now, &b); err != nil {
 				return err
 			}
@@ -116,6 +115,27 @@ func (s *Service) claim(ctx context.Context) (b batch, err error) {
 		return nil
 	})
 	return b, err
+}
+
+// candidates returns the ids of what is to be claimed: first what was left in
+// the middle, then what is due.
+func candidates(r store.Reader, now time.Time) ([]string, error) {
+	ids, err := lease.Expired(r, leasePrefix, now, dueBatch)
+	if err != nil {
+		return nil, err
+	}
+	for i := range ids {
+		ids[i] = strings.TrimPrefix(ids[i], leasePrefix)
+	}
+	for row, err := range r.Scan(store.Managed, dueAt(now)) {
+		if err != nil {
+			return nil, err
+		}
+		if len(ids) < dueBatch && !slices.Contains(ids, row.ID) {
+			ids = append(ids, row.ID)
+		}
+	}
+	return ids, nil
 }
 
 // claimOne takes the lease of one certificate, if it is to be had.

@@ -2,16 +2,16 @@ package year
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"crypto/ed25519"
 
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/audit/tap"
@@ -177,7 +177,7 @@ func (w *World) reopen(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(next, name), data, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(next, name), data, 0o600); err != nil { //nolint:gosec // the test's own directory
 			return err
 		}
 	}
@@ -210,11 +210,7 @@ func (w *World) tasks() []lifecycle.Task {
 			all.Go(func() { more[i], errs[i] = m.Tick(ctx) })
 		}
 		all.Wait()
-		any := false
-		for _, m := range more {
-			any = any || m
-		}
-		return any, errors.Join(errs...)
+		return slices.Contains(more, true), errors.Join(errs...)
 	}}
 	return append([]lifecycle.Task{renew}, w.extra...)
 }
@@ -224,22 +220,10 @@ func (w *World) hear(ctx context.Context) error {
 	for {
 		var list []*event.Event
 		err := w.Store.Update(ctx, func(tx store.Tx) (err error) {
-			if list, err = event.Due(tx, w.Now(), 500); err != nil {
-				return err
-			}
-			for _, e := range list {
-				if w.Hear != nil {
-					if err := w.Hear(tx, e); err != nil {
-						return err
-					}
-				}
-				if err := event.Handled(tx, e, w.Now()); err != nil {
-					return err
-				}
-			}
-			return nil
+			list, err = w.takeOver(tx)
+			return err
 		})
-		if err != nil {
+		if err != nil || len(list) == 0 {
 			return err
 		}
 		for _, e := range list {
@@ -247,10 +231,26 @@ func (w *World) hear(ctx context.Context) error {
 				return err
 			}
 		}
-		if len(list) == 0 {
-			return nil
+	}
+}
+
+// takeOver takes over events, as package notice does.
+func (w *World) takeOver(tx store.Tx) ([]*event.Event, error) {
+	list, err := event.Due(tx, w.Now(), 500)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range list {
+		if w.Hear != nil {
+			if err := w.Hear(tx, e); err != nil {
+				return nil, err
+			}
+		}
+		if err := event.Handled(tx, e, w.Now()); err != nil {
+			return nil, err
 		}
 	}
+	return list, nil
 }
 
 // judge checks what is told of a certificate against what was told before.
@@ -259,7 +259,7 @@ func (w *World) judge(e *event.Event) error {
 		return fmt.Errorf("%s is told of twice", e.ID)
 	}
 	w.told[e.ID] = true
-	switch e.Kind { //nolint:exhaustive // what others tell of is the plan's to judge
+	switch e.Kind {
 	case event.RenewalFailed:
 		w.made.Failed++
 		return nil

@@ -128,8 +128,7 @@ func (w *World) live(ctx context.Context) error {
 		return err
 	}
 	incidents := slices.SortedStableFunc(slices.Values(w.plan.Incidents), func(a, b Incident) int { return int(a.At - b.At) })
-	end := begin.Add(w.plan.For)
-	daily := begin
+	end, daily := begin.Add(w.plan.For), begin
 	for w.Now().Before(end) {
 		for len(incidents) > 0 && !begin.Add(incidents[0].At).After(w.Now()) {
 			if err := incidents[0].Do(ctx, w); err != nil {
@@ -145,22 +144,35 @@ func (w *World) live(ctx context.Context) error {
 		if err := w.stop(ctx, tasks); err != nil {
 			return err
 		}
-		next, err := w.next(ctx)
-		if err != nil {
+		until := daily
+		if len(incidents) > 0 {
+			until = earlier(until, begin.Add(incidents[0].At))
+		}
+		if err := w.wait(ctx, until); err != nil {
 			return err
 		}
-		if next.After(w.Now()) {
-			next = next.Add(w.plan.Rest)
-		}
-		if len(incidents) > 0 && begin.Add(incidents[0].At).Before(next) {
-			next = begin.Add(incidents[0].At)
-		}
-		if daily.Before(next) {
-			next = daily
-		}
-		w.clock.Store(max(next.UnixNano(), w.Now().Add(step).UnixNano()))
 	}
 	return w.drain(ctx)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// wait lets the clock jump to what is due next, and no further than a time.
+func (w *World) wait(ctx context.Context, until time.Time) error {
+	next, err := w.next(ctx)
+	if err != nil {
+		return err
+	}
+	if next.After(w.Now()) {
+		next = next.Add(w.plan.Rest)
+	}
+	w.clock.Store(max(earlier(next, until).UnixNano(), w.Now().Add(step).UnixNano()))
+	return nil
 }
 
 // found makes the authority and the certificates, within minutes.
@@ -201,24 +213,16 @@ func (w *World) found(ctx context.Context) error {
 }
 
 // stop does all that is due at one moment, as package lifecycle would, and
-// hands over what people are told.
+// hands over what people are told. After a kill the next look is the new
+// server's.
 func (w *World) stop(ctx context.Context, tasks []lifecycle.Task) error {
 	w.made.Stops++
 	for _, task := range tasks {
-		for {
-			more, err := task.Tick(ctx)
-			if err != nil && !w.expected() {
-				return fmt.Errorf("%s: %w", task.Name, err)
-			}
-			if w.killed() {
-				if err := w.reopen(ctx); err != nil {
-					return err
-				}
-				return nil // the next look is the new server's
-			}
-			if !more || err != nil {
-				break
-			}
+		if err := w.run(ctx, task); err != nil {
+			return err
+		}
+		if w.killed() {
+			return w.reopen(ctx)
 		}
 	}
 	if w.failing() {
@@ -234,6 +238,22 @@ func (w *World) stop(ctx context.Context, tasks []lifecycle.Task) error {
 		return nil
 	}
 	return w.plan.Watch(w)
+}
+
+// run runs a task until nothing more is due.
+func (w *World) run(ctx context.Context, task lifecycle.Task) error {
+	for {
+		more, err := task.Tick(ctx)
+		if err != nil && w.expected() {
+			return nil //nolint:nilerr // it is part of the plan, and tried again
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", task.Name, err)
+		}
+		if !more {
+			return nil
+		}
+	}
 }
 
 // next returns when something is due next.
