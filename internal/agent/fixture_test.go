@@ -11,7 +11,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
-	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -210,7 +209,7 @@ func (h *host) start() {
 			h.t.Fatal(err)
 		}
 	}
-	a, err := Open(h.t.Context(), h.config, Options{Source: h.source, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: h.now})
+	a, err := Open(h.t.Context(), h.config, Options{Source: h.source, Log: slog.New(slog.DiscardHandler), Now: h.now})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -134,7 +134,10 @@ func TestClientCertificatesEnd(t *testing.T) {
 		t.Errorf("a user without rights: %v", err)
 	}
 	for _, wrong := range []*identity.NewClientCertificate{
-		{User: "alice"}, {User: "alice", SHA256: "abc"}, {User: "alice", Authority: "agents", Resolve: resolve}, {User: "alice", Subject: "CN=x"},
+		{User: "alice"},
+		{User: "alice", SHA256: "abc"},
+		{User: "alice", Authority: "agents", Resolve: resolve},
+		{User: "alice", Subject: "CN=x"},
 		{User: "alice", SHA256: made.ID, Authority: "agents", Resolve: resolve},
 	} {
 		_, err := f.PutClientCertificate(ctx, admin, wrong)

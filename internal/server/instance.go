@@ -101,6 +101,7 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 	if err != nil {
 		return nil, err
 	}
+	i.deployed = deployment.New(i.guard, i.store, nil)
 	i.clock = lifecycle.Start(c.Lifecycle.Interval, log,
 		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
 		lifecycle.Task{Name: "keys in providers", Tick: i.keys.Mirror},
@@ -288,7 +289,6 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	i.managed = managed.New(managed.Config{
 		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService,
 	})
-	i.deployed = deployment.New(i.guard, i.store, nil)
 	software.Ready()
 	return i.openInventory(ctx, sink, log)
 }
