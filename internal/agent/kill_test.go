@@ -18,7 +18,7 @@ import (
 const victimVariable = "HOLDFAST_AGENT_VICTIM"
 
 // kills is how often it is killed.
-const kills = 40
+const kills = 25
 
 func TestMain(m *testing.M) {
 	if os.Getenv(victimVariable) != "" {

@@ -165,7 +165,7 @@ func (l *load) client(ctx context.Context, w *world, address string, keep bool) 
 			l.mu.Unlock()
 		}
 		l.requests.Add(1)
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(15 * time.Millisecond)
 	}
 }
 
