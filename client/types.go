@@ -114,7 +114,7 @@ type (
 	// PutClientCertificateRequest lets certificates of TLS clients prove a user.
 	PutClientCertificateRequest = native.PutClientCertificateRequest
 	// ClientCertificate says which certificates of TLS clients prove a user.
-	ClientCertificate = native.ClientCertificate
+	ClientCertificate = native.ClientCertificate //nolint:revive // it is the certificate of a TLS client, and no Certificate
 	// Session is temporary credentials, shown only once.
 	Session = native.Session
 	// Identity is who the caller is.

@@ -110,6 +110,7 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 	if err != nil {
 		return nil, err
 	}
+	i.deployed = deployment.New(i.guard, i.store, nil)
 	i.clock = lifecycle.Start(c.Lifecycle.Interval, log,
 		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
 		lifecycle.Task{Name: "keys in providers", Tick: i.keys.Mirror},
