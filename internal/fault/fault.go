@@ -90,6 +90,8 @@ const (
 	NoMaterialPending // nothing was imported that a rotation could bring into use
 	OriginForbids     // a key whose origin does not go with the call
 
+	SecretDeleted // a secret that waits for its end
+
 	// With InvalidArgument.
 
 	WrongUsage        // the key's usage does not include the operation
@@ -130,6 +132,11 @@ const (
 	ReservedTag  // a tag key kept for the provider
 	DuplicateTag // a tag key given twice
 
+	StageAttached // a stage of a secret that another version has, and that was not named
+	StageStays    // a stage that a secret cannot do without
+	PublicPolicy  // a policy for everybody, where that was not to be
+	SecretKey     // with any kind: the key that seals a secret refuses
+
 	// With PermissionDenied.
 
 	DeniedByResourcePolicy // an explicit deny in the resource's own policy
@@ -145,6 +152,8 @@ const (
 	NoSuchKeyStore
 	NoSuchCluster
 	KeyStoreNameTaken
+	NoSuchVersion // of a secret, or none with the stage
+	VersionTaken  // a version of a secret that is there with another value
 
 	// With LimitExceeded.
 

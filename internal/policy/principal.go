@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -119,4 +120,20 @@ func (p *principals) denies(s *subject) bool {
 		return !exempt
 	}
 	return realm || role || self
+}
+
+// Public reports whether the policy lets everybody in: a statement allows
+// something to every principal there is, or to all but some, under no
+// condition.
+func (p *Policy) Public() bool {
+	for i := range p.statements {
+		s := &p.statements[i]
+		if s.deny || len(s.conditions) > 0 {
+			continue
+		}
+		if s.principals.not || slices.ContainsFunc(s.principals.list, func(who Principal) bool { return who.Everyone }) {
+			return true
+		}
+	}
+	return false
 }

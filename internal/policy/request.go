@@ -50,6 +50,11 @@ type Attributes struct {
 	Store string
 	// Tags are the tags that the request sets, or removes (values empty).
 	Tags []key.Tag
+	// ResourceTags are the tags of a resource that is no key, whose Resource
+	// tells.
+	ResourceTags []key.Tag
+	// Secret is what is asked of a secret, nil for all else.
+	Secret *Secret
 	// WaitDays is the waiting period of a deletion, PeriodDays that of a rotation.
 	WaitDays, PeriodDays int
 	// BypassLockout reports that the request turns the lockout check off.
@@ -60,8 +65,6 @@ type Attributes struct {
 	ReEncryptSame *bool
 	// Profile is the certificate profile asked for.
 	Profile string
-	// ResourceTags are those of a resource that is no key.
-	ResourceTags []key.Tag
 	// Assume is what a request to assume a role asks for, nil for others.
 	Assume *Assume
 }
@@ -73,6 +76,19 @@ type Assume struct {
 	Transitive []string
 	// Seconds is how long the session is to last.
 	Seconds int
+}
+
+// Secret are the facts of an operation on a secret.
+type Secret struct {
+	// Name, Description and Key, as the caller names it, are those of a secret to
+	// be made or changed.
+	Name, Description, Key string
+	// Version and Stage are those that the request names.
+	Version, Stage string
+	// Forced asks for a deletion without a waiting period.
+	Forced bool
+	// NotPublic asks that a policy for everybody is refused.
+	NotPublic bool
 }
 
 // Expiry is when imported material is forgotten: the zero time for never.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
@@ -151,7 +152,7 @@ func (s *Service) openedAs(ctx context.Context, e *envelope) ([]byte, error) {
 		},
 		RequestID: e.ID, API: "holdfast", Operation: "Decrypt", Region: e.Region, Secure: true, Time: s.Now(),
 	}
-	data, err := s.Keys.Decrypt(ctx, call, &kms.DecryptRequest{Ciphertext: e.DataKey, Context: contextOf(e.ref())})
+	data, err := s.Keys.Decrypt(ctx, call, &kms.DecryptRequest{Algorithm: alg.AESGCM, Ciphertext: e.DataKey, Context: contextOf(e.ref())})
 	if err != nil {
 		return nil, err
 	}

@@ -46,11 +46,20 @@ type Service struct {
 	API string
 	// Scope is the service's name in credential scopes, such as "kms".
 	Scope string
-	// Target is what X-Amz-Target begins with, "" for a Query API.
-	Target string
+	// Target is what X-Amz-Target begins with, "" for a Query API. AlsoTarget is
+	// what it begins with in the requests of other clients, "" for nothing else.
+	Target, AlsoTarget string
+	// JSON10 says that the service's JSON is of version 1.0, not 1.1, and CBOR
+	// that it is also served by Smithy's RPC v2, under the name in Target.
+	JSON10, CBOR bool
 	// Version is the date that a Query API's requests carry, and Namespace
 	// the XML name space of its answers.
 	Version, Namespace string
+	// QueryCodes are the codes of errors in Query, by those in the service's
+	// other protocols, where they differ.
+	QueryCodes map[string]string
+	// REST are the routes of a REST API, of all its operations, served or not.
+	REST []Route
 	// Operations are what is implemented; Known are the names of the other
 	// operations that AWS has.
 	Operations []Operation
@@ -130,12 +139,20 @@ func New(c Config) *Handler {
 // operation. The body has been read: Query requests name both in it.
 func (h *Handler) route(r *http.Request, x *Exchange) {
 	x.service = &unrouted
+	switch {
+	case x.REST != nil:
+		h.find(x, x.REST.named, func(s *service) bool { return s == x.REST.service })
+		return
+	case r.Header.Get(headerSmithy) == rpcV2CBOR:
+		h.routeCBOR(r, x)
+		return
+	}
 	if targets := r.Header[wire.HeaderTarget]; len(targets) == 1 {
 		dot := strings.LastIndexByte(targets[0], '.')
 		if dot < 0 || r.Method != http.MethodPost {
 			return
 		}
-		h.find(x, targets[0][dot+1:], func(s *service) bool { return s.Target != "" && s.Target == targets[0][:dot] })
+		h.find(x, targets[0][dot+1:], func(s *service) bool { return s.targeted(targets[0][:dot]) })
 		return
 	}
 	query := r.URL.RawQuery
@@ -149,17 +166,31 @@ func (h *Handler) route(r *http.Request, x *Exchange) {
 	x.Form = form
 	version := form.Get("Version")
 	link := r.Method == http.MethodGet && version == "" && unsigned(r)
-	h.find(x, form.Get("Action"), func(s *service) bool {
+	found := h.find(x, form.Get("Action"), func(s *service) bool {
 		if link {
 			o := s.byName[form.Get("Action")]
 			return o != nil && o.Open
 		}
 		return s.Version != "" && s.Version == version
 	})
+	if found {
+		x.protocol = overQuery
+	}
+}
+
+// targeted reports whether the service has this beginning of X-Amz-Target.
+func (s *service) targeted(target string) bool {
+	return target != "" && (target == s.Target || target == s.AlsoTarget)
 }
 
 // maxBody returns how long the request's body may be, before it is read.
-func (h *Handler) maxBody(r *http.Request) int {
+func (h *Handler) maxBody(r *http.Request, x *Exchange) int {
+	if x.REST != nil {
+		if o := x.REST.service.byName[x.REST.named]; o != nil && o.MaxBody > 0 {
+			return o.MaxBody
+		}
+		return MaxBody
+	}
 	targets := r.Header[wire.HeaderTarget]
 	if len(targets) != 1 {
 		return h.maxForm // the operation is in the body: bounded once that is read
@@ -169,7 +200,7 @@ func (h *Handler) maxBody(r *http.Request) int {
 		return MaxBody
 	}
 	for i := range h.services {
-		if h.services[i].Target != targets[0][:dot] {
+		if !h.services[i].targeted(targets[0][:dot]) {
 			continue
 		}
 		if o := h.services[i].byName[targets[0][dot+1:]]; o != nil && o.MaxBody > 0 {
@@ -179,15 +210,18 @@ func (h *Handler) maxBody(r *http.Request) int {
 	return MaxBody
 }
 
-func (h *Handler) find(x *Exchange, operation string, is func(*service) bool) {
+// find gives the exchange the service that is meant, and reports whether there
+// is one.
+func (h *Handler) find(x *Exchange, operation string, is func(*service) bool) bool {
 	for i := range h.services {
 		if is(&h.services[i]) {
 			x.service = &h.services[i]
 			x.operation = x.service.byName[operation]
 			x.named = operation
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // unknown returns the failure of a request for something that is not served:
@@ -197,7 +231,7 @@ func (x *Exchange) unknown() error {
 		return wire.Unsupported("The operation " + x.named + " is not supported by Holdfast.")
 	}
 	code := "UnknownOperationException"
-	if x.service.Version != "" {
+	if x.protocol == overQuery {
 		code = "InvalidAction"
 	}
 	return &fault.Error{

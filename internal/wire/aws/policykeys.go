@@ -17,8 +17,8 @@ type getter = func(r *policy.Request, i int) (policy.Value, bool)
 // case ("AWS global condition context keys", IAM User Guide; "AWS KMS condition
 // keys", AWS KMS Developer Guide). Keys of the same namespaces that are not
 // here are never present: those about organisations, VPCs, grants, replicas
-// and custom key stores, kms:ViaService, aws:CalledVia, and
-// kms:ResourceAliases, which a Request does not tell.
+// and custom key stores, and kms:ResourceAliases, which a Request does not tell.
+// Those of Secrets Manager are in policysecrets.go.
 var conditionKeys = map[string]policy.ConditionKey{
 	"aws:principalarn":          single(principalARN),
 	"aws:principalaccount":      single(principalAccount),
@@ -38,6 +38,10 @@ var conditionKeys = map[string]policy.ConditionKey{
 	"aws:multifactorauthage":                     single(mfaAge),
 	"aws:tokenissuetime":                         single(tokenIssueTime),
 	"aws:viaawsservice":                          single(viaService),
+	"aws:calledviafirst":                         single(calledVia),
+	"aws:calledvialast":                          single(calledVia),
+	"aws:calledvia":                              {Get: single(calledVia).Get, Multivalued: true},
+	"kms:viaservice":                             single(kmsVia),
 	"aws:sourcearn":                              single(sourceARN),
 	"aws:sourceaccount":                          single(sourceAccount),
 	"aws:sourceowner":                            single(sourceAccount),
@@ -74,15 +78,27 @@ var conditionKeys = map[string]policy.ConditionKey{
 	"kms:schedulekeydeletionpendingwindowindays": single(waitDays),
 	"acm-pca:templatearn":                        single(templateARN),
 	"holdfast:profile":                           single(profile),
+
+	"secretsmanager:secretid":                   single(secretARN),
+	"secretsmanager:name":                       single(secretName),
+	"secretsmanager:description":                single(secretDescription),
+	"secretsmanager:kmskeyid":                   single(secretKey),
+	"secretsmanager:versionid":                  single(secretVersion),
+	"secretsmanager:versionstage":               single(secretStage),
+	"secretsmanager:recoverywindowindays":       single(waitDays),
+	"secretsmanager:forcedeletewithoutrecovery": single(secretForced),
+	"secretsmanager:blockpublicpolicy":          single(secretBlocks),
 }
 
 // namedKeys are the families of keys that have a name of the author's in them.
 var namedKeys = map[string]func(name string) getter{
-	"aws:principaltag/":      principalTag,
-	"aws:requesttag/":        requestTag,
-	"aws:resourcetag/":       resourceTag,
-	"iam:resourcetag/":       resourceTag,
-	"kms:encryptioncontext:": contextValue,
+	"aws:principaltag/": principalTag,
+	"aws:requesttag/":   requestTag,
+	"aws:resourcetag/":  resourceTag,
+	"iam:resourcetag/":  resourceTag,
+
+	"secretsmanager:resourcetag/": resourceTag,
+	"kms:encryptioncontext:":      contextValue,
 }
 
 // namespaces are those whose keys are accepted though no request has them.
@@ -248,5 +264,21 @@ func userAgent(r *policy.Request) (policy.Value, bool) { return present(r.Call.U
 
 func requestedRegion(r *policy.Request) (policy.Value, bool) { return present(r.Call.Region) }
 
-// viaService is always there: no part of Holdfast asks in a caller's name.
-func viaService(*policy.Request) (policy.Value, bool) { return policy.Bool(false), true }
+// viaServices are the services as which the parts of Holdfast ask in their
+// callers' names (key.Call.Via).
+var viaServices = map[string]string{"secret": "secretsmanager"}
+
+// viaService is always there.
+func viaService(r *policy.Request) (policy.Value, bool) { return policy.Bool(r.Call.Via != ""), true }
+
+// calledVia is the service principal, as which there is never more than one.
+func calledVia(r *policy.Request) (policy.Value, bool) {
+	name := viaServices[r.Call.Via]
+	return policy.Text(name + ".amazonaws.com"), name != ""
+}
+
+// kmsVia is the service's name in a region.
+func kmsVia(r *policy.Request) (policy.Value, bool) {
+	name := viaServices[r.Call.Via]
+	return policy.Text(name + "." + r.Call.Region + ".amazonaws.com"), name != ""
+}

@@ -91,6 +91,13 @@ var reasonNames = [...]string{
 	fault.NoSuchKeyStore:       "no-such-key-store",
 	fault.NoSuchCluster:        "no-such-cluster",
 	fault.KeyStoreNameTaken:    "key-store-name-taken",
+	fault.SecretDeleted:        "secret-deleted",
+	fault.StageAttached:        "stage-attached",
+	fault.StageStays:           "stage-stays",
+	fault.PublicPolicy:         "public-policy",
+	fault.SecretKey:            "secret-key",
+	fault.NoSuchVersion:        "no-such-version",
+	fault.VersionTaken:         "version-taken",
 }
 
 // ReasonName returns the reason as the API writes it, "" for none.
