@@ -20,6 +20,10 @@ type cursor struct {
 // window is how much a cursor reads at a time: more than the largest frame.
 const window = 256 << 10
 
+// glance is how much it reads where single frames are wanted: more than most
+// of them are.
+const glance = 4 << 10
+
 // errNoFrame says that no whole, undamaged frame begins at an offset.
 var errNoFrame = errors.New("no frame")
 
@@ -40,6 +44,9 @@ func (c *cursor) bytes(off int64, n int) ([]byte, error) {
 	n = int(max(0, min(int64(n), c.size-off)))
 	if off >= c.at && off+int64(n) <= c.at+int64(len(c.buf)) {
 		return c.buf[off-c.at:][:n], nil
+	}
+	if n > cap(c.buf) {
+		c.buf = make([]byte, 0, window)
 	}
 	read, err := c.file.ReadAt(c.buf[:cap(c.buf)], off)
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -137,6 +137,7 @@ func (d files) Segment(ctx context.Context, number uint64, from int64) iter.Seq2
 // At implements Segmented.
 func (d files) At(number uint64, offsets iter.Seq[int64], f Filter) iter.Seq2[*Record, error] {
 	return d.apart(number, f, func(r *reader, yield func(*Record, error) bool) {
+		r.c.buf = make([]byte, 0, glance)
 		for r.off = range offsets {
 			f, err := r.c.frame(r.off)
 			if err != nil {

@@ -9,24 +9,17 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/key"
-	"github.com/holdfast-kms/holdfast/internal/renewal"
+	"github.com/holdfast-kms/holdfast/internal/profile"
 )
 
-// RenewalRule returns the rule of renewal of a realm's profile, nil where the
-// profile has none or does not exist. It asks for no decision.
-func (s *Service) RenewalRule(realm key.RealmID, name string) *renewal.Rule {
+// FindProfile returns a profile that a realm has, built in or its own. It asks
+// for no decision.
+func (s *Service) FindProfile(realm key.RealmID, name string) (*profile.Profile, bool) {
 	p, ok := s.profiles.Load().find(realm, name)
 	if !ok {
-		return nil
+		return nil, false
 	}
-	return p.Renewal
-}
-
-// ProfileExports reports whether the keys that are made for certificates of a
-// realm's profile may leave. It asks for no decision.
-func (s *Service) ProfileExports(realm key.RealmID, name string) bool {
-	p, ok := s.profiles.Load().find(realm, name)
-	return ok && p.Exportable
+	return p.Profile, true
 }
 
 // Outlook returns a text that is another one whenever something has changed on

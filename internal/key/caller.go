@@ -2,6 +2,8 @@ package key
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -33,6 +35,18 @@ type Principal struct {
 
 // String returns "realm:kind:name".
 func (p Principal) String() string { return string(p.Realm) + ":" + string(p.Kind) + ":" + p.Name }
+
+// ParsePrincipal reads what Principal.String writes.
+func ParsePrincipal(s string) (Principal, bool) {
+	realm, rest, _ := strings.Cut(s, ":")
+	kind, name, ok := strings.Cut(rest, ":")
+	p := Principal{RealmID(realm), PrincipalKind(kind), name}
+	switch p.Kind {
+	case Root, User, Role, Session, Service, Anonymous:
+		return p, ok
+	}
+	return Principal{}, false
+}
 
 // Caller is a principal that proved who it is, and how.
 type Caller struct {
@@ -125,6 +139,15 @@ const (
 	KindApproval     ResourceKind = "approval"
 )
 
+// ResourceKinds returns every kind but KindNone.
+func ResourceKinds() []ResourceKind {
+	return []ResourceKind{
+		KindKey, KindAlias, KindAuthority, KindCertificate, KindManaged, KindProfile, KindUser, KindServer, KindCluster,
+		KindHSM, KindBackup, KindKeyStore, KindRole, KindIssuer, KindSecret, KindTopic, KindSubscription, KindTrail,
+		KindAlarm, KindFunction, KindApproval,
+	}
+}
+
 // Resource is what an action acts on.
 type Resource struct {
 	Kind   ResourceKind
@@ -150,4 +173,24 @@ func (r Resource) String() string {
 		return s + r.ID
 	}
 	return s + string(r.Kind) + "/" + r.ID
+}
+
+// ParseResource reads what Resource.String writes: no region has the name of
+// a kind. It is false for "", the realm at large.
+func ParseResource(s string) (Resource, bool) {
+	realm, rest, _ := strings.Cut(s, "/")
+	r := Resource{Realm: RealmID(realm)}
+	first, id, more := strings.Cut(rest, "/")
+	if !more || id == "" {
+		return Resource{}, false
+	}
+	if slices.Contains(ResourceKinds(), ResourceKind(first)) {
+		r.Kind, r.ID = ResourceKind(first), id
+		return r, true
+	}
+	r.Region, r.Kind, r.ID = first, KindKey, id
+	if kind, id, more := strings.Cut(id, "/"); more && slices.Contains(ResourceKinds(), ResourceKind(kind)) {
+		r.Kind, r.ID = ResourceKind(kind), id
+	}
+	return r, true
 }

@@ -92,17 +92,18 @@ func held(name string) error {
 // wraps ErrHeld.
 func (h *Holder) Take(ctx context.Context, name string, ttl time.Duration) (l *Lease, err error) {
 	err = h.store.Update(ctx, func(tx store.Tx) error {
-		l, err = h.TakeIn(tx, name, ttl, "")
+		l, err = h.TakeIn(tx, name, ttl, nil)
 		return err
 	})
 	return l, err
 }
 
-// TakeIn is Take in a transaction, with a note. When it returns an error the
-// transaction has changed nothing.
-func (h *Holder) TakeIn(tx store.Tx, name string, ttl time.Duration, note string) (*Lease, error) {
-	if name == "" || name == counterID || len(name) > maxName || len(note) > maxNote || ttl <= 0 {
-		return nil, fault.New(fault.InvalidArgument, "a lease has a name of at most %d bytes, a note of at most %d, and a time", maxName, maxNote)
+// TakeIn is Take in a transaction. note, which may be nil, returns the lease's
+// note, given what a former holder left. One that is held is an error that has
+// changed nothing: the transaction may go on.
+func (h *Holder) TakeIn(tx store.Tx, name string, ttl time.Duration, note func(left string) string) (*Lease, error) {
+	if name == "" || name == counterID || len(name) > maxName || ttl <= 0 {
+		return nil, fault.New(fault.InvalidArgument, "a lease has a name of at most %d bytes, and a time", maxName)
 	}
 	have, err := read(tx, name)
 	if err != nil {
@@ -123,9 +124,15 @@ func (h *Holder) TakeIn(tx store.Tx, name string, ttl time.Duration, note string
 	if err := write(tx, counterID, counter); err != nil {
 		return nil, err
 	}
-	l := &Lease{Name: name, Fence: counter.Fence, Until: now.Add(ttl), Note: note, owner: h.owner}
+	l := &Lease{Name: name, Fence: counter.Fence, Until: now.Add(ttl), owner: h.owner}
 	if have != nil {
 		l.Left = have.Note
+	}
+	if note != nil {
+		l.Note = note(l.Left)
+	}
+	if len(l.Note) > maxNote {
+		return nil, fault.New(fault.InvalidArgument, "the note of a lease has at most %d bytes", maxNote)
 	}
 	return l, l.write(tx)
 }

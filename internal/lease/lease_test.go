@@ -112,7 +112,7 @@ func TestTakeover(t *testing.T) {
 		take := func(h *lease.Holder, name, note string) (l *lease.Lease) {
 			t.Helper()
 			must(t, s.Update(t.Context(), func(tx store.Tx) (err error) {
-				l, err = h.TakeIn(tx, name, time.Minute, note)
+				l, err = h.TakeIn(tx, name, time.Minute, func(string) string { return note })
 				return err
 			}))
 			return l

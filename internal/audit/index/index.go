@@ -28,13 +28,9 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/entry"
 )
 
-// Facet is what entries can be searched by beside their own fields.
-type Facet struct {
-	Name string
-	// Of returns an entry's value, "" for none. It is the same whenever it is
-	// asked, for as long as Config.Facets is.
-	Of func(e *entry.Entry) string
-}
+// Facets gives an entry's facets: what it can be searched by beside its own
+// fields. Each has one value at most, the same whenever it is asked.
+type Facets func(e *entry.Entry, put func(facet, value string))
 
 // Config says what an index is of. Log is required.
 type Config struct {
@@ -44,8 +40,9 @@ type Config struct {
 	Dir string
 	// ReadOnly leaves the directory as it is.
 	ReadOnly bool
-	Facets   []Facet
-	// Version names what Facets are made by: files of another are made again.
+	// Facets may be nil. Version names what they are made by: files of another
+	// are made again.
+	Facets  Facets
 	Version string
 }
 
@@ -72,6 +69,9 @@ type segment interface {
 
 // Open opens the index of a log.
 func Open(c Config) (*Index, error) {
+	if c.Facets == nil {
+		c.Facets = noFacets
+	}
 	x := &Index{c: c, ready: map[uint64]*stored{}}
 	if c.Dir == "" || c.ReadOnly {
 		return x, nil
@@ -90,6 +90,8 @@ func Open(c Config) (*Index, error) {
 	}
 	return x, nil
 }
+
+func noFacets(*entry.Entry, func(facet, value string)) {}
 
 // Tick makes what is missing of the index: at most one sealed segment at a
 // time, then what came into the last one. It removes what is of segments that

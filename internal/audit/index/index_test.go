@@ -70,12 +70,13 @@ func fill(t testing.TB, l *audit.Log, n int, make func(int) *audit.Entry) {
 	}
 }
 
-var facets = []Facet{
-	{"who", func(e *entry.Entry) string { _, name, _ := strings.Cut(e.Principal, ":"); return name }},
-	{"first", func(e *entry.Entry) string { return e.Result[:1] }},
+func facets(e *entry.Entry, put func(facet, value string)) {
+	_, name, _ := strings.Cut(e.Principal, ":")
+	put("who", name)
+	put("first", e.Result[:1])
 }
 
-// filters returns a filter of every kind, at random.
+// randomFilter returns a filter of every kind, at random.
 func randomFilter(r *rand.Rand, n int) audit.Filter {
 	pick := func(list ...string) string { return list[r.IntN(len(list))] }
 	f := audit.Filter{
@@ -196,6 +197,13 @@ func TestTerms(t *testing.T) {
 		}
 	}
 	q := &Query{Terms: []Term{{"who", "user:ops/bob"}, {"first", "n"}}}
+	if got := positions(t, Over(l, facets).Search(t.Context(), q)); !slices.Equal(want, got) {
+		t.Errorf("without an index: found %v, want %v", got, want)
+	}
+	newest := &Query{Terms: q.Terms, Newest: true}
+	if got := positions(t, Over(l, facets).Search(t.Context(), newest)); len(got) != len(want) || got[0] != want[len(want)-1] {
+		t.Errorf("without an index, newest first: found %v, want %v", got, want)
+	}
 	if got := positions(t, x.Search(t.Context(), q)); len(want) == 0 || !slices.Equal(want, got) {
 		t.Errorf("found %v, want %v", got, want)
 	}

@@ -38,7 +38,7 @@ type block struct {
 // part is what is known of one segment, in memory.
 type part struct {
 	number  uint64
-	facets  []Facet
+	facets  Facets
 	hash    audit.Hash     // of the last record
 	last    audit.Position // of the last record
 	offsets []uint32
@@ -46,7 +46,7 @@ type part struct {
 	fields  map[string]map[string]*runs
 }
 
-func newPart(number uint64, facets []Facet) *part {
+func newPart(number uint64, facets Facets) *part {
 	return &part{number: number, facets: facets, fields: map[string]map[string]*runs{}}
 }
 
@@ -67,9 +67,7 @@ func (p *part) add(r *audit.Record) error {
 	for name, value := range values(&e) {
 		p.put(name, value, n)
 	}
-	for i := range p.facets {
-		p.put(facetPrefix+p.facets[i].Name, p.facets[i].Of(&e), n)
-	}
+	p.facets(&e, func(facet, value string) { p.put(facetPrefix+facet, value, n) })
 	return nil
 }
 

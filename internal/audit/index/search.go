@@ -16,7 +16,7 @@ type Query struct {
 	audit.Filter
 	// Before leaves out this position and those behind it; 0 for none.
 	Before audit.Position
-	// Terms are values that facets must have.
+	// Terms are values that facets must have, each another facet.
 	Terms []Term
 	// Newest yields the newest first.
 	Newest bool
@@ -66,7 +66,7 @@ func (x *Index) show(ctx context.Context, q *Query, number uint64, offsets iter.
 			yield(nil, err)
 			return false
 		}
-		if (q.Before == 0 || r.Position < q.Before) && x.has(r, q.Terms) && !yield(r, nil) {
+		if q.has(x.c.Facets, r) && !yield(r, nil) {
 			return false
 		}
 	}
@@ -74,14 +74,19 @@ func (x *Index) show(ctx context.Context, q *Query, number uint64, offsets iter.
 }
 
 // has reports whether a record has all terms.
-func (x *Index) has(r *audit.Record, terms []Term) bool {
-	for _, t := range terms {
-		i := slices.IndexFunc(x.c.Facets, func(f Facet) bool { return f.Name == t.Facet })
-		if i < 0 || x.c.Facets[i].Of(&r.Entry) != t.Value {
-			return false
-		}
+func (q *Query) has(facets Facets, r *audit.Record) bool {
+	if q.Before > 0 && r.Position >= q.Before {
+		return false
 	}
-	return true
+	missing := len(q.Terms)
+	if missing > 0 {
+		facets(&r.Entry, func(facet, value string) {
+			if slices.Contains(q.Terms, Term{facet, value}) {
+				missing--
+			}
+		})
+	}
+	return missing == 0
 }
 
 // find returns where in a segment the records are that a query may choose, in

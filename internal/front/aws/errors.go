@@ -140,17 +140,11 @@ func ARNOf(resource string) string { return wire.ResourceARN(resourceOf(resource
 
 // resourceOf reads key.Resource.String.
 func resourceOf(resource string) key.Resource {
-	parts := strings.SplitN(resource, "/", 4)
-	r := key.Resource{Realm: key.RealmID(parts[0])}
-	switch {
-	case len(parts) == 4:
-		r.Region, r.Kind, r.ID = parts[1], key.ResourceKind(parts[2]), parts[3]
-	case len(parts) == 3 && parts[1] == string(key.KindUser):
-		r.Kind, r.ID = key.KindUser, parts[2]
-	case len(parts) == 3:
-		r.Region, r.Kind, r.ID = parts[1], key.KindKey, parts[2]
+	if r, ok := key.ParseResource(resource); ok {
+		return r
 	}
-	return r
+	realm, _, _ := strings.Cut(resource, "/")
+	return key.Resource{Realm: key.RealmID(realm)}
 }
 
 // Internal is what a client learns of a failure that is not its own: nothing

@@ -1,7 +1,10 @@
 package aws_test
 
 import (
+	"context"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strconv"
@@ -12,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/holdfast-kms/holdfast/internal/front/aws"
+	"github.com/holdfast-kms/holdfast/internal/key"
+	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
 // form is a request with everything that a Query request can have.
@@ -172,4 +177,58 @@ func FuzzParams(f *testing.F) {
 			t.Fatalf("%q (-sent +read)\n%s", query, diff)
 		}
 	})
+}
+
+// TestOpen: an open operation is served to who proves nothing, as anonymous; a
+// signature that is there has to be right; other operations stay closed.
+func TestOpen(t *testing.T) {
+	w := newWorld()
+	serve := func(_ context.Context, x *aws.Exchange, _ struct{}) error {
+		w.served = append(w.served, x.Call)
+		return nil
+	}
+	h := aws.New(aws.Config{
+		Directory: w, Door: w, Now: func() time.Time { return now },
+		Services: []aws.Service{{
+			API: "aws.test", Scope: "test", Version: "2010-03-31", Explain: aws.ExplainShared,
+			Operations: []aws.Operation{
+				aws.Query("Open", key.ConfirmSubscription, aws.NoParams, serve).Unsigned(),
+				aws.Query("Closed", key.ListTopics, aws.NoParams, serve),
+			},
+		}},
+	})
+	send := func(query string, by *wire.Credentials) int {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/?"+query, nil)
+		if by != nil {
+			wire.Sign(r, nil, *by, "us-east-1", "test", now)
+		}
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, r)
+		return answer.Code
+	}
+	wrong := long
+	wrong.Secret = "x"
+	for _, test := range []struct {
+		query string
+		by    *wire.Credentials
+		want  string // the caller's kind, "" for a refusal
+	}{
+		{"Action=Open", nil, "anonymous"},
+		{"Action=Open&Version=2010-03-31", nil, "anonymous"},
+		{"Action=Open&Version=2010-03-31", &long, "user"},
+		{"Action=Open&Version=2010-03-31", &wrong, ""},
+		{"Action=Open&Version=2010-03-31&Other=1", nil, ""},
+		{"Action=Closed&Version=2010-03-31", nil, ""},
+		{"Action=Closed", nil, ""},
+	} {
+		w.served = nil
+		code := send(test.query, test.by)
+		got := ""
+		if len(w.served) == 1 {
+			got = string(w.served[0].Caller.Principal.Kind)
+		}
+		if got != test.want || (code == http.StatusOK) != (got != "") {
+			t.Errorf("%s by %v: %d, served to %q, want %q", test.query, test.by != nil, code, got, test.want)
+		}
+	}
 }

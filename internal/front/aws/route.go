@@ -19,6 +19,10 @@ type Operation struct {
 	Action key.Action
 	// MaxBody bounds the operation's body in bytes; 0 is the usual bound.
 	MaxBody int
+	// Open operations of a Query API are served to requests that nobody signed,
+	// too: as an anonymous caller's, in no region. A GET of one needs no Version,
+	// so that it can be a link.
+	Open bool
 	// Serve decodes the request, calls the door and writes the answer into
 	// the exchange.
 	Serve func(ctx context.Context, x *Exchange) error
@@ -27,6 +31,12 @@ type Operation struct {
 // UpTo returns the operation with another bound of its body.
 func (o Operation) UpTo(bytes int) Operation {
 	o.MaxBody = bytes
+	return o
+}
+
+// Unsigned returns the operation as an Open one.
+func (o Operation) Unsigned() Operation {
+	o.Open = true
 	return o
 }
 
@@ -47,6 +57,8 @@ type Service struct {
 	// QueryCodes are the codes of errors in Query, by those in the service's
 	// other protocols, where they differ.
 	QueryCodes map[string]string
+	// REST are the routes of a REST API, of all its operations, served or not.
+	REST []Route
 	// Operations are what is implemented; Known are the names of the other
 	// operations that AWS has.
 	Operations []Operation
@@ -126,7 +138,11 @@ func New(c Config) *Handler {
 // operation. The body has been read: Query requests name both in it.
 func (h *Handler) route(r *http.Request, x *Exchange) {
 	x.service = &unrouted
-	if r.Header.Get(headerSmithy) == rpcV2CBOR {
+	switch {
+	case x.REST != nil:
+		h.find(x, x.REST.named, func(s *service) bool { return s == x.REST.service })
+		return
+	case r.Header.Get(headerSmithy) == rpcV2CBOR:
 		h.routeCBOR(r, x)
 		return
 	}
@@ -148,13 +164,27 @@ func (h *Handler) route(r *http.Request, x *Exchange) {
 	}
 	x.Form = form
 	version := form.Get("Version")
-	if h.find(x, form.Get("Action"), func(s *service) bool { return s.Version != "" && s.Version == version }) {
+	link := r.Method == http.MethodGet && version == "" && unsigned(r)
+	found := h.find(x, form.Get("Action"), func(s *service) bool {
+		if link {
+			o := s.byName[form.Get("Action")]
+			return o != nil && o.Open
+		}
+		return s.Version != "" && s.Version == version
+	})
+	if found {
 		x.protocol = overQuery
 	}
 }
 
 // maxBody returns how long the request's body may be, before it is read.
-func (h *Handler) maxBody(r *http.Request) int {
+func (h *Handler) maxBody(r *http.Request, x *Exchange) int {
+	if x.REST != nil {
+		if o := x.REST.service.byName[x.REST.named]; o != nil && o.MaxBody > 0 {
+			return o.MaxBody
+		}
+		return MaxBody
+	}
 	targets := r.Header[wire.HeaderTarget]
 	if len(targets) != 1 {
 		return h.maxForm // the operation is in the body: bounded once that is read
