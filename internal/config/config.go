@@ -46,6 +46,7 @@ type Config struct {
 	// Providers are key services in which keys can live beside this process.
 	// Default: none.
 	Providers []Provider `yaml:"providers"`
+	Mail      Mail       `yaml:"mail"`
 	Notices   Notices    `yaml:"notices"`
 	Egress    Egress     `yaml:"egress"`
 
@@ -189,7 +190,8 @@ func (c *Config) Validate() error {
 		refuse("tls", "certificate and key go together")
 	}
 	c.Buckets.validate(refuse)
-	c.Notices.validate(refuse)
+	c.Mail.validate(refuse)
+	c.Notices.validate(&c.Mail, refuse)
 	c.Egress.validate(refuse)
 	c.validateProviders(c.HSM.validate(refuse), refuse)
 	c.validateRanges(refuse)

@@ -3,9 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/mail"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -56,28 +54,11 @@ type NoticeDigest struct {
 	Zone string `yaml:"zone"`
 }
 
-// NoticeMail is e-mail, to each receiver a mail of its own.
+// NoticeMail is e-mail by the server of Mail, to each receiver a mail of its
+// own.
 type NoticeMail struct {
-	// Server is the mail server that takes mail from here, with its port if that
-	// is not the usual one (587, 465 for tls, 25 for none).
-	Server string `yaml:"server"`
-	// Security is starttls, tls, or for a server on this machine none. Default:
-	// starttls, without which nothing is sent.
-	Security string `yaml:"security"`
-	// CACertificate is a PEM file with whom the server's certificate may be from.
-	// Default: the system's.
-	CACertificate string `yaml:"ca_certificate"`
-	// Auth is plain, login or xoauth2, with User and the password, or the access
-	// token of xoauth2, in PasswordFile, which is read for every mail. Default:
-	// none.
-	Auth         string `yaml:"auth"`
-	User         string `yaml:"user"`
-	PasswordFile string `yaml:"password_file"`
-	// Hello is the name by which this server greets. Default: the host's.
-	Hello string `yaml:"hello"`
-	// From and To are addresses, To 1 to 20 of them.
-	From string   `yaml:"from"`
-	To   []string `yaml:"to"`
+	// To are 1 to 20 addresses.
+	To []string `yaml:"to"`
 }
 
 // NoticeWebhook is a program that takes signed POST requests (Standard
@@ -135,7 +116,7 @@ func (c *NoticeChannel) Kind() string {
 	return found
 }
 
-func (n *Notices) validate(refuse func(name, format string, args ...any)) {
+func (n *Notices) validate(by *Mail, refuse func(name, format string, args ...any)) {
 	var names []string
 	for i := range n.Channels {
 		c := &n.Channels[i]
@@ -144,7 +125,7 @@ func (n *Notices) validate(refuse func(name, format string, args ...any)) {
 			refuse(field, "the name %q is not of lower-case letters, digits and dashes, or is taken", c.Name)
 		}
 		names = append(names, c.Name)
-		c.validate(field, refuse)
+		c.validate(field, by, refuse)
 	}
 	for i, r := range n.Rules {
 		field := fmt.Sprintf("notices.rules[%d]", i)
@@ -173,12 +154,12 @@ func (n *Notices) validate(refuse func(name, format string, args ...any)) {
 	}
 }
 
-func (c *NoticeChannel) validate(field string, refuse func(name, format string, args ...any)) {
+func (c *NoticeChannel) validate(field string, by *Mail, refuse func(name, format string, args ...any)) {
 	switch c.Kind() {
 	case "":
 		refuse(field, "give one of mail, webhook, slack and topic")
 	case "mail":
-		c.Mail.validate(field+".mail", refuse)
+		c.Mail.validate(field+".mail", by, refuse)
 	case "webhook":
 		c.Webhook.validate(field+".webhook", refuse)
 	case "slack":
@@ -210,29 +191,16 @@ func (d *NoticeDigest) Time() (hour, minute int, err error) {
 	return t.Hour(), t.Minute(), err
 }
 
-func (m *NoticeMail) validate(field string, refuse func(name, format string, args ...any)) {
-	if m.Server == "" {
-		refuse(field, "server is missing")
-	}
-	if !slices.Contains([]string{"", "starttls", "tls", "none"}, m.Security) {
-		refuse(field, "security %q is none of starttls, tls, none", m.Security)
-	}
-	if !slices.Contains([]string{"", "plain", "login", "xoauth2"}, m.Auth) {
-		refuse(field, "auth %q is none of plain, login, xoauth2", m.Auth)
-	}
-	if given := m.Auth != ""; given != (m.User != "") || given != (m.PasswordFile != "") {
-		refuse(field, "auth, user and password_file go together")
+func (m *NoticeMail) validate(field string, by *Mail, refuse func(name, format string, args ...any)) {
+	if by.Server == "" {
+		refuse(field, "there is no mail server: mail.server")
 	}
 	if len(m.To) == 0 || len(m.To) > 20 {
 		refuse(field, "to has 1 to 20 addresses")
 	}
-	for _, address := range append(slices.Clone(m.To), m.From) {
-		if _, err := mail.ParseAddress(address); err != nil {
-			refuse(field, "%q is no address of mail", address)
-		}
+	for _, address := range m.To {
+		checkAddress(field, address, refuse)
 	}
-	absolute(field+".ca_certificate", m.CACertificate, refuse)
-	absolute(field+".password_file", m.PasswordFile, refuse)
 }
 
 func (w *NoticeWebhook) validate(field string, refuse func(name, format string, args ...any)) {
@@ -262,12 +230,4 @@ func CheckReceiver(address string) error {
 		return errors.New("its host is not this machine, and would be told in the clear: use https")
 	}
 	return nil
-}
-
-// absolute refuses the path of a file that depends on where the server was
-// started.
-func absolute(field, path string, refuse func(name, format string, args ...any)) {
-	if path != "" && !filepath.IsAbs(path) {
-		refuse(field, "%q is not an absolute path", path)
-	}
 }

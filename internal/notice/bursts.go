@@ -108,9 +108,12 @@ func (b *Bursts) event(who caller, c *burst, e *audit.Entry) *event.Event {
 		Kind: event.DeniedBurst, Realm: who.realm, Region: e.Region, Time: e.Time.UTC(), Subject: name, Name: name,
 		Summary: fmt.Sprintf("%s was refused %d times within %s.", name, c.count, max(e.Time.Sub(c.begin).Round(time.Second), time.Second)),
 		Details: []event.Detail{
-			{Name: "refusals", Value: fmt.Sprint(c.count)}, {Name: "since", Value: c.begin.UTC().Format(time.RFC3339)},
-			{Name: "last action", Value: e.Action.String()}, {Name: "last resource", Value: shortName(e.Resource)},
-			{Name: "source", Value: e.Source}, {Name: "last request", Value: shortName(e.RequestID)},
+			{Name: "refusals", Value: fmt.Sprint(c.count)},
+			{Name: "since", Value: c.begin.UTC().Format(time.RFC3339)},
+			{Name: "last action", Value: e.Action.String()},
+			{Name: "last resource", Value: shortName(e.Resource)},
+			{Name: "source", Value: e.Source},
+			{Name: "last request", Value: shortName(e.RequestID)},
 		},
 	}
 }

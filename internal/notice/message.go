@@ -174,3 +174,6 @@ func short(text string) string {
 	}
 	return text
 }
+
+// Title is what is sent of the delivery in a line.
+func (d *Delivery) Title() string { return d.message().Title() }

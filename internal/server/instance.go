@@ -25,6 +25,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/cluster"
 	"github.com/holdfast-kms/holdfast/internal/config"
+	"github.com/holdfast-kms/holdfast/internal/courier"
 	"github.com/holdfast-kms/holdfast/internal/customstore"
 	"github.com/holdfast-kms/holdfast/internal/deployment"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -40,6 +41,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/lifecycle"
 	"github.com/holdfast-kms/holdfast/internal/managed"
+	"github.com/holdfast-kms/holdfast/internal/notice"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/secret"
@@ -83,6 +85,11 @@ type instance struct {
 	inventory *inventory.Service
 	managed   *managed.Service
 	deployed  *deployment.Service
+	bursts    *notice.Bursts
+	notices   *notice.Service
+	watch     *notice.Watch
+	poster    *courier.HTTP
+	mailer    *courier.SMTP // nil without a mail server
 	secrets   *secret.Service
 	functions *function.Service
 	clusters  *cluster.Service
@@ -112,6 +119,8 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick},
 		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick},
 		lifecycle.Task{Name: "deployments", Tick: i.deployed.Tick},
+		lifecycle.Task{Name: "what is about to happen", Tick: i.watch.Tick},
+		lifecycle.Task{Name: "notices", Tick: i.notices.Tick},
 		lifecycle.Task{Name: "secrets", Tick: i.secrets.Tick},
 		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick})
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
@@ -239,7 +248,7 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
-	i.guard = guard.New(i.audit, i.directory)
+	i.guard = guard.New(i.tapped(c), i.directory)
 	i.admin = identity.NewAdmin(i.directory, i.guard)
 	keyring := seal.NewKeyring(root, i.store)
 	software, err := soft.New(keyring, soft.Options{
@@ -295,6 +304,12 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	})
 	i.deployed = deployment.New(i.guard, i.store, nil)
 	i.openSecrets()
+	if err := i.openCourier(ctx, c, log); err != nil {
+		return err
+	}
+	if err := i.openNotices(c, nil, log); err != nil {
+		return err
+	}
 	software.Ready()
 	return i.openInventory(ctx, sink, log)
 }
