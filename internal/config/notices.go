@@ -127,19 +127,8 @@ func (n *Notices) validate(by *Mail, refuse func(name, format string, args ...an
 		names = append(names, c.Name)
 		c.validate(field, by, refuse)
 	}
-	for i, r := range n.Rules {
-		field := fmt.Sprintf("notices.rules[%d]", i)
-		for _, name := range r.Channels {
-			if !slices.Contains(names, name) {
-				refuse(field, "there is no channel %q", name)
-			}
-		}
-		if len(r.Channels) == 0 {
-			refuse(field, "it names no channel")
-		}
-		if !slices.Contains([]string{"", "info", "warning", "critical"}, r.Severity) {
-			refuse(field, "severity %q is none of info, warning, critical", r.Severity)
-		}
+	for i := range n.Rules {
+		n.Rules[i].validate(fmt.Sprintf("notices.rules[%d]", i), names, refuse)
 	}
 	between := func(name string, is bool) {
 		if !is {
@@ -151,6 +140,20 @@ func (n *Notices) validate(by *Mail, refuse func(name, format string, args ...an
 	between("denials_window", n.DenialsWindow >= 10*time.Second && n.DenialsWindow <= 24*time.Hour)
 	for _, days := range append(slices.Clone(n.CertificateDays), n.AuthorityDays...) {
 		between("certificate_days and authority_days", days >= 1 && days <= 365)
+	}
+}
+
+func (r *NoticeRule) validate(field string, channels []string, refuse func(name, format string, args ...any)) {
+	for _, name := range r.Channels {
+		if !slices.Contains(channels, name) {
+			refuse(field, "there is no channel %q", name)
+		}
+	}
+	if len(r.Channels) == 0 {
+		refuse(field, "it names no channel")
+	}
+	if !slices.Contains([]string{"", "info", "warning", "critical"}, r.Severity) {
+		refuse(field, "severity %q is none of info, warning, critical", r.Severity)
 	}
 }
 

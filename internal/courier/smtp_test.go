@@ -173,7 +173,7 @@ func (s *mailServer) serve(t *testing.T, security Security) SMTPOptions {
 	t.Helper()
 	cert, roots := certificate(t)
 	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,18 +272,18 @@ func TestAnswersOfServers(t *testing.T) {
 		}
 	}
 	for name, tt := range map[string]struct {
-		server          mailServer
+		server          *mailServer
 		change          func(*SMTPOptions)
 		status          int
 		permanent, down bool
 	}{
-		"unknown receiver":  {server: mailServer{refuse: answer("RCPT", 550)}, status: 550, permanent: true},
-		"greylisted":        {server: mailServer{refuse: answer("RCPT", 450)}, status: 450},
-		"sender refused":    {server: mailServer{refuse: answer("MAIL", 553)}, status: 553, permanent: true},
-		"content refused":   {server: mailServer{refuse: answer("DATA", 554)}, status: 554, permanent: true},
-		"full":              {server: mailServer{refuse: answer("DATA", 452)}, status: 452},
-		"closing":           {server: mailServer{refuse: answer("MAIL", 421)}, status: 421, down: true},
-		"a wrong password":  {server: mailServer{password: "x"}, change: func(o *SMTPOptions) { o.Method, o.User = "plain", "holdfast" }, status: 535, down: true},
+		"unknown receiver":  {server: &mailServer{refuse: answer("RCPT", 550)}, status: 550, permanent: true},
+		"greylisted":        {server: &mailServer{refuse: answer("RCPT", 450)}, status: 450},
+		"sender refused":    {server: &mailServer{refuse: answer("MAIL", 553)}, status: 553, permanent: true},
+		"content refused":   {server: &mailServer{refuse: answer("DATA", 554)}, status: 554, permanent: true},
+		"full":              {server: &mailServer{refuse: answer("DATA", 452)}, status: 452},
+		"closing":           {server: &mailServer{refuse: answer("MAIL", 421)}, status: 421, down: true},
+		"a wrong password":  {server: &mailServer{password: "x"}, change: func(o *SMTPOptions) { o.Method, o.User = "plain", "holdfast" }, status: 535, down: true},
 		"an unknown issuer": {change: func(o *SMTPOptions) { o.Roots = x509.NewCertPool() }, down: true},
 		"no STARTTLS":       {change: func(o *SMTPOptions) { o.Security = "" }, down: true},
 		"nobody there":      {change: func(o *SMTPOptions) { o.Port = 1 }, down: true},
@@ -292,6 +292,9 @@ func TestAnswersOfServers(t *testing.T) {
 		}, down: true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if tt.server == nil {
+				tt.server = new(mailServer)
+			}
 			security := StartTLS
 			if name == "no STARTTLS" {
 				security = NoTLS
@@ -318,7 +321,7 @@ func TestAnswersOfServers(t *testing.T) {
 // TestSilentServer: a server that says nothing does not keep anybody longer
 // than the timeout, or than the context.
 func TestSilentServer(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

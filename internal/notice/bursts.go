@@ -84,21 +84,28 @@ func (b *Bursts) Observe(e *audit.Entry) {
 	}
 }
 
-// room forgets callers whose window is over and, when there are none, the one
-// with the fewest refusals. mu is held.
+// sample is how many callers are looked at to make room for another: this
+// happens in a request.
+const sample = 16
+
+// room forgets, of some callers, one whose window is over, else the one with
+// the fewest refusals: who is refused often stays. mu is held.
 func (b *Bursts) room(now time.Time) {
 	var least caller
-	fewest := 0
-	for who, c := range b.callers {
+	looked, fewest := 0, 0
+	for who, c := range b.callers { // in no order
+		count := c.count
 		if now.Sub(c.begin) >= b.window {
-			delete(b.callers, who)
-		} else if fewest == 0 || c.count < fewest {
-			least, fewest = who, c.count
+			count = 0
+		}
+		if looked == 0 || count < fewest {
+			least, fewest = who, count
+		}
+		if looked++; looked == sample || fewest == 0 {
+			break
 		}
 	}
-	if len(b.callers) >= maxCallers {
-		delete(b.callers, least)
-	}
+	delete(b.callers, least)
 }
 
 func (b *Bursts) event(who caller, c *burst, e *audit.Entry) *event.Event {

@@ -304,14 +304,11 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	})
 	i.deployed = deployment.New(i.guard, i.store, nil)
 	i.openSecrets()
-	if err := i.openCourier(ctx, c, log); err != nil {
-		return err
-	}
-	if err := i.openNotices(c, nil, log); err != nil {
-		return err
-	}
 	software.Ready()
-	return i.openInventory(ctx, sink, log)
+	if err := i.openInventory(ctx, sink, log); err != nil {
+		return err
+	}
+	return i.openNotices(ctx, c, nil, log)
 }
 
 // openPlaces opens where keys live beside this process: tokens, clusters of

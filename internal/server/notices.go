@@ -22,7 +22,12 @@ func (i *instance) tapped(c *config.Config) audit.Recorder {
 
 // openNotices opens the channels of notices, and what looks for that of which
 // nobody else tells. The publisher may be nil: there are no topics then.
-func (i *instance) openNotices(c *config.Config, publisher notices.Publisher, log *slog.Logger, sources ...notice.Source) error {
+func (i *instance) openNotices(
+	ctx context.Context, c *config.Config, publisher notices.Publisher, log *slog.Logger, sources ...notice.Source,
+) error {
+	if err := i.openCourier(ctx, c, log); err != nil {
+		return err
+	}
 	ways := notices.Ways{Poster: i.poster, Publisher: publisher, Service: noticeService}
 	if i.mailer != nil {
 		ways.Mailer = i.mailer
