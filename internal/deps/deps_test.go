@@ -51,7 +51,7 @@ var layers = [][]string{
 	{"internal/lifecycle"},
 	{"internal/front/aws", "internal/front/native"}, // the protocols that the packages under them share
 	{"internal/front/aws/awstest"},                  // what their tests share
-	{"internal/front/*", "internal/config", "internal/bucket", "internal/courier"},
+	{"internal/front/*", "internal/config", "internal/bucket", "internal/courier", "internal/courier/couriertest"},
 	{"internal/sink"},                                                 // where the audit log goes
 	{"internal/server/*"},                                             // its parts
 	{"internal/server", "client", "jws", "cms", "sshkey", "envelope"}, // beside the server, public packages that need no server
