@@ -27,6 +27,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/cluster"
 	"github.com/holdfast-kms/holdfast/internal/config"
+	"github.com/holdfast-kms/holdfast/internal/courier"
 	"github.com/holdfast-kms/holdfast/internal/customstore"
 	"github.com/holdfast-kms/holdfast/internal/deployment"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -42,6 +43,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/lifecycle"
 	"github.com/holdfast-kms/holdfast/internal/managed"
+	"github.com/holdfast-kms/holdfast/internal/notice"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/secret"
@@ -87,6 +89,11 @@ type instance struct {
 	inventory *inventory.Service
 	managed   *managed.Service
 	deployed  *deployment.Service
+	bursts    *notice.Bursts
+	notices   *notice.Service
+	watch     *notice.Watch
+	poster    *courier.HTTP
+	mailer    *courier.SMTP // nil without a mail server
 	secrets   *secret.Service
 	functions *function.Service
 	trails    *trail.Service
@@ -118,6 +125,8 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick},
 		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick},
 		lifecycle.Task{Name: "deployments", Tick: i.deployed.Tick},
+		lifecycle.Task{Name: "what is about to happen", Tick: i.watch.Tick},
+		lifecycle.Task{Name: "notices", Tick: i.notices.Tick},
 		lifecycle.Task{Name: "secrets", Tick: i.secrets.Tick},
 		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick},
 		lifecycle.Task{Name: "audit index", Tick: i.indexLog},
@@ -250,7 +259,7 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
-	i.guard = guard.New(i.audit, i.directory)
+	i.guard = guard.New(i.tapped(c), i.directory)
 	i.admin = identity.NewAdmin(i.directory, i.guard)
 	keyring := seal.NewKeyring(root, i.store)
 	software, err := soft.New(keyring, soft.Options{
@@ -304,11 +313,13 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	i.managed = managed.New(managed.Config{
 		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService, PerMinute: c.Lifecycle.RenewalsPerMinute,
 	})
-	i.deployed = deployment.New(i.guard, i.store, nil)
 	i.openSecrets()
 	i.openTrails(c, sink, log)
 	software.Ready()
-	return i.openInventory(ctx, sink, log)
+	if err := i.openInventory(ctx, sink, log); err != nil {
+		return err
+	}
+	return i.openNotices(ctx, c, nil, log)
 }
 
 // openPlaces opens where keys live beside this process: tokens, clusters of

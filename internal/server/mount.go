@@ -23,6 +23,7 @@ import (
 	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
 	nativekeys "github.com/holdfast-kms/holdfast/internal/front/native/keys"
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
+	nativenotices "github.com/holdfast-kms/holdfast/internal/front/native/notices"
 	nativeproviders "github.com/holdfast-kms/holdfast/internal/front/native/providers"
 	nativesecrets "github.com/holdfast-kms/holdfast/internal/front/native/secrets"
 	nativetokens "github.com/holdfast-kms/holdfast/internal/front/native/tokens"
@@ -46,6 +47,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 				nativeinventory.Operations(i.inventory),
 				nativemanaged.Operations(i.managed),
 				nativedeployments.Operations(i.deployed),
+				nativenotices.Operations(i.notices),
 				nativeclientcerts.Operations(i.admin, i.ca),
 				nativesecrets.Operations(i.secrets),
 				nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}),
