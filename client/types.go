@@ -196,6 +196,12 @@ type (
 	ImportManagedRequest = native.ImportManagedRequest
 	// ExportedManaged is a managed certificate with its key.
 	ExportedManaged = native.ExportedManaged
+	// DeploymentReport is what an agent says of a certificate on its host.
+	DeploymentReport = native.DeploymentReport
+	// Deployment is the latest report of a certificate on a host.
+	Deployment = native.Deployment
+	// DeploymentList is a page of deployments.
+	DeploymentList = native.DeploymentList
 	// Profile is a kind of certificate that authorities issue.
 	Profile = native.Profile
 	// AuditRecord is an entry of the audit log.
@@ -267,4 +273,12 @@ type InventoryFilter struct {
 type ManagedFilter struct {
 	// State is "issued", "expired", "revoked" or "failed".
 	State string
+}
+
+// DeploymentFilter chooses deployments. A zero field asks for nothing.
+type DeploymentFilter struct {
+	// Host is the whole name of a host, Managed a managed certificate's id.
+	Host, Managed string
+	// Outcome is such as "rolled-back".
+	Outcome string
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/cluster"
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/customstore"
+	"github.com/holdfast-kms/holdfast/internal/deployment"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	hsmengine "github.com/holdfast-kms/holdfast/internal/engine/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
@@ -79,6 +80,7 @@ type instance struct {
 	status    *status.Service
 	inventory *inventory.Service
 	managed   *managed.Service
+	deployed  *deployment.Service
 	clusters  *cluster.Service
 	keyStores *customstore.Service
 	hsms      *tokens.Tokens
@@ -105,6 +107,7 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 		lifecycle.Task{Name: "authorities", Tick: i.ca.Tick},
 		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick},
 		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick},
+		lifecycle.Task{Name: "deployments", Tick: i.deployed.Tick},
 		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick})
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.handler = i.mount(c, m)
@@ -285,6 +288,7 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	i.managed = managed.New(managed.Config{
 		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService,
 	})
+	i.deployed = deployment.New(i.guard, i.store, nil)
 	software.Ready()
 	return i.openInventory(ctx, sink, log)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	nativeaudit "github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
 	nativeauthorities "github.com/holdfast-kms/holdfast/internal/front/native/authorities"
+	nativedeployments "github.com/holdfast-kms/holdfast/internal/front/native/deployments"
 	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
 	nativekeys "github.com/holdfast-kms/holdfast/internal/front/native/keys"
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
@@ -35,7 +36,8 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 		{"/holdfast/", native.New(native.Config{
 			Operations: slices.Concat(nativekeys.Operations(i.keys), nativeusers.Operations(i.admin),
 				nativeauthorities.Operations(i.ca, i.status, i.inventory), nativeinventory.Operations(i.inventory),
-				nativemanaged.Operations(i.managed), nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}),
+				nativemanaged.Operations(i.managed), nativedeployments.Operations(i.deployed),
+				nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}),
 				nativeproviders.Operations(&providers.Reader{Of: i.providers, Guard: i.guard, Residents: i.keys.Residents}), nativeaudit.Operations(i)),
 			Directory: i.directory, Door: i.keys, Version: Version(), Region: c.Region, Observe: m.observe,
 		})},

@@ -112,9 +112,9 @@ var (
 	Trails = &Table{Name: "trails", Columns: []string{"scope"}}
 	// Alarms holds alarms by "realm/region/name" (package alarm).
 	Alarms = &Table{Name: "alarms", Columns: []string{"scope"}}
-	// AlarmChanges holds the history of alarms, by "alarm/time/number" (package
-	// alarm).
-	AlarmChanges = &Table{Name: "alarm_changes", Columns: []string{"alarm"}}
+	// AlarmChanges holds the history of alarms, by "alarm/number"; expires is when
+	// it may be forgotten (package alarm).
+	AlarmChanges = &Table{Name: "alarm_changes", Columns: []string{"expires"}}
 	// Metrics holds figures by "realm/region/metric/dimensions/time" (package
 	// metric).
 	Metrics = &Table{Name: "metrics", Columns: []string{"expires"}}

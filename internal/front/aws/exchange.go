@@ -16,6 +16,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/key"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/cbor"
 )
 
 // MaxBody bounds the body of a request in bytes, unless its operation has a
@@ -27,9 +28,10 @@ const MaxBody = 256 << 10
 const maxUserAgent = 256
 
 const (
-	jsonType = "application/x-amz-json-1.1"
-	formType = "application/x-www-form-urlencoded"
-	xmlType  = "text/xml"
+	jsonType   = "application/x-amz-json-1.1"
+	jsonType10 = "application/x-amz-json-1.0"
+	formType   = "application/x-www-form-urlencoded"
+	xmlType    = "text/xml"
 )
 
 // Exchange is one request and its answer. It belongs to one goroutine and
@@ -40,12 +42,15 @@ type Exchange struct {
 	// Body is the request's body, Form the parameters of a Query request.
 	Body []byte
 	Form url.Values
-	// Out is the answer of a JSON operation, XML that of a Query one.
+	// Out is the answer of a JSON operation, XML that of a Query one. Those that
+	// are served over several protocols use Writer.
 	Out wire.Encoder
 	XML wire.XMLEncoder
 	// Words are the request's own, for the texts of errors.
 	Words Words
 
+	cbor      cbor.Encoder
+	protocol  protocol
 	service   *service
 	operation *Operation
 	named     string // the operation as the request names it
@@ -133,11 +138,14 @@ func (h *Handler) serve(r *http.Request, x *Exchange) error {
 	if x.operation == nil {
 		return x.unknown()
 	}
-	if x.service.Target != "" && !strings.HasPrefix(r.Header.Get("Content-Type"), jsonType) {
-		return wire.Serialization("The Content-Type must be " + jsonType + ".")
+	if err := x.checkType(r); err != nil {
+		return err
 	}
 	x.Out.Reset(b.out)
 	x.XML.Reset(b.out)
+	if x.protocol == overCBOR {
+		x.cbor.Reset(b.out)
+	}
 	return x.operation.Serve(r.Context(), x)
 }
 
@@ -194,7 +202,7 @@ func tooLarge(limit int) error {
 // metrics.
 func (x *Exchange) answer(w http.ResponseWriter, r *http.Request, err error) string {
 	status, code := http.StatusOK, "ok"
-	query := x.service.Version != ""
+	head := w.Header()
 	var body []byte
 	if err != nil {
 		f := x.service.Explain(x, err)
@@ -204,17 +212,15 @@ func (x *Exchange) answer(w http.ResponseWriter, r *http.Request, err error) str
 				slog.String("operation", x.Call.Operation), slog.Any("cause", err))
 		}
 		clear(x.buffers.out[:cap(x.buffers.out)]) // an answer that was begun may be longer than the error
-		body = f.encode(x, query)
+		if x.service.Version != "" && x.protocol != overQuery {
+			head[headerQueryError] = []string{f.queryCode(x.service) + ";" + f.side()}
+		}
+		body = f.encode(x)
 	} else {
-		body = x.result(query)
+		body = x.result()
 	}
 	x.buffers.out = body
-	head := w.Header()
-	kind := jsonTypes
-	if query {
-		kind = xmlTypes
-	}
-	head["Content-Type"] = kind
+	x.answerHeaders(head)
 	head["X-Amzn-Requestid"] = []string{x.Call.RequestID}
 	head["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
@@ -222,17 +228,24 @@ func (x *Exchange) answer(w http.ResponseWriter, r *http.Request, err error) str
 	return code
 }
 
-// The values of Content-Type, which net/http only reads.
+// The values of Content-Type and of other headers, which net/http only reads.
 var (
-	jsonTypes = []string{jsonType}
-	xmlTypes  = []string{xmlType}
+	jsonTypes     = []string{jsonType}
+	jsonTypes10   = []string{jsonType10}
+	xmlTypes      = []string{xmlType}
+	cborTypes     = []string{cborType}
+	cborProtocols = []string{rpcV2CBOR}
 )
 
 // result closes the answer of a success. Operations without an answer have an
 // empty body in JSON.
-func (x *Exchange) result(query bool) []byte {
-	if query {
+func (x *Exchange) result() []byte {
+	switch x.protocol {
+	case overQuery:
 		return x.XML.Result(x.operation.Name, x.service.Namespace, x.Call.RequestID)
+	case overCBOR:
+		return x.cbor.Bytes()
+	case overJSON:
 	}
 	if x.Out.Empty() {
 		return x.buffers.out[:0]

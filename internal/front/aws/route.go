@@ -48,9 +48,15 @@ type Service struct {
 	Scope string
 	// Target is what X-Amz-Target begins with, "" for a Query API.
 	Target string
+	// JSON10 says that the service's JSON is of version 1.0, not 1.1, and CBOR
+	// that it is also served by Smithy's RPC v2, under the name in Target.
+	JSON10, CBOR bool
 	// Version is the date that a Query API's requests carry, and Namespace
 	// the XML name space of its answers.
 	Version, Namespace string
+	// QueryCodes are the codes of errors in Query, by those in the service's
+	// other protocols, where they differ.
+	QueryCodes map[string]string
 	// Operations are what is implemented; Known are the names of the other
 	// operations that AWS has.
 	Operations []Operation
@@ -130,6 +136,10 @@ func New(c Config) *Handler {
 // operation. The body has been read: Query requests name both in it.
 func (h *Handler) route(r *http.Request, x *Exchange) {
 	x.service = &unrouted
+	if r.Header.Get(headerSmithy) == rpcV2CBOR {
+		h.routeCBOR(r, x)
+		return
+	}
 	if targets := r.Header[wire.HeaderTarget]; len(targets) == 1 {
 		dot := strings.LastIndexByte(targets[0], '.')
 		if dot < 0 || r.Method != http.MethodPost {
@@ -149,13 +159,16 @@ func (h *Handler) route(r *http.Request, x *Exchange) {
 	x.Form = form
 	version := form.Get("Version")
 	link := r.Method == http.MethodGet && version == "" && unsigned(r)
-	h.find(x, form.Get("Action"), func(s *service) bool {
+	found := h.find(x, form.Get("Action"), func(s *service) bool {
 		if link {
 			o := s.byName[form.Get("Action")]
 			return o != nil && o.Open
 		}
 		return s.Version != "" && s.Version == version
 	})
+	if found {
+		x.protocol = overQuery
+	}
 }
 
 // maxBody returns how long the request's body may be, before it is read.
@@ -179,15 +192,18 @@ func (h *Handler) maxBody(r *http.Request) int {
 	return MaxBody
 }
 
-func (h *Handler) find(x *Exchange, operation string, is func(*service) bool) {
+// find gives the exchange the service that is meant, and reports whether there
+// is one.
+func (h *Handler) find(x *Exchange, operation string, is func(*service) bool) bool {
 	for i := range h.services {
 		if is(&h.services[i]) {
 			x.service = &h.services[i]
 			x.operation = x.service.byName[operation]
 			x.named = operation
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // unknown returns the failure of a request for something that is not served:
@@ -197,7 +213,7 @@ func (x *Exchange) unknown() error {
 		return wire.Unsupported("The operation " + x.named + " is not supported by Holdfast.")
 	}
 	code := "UnknownOperationException"
-	if x.service.Version != "" {
+	if x.protocol == overQuery {
 		code = "InvalidAction"
 	}
 	return &fault.Error{

@@ -134,8 +134,8 @@ CREATE INDEX "trails_scope" ON "trails" ("scope", id);
 CREATE TABLE "alarms" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX "alarms_scope" ON "alarms" ("scope", id);
 
-CREATE TABLE "alarm_changes" (id TEXT NOT NULL PRIMARY KEY, "alarm" TEXT NOT NULL, body BLOB NOT NULL);
-CREATE INDEX "alarm_changes_alarm" ON "alarm_changes" ("alarm", id);
+CREATE TABLE "alarm_changes" (id TEXT NOT NULL PRIMARY KEY, "expires" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "alarm_changes_expires" ON "alarm_changes" ("expires", id);
 
 CREATE TABLE "metrics" (id TEXT NOT NULL PRIMARY KEY, "expires" TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX "metrics_expires" ON "metrics" ("expires", id);

@@ -170,6 +170,8 @@ func PrincipalARN(p key.Principal) string {
 		return "arn:" + Partition + ":sts::" + string(p.Realm) + ":assumed-role/" + role + "/" + session
 	case key.Service:
 		return ServiceName(p)
+	case key.Federated:
+		return iam + ":oidc-provider/" + p.Name
 	case key.Anonymous:
 	}
 	return "anonymous"
