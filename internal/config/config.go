@@ -48,6 +48,7 @@ type Config struct {
 	Providers []Provider `yaml:"providers"`
 	Notices   Notices    `yaml:"notices"`
 	Egress    Egress     `yaml:"egress"`
+	Topics    Topics     `yaml:"topics"`
 
 	Certificates Certificates `yaml:"certificates"`
 }
@@ -191,6 +192,7 @@ func (c *Config) Validate() error {
 	c.Buckets.validate(refuse)
 	c.Notices.validate(refuse)
 	c.Egress.validate(refuse)
+	c.Topics.validate(refuse)
 	c.validateProviders(c.HSM.validate(refuse), refuse)
 	c.validateRanges(refuse)
 	if len(wrong) > 0 {

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/mail"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -58,26 +57,9 @@ type NoticeDigest struct {
 
 // NoticeMail is e-mail, to each receiver a mail of its own.
 type NoticeMail struct {
-	// Server is the mail server that takes mail from here, with its port if that
-	// is not the usual one (587, 465 for tls, 25 for none).
-	Server string `yaml:"server"`
-	// Security is starttls, tls, or for a server on this machine none. Default:
-	// starttls, without which nothing is sent.
-	Security string `yaml:"security"`
-	// CACertificate is a PEM file with whom the server's certificate may be from.
-	// Default: the system's.
-	CACertificate string `yaml:"ca_certificate"`
-	// Auth is plain, login or xoauth2, with User and the password, or the access
-	// token of xoauth2, in PasswordFile, which is read for every mail. Default:
-	// none.
-	Auth         string `yaml:"auth"`
-	User         string `yaml:"user"`
-	PasswordFile string `yaml:"password_file"`
-	// Hello is the name by which this server greets. Default: the host's.
-	Hello string `yaml:"hello"`
-	// From and To are addresses, To 1 to 20 of them.
-	From string   `yaml:"from"`
-	To   []string `yaml:"to"`
+	MailServer `yaml:",inline"`
+	// To are 1 to 20 addresses.
+	To []string `yaml:"to"`
 }
 
 // NoticeWebhook is a program that takes signed POST requests (Standard
@@ -211,28 +193,11 @@ func (d *NoticeDigest) Time() (hour, minute int, err error) {
 }
 
 func (m *NoticeMail) validate(field string, refuse func(name, format string, args ...any)) {
-	if m.Server == "" {
-		refuse(field, "server is missing")
-	}
-	if !slices.Contains([]string{"", "starttls", "tls", "none"}, m.Security) {
-		refuse(field, "security %q is none of starttls, tls, none", m.Security)
-	}
-	if !slices.Contains([]string{"", "plain", "login", "xoauth2"}, m.Auth) {
-		refuse(field, "auth %q is none of plain, login, xoauth2", m.Auth)
-	}
-	if given := m.Auth != ""; given != (m.User != "") || given != (m.PasswordFile != "") {
-		refuse(field, "auth, user and password_file go together")
-	}
+	m.MailServer.validate(field, refuse)
 	if len(m.To) == 0 || len(m.To) > 20 {
 		refuse(field, "to has 1 to 20 addresses")
 	}
-	for _, address := range append(slices.Clone(m.To), m.From) {
-		if _, err := mail.ParseAddress(address); err != nil {
-			refuse(field, "%q is no address of mail", address)
-		}
-	}
-	absolute(field+".ca_certificate", m.CACertificate, refuse)
-	absolute(field+".password_file", m.PasswordFile, refuse)
+	checkAddresses(field, m.To, refuse)
 }
 
 func (w *NoticeWebhook) validate(field string, refuse func(name, format string, args ...any)) {
