@@ -95,7 +95,7 @@ func NewSMTP(o SMTPOptions) (*SMTP, error) {
 	if o.Method != "" && (o.User == "" || o.Password == nil) {
 		return nil, fmt.Errorf("authenticating by %s needs a user and a password", o.Method)
 	}
-	port := 0
+	var port int
 	switch o.Security {
 	case StartTLS, "":
 		o.Security, port = StartTLS, portStartTLS

@@ -134,29 +134,62 @@ type Item struct {
 	Err      error
 }
 
-// Batch returns the current values of up to MaxBatch secrets. The caller needs
-// BatchGetSecretValue, and for each what Get needs; those that it may not read
+// BatchRequest asks for the current values of several secrets: of those that
+// are named, or of a page of a listing.
+type BatchRequest struct {
+	Secrets []Ref
+	List    *List // nil for the named ones; its page has at most MaxBatch
+}
+
+// Batch returns the current values of up to MaxBatch secrets, and where the
+// listing goes on. The caller needs BatchGetSecretValue, for a listing
+// ListSecrets, and for each secret what Get needs; those that it may not read
 // have an error of their own.
-func (s *Service) Batch(ctx context.Context, call *key.Call, refs []Ref) ([]Item, error) {
-	return guard.Do(ctx, s.Guard, call, key.BatchGetSecretValue, func(v *guard.Visit) ([]Item, error) {
+func (s *Service) Batch(ctx context.Context, call *key.Call, req *BatchRequest) (list []Item, next string, err error) {
+	list, err = guard.Do(ctx, s.Guard, call, key.BatchGetSecretValue, func(v *guard.Visit) ([]Item, error) {
 		if err := v.Authorize(realmTarget(call, key.BatchGetSecretValue)); err != nil {
 			return nil, err
 		}
-		if len(refs) == 0 || len(refs) > MaxBatch {
-			return nil, fault.New(fault.InvalidArgument, "a batch has 1 to %d secrets", MaxBatch)
-		}
-		v.NoteInt("secrets", len(refs))
-		list := make([]Item, len(refs))
-		for i, ref := range refs {
-			list[i].Name = ref.Text
-			list[i].Revealed, list[i].Err = s.Get(ctx, call, &Choice{Secret: ref})
-			if err := list[i].Err; err != nil && broken(err) {
-				wipe(list)
+		refs := req.Secrets
+		if req.List != nil {
+			if refs, next, err = s.listed(ctx, call, req.List); err != nil {
 				return nil, err
 			}
 		}
-		return list, nil
+		if req.List == nil && len(refs) == 0 || len(refs) > MaxBatch {
+			return nil, fault.New(fault.InvalidArgument, "a batch has 1 to %d secrets", MaxBatch)
+		}
+		v.NoteInt("secrets", len(refs))
+		return s.values(ctx, call, refs)
 	})
+	return list, next, err
+}
+
+// listed returns the secrets of a page of a listing.
+func (s *Service) listed(ctx context.Context, call *key.Call, l *List) (refs []Ref, next string, err error) {
+	page := *l
+	if page.Page.Limit < 1 || page.Page.Limit > MaxBatch {
+		page.Page.Limit = MaxBatch
+	}
+	list, next, err := s.List(ctx, call, &page)
+	for _, x := range list {
+		refs = append(refs, Ref{Text: x.Name})
+	}
+	return refs, next, err
+}
+
+// values returns the current value of each secret, or why there is none.
+func (s *Service) values(ctx context.Context, call *key.Call, refs []Ref) ([]Item, error) {
+	list := make([]Item, len(refs))
+	for i, ref := range refs {
+		list[i].Name = ref.Text
+		list[i].Revealed, list[i].Err = s.Get(ctx, call, &Choice{Secret: ref})
+		if err := list[i].Err; err != nil && broken(err) {
+			wipe(list)
+			return nil, err
+		}
+	}
+	return list, nil
 }
 
 // broken reports whether a failure is not the caller's and not the secret's.

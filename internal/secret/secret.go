@@ -288,8 +288,8 @@ func newVersion(id string) (string, error) {
 	if id == "" {
 		return uuid.NewString(), nil
 	}
-	if len(id) < MinVersionID || len(id) > MaxVersionID || strings.ContainsRune(id, '/') {
-		return "", fault.New(fault.InvalidArgument, "the id of a version has %d to %d characters and no slash", MinVersionID, MaxVersionID)
+	if len(id) < MinVersionID || len(id) > MaxVersionID || strings.Trim(id, letters+"-_.:=+@") != "" {
+		return "", fault.New(fault.InvalidArgument, "the id of a version has %d to %d letters, digits and characters of -_.:=+@", MinVersionID, MaxVersionID)
 	}
 	return id, nil
 }

@@ -32,6 +32,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
+	"github.com/holdfast-kms/holdfast/internal/function"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/identity"
 	"github.com/holdfast-kms/holdfast/internal/inventory"
@@ -41,6 +42,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/secret"
 	"github.com/holdfast-kms/holdfast/internal/server/providers"
 	"github.com/holdfast-kms/holdfast/internal/server/tokens"
 	"github.com/holdfast-kms/holdfast/internal/status"
@@ -81,6 +83,8 @@ type instance struct {
 	inventory *inventory.Service
 	managed   *managed.Service
 	deployed  *deployment.Service
+	secrets   *secret.Service
+	functions *function.Service
 	clusters  *cluster.Service
 	keyStores *customstore.Service
 	hsms      *tokens.Tokens
@@ -108,6 +112,7 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick},
 		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick},
 		lifecycle.Task{Name: "deployments", Tick: i.deployed.Tick},
+		lifecycle.Task{Name: "secrets", Tick: i.secrets.Tick},
 		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick})
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.handler = i.mount(c, m)
@@ -230,7 +235,7 @@ func (i *instance) tellMissing(ctx context.Context, log *slog.Logger) {
 
 // openServices opens the directory, the engine, the door and the authorities.
 func (i *instance) openServices(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, log *slog.Logger) (err error) {
-	i.directory, err = identity.Open(ctx, identity.Config{Root: root, Store: i.store, Compile: compiler(policy.ForIdentity)})
+	i.directory, err = identity.Open(ctx, identity.Config{Root: root, Store: i.store, Compile: compiler(policy.ForIdentity), CompileTrust: compiler(policy.ForTrust)})
 	if err != nil {
 		return err
 	}
@@ -289,6 +294,7 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService,
 	})
 	i.deployed = deployment.New(i.guard, i.store, nil)
+	i.openSecrets()
 	software.Ready()
 	return i.openInventory(ctx, sink, log)
 }

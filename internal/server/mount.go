@@ -10,7 +10,9 @@ import (
 	awsacm "github.com/holdfast-kms/holdfast/internal/front/aws/acm"
 	awscloudhsm "github.com/holdfast-kms/holdfast/internal/front/aws/cloudhsm"
 	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
+	awslambda "github.com/holdfast-kms/holdfast/internal/front/aws/lambda"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
+	awssecrets "github.com/holdfast-kms/holdfast/internal/front/aws/secretsmanager"
 	awssts "github.com/holdfast-kms/holdfast/internal/front/aws/sts"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	nativeaudit "github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
@@ -45,7 +47,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 		{"/", awsfront.New(awsfront.Config{
 			Services: []awsfront.Service{
 				awskms.New(i.keys, i.keyStores), awspca.New(i.ca, i.inventory), awsacm.New(i.managed), awssts.New(i.admin),
-				awscloudhsm.New(i.clusters),
+				awscloudhsm.New(i.clusters), awssecrets.New(i.secrets), awslambda.New(i.functions),
 			},
 			Directory: i.directory, Door: i.keys, Observe: m.observe,
 		})},

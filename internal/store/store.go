@@ -92,9 +92,9 @@ var (
 	// Events holds what happened and is not told yet, by the id that makes each
 	// one happen once; due is when it is to be looked at (package event).
 	Events = &Table{Name: "events", Columns: []string{"due"}}
-	// Notices holds what is to be delivered, by id; due is the next attempt, or ""
-	// for what is done or given up (package notice).
-	Notices = &Table{Name: "notices", Columns: []string{"due"}}
+	// Notices holds what is to be delivered, and what was, by id; due is the next
+	// attempt or when it is forgotten, lane what waits for the same (package notice).
+	Notices = &Table{Name: "notices", Columns: []string{"scope", "due", "lane"}}
 	// Secrets holds secrets without their values by "realm/region/name"; due is
 	// when a deleted one is destroyed, or "" (package secret).
 	Secrets = &Table{Name: "secrets", Columns: []string{"scope", "due"}}

@@ -1,9 +1,10 @@
 // Package aws is the protocols that the AWS services share: requests signed
-// with Signature Version 4, and four ways to say what is wanted.
+// with Signature Version 4, and five ways to say what is wanted.
 //
 //   - JSON 1.1 or 1.0: X-Amz-Target names the operation, the body is JSON.
 //   - Query: a form with an Action, answered with XML.
 //   - Smithy's RPC v2: the path names the operation, the body is CBOR.
+//   - REST: method and path name the operation (package lambda).
 //
 // The services are in the packages under it, a Service each, which is a table
 // of operations; New makes one handler of several. Request ids and errors in

@@ -42,6 +42,8 @@ type Exchange struct {
 	// Body is the request's body, Form the parameters of a Query request.
 	Body []byte
 	Form url.Values
+	// REST is the rest of a request to a REST API; nil for others.
+	REST *REST
 	// Out is the answer of a JSON operation, XML that of a Query one. Those that
 	// are served over several protocols use Writer.
 	Out wire.Encoder
@@ -63,6 +65,9 @@ type Words struct {
 	Algorithm, MessageType, KeyUsage, KeySpec, AliasName string
 	// Resource is the ARN of what the request is about.
 	Resource string
+	// Token is the request's ClientRequestToken, Version how AWS calls the version
+	// of a secret that it asks for.
+	Token, Version string
 }
 
 // Operation returns the name of the exchange's operation.
@@ -118,7 +123,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) serve(r *http.Request, x *Exchange) error {
 	b := x.buffers
 	var err error
-	if b.body, err = readBody(b.body, r, h.maxBody(r)); err != nil {
+	x.REST = h.restOf(r)
+	if b.body, err = readBody(b.body, r, h.maxBody(r, x)); err != nil {
+		if x.REST != nil { // whose service explains it
+			h.route(r, x)
+		}
 		return err
 	}
 	x.Body = b.body
@@ -204,9 +213,10 @@ func (x *Exchange) answer(w http.ResponseWriter, r *http.Request, err error) str
 	status, code := http.StatusOK, "ok"
 	head := w.Header()
 	var body []byte
+	var failure *Failure
 	if err != nil {
 		f := x.service.Explain(x, err)
-		status, code = f.Status, f.Code
+		failure, status, code = &f, f.Status, f.Code
 		if f.Status == http.StatusInternalServerError {
 			slog.ErrorContext(r.Context(), "request failed", slog.String("request", x.Call.RequestID),
 				slog.String("operation", x.Call.Operation), slog.Any("cause", err))
@@ -215,8 +225,14 @@ func (x *Exchange) answer(w http.ResponseWriter, r *http.Request, err error) str
 		if x.service.Version != "" && x.protocol != overQuery {
 			head[headerQueryError] = []string{f.queryCode(x.service) + ";" + f.side()}
 		}
-		body = f.encode(x)
-	} else {
+	}
+	switch {
+	case x.REST != nil:
+		x.REST.answer(w, x, failure)
+		return code
+	case failure != nil:
+		body = failure.encode(x)
+	default:
 		body = x.result()
 	}
 	x.buffers.out = body

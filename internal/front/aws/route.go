@@ -57,6 +57,8 @@ type Service struct {
 	// QueryCodes are the codes of errors in Query, by those in the service's
 	// other protocols, where they differ.
 	QueryCodes map[string]string
+	// REST are the routes of a REST API, of all its operations, served or not.
+	REST []Route
 	// Operations are what is implemented; Known are the names of the other
 	// operations that AWS has.
 	Operations []Operation
@@ -136,7 +138,11 @@ func New(c Config) *Handler {
 // operation. The body has been read: Query requests name both in it.
 func (h *Handler) route(r *http.Request, x *Exchange) {
 	x.service = &unrouted
-	if r.Header.Get(headerSmithy) == rpcV2CBOR {
+	switch {
+	case x.REST != nil:
+		h.find(x, x.REST.named, func(s *service) bool { return s == x.REST.service })
+		return
+	case r.Header.Get(headerSmithy) == rpcV2CBOR:
 		h.routeCBOR(r, x)
 		return
 	}
@@ -172,7 +178,13 @@ func (h *Handler) route(r *http.Request, x *Exchange) {
 }
 
 // maxBody returns how long the request's body may be, before it is read.
-func (h *Handler) maxBody(r *http.Request) int {
+func (h *Handler) maxBody(r *http.Request, x *Exchange) int {
+	if x.REST != nil {
+		if o := x.REST.service.byName[x.REST.named]; o != nil && o.MaxBody > 0 {
+			return o.MaxBody
+		}
+		return MaxBody
+	}
 	targets := r.Header[wire.HeaderTarget]
 	if len(targets) != 1 {
 		return h.maxForm // the operation is in the body: bounded once that is read

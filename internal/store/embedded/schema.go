@@ -108,7 +108,9 @@ CREATE TABLE "leases" (id TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE "events" (id TEXT NOT NULL PRIMARY KEY, "due" TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX "events_due" ON "events" ("due", id);
 
-CREATE TABLE "notices" (id TEXT NOT NULL PRIMARY KEY, "due" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE TABLE "notices" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, "due" TEXT NOT NULL, "lane" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "notices_scope" ON "notices" ("scope", id);
+CREATE INDEX "notices_lane" ON "notices" ("lane", id);
 CREATE INDEX "notices_due" ON "notices" ("due", id);
 
 CREATE TABLE "secrets" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, "due" TEXT NOT NULL, body BLOB NOT NULL);
