@@ -85,9 +85,6 @@ func innerCall(call *key.Call, operation string) *key.Call {
 // sealed encrypts a message's content.
 func (s *Service) sealed(ctx context.Context, call *key.Call, t *Topic, id string, c *content) (*envelope, error) {
 	now := s.Now().UTC()
-	if c.Time.IsZero() {
-		c.Time = now.Truncate(time.Millisecond)
-	}
 	plain, err := json.Marshal(c)
 	if err != nil {
 		return nil, fmt.Errorf("encoding message %s: %w", id, err)

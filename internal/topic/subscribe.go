@@ -175,7 +175,9 @@ func (s *Service) ask(ctx context.Context, v *guard.Visit, t *Topic, sub *Subscr
 	if err := s.sign(ctx, v.Call, t, sub.Protocol, m); err != nil {
 		return err
 	}
-	e, err := s.sealed(ctx, v.Call, t, m.ID, &content{Kind: kind, Token: m.Token, Texts: map[Protocol]text{sub.Protocol: textOf(m)}})
+	e, err := s.sealed(ctx, v.Call, t, m.ID, &content{
+		Kind: kind, Token: m.Token, Time: m.Time, Texts: map[Protocol]text{sub.Protocol: textOf(m)},
+	})
 	if err != nil {
 		return err
 	}
