@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -103,11 +104,11 @@ func TestSecretCause(t *testing.T) { awstest.TestSecretCause(t, fake, "GetTopicA
 // TestRefused has requests that never reach the door.
 func TestRefused(t *testing.T) {
 	const invalid = "InvalidParameter Invalid parameter: "
-	entries := func(n int, id string) string {
+	entries := func(n int, id func(int) string) string {
 		pairs := []string{"TopicArn", arn}
 		for i := range n {
 			at := fmt.Sprintf("PublishBatchRequestEntries.member.%d.", i+1)
-			pairs = append(pairs, at+"Id", fmt.Sprintf(id, i), at+"Message", "x")
+			pairs = append(pairs, at+"Id", id(i), at+"Message", "x")
 		}
 		return form(pairs...)
 	}
@@ -132,9 +133,9 @@ func TestRefused(t *testing.T) {
 		{Operation: "Publish", Body: form("TopicArn", arn, "Message", strings.Repeat("x", 1<<20)), Want: "RequestEntityTooLargeException The request must be at most 1048576 bytes."},
 		{Operation: "CreateTopic", Body: form("Name", strings.Repeat("x", 256<<10)), Want: "RequestEntityTooLargeException The request must be at most 262144 bytes."},
 		{Operation: "PublishBatch", Body: named, Want: "EmptyBatchRequest The batch request doesn't contain any entries."},
-		{Operation: "PublishBatch", Body: entries(11, "e%d"), Want: "TooManyEntriesInBatchRequest The batch request contains more entries than permissible."},
-		{Operation: "PublishBatch", Body: entries(2, "e%.0d"), Want: "BatchEntryIdsNotDistinct Two or more batch entries in the request have the same Id: e"},
-		{Operation: "PublishBatch", Body: entries(1, "e %d"), Want: "InvalidBatchEntryId The Id of a batch entry in a batch request must be 1 to 80 letters, digits, hyphens and underscores."},
+		{Operation: "PublishBatch", Body: entries(11, strconv.Itoa), Want: "TooManyEntriesInBatchRequest The batch request contains more entries than permissible."},
+		{Operation: "PublishBatch", Body: entries(2, func(int) string { return "e" }), Want: "BatchEntryIdsNotDistinct Two or more batch entries in the request have the same Id: e"},
+		{Operation: "PublishBatch", Body: entries(1, func(int) string { return "e 1" }), Want: "InvalidBatchEntryId The Id of a batch entry in a batch request must be 1 to 80 letters, digits, hyphens and underscores."},
 		{Operation: "SetTopicAttributes", Body: set("TracingConfig", "Active"), Want: invalid + `Holdfast does not support the attribute "TracingConfig" of topics`},
 		{Operation: "SetTopicAttributes", Body: set("FifoTopic", "true"), Want: invalid + "FIFO topics are not supported"},
 		{Operation: "SetTopicAttributes", Body: set("KmsMasterKeyId", arn), Want: invalid + "KmsMasterKeyId Reason: It is not the ARN of a key or an alias"},
