@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/filter"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/store"
@@ -102,7 +103,7 @@ func (a *Attribute) check() error {
 			return Wrong("MessageAttributes", "the attribute %s is no number", a.Name)
 		}
 	case a.Type == "String.Array":
-		if value, err := readJSON(a.Text); err != nil || !isArray(value) {
+		if value, err := filter.JSON(a.Text); err != nil || !isArray(value) {
 			return Wrong("MessageAttributes", "the attribute %s is no JSON array", a.Name)
 		}
 	}
@@ -268,14 +269,39 @@ func (s *Service) prepare(ctx context.Context, call *key.Call, t *Topic, all []*
 	return m.ID, o, err
 }
 
-// wants reports whether the subscription's filter lets a publication through.
+// wants reports whether the subscription's filter lets a publication through. A
+// filter on bodies wants none that is no JSON object.
 func (s *Subscription) wants(p *Publication, body string) (bool, error) {
 	if s.Filter == "" {
 		return true, nil
 	}
-	f, err := ParseFilter(s.Filter, s.OnBody)
+	f, err := filter.Parse(s.Filter, s.OnBody)
 	if err != nil {
-		return false, fault.New(fault.Internal, "the filter of a subscription cannot be read")
+		return false, &fault.Error{Kind: fault.Internal, Op: "reading the filter of a subscription", Err: err}
 	}
-	return f.Wants(p, s.OnBody, body), nil
+	if !s.OnBody {
+		return f.Wants(attributeValues(p.Attributes)), nil
+	}
+	value, err := filter.JSON(body)
+	members, ok := value.(map[string]any)
+	return err == nil && ok && f.Wants(members), nil
+}
+
+// attributeValues returns what a filter sees of attributes: bytes are not seen.
+func attributeValues(list []Attribute) map[string]any {
+	values := make(map[string]any, len(list))
+	for _, a := range list {
+		kind, _, _ := strings.Cut(a.Type, ".")
+		switch {
+		case a.Type == "String.Array":
+			if value, err := filter.JSON(a.Text); err == nil {
+				values[a.Name] = value
+			}
+		case kind == "Number":
+			values[a.Name] = json.Number(a.Text)
+		case kind == "String":
+			values[a.Name] = a.Text
+		}
+	}
+	return values
 }
