@@ -149,11 +149,11 @@ func testOf(value any) (test, error) {
 		return nil, wrong("an operator is an object with one name")
 	}
 	for name, of := range operator {
-		make, ok := operators[name]
+		testFor, ok := operators[name]
 		if !ok {
 			return nil, fault.New(fault.Unsupported, "the filter's operator %q is not supported", name)
 		}
-		t, ok := make(of)
+		t, ok := testFor(of)
 		if !ok {
 			return nil, wrong("the operator %q has a wrong value", name)
 		}
@@ -206,11 +206,11 @@ func anythingBut(of any) (test, bool) {
 		}
 	case map[string]any:
 		for name, under := range of {
-			make, ok := affixes[name]
+			testFor, ok := affixes[name]
 			if !ok {
 				return nil, false
 			}
-			t, ok := make(under)
+			t, ok := testFor(under)
 			if !ok {
 				return nil, false
 			}

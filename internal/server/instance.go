@@ -294,16 +294,18 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
+	software.Ready()
+	return i.openUpper(ctx, c, keyring, sink, log)
+}
+
+// openUpper opens what is built on keys and authorities.
+func (i *instance) openUpper(ctx context.Context, c *config.Config, keyring *seal.Keyring, sink inventory.Sink, log *slog.Logger) error {
 	i.managed = managed.New(managed.Config{
 		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService,
 	})
 	i.deployed = deployment.New(i.guard, i.store, nil)
 	i.openSecrets()
-	if err := i.openTopics(c, keyring, log); err != nil {
-		return err
-	}
-	software.Ready()
-	return i.openInventory(ctx, sink, log)
+	return errors.Join(i.openTopics(c, keyring, log), i.openInventory(ctx, sink, log))
 }
 
 // openPlaces opens where keys live beside this process: tokens, clusters of

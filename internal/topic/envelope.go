@@ -107,7 +107,7 @@ func (s *Service) sealed(ctx context.Context, call *key.Call, t *Topic, id strin
 		return nil, err
 	}
 	p := call.Caller.Principal
-	e.DataKey, e.Sealed = data.Ciphertext, box.Seal(nil, nil, plain, e.associated())
+	e.DataKey, e.Sealed = data.Ciphertext, box.Seal(nil, nil, plain, e.associated()) //nolint:gosec // the AEAD makes its own nonce
 	e.PublisherKind, e.PublisherIn, e.Publisher, e.PublisherID = p.Kind, p.Realm, p.Name, call.Caller.UserID
 	return e, nil
 }

@@ -203,27 +203,32 @@ func (s *Service) publish(ctx context.Context, call *key.Call, ref key.Resource,
 		if err := dry(call); err != nil {
 			return nil, err
 		}
-		ids, batch := make([]string, len(list)), make([]outgoing, len(list))
-		for i, p := range list {
-			ids[i], batch[i], err = s.prepare(ctx, call, t, all, p)
-			if err != nil {
-				return nil, err
-			}
-			v.Note("message", ids[i])
-		}
-		err = v.Commit(ctx, func() error {
-			return s.Store.Update(ctx, func(tx store.Tx) error {
-				for _, o := range batch {
-					if err := enqueue(tx, o.envelope, o.to); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-		})
-		s.kick()
-		return ids, err
+		return s.store(ctx, v, t, all, list)
 	})
+}
+
+// store records the call and stores messages, and returns their ids.
+func (s *Service) store(ctx context.Context, v *guard.Visit, t *Topic, all []*Subscription, list []*Publication) ([]string, error) {
+	ids, batch := make([]string, len(list)), make([]outgoing, len(list))
+	for i, p := range list {
+		var err error
+		if ids[i], batch[i], err = s.prepare(ctx, v.Call, t, all, p); err != nil {
+			return nil, err
+		}
+		v.Note("message", ids[i])
+	}
+	err := v.Commit(ctx, func() error {
+		return s.Store.Update(ctx, func(tx store.Tx) error {
+			for _, o := range batch {
+				if err := enqueue(tx, o.envelope, o.to); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	s.kick()
+	return ids, err
 }
 
 // outgoing is a message that is ready to be stored, with whom it goes to.

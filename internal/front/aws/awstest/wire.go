@@ -139,7 +139,7 @@ func TestDocumentation(t *testing.T, api string, operations []aws.Coverage, upda
 	}
 	want := before + begin + text + end + after
 	if update {
-		if err := os.WriteFile(path, []byte(want), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(want), 0o600); err != nil { //nolint:gosec // the same page
 			t.Fatal(err)
 		}
 		return

@@ -35,7 +35,6 @@ func about(kind fault.Kind, reason fault.Reason) *fault.Error {
 
 // TestKinds has what each kind of fault is to a client.
 func TestKinds(t *testing.T) {
-	const text = "the public text"
 	awstest.TestKinds(t, fake, awstest.Kinds{
 		Operation: "GetTopicAttributes", Body: named, Fault: about,
 		Want: map[fault.Kind]string{

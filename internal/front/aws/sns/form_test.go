@@ -49,9 +49,12 @@ func TestPost(t *testing.T) {
 	s := newDoor().subscription
 	header, body := f.Post(message(), s, "application/json")
 	raw := []topic.Header{
-		{Name: "Content-Type", Value: "application/json"}, {Name: "User-Agent", Value: "Amazon Simple Notification Service Agent"},
-		{Name: "x-amz-sns-message-type", Value: "Notification"}, {Name: "x-amz-sns-message-id", Value: "m"},
-		{Name: "x-amz-sns-topic-arn", Value: arn}, {Name: "x-amz-sns-subscription-arn", Value: subscriptionARN},
+		{Name: "Content-Type", Value: "application/json"},
+		{Name: "User-Agent", Value: "Amazon Simple Notification Service Agent"},
+		{Name: "x-amz-sns-message-type", Value: "Notification"},
+		{Name: "x-amz-sns-message-id", Value: "m"},
+		{Name: "x-amz-sns-topic-arn", Value: arn},
+		{Name: "x-amz-sns-subscription-arn", Value: subscriptionARN},
 		{Name: "x-amz-sns-rawdelivery", Value: "true"},
 	}
 	if diff := cmp.Diff(raw, header); diff != "" || string(body) != "two\nlines" {
