@@ -22,6 +22,8 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/audit/index"
+	"github.com/holdfast-kms/holdfast/internal/auditformat"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/cluster"
 	"github.com/holdfast-kms/holdfast/internal/config"
@@ -50,6 +52,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/store/embedded"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
 	"github.com/holdfast-kms/holdfast/internal/topic"
+	"github.com/holdfast-kms/holdfast/internal/trail"
 	"github.com/holdfast-kms/holdfast/internal/weakkey"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
@@ -74,7 +77,8 @@ type instance struct {
 	region    string
 	store     store.Store
 	audit     audit.Recorder
-	entries   audit.Source
+	entries   index.Source
+	log       string // the audit log's id
 	guard     *guard.Guard
 	directory *identity.Directory
 	admin     *identity.Admin
@@ -86,6 +90,7 @@ type instance struct {
 	deployed  *deployment.Service
 	secrets   *secret.Service
 	functions *function.Service
+	trails    *trail.Service
 	clusters  *cluster.Service
 	keyStores *customstore.Service
 	topics    *topic.Service
@@ -116,7 +121,10 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 		lifecycle.Task{Name: "deployments", Tick: i.deployed.Tick},
 		lifecycle.Task{Name: "secrets", Tick: i.secrets.Tick},
 		lifecycle.Task{Name: "topics", Tick: i.topics.Tick},
-		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick})
+		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick},
+		lifecycle.Task{Name: "audit index", Tick: i.indexLog},
+		lifecycle.Task{Name: "trails", Tick: i.trails.Tick},
+	)
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.topics.Start()
 	i.handler = i.mount(c, m)
@@ -161,9 +169,10 @@ func (i *instance) openStore(c *config.Config, ephemeral bool) error {
 }
 
 func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, out *slog.Logger) error {
+	i.log = root.Installation()
 	if ephemeral {
 		log := audit.NewMemory(memoryEntries)
-		i.audit, i.entries = log, log
+		i.audit, i.entries = log, index.Over(log, auditformat.Facets)
 		return nil
 	}
 	seed, err := seal.Secret(ctx, root, i.store, auditKeySetting, newSeed)
@@ -177,15 +186,16 @@ func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.R
 	}
 	i.signer = signer
 	log, err := audit.Open(filepath.Join(c.Data, auditDir), audit.Options{
-		Signer: signer, ID: root.Installation(), SegmentSize: int64(c.Audit.SegmentMiB) << 20,
+		Signer: signer, ID: i.log, SegmentSize: int64(c.Audit.SegmentMiB) << 20,
 		CheckpointInterval: c.Audit.Checkpoint, OnCheckpoint: announce(out),
 	})
 	if err != nil {
 		return fmt.Errorf("opening the audit log: %w", err)
 	}
-	i.audit, i.entries = log, log
+	i.audit = log
 	i.closers = append(i.closers, log.Close)
-	return nil
+	i.entries, err = openIndex(log, filepath.Join(c.Data, auditDir))
+	return err
 }
 
 // announceEvery is how often a checkpoint goes to the server's log.
@@ -301,10 +311,11 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 // openUpper opens what is built on keys and authorities.
 func (i *instance) openUpper(ctx context.Context, c *config.Config, keyring *seal.Keyring, sink inventory.Sink, log *slog.Logger) error {
 	i.managed = managed.New(managed.Config{
-		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService,
+		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService, PerMinute: c.Lifecycle.RenewalsPerMinute,
 	})
 	i.deployed = deployment.New(i.guard, i.store, nil)
 	i.openSecrets()
+	i.openTrails(c, sink, log)
 	return errors.Join(i.openTopics(c, keyring, log), i.openInventory(ctx, sink, log))
 }
 

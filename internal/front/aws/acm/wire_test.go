@@ -39,5 +39,7 @@ SearchCertificates TagResource UntagResource UpdateAcmeDomainValidation UpdateAc
 
 // TestDocumentation holds that the page for users says what is implemented.
 func TestDocumentation(t *testing.T) {
-	awstest.TestDocumentation(t, "acm", acm.Operations(), *update)
+	awstest.TestPage(t, awstest.Page{
+		Path: "../../../../docs/aws-acm.md", Package: "aws/acm", Operations: acm.Operations(), Update: *update,
+	})
 }

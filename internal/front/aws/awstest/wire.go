@@ -113,38 +113,3 @@ func TestOperations(t *testing.T, operations []aws.Coverage, all string) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
-
-// TestDocumentation holds that the page for users of an API, docs/aws-<api>.md,
-// says between its marks what is implemented, which update rewrites first.
-func TestDocumentation(t *testing.T, api string, operations []aws.Coverage, update bool) {
-	path := filepath.Join("..", "..", "..", "..", "docs", "aws-"+api+".md")
-	raw, err := os.ReadFile(path) //nolint:gosec // a page of this repository
-	if err != nil {
-		t.Fatal(err)
-	}
-	var served, unserved []string
-	for _, o := range operations {
-		if o.Served {
-			served = append(served, o.Name)
-		} else {
-			unserved = append(unserved, o.Name)
-		}
-	}
-	text := fmt.Sprintf("%d of %d: %s.\n\nNot served: %s.\n", len(served), len(operations), strings.Join(served, ", "), strings.Join(unserved, ", "))
-	begin, end := "<!-- operations: written by go test ./internal/front/aws/"+api+" -update -->\n", "<!-- end of operations -->"
-	before, rest, ok := strings.Cut(string(raw), begin)
-	_, after, closed := strings.Cut(rest, end)
-	if !ok || !closed {
-		t.Fatal("the page has no marks for the operations")
-	}
-	want := before + begin + text + end + after
-	if update {
-		if err := os.WriteFile(path, []byte(want), 0o600); err != nil { //nolint:gosec // the same page
-			t.Fatal(err)
-		}
-		return
-	}
-	if want != string(raw) {
-		t.Errorf("%s is out of date: go test ./internal/front/aws/%s -update", path, api)
-	}
-}

@@ -34,7 +34,9 @@ Unsubscribe UntagResource VerifySMSSandboxPhoneNumber`
 
 // TestDocumentation holds that the page for users says what is implemented.
 func TestDocumentation(t *testing.T) {
-	awstest.TestDocumentation(t, "sns", sns.Operations(), *update)
+	awstest.TestPage(t, awstest.Page{
+		Path: "../../../../docs/aws-sns.md", Package: "aws/sns", Operations: sns.Operations(), Update: *update,
+	})
 }
 
 // FuzzHandler holds that any request is answered, and recorded once.
