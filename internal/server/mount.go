@@ -14,6 +14,7 @@ import (
 	awslambda "github.com/holdfast-kms/holdfast/internal/front/aws/lambda"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
 	awssecrets "github.com/holdfast-kms/holdfast/internal/front/aws/secretsmanager"
+	awssns "github.com/holdfast-kms/holdfast/internal/front/aws/sns"
 	awssts "github.com/holdfast-kms/holdfast/internal/front/aws/sts"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	nativeaudit "github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
@@ -56,6 +57,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 			),
 			Directory: i.directory, Issuers: i.ca, Door: i.keys, Version: Version(), Region: c.Region, Observe: m.observe,
 		})},
+		{awssns.CertificatePrefix, awssns.Certificates(i.topics)},
 		{"/pki/", pki.New(pki.Config{Status: i.status, Observe: m.observe})},
 		{"/", awsfront.New(awsfront.Config{
 			Services: []awsfront.Service{
@@ -64,6 +66,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 				awssecrets.New(i.secrets),
 				awslambda.New(i.functions),
 				awscloudtrail.New(i.trails),
+				awssns.New(i.topics),
 			},
 			Directory: i.directory, Door: i.keys, Observe: m.observe,
 		})},
