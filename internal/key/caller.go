@@ -57,8 +57,10 @@ type Caller struct {
 	UserID string
 	// Method is the proof: "sigv4", "basic", "internal".
 	Method string
-	// MFA reports a second factor in the session.
-	MFA bool
+	// MFA reports a second factor in the session, or with the request, and
+	// FactorAt when it was proved.
+	MFA      bool
+	FactorAt time.Time
 	// AuthenticatedAt is when a session began; zero for long-lived credentials.
 	AuthenticatedAt time.Time
 	// Tags are the principal's tags, for policy conditions.

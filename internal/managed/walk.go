@@ -22,7 +22,7 @@ func (s *Service) Walk(ctx context.Context, after string, limit int) (list []*Ce
 			if row.Columns[0] == "" {
 				continue // settings, and the like: no certificate
 			}
-			c, err := current(r, row)
+			c, err := s.current(r, row)
 			if err != nil {
 				return err
 			}
@@ -46,6 +46,5 @@ func (c *Certificate) Overdue(now time.Time) bool {
 	if r := c.Renewal; r != nil && r.Outcome == Refused {
 		return true
 	}
-	at := c.dueAt(now)
-	return !at.IsZero() && now.Sub(at) > overdueAfter
+	return !c.Due.IsZero() && now.Sub(c.Due) > overdueAfter
 }

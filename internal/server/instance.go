@@ -235,7 +235,7 @@ func (i *instance) tellMissing(ctx context.Context, log *slog.Logger) {
 
 // openServices opens the directory, the engine, the door and the authorities.
 func (i *instance) openServices(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, log *slog.Logger) (err error) {
-	i.directory, err = identity.Open(ctx, identity.Config{Root: root, Store: i.store, Compile: compiler(policy.ForIdentity)})
+	i.directory, err = identity.Open(ctx, identity.Config{Root: root, Store: i.store, Compile: compiler(policy.ForIdentity), CompileTrust: compiler(policy.ForTrust)})
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func newHouse(t testing.TB) *house {
 	root, err := seal.Ephemeral()
 	must(err)
 	store := mem.New()
-	directory, err := identity.Open(ctx, identity.Config{Root: root, Store: store, Compile: compile(policy.ForIdentity)})
+	directory, err := identity.Open(ctx, identity.Config{Root: root, Store: store, Compile: compile(policy.ForIdentity), CompileTrust: compile(policy.ForTrust)})
 	must(err)
 	g := guard.New(h.log, directory)
 	admin := identity.NewAdmin(directory, g)

@@ -232,13 +232,17 @@ func sourceAccount(r *policy.Request) (policy.Value, bool) {
 // The keys about the session: long-lived credentials have none of them.
 
 func mfaPresent(r *policy.Request) (policy.Value, bool) {
-	return policy.Bool(r.Call.Caller.MFA), !r.Call.Caller.AuthenticatedAt.IsZero()
+	c := &r.Call.Caller
+	return policy.Bool(c.MFA), c.MFA || !c.AuthenticatedAt.IsZero()
 }
 
 func mfaAge(r *policy.Request) (policy.Value, bool) {
 	c := &r.Call.Caller
-	seconds := r.Call.Time.Sub(c.AuthenticatedAt).Truncate(time.Second).Seconds()
-	return policy.Number(seconds), c.MFA && !c.AuthenticatedAt.IsZero()
+	since := c.FactorAt
+	if since.IsZero() {
+		since = c.AuthenticatedAt
+	}
+	return policy.Number(r.Call.Time.Sub(since).Truncate(time.Second).Seconds()), c.MFA && !since.IsZero()
 }
 
 func tokenIssueTime(r *policy.Request) (policy.Value, bool) {
