@@ -46,6 +46,9 @@ type Config struct {
 	// Providers are key services in which keys can live beside this process.
 	// Default: none.
 	Providers []Provider `yaml:"providers"`
+	Notices   Notices    `yaml:"notices"`
+	Egress    Egress     `yaml:"egress"`
+	Topics    Topics     `yaml:"topics"`
 
 	Certificates Certificates `yaml:"certificates"`
 }
@@ -134,6 +137,7 @@ func Default() Config {
 		Limits: Limits{Connections: 10_000, OpenedKeys: 4096},
 		Log:    Log{Level: "info", Format: "text"}, Lifecycle: Lifecycle{Interval: 30 * time.Second, Mirror: time.Minute},
 		Buckets: Buckets{S3: S3{Region: "us-east-1", Timeout: time.Minute}},
+		Notices: Notices{GiveUp: 72 * time.Hour, Denials: 20, DenialsWindow: 5 * time.Minute},
 	}
 }
 
@@ -186,6 +190,9 @@ func (c *Config) Validate() error {
 		refuse("tls", "certificate and key go together")
 	}
 	c.Buckets.validate(refuse)
+	c.Notices.validate(refuse)
+	c.Egress.validate(refuse)
+	c.Topics.validate(refuse)
 	c.validateProviders(c.HSM.validate(refuse), refuse)
 	c.validateRanges(refuse)
 	if len(wrong) > 0 {

@@ -49,6 +49,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/embedded"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
+	"github.com/holdfast-kms/holdfast/internal/topic"
 	"github.com/holdfast-kms/holdfast/internal/weakkey"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
@@ -87,6 +88,7 @@ type instance struct {
 	functions *function.Service
 	clusters  *cluster.Service
 	keyStores *customstore.Service
+	topics    *topic.Service
 	hsms      *tokens.Tokens
 	providers *providers.Providers
 	engines   []engine.Engine // those over tokens
@@ -113,8 +115,10 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick},
 		lifecycle.Task{Name: "deployments", Tick: i.deployed.Tick},
 		lifecycle.Task{Name: "secrets", Tick: i.secrets.Tick},
+		lifecycle.Task{Name: "topics", Tick: i.topics.Tick},
 		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick})
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
+	i.topics.Start()
 	i.handler = i.mount(c, m)
 	return i, nil
 }
@@ -295,6 +299,9 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	})
 	i.deployed = deployment.New(i.guard, i.store, nil)
 	i.openSecrets()
+	if err := i.openTopics(c, keyring, log); err != nil {
+		return err
+	}
 	software.Ready()
 	return i.openInventory(ctx, sink, log)
 }

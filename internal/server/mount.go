@@ -13,6 +13,7 @@ import (
 	awslambda "github.com/holdfast-kms/holdfast/internal/front/aws/lambda"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
 	awssecrets "github.com/holdfast-kms/holdfast/internal/front/aws/secretsmanager"
+	awssns "github.com/holdfast-kms/holdfast/internal/front/aws/sns"
 	awssts "github.com/holdfast-kms/holdfast/internal/front/aws/sts"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	nativeaudit "github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
@@ -43,11 +44,12 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 				nativeproviders.Operations(&providers.Reader{Of: i.providers, Guard: i.guard, Residents: i.keys.Residents}), nativeaudit.Operations(i)),
 			Directory: i.directory, Door: i.keys, Version: Version(), Region: c.Region, Observe: m.observe,
 		})},
+		{awssns.CertificatePrefix, awssns.Certificates(i.topics)},
 		{"/pki/", pki.New(pki.Config{Status: i.status, Observe: m.observe})},
 		{"/", awsfront.New(awsfront.Config{
 			Services: []awsfront.Service{
 				awskms.New(i.keys, i.keyStores), awspca.New(i.ca, i.inventory), awsacm.New(i.managed), awssts.New(i.admin),
-				awscloudhsm.New(i.clusters), awssecrets.New(i.secrets), awslambda.New(i.functions),
+				awscloudhsm.New(i.clusters), awssecrets.New(i.secrets), awslambda.New(i.functions), awssns.New(i.topics),
 			},
 			Directory: i.directory, Door: i.keys, Observe: m.observe,
 		})},
