@@ -20,8 +20,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/alarm"
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/audit/tap"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/cluster"
 	"github.com/holdfast-kms/holdfast/internal/config"
@@ -40,6 +42,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/lifecycle"
 	"github.com/holdfast-kms/holdfast/internal/managed"
+	"github.com/holdfast-kms/holdfast/internal/metric"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/secret"
@@ -86,6 +89,9 @@ type instance struct {
 	deployed  *deployment.Service
 	secrets   *secret.Service
 	functions *function.Service
+	meter     *metric.Meter
+	figures   *metric.Service
+	alarms    *alarm.Service
 	clusters  *cluster.Service
 	keyStores *customstore.Service
 	topics    *topic.Service
@@ -119,13 +125,14 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick})
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.topics.Start()
+	i.startAlarms(c.Lifecycle.Interval, log)
 	i.handler = i.mount(c, m)
 	return i, nil
 }
 
 // openCore makes an instance that neither the clock nor any front end acts on.
 func openCore(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, log *slog.Logger) (_ *instance, err error) {
-	i := &instance{region: c.Region}
+	i := &instance{region: c.Region, meter: new(metric.Meter)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, i.close())
@@ -243,7 +250,7 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
-	i.guard = guard.New(i.audit, i.directory)
+	i.guard = guard.New(tap.New(i.audit, i.meter), i.directory)
 	i.admin = identity.NewAdmin(i.directory, i.guard)
 	keyring := seal.NewKeyring(root, i.store)
 	software, err := soft.New(keyring, soft.Options{
@@ -302,6 +309,7 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err := i.openTopics(c, keyring, log); err != nil {
 		return err
 	}
+	i.openAlarms(log)
 	software.Ready()
 	return i.openInventory(ctx, sink, log)
 }

@@ -9,6 +9,7 @@ import (
 	awsfront "github.com/holdfast-kms/holdfast/internal/front/aws"
 	awsacm "github.com/holdfast-kms/holdfast/internal/front/aws/acm"
 	awscloudhsm "github.com/holdfast-kms/holdfast/internal/front/aws/cloudhsm"
+	awscloudwatch "github.com/holdfast-kms/holdfast/internal/front/aws/cloudwatch"
 	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
 	awslambda "github.com/holdfast-kms/holdfast/internal/front/aws/lambda"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
@@ -50,6 +51,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 			Services: []awsfront.Service{
 				awskms.New(i.keys, i.keyStores), awspca.New(i.ca, i.inventory), awsacm.New(i.managed), awssts.New(i.admin),
 				awscloudhsm.New(i.clusters), awssecrets.New(i.secrets), awslambda.New(i.functions), awssns.New(i.topics),
+				awscloudwatch.New(i.figures, i.alarms),
 			},
 			Directory: i.directory, Door: i.keys, Observe: m.observe,
 		})},
