@@ -131,7 +131,7 @@ func serve(service aws.Service, door aws.Refuser, now func() time.Time) http.Han
 // NewRequest returns alice's signed request for an operation.
 func NewRequest(t testing.TB, service aws.Service, operation, body string) *http.Request {
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:8080/", strings.NewReader(body))
-	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	r.Header.Set("Content-Type", jsonType(service))
 	r.Header.Set(wire.HeaderTarget, service.Target+"."+operation)
 	wire.Sign(r, []byte(body), wire.Credentials{AccessKeyID: accessKey, Secret: secret}, "us-east-1", service.Scope, time.Now())
 	return r
@@ -143,7 +143,7 @@ func (c *Client) Send(t testing.TB, operation, body string) Answer {
 	t.Helper()
 	w := httptest.NewRecorder()
 	c.handler.ServeHTTP(w, NewRequest(t, c.service, operation, body))
-	if w.Header().Get("X-Amzn-Requestid") == "" || w.Header().Get("Content-Type") != "application/x-amz-json-1.1" {
+	if w.Header().Get("X-Amzn-Requestid") == "" || w.Header().Get("Content-Type") != jsonType(c.service) {
 		t.Fatalf("%s: headers are %v", operation, w.Header())
 	}
 	a := Answer{Status: w.Code, Body: w.Body.String()}

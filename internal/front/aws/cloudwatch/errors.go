@@ -2,6 +2,7 @@ package cloudwatch
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -36,8 +37,8 @@ var queryCodes = map[string]string{
 func explain(x *aws.Exchange, err error) aws.Failure {
 	e := aws.FaultOf(err)
 	if f, ok := aws.Carried(e); ok {
-		if f.Code == aws.CodeParameter {
-			f.Code = valueCode
+		if f.Code == aws.CodeParameter || f.Code == "UnsupportedOperationException" && !slices.Contains(unserved, x.Operation()) {
+			f.Code = valueCode // a parameter, not the operation
 		}
 		return aws.InQuery(f)
 	}

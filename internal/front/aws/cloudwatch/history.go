@@ -76,17 +76,13 @@ func (f *front) describeAlarmHistory(ctx context.Context, x *aws.Exchange, in *h
 // writeChange writes an AlarmHistoryItem.
 func writeChange(x *aws.Exchange, c *alarm.Change) {
 	summary, data := summaryOf(x, c)
-	text, err := json.Marshal(data)
-	if err != nil {
-		text = []byte("{}") // an alarm's own details are JSON: this is for a reader's sake
-	}
 	w := x.Writer()
 	w.Text("AlarmName", c.Name)
 	w.Text("AlarmType", metricAlarm)
 	w.Time("Timestamp", c.At)
 	w.Text("HistoryItemType", itemOf(c.Event))
 	w.Text("HistorySummary", summary)
-	w.Text("HistoryData", string(text))
+	w.Text("HistoryData", jsonText(data))
 }
 
 func itemOf(e alarm.Event) string {

@@ -68,11 +68,19 @@ func (Style) Message(a *alarm.Alarm, from alarm.State) (subject, text string) {
 	if a.Description != "" {
 		m.AlarmDescription = &a.Description
 	}
-	body, err := json.Marshal(&m)
-	if err != nil {
-		panic("an alarm's message cannot be encoded: " + err.Error()) // it has nothing but texts and finite numbers
+	return subjectOf(m.NewStateValue, a.Name, m.Region), jsonText(&m)
+}
+
+// jsonText returns a value as JSON, in which < and > are what they are. A value
+// that cannot be JSON, as an infinite number, is an empty object.
+func jsonText(v any) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return "{}"
 	}
-	return subjectOf(m.NewStateValue, a.Name, m.Region), string(body)
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 func triggerOf(r *alarm.Rule) trigger {
@@ -155,11 +163,7 @@ func (Style) Details(a *alarm.Alarm, j *alarm.Judgement) string {
 		d.EvaluatedDatapoints = append(d.EvaluatedDatapoints, datapoint{stamp(p.Time), p.Samples, p.Value(r.Statistic)})
 		d.StartDate = stamp(p.Time)
 	}
-	text, err := json.Marshal(&d)
-	if err != nil {
-		return "" // a figure that is no number: nothing has such
-	}
-	return string(text)
+	return jsonText(&d)
 }
 
 // regionName returns what AWS calls a region in its messages; one that it does

@@ -19,7 +19,7 @@ KEY = "1234abcd-12ab-34cd-56ef-1234567890ab"
 SNS = "arn:aws:sns:us-east-1:123456789012:"
 ARN = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:Ünïcode / slash"
 START = datetime.datetime(2026, 11, 23, 11, 0, 0, tzinfo=datetime.timezone.utc)
-END = START + datetime.timedelta(hours=1, milliseconds=500)
+END = START + datetime.timedelta(hours=1)
 DIMENSIONS = [{"Name": "KeyId", "Value": KEY}, {"Name": "Operation", "Value": "Sign"}]
 METRIC = {"Namespace": "AWS/KMS", "MetricName": "Errors", "Dimensions": DIMENSIONS}
 
