@@ -60,20 +60,28 @@ const (
 	EnvSecretAccessKey = "HOLDFAST_SECRET_ACCESS_KEY"
 	EnvSessionToken    = "HOLDFAST_SESSION_TOKEN"
 	EnvRegion          = "HOLDFAST_REGION"
+	// EnvClientCertificate and EnvClientKey are paths. They go before an access
+	// key.
+	EnvClientCertificate = "HOLDFAST_CLIENT_CERTIFICATE"
+	EnvClientKey         = "HOLDFAST_CLIENT_KEY"
 )
 
 // Environment returns the configuration that the variables describe.
 func Environment() Config {
-	return Config{
-		Address: os.Getenv(EnvAddress), CACert: os.Getenv(EnvCACert), AccessKeyID: os.Getenv(EnvAccessKeyID),
-		SecretAccessKey: os.Getenv(EnvSecretAccessKey), SessionToken: os.Getenv(EnvSessionToken),
-		Region: os.Getenv(EnvRegion),
+	c := Config{
+		Address: os.Getenv(EnvAddress), CACert: os.Getenv(EnvCACert), Region: os.Getenv(EnvRegion),
+		ClientCertificate: os.Getenv(EnvClientCertificate), ClientKey: os.Getenv(EnvClientKey),
 	}
+	if c.ClientCertificate == "" {
+		c.AccessKeyID, c.SecretAccessKey, c.SessionToken = os.Getenv(EnvAccessKeyID), os.Getenv(EnvSecretAccessKey), os.Getenv(EnvSessionToken)
+	}
+	return c
 }
 
 // FromEnvironment returns a client of the server that the variables
 // HOLDFAST_ADDR, HOLDFAST_CACERT, HOLDFAST_ACCESS_KEY_ID,
-// HOLDFAST_SECRET_ACCESS_KEY, HOLDFAST_SESSION_TOKEN and HOLDFAST_REGION name.
+// HOLDFAST_SECRET_ACCESS_KEY, HOLDFAST_SESSION_TOKEN, HOLDFAST_CLIENT_CERTIFICATE,
+// HOLDFAST_CLIENT_KEY and HOLDFAST_REGION name.
 func FromEnvironment() (*Client, error) { return New(Environment()) }
 
 // New returns a client. It does not connect yet.

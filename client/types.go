@@ -111,6 +111,10 @@ type (
 	AccessKey = native.AccessKey
 	// NewAccessKey is a credential with its secret, which is shown only once.
 	NewAccessKey = native.NewAccessKey
+	// PutClientCertificateRequest lets certificates of TLS clients prove a user.
+	PutClientCertificateRequest = native.PutClientCertificateRequest
+	// ClientCertificate says which certificates of TLS clients prove a user.
+	ClientCertificate = native.ClientCertificate
 	// Session is temporary credentials, shown only once.
 	Session = native.Session
 	// Identity is who the caller is.

@@ -235,6 +235,11 @@ func (j *journal) proceed() error {
 	return nil
 }
 
+// replaces reports whether there was anything before.
+func (j *journal) replaces() bool {
+	return j.Former != "" || slices.ContainsFunc(j.Files, func(c change) bool { return c.Before != before{} })
+}
+
 // arrived reports whether the new content is in place.
 func (c *change) arrived() bool {
 	content, err := os.ReadFile(c.Path)

@@ -39,11 +39,11 @@ type state struct {
 type installed struct {
 	Version uint64    `json:"version"`
 	Serial  string    `json:"serial"`
-	SHA256  string    `json:"sha256"`
 	From    time.Time `json:"from"`
 	Until   time.Time `json:"until"`
-	At      time.Time `json:"at"`
-	Served  bool      `json:"served"` // a check found it
+	Outcome string    `json:"outcome"`
+	// Failed counts how often it was not met, while it is unconfirmed.
+	Failed failures `json:"failed,omitzero"`
 	// Order is the request's digest, Layout that of the files that were asked
 	// for, Placed those that were written.
 	Order  string   `json:"order,omitempty"`

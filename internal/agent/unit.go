@@ -65,7 +65,7 @@ func (u *unit) step(ctx context.Context) error {
 		return u.resume(whole, j)
 	}
 	asked := u.ask(ctx)
-	return errors.Join(asked, u.place(whole), u.deliver(ctx))
+	return errors.Join(asked, u.place(whole), u.confirm(whole), u.deliver(ctx))
 }
 
 // ask looks for a new certificate, unless it is too early after a failure. What
@@ -204,37 +204,68 @@ func (u *unit) resume(ctx context.Context, j *journal) error {
 	return u.settle(ctx, j, c, m)
 }
 
-// settle has the new files loaded, and looks whether they are served.
+// settle has the new files loaded, and looks whether they are served. The very
+// first ones stay in any case: nothing was there before, and a program that is
+// not started without them cannot be asked.
 func (u *unit) settle(ctx context.Context, j *journal, c *candidate, m *material) error {
-	if err := u.reload(ctx); err != nil {
+	err := u.load(ctx, m)
+	if err != nil && (u.state.Current != nil || j.replaces()) {
 		return u.revert(ctx, j, c, m, err)
 	}
-	if u.c.Check != nil {
-		if err := u.c.Check.meet(ctx, m.leaf); err != nil {
-			return u.revert(ctx, j, c, m, err)
-		}
-	}
-	now := u.now().UTC()
 	u.state.Current = &installed{
-		Version: c.Version, Serial: c.Serial, SHA256: m.print(), From: m.leaf.NotBefore, Until: m.leaf.NotAfter, At: now,
-		Served: u.c.Check != nil, Order: c.Order, Layout: u.layout(), Placed: c.Placed, Authority: c.Authority,
+		Version: c.Version, Serial: c.Serial, From: m.leaf.NotBefore, Until: m.leaf.NotAfter,
+		Order: c.Order, Layout: u.layout(), Placed: c.Placed, Authority: c.Authority,
 	}
 	u.state.Candidate = nil
-	outcome := outcomeInstalled
-	if u.c.Check != nil {
-		outcome = outcomeServed
-	}
-	u.note(m, outcome, nil)
-	u.log.InfoContext(ctx, "a certificate is in place", slog.String("serial", c.Serial), slog.String("outcome", outcome),
-		slog.Time("until", m.leaf.NotAfter))
-	return errors.Join(u.folder.keep(u.state), u.files.end(j), u.folder.tidy(u.state))
+	err = u.settled(ctx, m, err)
+	return errors.Join(err, u.folder.keep(u.state), u.files.end(j), u.folder.tidy(u.state))
 }
 
-func (u *unit) reload(ctx context.Context) error {
-	if u.c.Reload == nil {
+// load has the files loaded, and looks whether they are served.
+func (u *unit) load(ctx context.Context, m *material) error {
+	if u.c.Reload != nil {
+		if err := u.c.Reload.do(ctx, u.c.Name); err != nil {
+			return err
+		}
+	}
+	if u.c.Check == nil {
 		return nil
 	}
-	return u.c.Reload.do(ctx, u.c.Name)
+	return u.c.Check.meet(ctx, m.leaf)
+}
+
+// settled notes what came of loading the certificate in place.
+func (u *unit) settled(ctx context.Context, m *material, cause error) error {
+	c := u.state.Current
+	if cause != nil {
+		c.Outcome = outcomeUnconfirmed
+		c.Failed.note(u.retry, u.now(), u.seed())
+		u.note(m, c.Outcome, cause)
+		u.log.WarnContext(ctx, "the first certificate is in place, and not met yet", slog.String("serial", c.Serial),
+			slog.Any("cause", cause), slog.Time("next", c.Failed.Next))
+		return cause
+	}
+	c.Outcome, c.Failed = outcomeInstalled, failures{}
+	if u.c.Check != nil {
+		c.Outcome = outcomeServed
+	}
+	u.note(m, c.Outcome, nil)
+	u.log.InfoContext(ctx, "a certificate is in place", slog.String("serial", c.Serial), slog.String("outcome", c.Outcome),
+		slog.Time("until", c.Until))
+	return nil
+}
+
+// confirm has the first certificate loaded, where that failed before.
+func (u *unit) confirm(ctx context.Context) error {
+	c := u.state.Current
+	if c == nil || c.Outcome != outcomeUnconfirmed || c.Failed.wait(u.now()) {
+		return nil
+	}
+	m, err := u.folder.get(c.Version)
+	if err != nil {
+		return u.lose(ctx, err)
+	}
+	return errors.Join(u.settled(ctx, m, u.load(ctx, m)), u.folder.keep(u.state))
 }
 
 // revert takes a change back, and has what was there before loaded again.
@@ -242,15 +273,32 @@ func (u *unit) revert(ctx context.Context, j *journal, c *candidate, m *material
 	outcome := outcomeRolledBack
 	back := u.files.back(j)
 	if back == nil {
-		back = u.files.end(j)
-		if err := u.reload(ctx); err != nil && u.state.Current != nil {
-			back = errors.Join(back, fmt.Errorf("after the files are back: %w", err))
-		}
+		back = errors.Join(u.files.end(j), u.former(ctx))
 	}
 	if back != nil {
 		outcome, cause = outcomeFailed, errors.Join(cause, back)
 	}
 	return u.fail(ctx, c, m, outcome, cause)
+}
+
+// former has the files that are back loaded, and looks whether they are
+// served. A server that refused to load anything still serves them.
+func (u *unit) former(ctx context.Context) error {
+	if u.state.Current == nil {
+		return nil
+	}
+	m, err := u.folder.get(u.state.Current.Version)
+	if err != nil {
+		return err
+	}
+	err = u.load(ctx, m)
+	if err != nil && u.c.Check != nil {
+		err = u.c.Check.meet(ctx, m.leaf)
+	}
+	if err != nil {
+		return fmt.Errorf("after the files are back: %w", err)
+	}
+	return nil
 }
 
 // fail notes that a candidate could not be put in place; it is tried again
@@ -266,11 +314,12 @@ func (u *unit) fail(ctx context.Context, c *candidate, m *material, outcome stri
 
 // The outcomes of putting a certificate in place, in reports.
 const (
-	outcomeServed     = "served"      // a check met it
-	outcomeInstalled  = "installed"   // it was written and loaded; no check is asked for
-	outcomeRolledBack = "rolled-back" // what was there before is back
-	outcomeRefused    = "refused"     // nothing was changed
-	outcomeFailed     = "failed"      // nor could what was there before be brought back whole
+	outcomeServed      = "served"      // a check met it
+	outcomeInstalled   = "installed"   // it was written and loaded; no check is asked for
+	outcomeUnconfirmed = "unconfirmed" // it is the first one, and was not loaded or met yet
+	outcomeRolledBack  = "rolled-back" // what was there before is back
+	outcomeRefused     = "refused"     // nothing was changed
+	outcomeFailed      = "failed"      // nor could what was there before be brought back whole
 )
 
 // maxFailure is how much of a cause goes into a report, in bytes.
@@ -310,16 +359,12 @@ const reportEvery = 12 * time.Hour
 // deliver tells the server what happened. A server that cannot be told gets
 // to know later.
 func (u *unit) deliver(ctx context.Context) error {
-	if c := u.state.Current; c != nil && len(u.state.Reports) == 0 && u.state.Candidate == nil && u.now().Sub(u.state.ReportedAt) > reportEvery {
+	if c := u.state.Current; c != nil && len(u.state.Reports) == 0 && u.state.Candidate == nil && c.Outcome != outcomeUnconfirmed && u.now().Sub(u.state.ReportedAt) > reportEvery {
 		m, err := u.folder.get(c.Version)
 		if err != nil {
 			return err
 		}
-		outcome := outcomeInstalled
-		if c.Served {
-			outcome = outcomeServed
-		}
-		u.note(m, outcome, nil)
+		u.note(m, c.Outcome, nil)
 	}
 	for len(u.state.Reports) > 0 {
 		if err := u.source.ReportDeployment(ctx, &u.state.Reports[0]); err != nil {
@@ -343,6 +388,9 @@ func (u *unit) next() time.Time {
 		return time.Time{}
 	}
 	if c := u.state.Candidate; c != nil {
+		return c.Failed.Next
+	}
+	if c := u.state.Current; c != nil && c.Outcome == outcomeUnconfirmed {
 		return c.Failed.Next
 	}
 	return u.state.Asking.Next

@@ -24,18 +24,25 @@ type Outcome string
 
 // The outcomes.
 const (
-	Served     Outcome = "served"      // it is in place, and a check met it
-	Installed  Outcome = "installed"   // it is in place; no check was asked for
-	RolledBack Outcome = "rolled-back" // it did not do, and what was there before is back
-	Refused    Outcome = "refused"     // it would not do, and nothing was changed
-	Failed     Outcome = "failed"      // nor could what was there before be brought back whole
+	Served      Outcome = "served"      // it is in place, and a check met it
+	Installed   Outcome = "installed"   // it is in place; no check was asked for
+	Unconfirmed Outcome = "unconfirmed" // it is in place, the first one, and was not met yet
+	RolledBack  Outcome = "rolled-back" // it did not do, and what was there before is back
+	Refused     Outcome = "refused"     // it would not do, and nothing was changed
+	Failed      Outcome = "failed"      // nor could what was there before be brought back whole
 )
 
 // Outcomes returns every outcome.
-func Outcomes() []Outcome { return []Outcome{Served, Installed, RolledBack, Refused, Failed} }
+func Outcomes() []Outcome {
+	return []Outcome{Served, Installed, Unconfirmed, RolledBack, Refused, Failed}
+}
 
-// Good reports whether the certificate is in place.
+// Good reports whether the certificate is in place as it should be.
 func (o Outcome) Good() bool { return o == Served || o == Installed }
+
+// alarming reports whether people are to be told. A host's first certificate
+// often comes before the program that serves it is started.
+func (o Outcome) alarming() bool { return o == RolledBack || o == Refused || o == Failed }
 
 // Report is what an agent says of a certificate on its host.
 type Report struct {
@@ -137,7 +144,7 @@ func put(tx store.Tx, d *Deployment, row store.Row, region string) error {
 			return fault.New(fault.LimitExceeded, "one principal reports at most %d deployments", MaxPerUser)
 		}
 	}
-	if err := tx.Put(store.Deployments, row); err != nil || d.Outcome.Good() {
+	if err := tx.Put(store.Deployments, row); err != nil || !d.Outcome.alarming() {
 		return err
 	}
 	return event.Emit(tx, d.event(region))

@@ -154,6 +154,7 @@ func (a *Admin) DeleteUser(ctx context.Context, call *key.Call, name string) err
 			delete(next.users, userRow(u.Realm, u.Name))
 			delete(next.policies, userRow(u.Realm, u.Name))
 			a.directory.current.Store(next)
+			a.directory.dropClients(u)
 			return nil
 		})
 	})

@@ -101,11 +101,12 @@ type Directory struct {
 	now     func() time.Time
 
 	current atomic.Pointer[state]
+	clients atomic.Pointer[clientRules]
 	// sessions has parsed session tokens by their hash, and is emptied when it
 	// is full.
 	sessions sessionCache
 
-	mu sync.Mutex // serialises changes of current and of the store behind it
+	mu sync.Mutex // serialises changes of current and clients, and of the store behind them
 }
 
 // Config is what a Directory stands on. Every field is required unless it says
@@ -151,6 +152,11 @@ func Open(ctx context.Context, c Config) (*Directory, error) {
 		if err := d.loadIssuers(r, s); err != nil {
 			return fmt.Errorf("loading issuers: %w", err)
 		}
+		clients, err := loadClients(r)
+		if err != nil {
+			return fmt.Errorf("loading client certificates: %w", err)
+		}
+		d.clients.Store(clients)
 		return nil
 	})
 	if err != nil {

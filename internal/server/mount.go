@@ -19,6 +19,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	nativeaudit "github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
 	nativeauthorities "github.com/holdfast-kms/holdfast/internal/front/native/authorities"
+	nativeclientcerts "github.com/holdfast-kms/holdfast/internal/front/native/clientcerts"
 	nativedeployments "github.com/holdfast-kms/holdfast/internal/front/native/deployments"
 	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
 	nativekeys "github.com/holdfast-kms/holdfast/internal/front/native/keys"
@@ -41,9 +42,10 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 			Operations: slices.Concat(nativekeys.Operations(i.keys), nativeusers.Operations(i.admin),
 				nativeauthorities.Operations(i.ca, i.status, i.inventory), nativeinventory.Operations(i.inventory),
 				nativemanaged.Operations(i.managed), nativedeployments.Operations(i.deployed),
+				nativeclientcerts.Operations(i.admin, i.ca),
 				nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}),
 				nativeproviders.Operations(&providers.Reader{Of: i.providers, Guard: i.guard, Residents: i.keys.Residents}), nativeaudit.Operations(i)),
-			Directory: i.directory, Door: i.keys, Version: Version(), Region: c.Region, Observe: m.observe,
+			Directory: i.directory, Issuers: i.ca, Door: i.keys, Version: Version(), Region: c.Region, Observe: m.observe,
 		})},
 		{awssns.CertificatePrefix, awssns.Certificates(i.topics)},
 		{"/pki/", pki.New(pki.Config{Status: i.status, Observe: m.observe})},

@@ -17,10 +17,10 @@ type DeploymentReport struct {
 	Subject  string    `json:"subject,omitempty"`
 	NotAfter time.Time `json:"not_after,omitzero"`
 	// Outcome is "served" (a check met it), "installed" (no check was asked for),
-	// "rolled-back" (what was there before is back), "refused" (nothing was
+	// "unconfirmed" (it is the host's first, and was not met yet), "rolled-back" (what was there before is back), "refused" (nothing was
 	// changed) or "failed" (nor could what was there before be brought back whole).
 	Outcome string `json:"outcome"`
-	// Failure says why, of the last three outcomes.
+	// Failure says why, of all outcomes but the first two.
 	Failure string `json:"failure,omitempty"`
 	// Serving is the serial number of the certificate that is in place; empty for
 	// none.

@@ -27,15 +27,15 @@ func (a *app) list() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List what the agents reported of the certificates on their hosts", Args: cobra.NoArgs,
 		Long: "List what the agents reported last of each certificate on each host: \"served\" (a check met\n" +
-			"it), \"installed\" (no check is asked for), \"rolled-back\", \"refused\" or \"failed\". With --json\n" +
-			"also where its files are, and why it failed.",
+			"it), \"installed\" (no check is asked for), \"unconfirmed\" (the first one, not met yet),\n" +
+			"\"rolled-back\", \"refused\" or \"failed\". With --json also where its files are, and why it failed.",
 		Example: "  holdfast deployment list\n  holdfast deployment list --outcome rolled-back --json",
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&filter.Host, "host", "", "only those on one host")
 	flags.StringVar(&filter.Managed, "managed", "", "only those of a managed certificate, by its id")
 	flags.StringVar(&filter.Outcome, "outcome", "", "only those with an outcome")
-	terminal.Complete(cmd, "outcome", []string{"served", "installed", "rolled-back", "refused", "failed"})
+	terminal.Complete(cmd, "outcome", []string{"served", "installed", "unconfirmed", "rolled-back", "refused", "failed"})
 	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
 		all, err := terminal.All(func(p client.Page) ([]client.Deployment, string, error) {
 			l, err := c.Deployments(ctx, filter, p)
