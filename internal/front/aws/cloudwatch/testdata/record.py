@@ -2,9 +2,8 @@
 
     python3 internal/front/aws/cloudwatch/testdata/record.py
 
-writes testdata/requests/*.http, in the protocol that botocore chooses (CBOR),
-and testdata/json and testdata/query in the two others, as the recorder of AWS
-KMS does for its own.
+writes testdata/requests/*.http in CBOR, and testdata/json and testdata/query in
+the two other protocols, as the recorder of AWS KMS does for its own.
 """
 import datetime
 import os
