@@ -24,6 +24,8 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/audit/tap"
+	"github.com/holdfast-kms/holdfast/internal/audit/index"
+	"github.com/holdfast-kms/holdfast/internal/auditformat"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/cluster"
 	"github.com/holdfast-kms/holdfast/internal/config"
@@ -53,6 +55,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/store/embedded"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
 	"github.com/holdfast-kms/holdfast/internal/topic"
+	"github.com/holdfast-kms/holdfast/internal/trail"
 	"github.com/holdfast-kms/holdfast/internal/weakkey"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
@@ -77,7 +80,8 @@ type instance struct {
 	region    string
 	store     store.Store
 	audit     audit.Recorder
-	entries   audit.Source
+	entries   index.Source
+	log       string // the audit log's id
 	guard     *guard.Guard
 	directory *identity.Directory
 	admin     *identity.Admin
@@ -92,6 +96,7 @@ type instance struct {
 	meter     *metric.Meter
 	figures   *metric.Service
 	alarms    *alarm.Service
+	trails    *trail.Service
 	clusters  *cluster.Service
 	keyStores *customstore.Service
 	topics    *topic.Service
@@ -122,7 +127,10 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 		lifecycle.Task{Name: "deployments", Tick: i.deployed.Tick},
 		lifecycle.Task{Name: "secrets", Tick: i.secrets.Tick},
 		lifecycle.Task{Name: "topics", Tick: i.topics.Tick},
-		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick})
+		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick},
+		lifecycle.Task{Name: "audit index", Tick: i.indexLog},
+		lifecycle.Task{Name: "trails", Tick: i.trails.Tick},
+	)
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.topics.Start()
 	i.startAlarms(c.Lifecycle.Interval, log)
@@ -168,9 +176,10 @@ func (i *instance) openStore(c *config.Config, ephemeral bool) error {
 }
 
 func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, out *slog.Logger) error {
+	i.log = root.Installation()
 	if ephemeral {
 		log := audit.NewMemory(memoryEntries)
-		i.audit, i.entries = log, log
+		i.audit, i.entries = log, index.Over(log, auditformat.Facets)
 		return nil
 	}
 	seed, err := seal.Secret(ctx, root, i.store, auditKeySetting, newSeed)
@@ -184,15 +193,16 @@ func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.R
 	}
 	i.signer = signer
 	log, err := audit.Open(filepath.Join(c.Data, auditDir), audit.Options{
-		Signer: signer, ID: root.Installation(), SegmentSize: int64(c.Audit.SegmentMiB) << 20,
+		Signer: signer, ID: i.log, SegmentSize: int64(c.Audit.SegmentMiB) << 20,
 		CheckpointInterval: c.Audit.Checkpoint, OnCheckpoint: announce(out),
 	})
 	if err != nil {
 		return fmt.Errorf("opening the audit log: %w", err)
 	}
-	i.audit, i.entries = log, log
+	i.audit = log
 	i.closers = append(i.closers, log.Close)
-	return nil
+	i.entries, err = openIndex(log, filepath.Join(c.Data, auditDir))
+	return err
 }
 
 // announceEvery is how often a checkpoint goes to the server's log.
@@ -302,7 +312,7 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 		return err
 	}
 	i.managed = managed.New(managed.Config{
-		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService,
+		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService, PerMinute: c.Lifecycle.RenewalsPerMinute,
 	})
 	i.deployed = deployment.New(i.guard, i.store, nil)
 	i.openSecrets()
@@ -310,6 +320,7 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 		return err
 	}
 	i.openAlarms(log)
+	i.openTrails(c, sink, log)
 	software.Ready()
 	return i.openInventory(ctx, sink, log)
 }

@@ -116,8 +116,8 @@ def record(service, operation, arguments, folder, protocol=None):
     getattr(c, method)(**arguments)
     request = captured[0]
     body = request.body if isinstance(request.body, bytes) else (request.body or "").encode()
-    path = urllib.parse.urlsplit(request.url).path or "/"
-    head = [f"{request.method} {path} HTTP/1.1", "Host: 127.0.0.1:8080"]
+    url = urllib.parse.urlsplit(request.url)
+    head = [f"{request.method} {urllib.parse.urlunsplit(('', '', url.path or '/', url.query, ''))} HTTP/1.1", "Host: 127.0.0.1:8080"]
     for name, value in request.headers.items():
         value = value.decode() if isinstance(value, bytes) else value
         if name == "User-Agent":  # it is not signed, and says which machine recorded
