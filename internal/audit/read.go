@@ -43,6 +43,8 @@ type Source interface {
 // All its segments but the last are sealed: they do not change any more.
 type Segmented interface {
 	Source
+	// LogID returns the log's id.
+	LogID() (string, error)
 	// Segments returns the numbers of the segments, in order.
 	Segments() ([]uint64, error)
 	// Segment yields the records of one segment from an offset on, 0 for all.
@@ -121,6 +123,16 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-time.After(d):
 		return true
 	}
+}
+
+// LogID implements Segmented.
+func (d files) LogID() (string, error) {
+	numbers, err := d.segments()
+	if err != nil {
+		return "", err
+	}
+	h, err := d.header(numbers[0])
+	return h.Log, err
 }
 
 // Segments implements Segmented.

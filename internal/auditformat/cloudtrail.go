@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
@@ -16,6 +17,15 @@ import (
 // CloudTrailVersion is the version of CloudTrail's record that is written
 // ("CloudTrail record contents", AWS CloudTrail User Guide).
 const CloudTrailVersion = "1.11"
+
+// CloudTrailFile returns the name of a file of an account's and region's
+// records ("CloudTrail log file name format"): with the time of its first
+// record and what tells it from all others.
+func CloudTrailFile(account, region string, first time.Time, unique string) string {
+	first = first.UTC()
+	return "AWSLogs/" + account + "/CloudTrail/" + region + "/" + first.Format("2006/01/02") + "/" +
+		account + "_CloudTrail_" + region + "_" + first.Format("20060102T1504Z") + "_" + unique + ".json.gz"
+}
 
 // CloudTrail appends a record of CloudTrail's, a JSON object.
 //
@@ -51,7 +61,7 @@ func (x *Encoder) CloudTrail(dst []byte, r *audit.Record) []byte {
 				})
 			})
 		}
-		out.Text("eventType", v.eventType(e))
+		out.Text("eventType", v.Type)
 		out.Bool("managementEvent", !v.Data)
 		textUnless(out, "recipientAccountId", v.Account)
 		out.Text("eventCategory", v.Category())
@@ -64,14 +74,6 @@ func (v *Event) service() string {
 		return v.Username
 	}
 	return ""
-}
-
-// eventType tells what a service did by itself from calls.
-func (v *Event) eventType(e *entry.Entry) string {
-	if v.principal.Kind == key.Service && e.Source == "" {
-		return "AwsServiceEvent"
-	}
-	return "AwsApiCall"
 }
 
 func textUnless(out *aws.Encoder, name, value string) {
@@ -177,7 +179,12 @@ func parameters(out *aws.Encoder, e *entry.Entry, v *Event) {
 	var room [8]entry.Detail
 	request, response, context := room[:0], []entry.Detail(nil), []entry.Detail(nil)
 	if name := named[v.resource.Kind]; name != "" {
-		request = append(request, entry.Detail{Name: name, Value: v.ResourceName})
+		about := entry.Detail{Name: name, Value: v.ResourceName}
+		if made[e.Action] {
+			response = append(response, about)
+		} else {
+			request = append(request, about)
+		}
 	}
 	for i := range e.Details {
 		d := e.Details[i]
@@ -210,6 +217,10 @@ var named = map[key.ResourceKind]string{
 	key.KindKey: "keyId", key.KindAlias: "keyId", key.KindAuthority: "certificateAuthorityArn", key.KindManaged: "certificateArn",
 	key.KindUser: "userName", key.KindRole: "roleName", key.KindSecret: "secretId", key.KindTopic: "topicArn", key.KindTrail: "name",
 }
+
+// made are the actions whose callers do not name what they are about: the
+// answer does.
+var made = map[key.Action]bool{key.CreateKey: true, key.CreateAuthority: true, key.RequestManaged: true, key.ImportManaged: true}
 
 // appendOnce appends a member, unless there is one of that name: no object of
 // JSON has two.

@@ -40,6 +40,8 @@ type Event struct {
 	// ResourceType and ResourceName are of what the call was about, or empty:
 	// "AWS::KMS::Key" and its ARN.
 	ResourceType, ResourceName string
+	// Type is AwsApiCall, or AwsServiceEvent of what a service does by itself.
+	Type string
 	// ReadOnly says that the operation changes nothing, Data that it is a data
 	// event and no management event.
 	ReadOnly, Data bool
@@ -58,6 +60,7 @@ func EventOf(e *entry.Entry) Event {
 	}
 	v.principal, _ = key.ParsePrincipal(e.Principal)
 	v.Username = username(v.principal)
+	v.Type = either(v.principal.Kind == key.Service && e.Source == "", "AwsServiceEvent", "AwsApiCall")
 	if r, ok := key.ParseResource(e.Resource); ok {
 		v.resource, v.ResourceType, v.ResourceName = r, typeOf(r.Kind), aws.ResourceARN(r)
 	}

@@ -1,9 +1,11 @@
 package auditformat
 
 import (
+	"bufio"
 	"compress/gzip"
 	"errors"
 	"io"
+	"iter"
 
 	"github.com/holdfast-kms/holdfast/internal/audit"
 )
@@ -65,4 +67,31 @@ func (w *Writer) Close() error {
 		err = errors.Join(err, w.zip.Close())
 	}
 	return err
+}
+
+// ContentType returns the media type of a file in the format.
+func (f Format) ContentType() string {
+	switch f {
+	case CloudTrail:
+		return "application/json"
+	case CEF:
+		return "text/plain; charset=utf-8"
+	case JSONL, OCSF:
+	}
+	return "application/x-ndjson"
+}
+
+// Export writes a file of entries, as they come.
+func Export(w io.Writer, all iter.Seq2[*audit.Record, error], f Format, x *Encoder) error {
+	buffered := bufio.NewWriterSize(w, 64<<10)
+	out := NewWriter(buffered, f, x, false)
+	for r, err := range all {
+		if err == nil {
+			err = out.Write(r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return errors.Join(out.Close(), buffered.Flush())
 }

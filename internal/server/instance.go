@@ -22,6 +22,8 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/audit/index"
+	"github.com/holdfast-kms/holdfast/internal/auditformat"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/cluster"
 	"github.com/holdfast-kms/holdfast/internal/config"
@@ -49,6 +51,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/embedded"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
+	"github.com/holdfast-kms/holdfast/internal/trail"
 	"github.com/holdfast-kms/holdfast/internal/weakkey"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
@@ -73,7 +76,8 @@ type instance struct {
 	region    string
 	store     store.Store
 	audit     audit.Recorder
-	entries   audit.Source
+	entries   index.Source
+	log       string // the audit log's id
 	guard     *guard.Guard
 	directory *identity.Directory
 	admin     *identity.Admin
@@ -85,6 +89,7 @@ type instance struct {
 	deployed  *deployment.Service
 	secrets   *secret.Service
 	functions *function.Service
+	trails    *trail.Service
 	clusters  *cluster.Service
 	keyStores *customstore.Service
 	hsms      *tokens.Tokens
@@ -105,6 +110,7 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 	if err != nil {
 		return nil, err
 	}
+	i.deployed = deployment.New(i.guard, i.store, nil)
 	i.clock = lifecycle.Start(c.Lifecycle.Interval, log,
 		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
 		lifecycle.Task{Name: "keys in providers", Tick: i.keys.Mirror},
@@ -113,7 +119,10 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick},
 		lifecycle.Task{Name: "deployments", Tick: i.deployed.Tick},
 		lifecycle.Task{Name: "secrets", Tick: i.secrets.Tick},
-		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick})
+		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick},
+		lifecycle.Task{Name: "audit index", Tick: i.indexLog},
+		lifecycle.Task{Name: "trails", Tick: i.trails.Tick},
+	)
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.handler = i.mount(c, m)
 	return i, nil
@@ -157,9 +166,10 @@ func (i *instance) openStore(c *config.Config, ephemeral bool) error {
 }
 
 func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, out *slog.Logger) error {
+	i.log = root.Installation()
 	if ephemeral {
 		log := audit.NewMemory(memoryEntries)
-		i.audit, i.entries = log, log
+		i.audit, i.entries = log, index.Over(log, auditformat.Facets)
 		return nil
 	}
 	seed, err := seal.Secret(ctx, root, i.store, auditKeySetting, newSeed)
@@ -173,15 +183,16 @@ func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.R
 	}
 	i.signer = signer
 	log, err := audit.Open(filepath.Join(c.Data, auditDir), audit.Options{
-		Signer: signer, ID: root.Installation(), SegmentSize: int64(c.Audit.SegmentMiB) << 20,
+		Signer: signer, ID: i.log, SegmentSize: int64(c.Audit.SegmentMiB) << 20,
 		CheckpointInterval: c.Audit.Checkpoint, OnCheckpoint: announce(out),
 	})
 	if err != nil {
 		return fmt.Errorf("opening the audit log: %w", err)
 	}
-	i.audit, i.entries = log, log
+	i.audit = log
 	i.closers = append(i.closers, log.Close)
-	return nil
+	i.entries, err = openIndex(log, filepath.Join(c.Data, auditDir))
+	return err
 }
 
 // announceEvery is how often a checkpoint goes to the server's log.
@@ -295,6 +306,7 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	})
 	i.deployed = deployment.New(i.guard, i.store, nil)
 	i.openSecrets()
+	i.openTrails(c, sink, log)
 	software.Ready()
 	return i.openInventory(ctx, sink, log)
 }

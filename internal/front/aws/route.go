@@ -46,8 +46,9 @@ type Service struct {
 	API string
 	// Scope is the service's name in credential scopes, such as "kms".
 	Scope string
-	// Target is what X-Amz-Target begins with, "" for a Query API.
-	Target string
+	// Target is what X-Amz-Target begins with, "" for a Query API. AlsoTarget is
+	// what it begins with in the requests of other clients, "" for nothing else.
+	Target, AlsoTarget string
 	// JSON10 says that the service's JSON is of version 1.0, not 1.1, and CBOR
 	// that it is also served by Smithy's RPC v2, under the name in Target.
 	JSON10, CBOR bool
@@ -151,7 +152,7 @@ func (h *Handler) route(r *http.Request, x *Exchange) {
 		if dot < 0 || r.Method != http.MethodPost {
 			return
 		}
-		h.find(x, targets[0][dot+1:], func(s *service) bool { return s.Target != "" && s.Target == targets[0][:dot] })
+		h.find(x, targets[0][dot+1:], func(s *service) bool { return s.targeted(targets[0][:dot]) })
 		return
 	}
 	query := r.URL.RawQuery
@@ -177,6 +178,11 @@ func (h *Handler) route(r *http.Request, x *Exchange) {
 	}
 }
 
+// targeted reports whether the service has this beginning of X-Amz-Target.
+func (s *service) targeted(target string) bool {
+	return target != "" && (target == s.Target || target == s.AlsoTarget)
+}
+
 // maxBody returns how long the request's body may be, before it is read.
 func (h *Handler) maxBody(r *http.Request, x *Exchange) int {
 	if x.REST != nil {
@@ -194,7 +200,7 @@ func (h *Handler) maxBody(r *http.Request, x *Exchange) int {
 		return MaxBody
 	}
 	for i := range h.services {
-		if h.services[i].Target != targets[0][:dot] {
+		if !h.services[i].targeted(targets[0][:dot]) {
 			continue
 		}
 		if o := h.services[i].byName[targets[0][dot+1:]]; o != nil && o.MaxBody > 0 {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -14,16 +16,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/auditformat"
 	"github.com/holdfast-kms/holdfast/internal/ca"
+	"github.com/holdfast-kms/holdfast/internal/deployment"
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	"github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
 	"github.com/holdfast-kms/holdfast/internal/front/native/authorities"
+	"github.com/holdfast-kms/holdfast/internal/front/native/clientcerts"
+	"github.com/holdfast-kms/holdfast/internal/front/native/deployments"
 	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
 	"github.com/holdfast-kms/holdfast/internal/front/native/keys"
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
 	"github.com/holdfast-kms/holdfast/internal/front/native/providers"
+	nativesecrets "github.com/holdfast-kms/holdfast/internal/front/native/secrets"
 	"github.com/holdfast-kms/holdfast/internal/front/native/tokens"
 	"github.com/holdfast-kms/holdfast/internal/front/native/users"
 	"github.com/holdfast-kms/holdfast/internal/guard"
@@ -34,6 +41,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/secret"
 	"github.com/holdfast-kms/holdfast/internal/status"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
@@ -89,13 +97,17 @@ func newHouse(t testing.TB) *house {
 	lists, err := status.New(ctx, status.Config{Authorities: issuers, Keys: door, Guard: g, Store: store})
 	must(err)
 	kept := managed.New(managed.Config{Keys: door, Authorities: issuers, Guard: g, Store: store, Principal: aws.ManagedService})
+	hidden := secret.New(secret.Config{
+		Keys: door, Guard: g, Store: store, Compile: compile(policy.ForResource), Alias: aws.SecretsAlias, KeyPolicy: aws.SecretsKeyPolicy, Context: aws.SecretContext,
+	})
 	call := &key.Call{Caller: key.Caller{Principal: key.Principal{Realm: key.DefaultRealm, Kind: key.Root}}, Time: time.Now()}
 	k, err := admin.Bootstrap(ctx, call, "admin", key.Document{Dialect: "aws", Text: everything}, nil)
 	must(err)
 	h.id, h.secret = k.ID, k.Secret
 	h.config = native.Config{
 		Operations: slices.Concat(keys.Operations(door), users.Operations(admin), authorities.Operations(issuers, lists, certificates),
-			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}), auditlog.Operations(fakeAudit{})),
+			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), nativesecrets.Operations(hidden), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}),
+			clientcerts.Operations(admin, issuers), deployments.Operations(deployment.New(g, store, nil)), auditlog.Operations(fakeAudit{})),
 		Directory: directory, Door: door, Version: wire.ServerVersion{Version: "test"},
 		Observe: func(_, operation, code string, _ time.Duration) { h.observed = append(h.observed, operation+" "+code) },
 	}
@@ -109,6 +121,11 @@ type fakeAudit struct{}
 func (fakeAudit) Audit(_ context.Context, _ *key.Call, f wire.AuditFilter) (*wire.AuditList, error) {
 	text, err := json.Marshal(f)
 	return &wire.AuditList{Records: []wire.AuditRecord{{Why: string(text)}}}, err
+}
+
+func (fakeAudit) ExportAudit(_ context.Context, _ *key.Call, f wire.AuditFilter, format auditformat.Format, w io.Writer) error {
+	_, err := fmt.Fprintf(w, "%s %s %s\n", format, f.Action, f.Since.Format(time.RFC3339))
+	return err
 }
 
 // fakeTokens has one token, and tells who asks nothing.
@@ -302,6 +319,7 @@ func TestRefusals(t *testing.T) {
 		"no CSR":                         {"POST", "/certificates", `{"authority":"x","csr":"x"}`, 400, `the member "csr" is not one certificate request in PEM`},
 		"unknown reason":                 {"POST", "/certificates/x/1/revoke", `{"reason":"bored"}`, 400, `"bored" is no reason for a revocation`},
 		"endless validity":               {"POST", "/authorities", `{"name":"x","key":"y","subject":{},"validity_days":9999999}`, 400, `the member "validity_days" must be 0 to 36600`},
+		"no format":                      {"GET", "/audit-export?format=xml", "", 400, `"xml" is no format: jsonl, cloudtrail, ocsf, cef`},
 		"after and last":                 {"GET", "/audit?after=1&last=1", "", 400, `the parameters "after" and "last" exclude each other`},
 		"no position":                    {"GET", "/audit?after=x", "", 400, `the parameter "after" must be a position`},
 		"no time":                        {"GET", "/audit?since=yesterday", "", 400, `the parameter "since" must be a time as in RFC 3339`},

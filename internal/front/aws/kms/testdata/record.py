@@ -8,6 +8,7 @@ of recording. Nothing is sent anywhere.
 """
 import datetime
 import os
+import urllib.parse
 
 import botocore
 import botocore.awsrequest
@@ -99,7 +100,8 @@ def record(service, operation, arguments, folder):
     getattr(c, method)(**arguments)
     request = captured[0]
     body = request.body if isinstance(request.body, bytes) else (request.body or "").encode()
-    head = [f"{request.method} / HTTP/1.1", "Host: 127.0.0.1:8080"]
+    url = urllib.parse.urlsplit(request.url)
+    head = [f"{request.method} {urllib.parse.urlunsplit(('', '', url.path or '/', url.query, ''))} HTTP/1.1", "Host: 127.0.0.1:8080"]
     for name, value in request.headers.items():
         value = value.decode() if isinstance(value, bytes) else value
         if name == "User-Agent":  # it is not signed, and says which machine recorded
