@@ -265,12 +265,9 @@ func (i *instance) tellMissing(ctx context.Context, log *slog.Logger) {
 
 // openServices opens the directory, the engine, the door and the authorities.
 func (i *instance) openServices(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, log *slog.Logger) (err error) {
-	i.directory, err = identity.Open(ctx, identity.Config{Root: root, Store: i.store, Compile: compiler(policy.ForIdentity), CompileTrust: compiler(policy.ForTrust)})
-	if err != nil {
+	if err := i.openIdentities(ctx, c, root); err != nil {
 		return err
 	}
-	i.guard = guard.New(i.tapped(c), i.directory)
-	i.admin = identity.NewAdmin(i.directory, i.guard)
 	keyring := seal.NewKeyring(root, i.store)
 	software, err := soft.New(keyring, soft.Options{
 		Library: c.RSA.Library, PureGo: c.RSA.Native == "off", Log: log,

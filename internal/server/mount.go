@@ -27,6 +27,7 @@ import (
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
 	nativenotices "github.com/holdfast-kms/holdfast/internal/front/native/notices"
 	nativeproviders "github.com/holdfast-kms/holdfast/internal/front/native/providers"
+	nativeroles "github.com/holdfast-kms/holdfast/internal/front/native/roles"
 	nativesecrets "github.com/holdfast-kms/holdfast/internal/front/native/secrets"
 	nativetokens "github.com/holdfast-kms/holdfast/internal/front/native/tokens"
 	nativeusers "github.com/holdfast-kms/holdfast/internal/front/native/users"
@@ -45,6 +46,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 			Operations: slices.Concat(
 				nativekeys.Operations(i.keys),
 				nativeusers.Operations(i.admin),
+				nativeroles.Operations(i.admin),
 				nativeauthorities.Operations(i.ca, i.status, i.inventory),
 				nativeinventory.Operations(i.inventory),
 				nativemanaged.Operations(i.managed),
