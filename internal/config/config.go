@@ -42,6 +42,7 @@ type Config struct {
 	Metrics   Metrics   `yaml:"metrics"`
 	Lifecycle Lifecycle `yaml:"lifecycle"`
 	Buckets   Buckets   `yaml:"buckets"`
+	Trails    Trails    `yaml:"trails"`
 	HSM       HSM       `yaml:"hsm"`
 	// Providers are key services in which keys can live beside this process.
 	// Default: none.
@@ -133,6 +134,7 @@ func Default() Config {
 		RSA:    RSA{Native: "auto", Library: "libcrypto.so.3"},
 		Limits: Limits{Connections: 10_000, OpenedKeys: 4096},
 		Log:    Log{Level: "info", Format: "text"}, Lifecycle: Lifecycle{Interval: 30 * time.Second, Mirror: time.Minute},
+		Trails:  Trails{Interval: 5 * time.Minute},
 		Buckets: Buckets{S3: S3{Region: "us-east-1", Timeout: time.Minute}},
 	}
 }
@@ -204,6 +206,7 @@ func (c *Config) validateRanges(refuse func(name, format string, args ...any)) {
 		{"limits.connections", int64(c.Limits.Connections), 1, 1_000_000},
 		{"limits.opened_keys", int64(c.Limits.OpenedKeys), 1, 10_000_000},
 		{"lifecycle.interval", int64(c.Lifecycle.Interval), int64(10 * time.Millisecond), int64(time.Hour)},
+		{"trails.interval", int64(c.Trails.Interval), int64(10 * time.Millisecond), int64(24 * time.Hour)},
 		{"lifecycle.mirror", int64(c.Lifecycle.Mirror), int64(10 * time.Millisecond), int64(24 * time.Hour)},
 	}
 	for _, r := range ranges {

@@ -243,16 +243,6 @@ func (a *Admin) DeleteClientCertificate(ctx context.Context, call *key.Call, use
 	return err
 }
 
-// deleteClients removes a user's rules with the user, whose transaction it is.
-func (d *Directory) deleteClients(tx store.Tx, u *User) error {
-	for _, c := range d.clients.Load().ofUser(u) {
-		if err := tx.Delete(store.Factors, clientRow+c.ID); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // dropClients forgets a user's rules once they are removed. The lock is held.
 func (d *Directory) dropClients(u *User) {
 	d.changeClients(func(all map[string]*ClientCertificate) {

@@ -9,8 +9,11 @@ import (
 	awsfront "github.com/holdfast-kms/holdfast/internal/front/aws"
 	awsacm "github.com/holdfast-kms/holdfast/internal/front/aws/acm"
 	awscloudhsm "github.com/holdfast-kms/holdfast/internal/front/aws/cloudhsm"
+	awscloudtrail "github.com/holdfast-kms/holdfast/internal/front/aws/cloudtrail"
 	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
+	awslambda "github.com/holdfast-kms/holdfast/internal/front/aws/lambda"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
+	awssecrets "github.com/holdfast-kms/holdfast/internal/front/aws/secretsmanager"
 	awssts "github.com/holdfast-kms/holdfast/internal/front/aws/sts"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	nativeaudit "github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
@@ -48,6 +51,9 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 			Services: []awsfront.Service{
 				awskms.New(i.keys, i.keyStores), awspca.New(i.ca, i.inventory), awsacm.New(i.managed), awssts.New(i.admin),
 				awscloudhsm.New(i.clusters),
+				awssecrets.New(i.secrets),
+				awslambda.New(i.functions),
+				awscloudtrail.New(i.trails),
 			},
 			Directory: i.directory, Door: i.keys, Observe: m.observe,
 		})},
