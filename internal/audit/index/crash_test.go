@@ -28,8 +28,7 @@ func TestMain(m *testing.M) {
 			more, err = x.Tick(context.Background())
 		}
 		if err != nil {
-			_, _ = os.Stdout.WriteString(err.Error())
-			os.Exit(1)
+			panic(err)
 		}
 	}
 }
@@ -37,7 +36,7 @@ func TestMain(m *testing.M) {
 // TestKilled: an index whose writer is killed at any time has the answers of
 // the log.
 func TestKilled(t *testing.T) {
-	r, dir := rand.New(rand.NewPCG(9, 9)), t.TempDir() //nolint:gosec // for a test
+	r, dir := rand.New(rand.NewPCG(9, 9)), t.TempDir()
 	l := openLog(t, dir, audit.MinSegmentSize)
 	fill(t, l, 900, func(i int) *audit.Entry { return random(r, i) })
 	for range 4 {
