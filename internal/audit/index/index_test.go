@@ -128,7 +128,7 @@ func TestSameAsTheLog(t *testing.T) {
 		c := Config{Log: l, Dir: filepath.Join(dir, "index"), Facets: facets, Version: "1"}
 		x := mustOpen(t, c)
 		total := 0
-		for round := range 4 {
+		for round := range 3 {
 			n := 50 + r.IntN(500)
 			fill(t, l, n, func(i int) *audit.Entry { return random(r, total+i) })
 			total += n
@@ -138,7 +138,7 @@ func TestSameAsTheLog(t *testing.T) {
 			case 2:
 				x = mustOpen(t, c)
 			}
-			for range 30 {
+			for range 20 {
 				same(t, r, x, l, randomFilter(r, total))
 			}
 		}
@@ -264,7 +264,7 @@ func TestFilesAreDerived(t *testing.T) {
 	}
 	// Any byte, in a file that is open already.
 	c.Version = "1"
-	for range 25 {
+	for range 12 {
 		x := mustOpen(t, c)
 		tick(t, x)
 		text, err := os.ReadFile(first)
