@@ -111,6 +111,10 @@ type (
 	AccessKey = native.AccessKey
 	// NewAccessKey is a credential with its secret, which is shown only once.
 	NewAccessKey = native.NewAccessKey
+	// PutClientCertificateRequest lets certificates of TLS clients prove a user.
+	PutClientCertificateRequest = native.PutClientCertificateRequest
+	// ClientCertificate says which certificates of TLS clients prove a user.
+	ClientCertificate = native.ClientCertificate //nolint:revive // it is the certificate of a TLS client, and no Certificate
 	// Session is temporary credentials, shown only once.
 	Session = native.Session
 	// Identity is who the caller is.
@@ -190,12 +194,44 @@ type (
 	ManagedRenewal = native.ManagedRenewal
 	// ManagedList is a page of managed certificates.
 	ManagedList = native.ManagedList
+	// CreateSecretRequest asks for a new secret.
+	CreateSecretRequest = native.CreateSecretRequest
+	// Secret is a secret without its values.
+	Secret = native.Secret
+	// SecretVersion is a value that a secret has or had, without the value.
+	SecretVersion = native.SecretVersion
+	// SecretList is a page of secrets.
+	SecretList = native.SecretList
+	// SecretValue is a value of a secret.
+	SecretValue = native.SecretValue
+	// SecretDeletion is a secret that is deleted.
+	SecretDeletion = native.SecretDeletion
 	// RequestManagedRequest asks for a managed certificate.
 	RequestManagedRequest = native.RequestManagedRequest
+	// UpdateManagedRequest changes how a managed certificate is renewed.
+	UpdateManagedRequest = native.UpdateManagedRequest
+	// RenewalRule says when a managed certificate is renewed, and how.
+	RenewalRule = native.RenewalRule
 	// ImportManagedRequest brings a certificate with its key.
 	ImportManagedRequest = native.ImportManagedRequest
 	// ExportedManaged is a managed certificate with its key.
 	ExportedManaged = native.ExportedManaged
+	// DeploymentReport is what an agent says of a certificate on its host.
+	DeploymentReport = native.DeploymentReport
+	// Deployment is the latest report of a certificate on a host.
+	Deployment = native.Deployment
+	// DeploymentList is a page of deployments.
+	DeploymentList = native.DeploymentList
+	// Notice is a message to one receiver about what happened.
+	Notice = native.Notice
+	// NoticeEvent is something that happened.
+	NoticeEvent = native.NoticeEvent
+	// NoticeList is a page of notices.
+	NoticeList = native.NoticeList
+	// NoticeChannel is a way to tell somebody.
+	NoticeChannel = native.NoticeChannel
+	// NoticeTrial is what came of a channel's test.
+	NoticeTrial = native.NoticeTrial
 	// Profile is a kind of certificate that authorities issue.
 	Profile = native.Profile
 	// AuditRecord is an entry of the audit log.
@@ -267,4 +303,20 @@ type InventoryFilter struct {
 type ManagedFilter struct {
 	// State is "issued", "expired", "revoked" or "failed".
 	State string
+}
+
+// DeploymentFilter chooses deployments. A zero field asks for nothing.
+type DeploymentFilter struct {
+	// Host is the whole name of a host, Managed a managed certificate's id.
+	Host, Managed string
+	// Outcome is such as "rolled-back".
+	Outcome string
+}
+
+// SecretFilter chooses secrets. A zero field asks for nothing.
+type SecretFilter struct {
+	// Name is the beginning of the names.
+	Name string
+	// Deleted wants those that are deleted, too.
+	Deleted bool
 }

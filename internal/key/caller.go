@@ -12,11 +12,14 @@ type PrincipalKind string
 
 // The kinds of principals.
 const (
-	Root      PrincipalKind = "root" // the realm itself
-	User      PrincipalKind = "user"
-	Role      PrincipalKind = "role"
-	Session   PrincipalKind = "session" // a role assumed by somebody
-	Service   PrincipalKind = "service" // a part of Holdfast, or a service that a policy names
+	Root    PrincipalKind = "root" // the realm itself
+	User    PrincipalKind = "user"
+	Role    PrincipalKind = "role"
+	Session PrincipalKind = "session" // a role assumed by somebody
+	Service PrincipalKind = "service" // a part of Holdfast, or a service that a policy names
+	// Federated is somebody for whom an issuer of tokens vouches, and who is no
+	// session of a role yet.
+	Federated PrincipalKind = "federated"
 	Anonymous PrincipalKind = "anonymous"
 )
 
@@ -25,7 +28,8 @@ type Principal struct {
 	Realm RealmID
 	Kind  PrincipalKind
 	// Name is the user's or role's name with its path ("ops/alice"), a
-	// session's "role/session", or the service's name; empty for root.
+	// session's "role/session", the service's name, or the issuer's URL without
+	// its scheme; empty for root.
 	Name string
 }
 
@@ -53,12 +57,34 @@ type Caller struct {
 	UserID string
 	// Method is the proof: "sigv4", "basic", "internal".
 	Method string
-	// MFA reports a second factor in the session.
-	MFA bool
+	// MFA reports a second factor in the session, or with the request, and
+	// FactorAt when it was proved.
+	MFA      bool
+	FactorAt time.Time
 	// AuthenticatedAt is when a session began; zero for long-lived credentials.
 	AuthenticatedAt time.Time
 	// Tags are the principal's tags, for policy conditions.
 	Tags []Tag
+	// Assumption is how a session of a role came about; nil for other callers.
+	// It is immutable, and the same pointer in every call of one session.
+	Assumption *Assumption
+}
+
+// Assumption is what the temporary credential of a role says beyond whose it is.
+type Assumption struct {
+	// Limit is an identity policy that has to allow too whatever the session
+	// does; without a text there is none.
+	Limit Document
+	// SourceIdentity is the name of who is behind the session, which sessions
+	// made from it keep.
+	SourceIdentity string
+	// Transitive are the keys of those of the session's tags that sessions made
+	// from it keep.
+	Transitive []string
+	// Issuer is the URL, without its scheme, of the issuer that vouched for the
+	// caller, and Claims what its token says: a name may occur several times.
+	Issuer string
+	Claims []Tag
 }
 
 // Call is the envelope of one request to the door: who asks, from where, by
@@ -73,6 +99,9 @@ type Call struct {
 	Region    string
 	Source    netip.Addr
 	UserAgent string
+	// Via is the part of Holdfast that asks in the caller's name for what it
+	// needs to serve the caller, such as "secret"; "" for the caller's own asking.
+	Via string
 	// Secure reports that the request came over TLS.
 	Secure bool
 	Time   time.Time

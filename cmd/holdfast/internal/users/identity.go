@@ -49,7 +49,7 @@ func (a *app) whoAmI() *cobra.Command {
 func (a *app) userCommand() *cobra.Command {
 	return terminal.Group("user", "Manage users",
 		a.userCreate(), a.userList(), a.userShow(), a.userDelete(),
-		terminal.Group("policy", "Manage what a user may do", a.userPolicyPut(), a.userPolicyDelete()))
+		terminal.Group("policy", "Manage what a user may do", a.userPolicyPut(), a.userPolicyDelete()), a.certificateCommand())
 }
 
 // userArgument is a command's user: its first argument, or --user.
@@ -183,23 +183,8 @@ func (a *app) userPolicyPut() *cobra.Command {
 }
 
 func (a *app) userPolicyDelete() *cobra.Command {
-	var user userArgument
-	var policy string
-	var yes bool
-	cmd := user.add(a, &cobra.Command{Use: "delete", Short: "Remove a policy of a user"})
-	cmd.Flags().StringVar(&policy, "policy-name", "", "the policy's name")
-	terminal.Require(cmd, "policy-name")
-	terminal.YesFlag(cmd, &yes)
-	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
-		if err := a.Confirm(yes, "remove the policy %s of %s", policy, name); err != nil {
-			return err
-		}
-		if err := c.DeleteUserPolicy(ctx, name, policy); err != nil {
-			return err
-		}
-		return a.Done("%s has the policy %s no more", name, policy)
-	})
-	return cmd
+	return a.takeAway(&cobra.Command{Use: "delete", Short: "Remove a policy of a user"},
+		"policy-name", "the policy's name", (*client.Client).DeleteUserPolicy)
 }
 
 func (a *app) sessionCommand() *cobra.Command {
