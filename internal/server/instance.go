@@ -24,7 +24,6 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/audit/index"
-	"github.com/holdfast-kms/holdfast/internal/auditformat"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/cluster"
 	"github.com/holdfast-kms/holdfast/internal/config"
@@ -188,7 +187,7 @@ func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.R
 	i.log = root.Installation()
 	if ephemeral {
 		log := audit.NewMemory(memoryEntries)
-		i.audit, i.entries = log, index.Over(log, auditformat.Facets)
+		i.audit, i.entries = log, index.Over(log, eventFacets)
 		return nil
 	}
 	seed, err := seal.Secret(ctx, root, i.store, auditKeySetting, newSeed)
@@ -269,14 +268,10 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 		return err
 	}
 	keyring := seal.NewKeyring(root, i.store)
-	software, err := soft.New(keyring, soft.Options{
-		Library: c.RSA.Library, PureGo: c.RSA.Native == "off", Log: log,
-		Pregenerate: map[alg.Spec]int{alg.RSA2048: 1, alg.RSA3072: 1, alg.RSA4096: 1},
-	})
+	software, err := i.openSoftware(c, keyring, log)
 	if err != nil {
 		return err
 	}
-	i.closers = append(i.closers, software.Close)
 	if err := i.openPlaces(ctx, c, keyring, log); err != nil {
 		return err
 	}
@@ -337,6 +332,18 @@ func (i *instance) openUpper(ctx context.Context, c *config.Config, keyring *sea
 		return err
 	}
 	return i.openNotices(ctx, c, i.topics, log)
+}
+
+// openSoftware opens the engine with the keys in this process.
+func (i *instance) openSoftware(c *config.Config, keyring *seal.Keyring, log *slog.Logger) (*soft.Engine, error) {
+	e, err := soft.New(keyring, soft.Options{
+		Library: c.RSA.Library, PureGo: c.RSA.Native == "off", Log: log,
+		Pregenerate: map[alg.Spec]int{alg.RSA2048: 1, alg.RSA3072: 1, alg.RSA4096: 1},
+	})
+	if err == nil {
+		i.closers = append(i.closers, e.Close)
+	}
+	return e, err
 }
 
 // openPlaces opens where keys live beside this process: tokens, clusters of
