@@ -111,6 +111,10 @@ type (
 	AccessKey = native.AccessKey
 	// NewAccessKey is a credential with its secret, which is shown only once.
 	NewAccessKey = native.NewAccessKey
+	// PutClientCertificateRequest lets certificates of TLS clients prove a user.
+	PutClientCertificateRequest = native.PutClientCertificateRequest
+	// ClientCertificate says which certificates of TLS clients prove a user.
+	ClientCertificate = native.ClientCertificate
 	// Session is temporary credentials, shown only once.
 	Session = native.Session
 	// Identity is who the caller is.
@@ -204,10 +208,20 @@ type (
 	SecretDeletion = native.SecretDeletion
 	// RequestManagedRequest asks for a managed certificate.
 	RequestManagedRequest = native.RequestManagedRequest
+	// UpdateManagedRequest changes how a managed certificate is renewed.
+	UpdateManagedRequest = native.UpdateManagedRequest
+	// RenewalRule says when a managed certificate is renewed, and how.
+	RenewalRule = native.RenewalRule
 	// ImportManagedRequest brings a certificate with its key.
 	ImportManagedRequest = native.ImportManagedRequest
 	// ExportedManaged is a managed certificate with its key.
 	ExportedManaged = native.ExportedManaged
+	// DeploymentReport is what an agent says of a certificate on its host.
+	DeploymentReport = native.DeploymentReport
+	// Deployment is the latest report of a certificate on a host.
+	Deployment = native.Deployment
+	// DeploymentList is a page of deployments.
+	DeploymentList = native.DeploymentList
 	// Profile is a kind of certificate that authorities issue.
 	Profile = native.Profile
 	// AuditRecord is an entry of the audit log.
@@ -279,6 +293,14 @@ type InventoryFilter struct {
 type ManagedFilter struct {
 	// State is "issued", "expired", "revoked" or "failed".
 	State string
+}
+
+// DeploymentFilter chooses deployments. A zero field asks for nothing.
+type DeploymentFilter struct {
+	// Host is the whole name of a host, Managed a managed certificate's id.
+	Host, Managed string
+	// Outcome is such as "rolled-back".
+	Outcome string
 }
 
 // SecretFilter chooses secrets. A zero field asks for nothing.

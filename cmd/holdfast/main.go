@@ -9,10 +9,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/agents"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/auditlog"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/authorities"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/byok"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/certificates"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/deployments"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/files"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/hsms"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/inventory"
@@ -86,6 +88,8 @@ func commands() []func(*terminal.App) *cobra.Command {
 		profiles.New,
 		inventory.New,
 		managed.New,
+		agents.New,
+		deployments.New,
 		secrets.New,
 		users.New,
 		auditlog.New,

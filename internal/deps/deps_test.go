@@ -26,12 +26,13 @@ const module = "github.com/holdfast-kms/holdfast"
 // design (see ARCHITECTURE.md). A change says why in docs/design.
 var layers = [][]string{
 	{"internal/fault", "internal/alg"},
-	{"internal/key", "internal/name", "internal/pkcs11", "internal/split"},
+	{"internal/key", "internal/name", "internal/pkcs11", "internal/split", "internal/renewal"},
 	{"internal/pkcs11/native", "internal/pkcs11/pkcs11test", "internal/pkcs11/uri", "internal/hsm/preset"},
 	{"internal/pkcs11/worker"},
+	{"internal/entry"}, // one call, as the audit log has it
 	{"internal/policy", "internal/audit", "internal/engine", "internal/store", "internal/extension"},
 	{"internal/audit/*", "internal/event", "internal/lease"}, // the log and the store as others use them
-	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/ciphertext", "internal/importtoken", "internal/transfer", "internal/hsm", "internal/remote"},
+	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/totp", "internal/webidentity", "internal/ciphertext", "internal/importtoken", "internal/transfer", "internal/hsm", "internal/remote"},
 	{"internal/hsm/sealkey", "internal/remote/remotetest"},
 	{"internal/figure", "internal/trial", "internal/auditformat"},
 	{"internal/catalog"},  // the keys as records and in memory
@@ -64,10 +65,10 @@ var layers = [][]string{
 
 // core names the packages that know no transport and no cloud's words.
 var core = []string{
-	"internal/fault", "internal/alg", "internal/key", "internal/name", "internal/policy", "internal/audit", "internal/engine",
-	"internal/store", "internal/extension", "internal/seal", "internal/guard", "internal/ciphertext", "internal/importtoken", "internal/identity", "internal/kms", "internal/keystore", "internal/profile", "internal/profile/document", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/lint",
+	"internal/fault", "internal/alg", "internal/key", "internal/name", "internal/policy", "internal/entry", "internal/audit", "internal/engine",
+	"internal/store", "internal/extension", "internal/seal", "internal/guard", "internal/ciphertext", "internal/importtoken", "internal/identity", "internal/totp", "internal/webidentity", "internal/kms", "internal/keystore", "internal/profile", "internal/profile/document", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/lint",
 	"internal/ocsp", "internal/authority", "internal/ledger", "internal/hierarchy", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle",
-	"internal/event", "internal/lease", "internal/approval", "internal/metric", "internal/secret", "internal/topic", "internal/rotation", "internal/deployment", "internal/alarm", "internal/trail", "internal/function", "internal/notice", "internal/compliance", "internal/audit/*",
+	"internal/event", "internal/lease", "internal/renewal", "internal/approval", "internal/metric", "internal/secret", "internal/topic", "internal/rotation", "internal/deployment", "internal/alarm", "internal/trail", "internal/function", "internal/notice", "internal/compliance", "internal/audit/*",
 	"internal/pkcs11", "internal/pkcs11/native", "internal/pkcs11/worker", "internal/pkcs11/uri", "internal/hsm/preset", "internal/hsm", "internal/hsm/sealkey", "internal/transfer", "internal/split", "internal/recovery", "internal/catalog", "internal/material", "internal/alias", "internal/cluster", "internal/customstore", "internal/remote",
 }
 
@@ -83,7 +84,7 @@ var rules = []rule{
 	{
 		[]string{"internal/front/*"},
 		[]string{
-			module + "/internal/store", module + "/internal/engine", module + "/internal/audit",
+			module + "/internal/store", module + "/internal/engine", module + "/internal/audit", module + "/internal/entry",
 			module + "/internal/seal", module + "/internal/guard",
 		},
 		"a front end goes through kms and ca",

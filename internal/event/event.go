@@ -54,7 +54,9 @@ type Event struct {
 	Kind   Kind        `json:"kind"`
 	Realm  key.RealmID `json:"realm"`
 	Region string      `json:"region,omitempty"`
-	Time   time.Time   `json:"time"`
+	// Time is when it happens: one in the future is told of then, unless it is
+	// withdrawn before.
+	Time time.Time `json:"time"`
 	// Subject is key.Resource.String of what it is about, Name how people call
 	// that ("web.example.com", "alias/pki").
 	Subject string `json:"subject"`
@@ -94,6 +96,22 @@ func Emit(tx store.Tx, e *Event) error {
 		return fmt.Errorf("emitting %s: %w", e.ID, err)
 	}
 	return nil
+}
+
+// Withdraw takes back an event that nobody has taken over. One that somebody
+// has, or that there is not, is left alone.
+func Withdraw(tx store.Tx, id string) error {
+	row, err := tx.Get(store.Events, id)
+	if err != nil && fault.KindOf(err) == fault.NotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if r, err := readRecord(row); err != nil || r.Handled {
+		return err
+	}
+	return tx.Delete(store.Events, id)
 }
 
 // Emitted reports whether an event with this id was emitted.

@@ -144,6 +144,8 @@ const (
 	NoResourcePolicyAllows // the resource's policy neither allows nor delegates
 	UnknownKey             // a ciphertext of a key that is not here, or not the caller's to know
 	NoIdentityPolicyAllows // the resource's policy delegates, and no policy of the caller allows
+	DeniedBySessionPolicy  // an explicit deny in the policy that a session was made with
+	NoSessionPolicyAllows  // the policies allow, and the one that a session was made with does not
 
 	// With NotFound and AlreadyExists.
 
@@ -168,6 +170,11 @@ const (
 	ClockSkew
 	WrongProof // the signature or secret does not match
 	UnsupportedProof
+	InvalidIdentityToken  // a web identity's token that is malformed, of no known issuer or wrongly signed
+	ExpiredIdentityToken  // a web identity's token whose time is over
+	RejectedIdentityToken // a web identity's token that is meant for others, or not valid yet
+	IssuerUnreachable     // with Unavailable: the keys of an issuer could not be fetched
+	WrongFactor           // with PermissionDenied: a code of a second factor that is wrong, used or locked out
 	MalformedProof
 )
 

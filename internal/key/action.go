@@ -171,10 +171,16 @@ const (
 	PutRolePolicy
 	DeleteRolePolicy
 	PutTrustPolicy
+	UpdateRole
 	AssumeRole
 	AssumeRoleWithWebIdentity
+	TagSession
+	SetSourceIdentity
+	GetAccessKeyInfo
 	CreateIssuer
+	GetIssuer
 	ListIssuers
+	UpdateIssuer
 	DeleteIssuer
 	EnrolFactor
 	ListFactors
@@ -337,7 +343,7 @@ var actionNames = [lastAction]string{ //nolint:gosec // names of actions, no cre
 	DeleteAccessKey: "identity:DeleteAccessKey", CreateSession: "identity:CreateSession",
 	GetCallerIdentity: "identity:GetCaller", ReadAudit: "audit:Read", ResetServer: "server:Reset",
 	UnsealServer: "server:Unseal", ChangeSeal: "server:ChangeSeal", ExportRootKey: "server:ExportRootKey", RestoreServer: "server:Restore",
-	CreateRole: "identity:CreateRole", GetRole: "identity:GetRole", ListRoles: "identity:ListRoles", DeleteRole: "identity:DeleteRole", PutRolePolicy: "identity:PutRolePolicy", DeleteRolePolicy: "identity:DeleteRolePolicy", PutTrustPolicy: "identity:PutTrustPolicy", AssumeRole: "identity:AssumeRole", AssumeRoleWithWebIdentity: "identity:AssumeRoleWithWebIdentity", CreateIssuer: "identity:CreateIssuer", ListIssuers: "identity:ListIssuers", DeleteIssuer: "identity:DeleteIssuer", EnrolFactor: "identity:EnrolFactor", ListFactors: "identity:ListFactors", RemoveFactor: "identity:RemoveFactor", PutClientCertificate: "identity:PutClientCertificate", DeleteClientCertificate: "identity:DeleteClientCertificate",
+	CreateRole: "identity:CreateRole", GetRole: "identity:GetRole", ListRoles: "identity:ListRoles", DeleteRole: "identity:DeleteRole", PutRolePolicy: "identity:PutRolePolicy", DeleteRolePolicy: "identity:DeleteRolePolicy", PutTrustPolicy: "identity:PutTrustPolicy", UpdateRole: "identity:UpdateRole", AssumeRole: "identity:AssumeRole", TagSession: "identity:TagSession", SetSourceIdentity: "identity:SetSourceIdentity", GetAccessKeyInfo: "identity:GetAccessKeyInfo", GetIssuer: "identity:GetIssuer", UpdateIssuer: "identity:UpdateIssuer", AssumeRoleWithWebIdentity: "identity:AssumeRoleWithWebIdentity", CreateIssuer: "identity:CreateIssuer", ListIssuers: "identity:ListIssuers", DeleteIssuer: "identity:DeleteIssuer", EnrolFactor: "identity:EnrolFactor", ListFactors: "identity:ListFactors", RemoveFactor: "identity:RemoveFactor", PutClientCertificate: "identity:PutClientCertificate", DeleteClientCertificate: "identity:DeleteClientCertificate",
 	RequestApproval: "approval:Request", DecideApproval: "approval:Decide", ListApprovals: "approval:List", CancelApproval: "approval:Cancel",
 	CreateSecret: "secret:Create", DescribeSecret: "secret:Describe", ListSecrets: "secret:List", GetSecretValue: "secret:GetValue", BatchGetSecretValue: "secret:BatchGetValue", PutSecretValue: "secret:PutValue", UpdateSecret: "secret:Update", UpdateSecretStage: "secret:UpdateStage", ListSecretVersions: "secret:ListVersions", DeleteSecret: "secret:Delete", RestoreSecret: "secret:Restore", TagSecret: "secret:Tag", UntagSecret: "secret:Untag", PutSecretPolicy: "secret:PutPolicy", GetSecretPolicy: "secret:GetPolicy", DeleteSecretPolicy: "secret:DeletePolicy", GetRandomPassword: "random:Password",
 	CreateTopic: "topic:Create", DeleteTopic: "topic:Delete", ListTopics: "topic:List", GetTopic: "topic:Get", SetTopic: "topic:Set", Publish: "topic:Publish", Subscribe: "topic:Subscribe", ConfirmSubscription: "topic:ConfirmSubscription", Unsubscribe: "topic:Unsubscribe", ListSubscriptions: "topic:ListSubscriptions", ListTopicSubscriptions: "topic:ListTopicSubscriptions", GetSubscription: "topic:GetSubscription", SetSubscription: "topic:SetSubscription", TagTopic: "topic:Tag", UntagTopic: "topic:Untag", ListTopicTags: "topic:ListTags",

@@ -66,6 +66,7 @@ func (s *Service) Entrust(ctx context.Context, call *key.Call, grantee string, r
 	if req.Material != nil {
 		c = s.bringing(req)
 	}
+	c.id = req.ID
 	who := delegate(call.Caller.Principal.Realm, grantee)
 	return s.foster(ctx, onBehalf(call, who, c.action), c, nil, func(k *key.Key) {
 		k.Grants = []key.Grant{{ID: string(randomID()), Grantee: who, Actions: entrusted, CreatedAt: k.CreatedAt}}

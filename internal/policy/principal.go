@@ -37,9 +37,11 @@ func newSubject(p key.Principal) subject {
 	return s
 }
 
-// member reports whether the subject belongs to a realm at all: services and
-// the anonymous caller are in none.
-func (s *subject) member() bool { return s.Kind != key.Service && s.Kind != key.Anonymous }
+// member reports whether the subject belongs to a realm at all: services,
+// whom an issuer vouches for, and the anonymous caller are in none.
+func (s *subject) member() bool {
+	return s.Kind != key.Service && s.Kind != key.Federated && s.Kind != key.Anonymous
+}
 
 // coveredBy reports whether p is the realm that the subject belongs to.
 func (s *subject) coveredBy(p *Principal) bool {
@@ -64,6 +66,8 @@ func (s *subject) is(p *Principal) bool {
 	case key.Service:
 		rest, ok := strings.CutPrefix(s.Name, p.Name)
 		return ok && (rest == "" || rest[0] == '/')
+	case key.Federated:
+		return (p.Realm == "" || p.Realm == s.Realm) && p.Name == s.Name
 	case key.Anonymous:
 	}
 	return false

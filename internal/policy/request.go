@@ -65,6 +65,17 @@ type Attributes struct {
 	ReEncryptSame *bool
 	// Profile is the certificate profile asked for.
 	Profile string
+	// Assume is what a request to assume a role asks for, nil for others.
+	Assume *Assume
+}
+
+// Assume is what a request to assume a role says of the session to be.
+type Assume struct {
+	ExternalID, SessionName, SourceIdentity string
+	// Transitive are the keys of the tags that go on to further sessions.
+	Transitive []string
+	// Seconds is how long the session is to last.
+	Seconds int
 }
 
 // Secret are the facts of an operation on a secret.
@@ -98,7 +109,8 @@ type Input struct {
 	Request Request
 	// Resource is the resource's own policy, nil where it has none.
 	Resource *Policy
-	// Identity are the policies of the caller.
+	// Identity are the policies of the caller. Those that are limits (see Limit)
+	// allow nothing: each of them has to allow what the others do.
 	Identity []*Policy
 	// Grants are the resource's grants.
 	Grants []key.Grant
@@ -111,4 +123,7 @@ type Kind uint8
 const (
 	ForResource Kind = iota + 1 // has principals
 	ForIdentity                 // has none: it speaks of its owner
+	// ForTrust says who may assume a role: it has principals, and no resources,
+	// since it speaks of its role.
+	ForTrust
 )

@@ -22,10 +22,13 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/audit/index"
+	"github.com/holdfast-kms/holdfast/internal/auditformat"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/cluster"
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/customstore"
+	"github.com/holdfast-kms/holdfast/internal/deployment"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	hsmengine "github.com/holdfast-kms/holdfast/internal/engine/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
@@ -48,6 +51,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/embedded"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
+	"github.com/holdfast-kms/holdfast/internal/trail"
 	"github.com/holdfast-kms/holdfast/internal/weakkey"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
@@ -72,7 +76,8 @@ type instance struct {
 	region    string
 	store     store.Store
 	audit     audit.Recorder
-	entries   audit.Source
+	entries   index.Source
+	log       string // the audit log's id
 	guard     *guard.Guard
 	directory *identity.Directory
 	admin     *identity.Admin
@@ -81,8 +86,10 @@ type instance struct {
 	status    *status.Service
 	inventory *inventory.Service
 	managed   *managed.Service
+	deployed  *deployment.Service
 	secrets   *secret.Service
 	functions *function.Service
+	trails    *trail.Service
 	clusters  *cluster.Service
 	keyStores *customstore.Service
 	hsms      *tokens.Tokens
@@ -109,8 +116,12 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 		lifecycle.Task{Name: "authorities", Tick: i.ca.Tick},
 		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick},
 		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick},
+		lifecycle.Task{Name: "deployments", Tick: i.deployed.Tick},
 		lifecycle.Task{Name: "secrets", Tick: i.secrets.Tick},
-		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick})
+		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick},
+		lifecycle.Task{Name: "audit index", Tick: i.indexLog},
+		lifecycle.Task{Name: "trails", Tick: i.trails.Tick},
+	)
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.handler = i.mount(c, m)
 	return i, nil
@@ -154,9 +165,10 @@ func (i *instance) openStore(c *config.Config, ephemeral bool) error {
 }
 
 func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, out *slog.Logger) error {
+	i.log = root.Installation()
 	if ephemeral {
 		log := audit.NewMemory(memoryEntries)
-		i.audit, i.entries = log, log
+		i.audit, i.entries = log, index.Over(log, auditformat.Facets)
 		return nil
 	}
 	seed, err := seal.Secret(ctx, root, i.store, auditKeySetting, newSeed)
@@ -170,15 +182,16 @@ func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.R
 	}
 	i.signer = signer
 	log, err := audit.Open(filepath.Join(c.Data, auditDir), audit.Options{
-		Signer: signer, ID: root.Installation(), SegmentSize: int64(c.Audit.SegmentMiB) << 20,
+		Signer: signer, ID: i.log, SegmentSize: int64(c.Audit.SegmentMiB) << 20,
 		CheckpointInterval: c.Audit.Checkpoint, OnCheckpoint: announce(out),
 	})
 	if err != nil {
 		return fmt.Errorf("opening the audit log: %w", err)
 	}
-	i.audit, i.entries = log, log
+	i.audit = log
 	i.closers = append(i.closers, log.Close)
-	return nil
+	i.entries, err = openIndex(log, filepath.Join(c.Data, auditDir))
+	return err
 }
 
 // announceEvery is how often a checkpoint goes to the server's log.
@@ -232,7 +245,7 @@ func (i *instance) tellMissing(ctx context.Context, log *slog.Logger) {
 
 // openServices opens the directory, the engine, the door and the authorities.
 func (i *instance) openServices(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, log *slog.Logger) (err error) {
-	i.directory, err = identity.Open(ctx, identity.Config{Root: root, Store: i.store, Compile: compiler(policy.ForIdentity)})
+	i.directory, err = identity.Open(ctx, identity.Config{Root: root, Store: i.store, Compile: compiler(policy.ForIdentity), CompileTrust: compiler(policy.ForTrust)})
 	if err != nil {
 		return err
 	}
@@ -288,9 +301,11 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 		return err
 	}
 	i.managed = managed.New(managed.Config{
-		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService,
+		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService, PerMinute: c.Lifecycle.RenewalsPerMinute,
 	})
+	i.deployed = deployment.New(i.guard, i.store, nil)
 	i.openSecrets()
+	i.openTrails(c, sink, log)
 	software.Ready()
 	return i.openInventory(ctx, sink, log)
 }

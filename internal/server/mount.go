@@ -9,6 +9,7 @@ import (
 	awsfront "github.com/holdfast-kms/holdfast/internal/front/aws"
 	awsacm "github.com/holdfast-kms/holdfast/internal/front/aws/acm"
 	awscloudhsm "github.com/holdfast-kms/holdfast/internal/front/aws/cloudhsm"
+	awscloudtrail "github.com/holdfast-kms/holdfast/internal/front/aws/cloudtrail"
 	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
 	awslambda "github.com/holdfast-kms/holdfast/internal/front/aws/lambda"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
@@ -17,6 +18,8 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	nativeaudit "github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
 	nativeauthorities "github.com/holdfast-kms/holdfast/internal/front/native/authorities"
+	nativeclientcerts "github.com/holdfast-kms/holdfast/internal/front/native/clientcerts"
+	nativedeployments "github.com/holdfast-kms/holdfast/internal/front/native/deployments"
 	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
 	nativekeys "github.com/holdfast-kms/holdfast/internal/front/native/keys"
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
@@ -36,17 +39,29 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 		handler http.Handler
 	}{
 		{"/holdfast/", native.New(native.Config{
-			Operations: slices.Concat(nativekeys.Operations(i.keys), nativeusers.Operations(i.admin),
-				nativeauthorities.Operations(i.ca, i.status, i.inventory), nativeinventory.Operations(i.inventory),
-				nativemanaged.Operations(i.managed), nativesecrets.Operations(i.secrets), nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}),
-				nativeproviders.Operations(&providers.Reader{Of: i.providers, Guard: i.guard, Residents: i.keys.Residents}), nativeaudit.Operations(i)),
-			Directory: i.directory, Door: i.keys, Version: Version(), Region: c.Region, Observe: m.observe,
+			Operations: slices.Concat(
+				nativekeys.Operations(i.keys),
+				nativeusers.Operations(i.admin),
+				nativeauthorities.Operations(i.ca, i.status, i.inventory),
+				nativeinventory.Operations(i.inventory),
+				nativemanaged.Operations(i.managed),
+				nativedeployments.Operations(i.deployed),
+				nativeclientcerts.Operations(i.admin, i.ca),
+				nativesecrets.Operations(i.secrets),
+				nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}),
+				nativeproviders.Operations(&providers.Reader{Of: i.providers, Guard: i.guard, Residents: i.keys.Residents}),
+				nativeaudit.Operations(i),
+			),
+			Directory: i.directory, Issuers: i.ca, Door: i.keys, Version: Version(), Region: c.Region, Observe: m.observe,
 		})},
 		{"/pki/", pki.New(pki.Config{Status: i.status, Observe: m.observe})},
 		{"/", awsfront.New(awsfront.Config{
 			Services: []awsfront.Service{
 				awskms.New(i.keys, i.keyStores), awspca.New(i.ca, i.inventory), awsacm.New(i.managed), awssts.New(i.admin),
-				awscloudhsm.New(i.clusters), awssecrets.New(i.secrets), awslambda.New(i.functions),
+				awscloudhsm.New(i.clusters),
+				awssecrets.New(i.secrets),
+				awslambda.New(i.functions),
+				awscloudtrail.New(i.trails),
 			},
 			Directory: i.directory, Door: i.keys, Observe: m.observe,
 		})},

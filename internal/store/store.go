@@ -92,9 +92,9 @@ var (
 	// Events holds what happened and is not told yet, by the id that makes each
 	// one happen once; due is when it is to be looked at (package event).
 	Events = &Table{Name: "events", Columns: []string{"due"}}
-	// Notices holds what is to be delivered, by id; due is the next attempt, or ""
-	// for what is done or given up (package notice).
-	Notices = &Table{Name: "notices", Columns: []string{"due"}}
+	// Notices holds what is to be delivered, and what was, by id; due is the next
+	// attempt or when it is forgotten, lane what waits for the same (package notice).
+	Notices = &Table{Name: "notices", Columns: []string{"scope", "due", "lane"}}
 	// Secrets holds secrets without their values by "realm/region/name"; due is
 	// when a deleted one is destroyed, or "" (package secret).
 	Secrets = &Table{Name: "secrets", Columns: []string{"scope", "due"}}
@@ -102,18 +102,19 @@ var (
 	SecretVersions = &Table{Name: "secret_versions", Columns: []string{"secret"}}
 	// Topics holds topics by "realm/region/name" (package topic).
 	Topics = &Table{Name: "topics", Columns: []string{"scope"}}
-	// Subscriptions holds subscriptions by id (package topic).
+	// Subscriptions holds subscriptions by "realm/region/topic/id" (package topic).
 	Subscriptions = &Table{Name: "subscriptions", Columns: []string{"topic"}}
-	// Messages holds what is to be delivered to a subscription, by id; due is the
-	// next attempt, or "" for what was given up (package topic).
-	Messages = &Table{Name: "messages", Columns: []string{"due"}}
+	// Messages holds messages on their way, and to whom each is to be delivered
+	// (package topic). due is when the clock has something to do with a row, or "";
+	// failed is the "realm/region" of a delivery that was given up, else "".
+	Messages = &Table{Name: "messages", Columns: []string{"due", "failed"}}
 	// Trails holds trails by "realm/region/name" (package trail).
 	Trails = &Table{Name: "trails", Columns: []string{"scope"}}
 	// Alarms holds alarms by "realm/region/name" (package alarm).
 	Alarms = &Table{Name: "alarms", Columns: []string{"scope"}}
-	// AlarmChanges holds the history of alarms, by "alarm/time/number" (package
-	// alarm).
-	AlarmChanges = &Table{Name: "alarm_changes", Columns: []string{"alarm"}}
+	// AlarmChanges holds the history of alarms, by "alarm/number"; expires is when
+	// it may be forgotten (package alarm).
+	AlarmChanges = &Table{Name: "alarm_changes", Columns: []string{"expires"}}
 	// Metrics holds figures by "realm/region/metric/dimensions/time" (package
 	// metric).
 	Metrics = &Table{Name: "metrics", Columns: []string{"expires"}}

@@ -255,7 +255,7 @@ func Trusting(file string) (*http.Client, error) {
 		return nil, fmt.Errorf("no certificate in %s", file)
 	}
 	return &http.Client{
-		Timeout: 30 * time.Second,
+		Timeout: time.Minute,
 		Transport: &http.Transport{
 			TLSClientConfig:     &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
 			MaxIdleConnsPerHost: 16,

@@ -16,6 +16,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/key"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/cbor"
 )
 
 // MaxBody bounds the body of a request in bytes, unless its operation has a
@@ -27,9 +28,10 @@ const MaxBody = 256 << 10
 const maxUserAgent = 256
 
 const (
-	jsonType = "application/x-amz-json-1.1"
-	formType = "application/x-www-form-urlencoded"
-	xmlType  = "text/xml"
+	jsonType   = "application/x-amz-json-1.1"
+	jsonType10 = "application/x-amz-json-1.0"
+	formType   = "application/x-www-form-urlencoded"
+	xmlType    = "text/xml"
 )
 
 // Exchange is one request and its answer. It belongs to one goroutine and
@@ -42,12 +44,15 @@ type Exchange struct {
 	Form url.Values
 	// REST is the rest of a request to a REST API; nil for others.
 	REST *REST
-	// Out is the answer of a JSON operation, XML that of a Query one.
+	// Out is the answer of a JSON operation, XML that of a Query one. Those that
+	// are served over several protocols use Writer.
 	Out wire.Encoder
 	XML wire.XMLEncoder
 	// Words are the request's own, for the texts of errors.
 	Words Words
 
+	cbor      cbor.Encoder
+	protocol  protocol
 	service   *service
 	operation *Operation
 	named     string // the operation as the request names it
@@ -127,21 +132,29 @@ func (h *Handler) serve(r *http.Request, x *Exchange) error {
 	}
 	x.Body = b.body
 	h.route(r, x)
+	if limit := x.maxBody(); len(b.body) > limit {
+		return tooLarge(limit)
+	}
 	x.Call.API, x.Call.Operation = x.service.API, x.label()
 	if x.service == &unrouted {
 		return x.unknown()
 	}
-	if b.scratch, err = h.auth.authenticate(r, x, b.scratch); err != nil {
+	if x.operation != nil && x.operation.Open && unsigned(r) {
+		x.Call.Caller = key.Caller{Principal: key.Principal{Kind: key.Anonymous}, Method: "none"}
+	} else if b.scratch, err = h.auth.authenticate(r, x, b.scratch); err != nil {
 		return err
 	}
 	if x.operation == nil {
 		return x.unknown()
 	}
-	if x.service.Target != "" && !strings.HasPrefix(r.Header.Get("Content-Type"), jsonType) {
-		return wire.Serialization("The Content-Type must be " + jsonType + ".")
+	if err := x.checkType(r); err != nil {
+		return err
 	}
 	x.Out.Reset(b.out)
 	x.XML.Reset(b.out)
+	if x.protocol == overCBOR {
+		x.cbor.Reset(b.out)
+	}
 	return x.operation.Serve(r.Context(), x)
 }
 
@@ -182,6 +195,14 @@ func readBody(b []byte, r *http.Request, limit int) ([]byte, error) {
 	}
 }
 
+// maxBody returns how long the body may be of what was routed.
+func (x *Exchange) maxBody() int {
+	if x.operation == nil || x.operation.MaxBody == 0 {
+		return MaxBody
+	}
+	return x.operation.MaxBody
+}
+
 func tooLarge(limit int) error {
 	return wire.Invalid(codeTooLarge, "The request must be at most "+strconv.Itoa(limit)+" bytes.")
 }
@@ -190,7 +211,7 @@ func tooLarge(limit int) error {
 // metrics.
 func (x *Exchange) answer(w http.ResponseWriter, r *http.Request, err error) string {
 	status, code := http.StatusOK, "ok"
-	query := x.service.Version != ""
+	head := w.Header()
 	var body []byte
 	var failure *Failure
 	if err != nil {
@@ -201,23 +222,21 @@ func (x *Exchange) answer(w http.ResponseWriter, r *http.Request, err error) str
 				slog.String("operation", x.Call.Operation), slog.Any("cause", err))
 		}
 		clear(x.buffers.out[:cap(x.buffers.out)]) // an answer that was begun may be longer than the error
+		if x.service.Version != "" && x.protocol != overQuery {
+			head[headerQueryError] = []string{f.queryCode(x.service) + ";" + f.side()}
+		}
 	}
 	switch {
 	case x.REST != nil:
 		x.REST.answer(w, x, failure)
 		return code
 	case failure != nil:
-		body = failure.encode(x, query)
+		body = failure.encode(x)
 	default:
-		body = x.result(query)
+		body = x.result()
 	}
 	x.buffers.out = body
-	head := w.Header()
-	kind := jsonTypes
-	if query {
-		kind = xmlTypes
-	}
-	head["Content-Type"] = kind
+	x.answerHeaders(head)
 	head["X-Amzn-Requestid"] = []string{x.Call.RequestID}
 	head["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
@@ -225,17 +244,24 @@ func (x *Exchange) answer(w http.ResponseWriter, r *http.Request, err error) str
 	return code
 }
 
-// The values of Content-Type, which net/http only reads.
+// The values of Content-Type and of other headers, which net/http only reads.
 var (
-	jsonTypes = []string{jsonType}
-	xmlTypes  = []string{xmlType}
+	jsonTypes     = []string{jsonType}
+	jsonTypes10   = []string{jsonType10}
+	xmlTypes      = []string{xmlType}
+	cborTypes     = []string{cborType}
+	cborProtocols = []string{rpcV2CBOR}
 )
 
 // result closes the answer of a success. Operations without an answer have an
 // empty body in JSON.
-func (x *Exchange) result(query bool) []byte {
-	if query {
+func (x *Exchange) result() []byte {
+	switch x.protocol {
+	case overQuery:
 		return x.XML.Result(x.operation.Name, x.service.Namespace, x.Call.RequestID)
+	case overCBOR:
+		return x.cbor.Bytes()
+	case overJSON:
 	}
 	if x.Out.Empty() {
 		return x.buffers.out[:0]

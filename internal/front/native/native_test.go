@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -14,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/auditformat"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -72,7 +75,7 @@ func newHouse(t testing.TB) *house {
 	root, err := seal.Ephemeral()
 	must(err)
 	store := mem.New()
-	directory, err := identity.Open(ctx, identity.Config{Root: root, Store: store, Compile: compile(policy.ForIdentity)})
+	directory, err := identity.Open(ctx, identity.Config{Root: root, Store: store, Compile: compile(policy.ForIdentity), CompileTrust: compile(policy.ForTrust)})
 	must(err)
 	g := guard.New(h.log, directory)
 	admin := identity.NewAdmin(directory, g)
@@ -114,6 +117,11 @@ type fakeAudit struct{}
 func (fakeAudit) Audit(_ context.Context, _ *key.Call, f wire.AuditFilter) (*wire.AuditList, error) {
 	text, err := json.Marshal(f)
 	return &wire.AuditList{Records: []wire.AuditRecord{{Why: string(text)}}}, err
+}
+
+func (fakeAudit) ExportAudit(_ context.Context, _ *key.Call, f wire.AuditFilter, format auditformat.Format, w io.Writer) error {
+	_, err := fmt.Fprintf(w, "%s %s %s\n", format, f.Action, f.Since.Format(time.RFC3339))
+	return err
 }
 
 // fakeTokens has one token, and tells who asks nothing.
@@ -307,6 +315,7 @@ func TestRefusals(t *testing.T) {
 		"no CSR":                         {"POST", "/certificates", `{"authority":"x","csr":"x"}`, 400, `the member "csr" is not one certificate request in PEM`},
 		"unknown reason":                 {"POST", "/certificates/x/1/revoke", `{"reason":"bored"}`, 400, `"bored" is no reason for a revocation`},
 		"endless validity":               {"POST", "/authorities", `{"name":"x","key":"y","subject":{},"validity_days":9999999}`, 400, `the member "validity_days" must be 0 to 36600`},
+		"no format":                      {"GET", "/audit-export?format=xml", "", 400, `"xml" is no format: jsonl, cloudtrail, ocsf, cef`},
 		"after and last":                 {"GET", "/audit?after=1&last=1", "", 400, `the parameters "after" and "last" exclude each other`},
 		"no position":                    {"GET", "/audit?after=x", "", 400, `the parameter "after" must be a position`},
 		"no time":                        {"GET", "/audit?since=yesterday", "", 400, `the parameter "since" must be a time as in RFC 3339`},

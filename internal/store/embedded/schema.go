@@ -108,7 +108,9 @@ CREATE TABLE "leases" (id TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE "events" (id TEXT NOT NULL PRIMARY KEY, "due" TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX "events_due" ON "events" ("due", id);
 
-CREATE TABLE "notices" (id TEXT NOT NULL PRIMARY KEY, "due" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE TABLE "notices" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, "due" TEXT NOT NULL, "lane" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "notices_scope" ON "notices" ("scope", id);
+CREATE INDEX "notices_lane" ON "notices" ("lane", id);
 CREATE INDEX "notices_due" ON "notices" ("due", id);
 
 CREATE TABLE "secrets" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, "due" TEXT NOT NULL, body BLOB NOT NULL);
@@ -124,8 +126,9 @@ CREATE INDEX "topics_scope" ON "topics" ("scope", id);
 CREATE TABLE "subscriptions" (id TEXT NOT NULL PRIMARY KEY, "topic" TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX "subscriptions_topic" ON "subscriptions" ("topic", id);
 
-CREATE TABLE "messages" (id TEXT NOT NULL PRIMARY KEY, "due" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE TABLE "messages" (id TEXT NOT NULL PRIMARY KEY, "due" TEXT NOT NULL, "failed" TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX "messages_due" ON "messages" ("due", id);
+CREATE INDEX "messages_failed" ON "messages" ("failed", id);
 
 CREATE TABLE "trails" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX "trails_scope" ON "trails" ("scope", id);
@@ -133,8 +136,8 @@ CREATE INDEX "trails_scope" ON "trails" ("scope", id);
 CREATE TABLE "alarms" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX "alarms_scope" ON "alarms" ("scope", id);
 
-CREATE TABLE "alarm_changes" (id TEXT NOT NULL PRIMARY KEY, "alarm" TEXT NOT NULL, body BLOB NOT NULL);
-CREATE INDEX "alarm_changes_alarm" ON "alarm_changes" ("alarm", id);
+CREATE TABLE "alarm_changes" (id TEXT NOT NULL PRIMARY KEY, "expires" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "alarm_changes_expires" ON "alarm_changes" ("expires", id);
 
 CREATE TABLE "metrics" (id TEXT NOT NULL PRIMARY KEY, "expires" TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX "metrics_expires" ON "metrics" ("expires", id);

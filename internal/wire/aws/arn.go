@@ -12,6 +12,9 @@ const Partition = "aws"
 // CAService is the service principal as which an authority uses its key.
 const CAService = "acm-pca.amazonaws.com"
 
+// TopicService is the service principal as which topics use their keys.
+const TopicService = "sns.amazonaws.com"
+
 // ManagedService is the service principal as which managed certificates use
 // their keys and are renewed: authorities give it their permission.
 const ManagedService = "acm.amazonaws.com"
@@ -167,6 +170,8 @@ func PrincipalARN(p key.Principal) string {
 		return "arn:" + Partition + ":sts::" + string(p.Realm) + ":assumed-role/" + role + "/" + session
 	case key.Service:
 		return ServiceName(p)
+	case key.Federated:
+		return iam + ":oidc-provider/" + p.Name
 	case key.Anonymous:
 	}
 	return "anonymous"

@@ -44,7 +44,15 @@ var conditionKeys = map[string]policy.ConditionKey{
 	"kms:viaservice":                             single(kmsVia),
 	"aws:sourcearn":                              single(sourceARN),
 	"aws:sourceaccount":                          single(sourceAccount),
+	"aws:sourceowner":                            single(sourceAccount),
 	"aws:resourceaccount":                        single(resourceAccount),
+	"aws:federatedprovider":                      single(federatedProvider),
+	"aws:sourceidentity":                         single(sourceIdentity),
+	"sts:externalid":                             single(externalID),
+	"sts:rolesessionname":                        single(roleSessionName),
+	"sts:sourceidentity":                         single(requestedSourceIdentity),
+	"sts:durationseconds":                        single(durationSeconds),
+	"sts:transitivetagkeys":                      {Get: transitiveKeys, Multivalued: true},
 	"aws:tagkeys":                                {Get: tagKeys, Multivalued: true},
 	"kms:encryptioncontextkeys":                  {Get: contextKeys, Multivalued: true},
 	"kms:encryptionalgorithm":                    single(algorithmOf(alg.EncryptDecrypt)),
@@ -87,13 +95,13 @@ var namedKeys = map[string]func(name string) getter{
 	"aws:principaltag/": principalTag,
 	"aws:requesttag/":   requestTag,
 	"aws:resourcetag/":  resourceTag,
+	"iam:resourcetag/":  resourceTag,
 
 	"secretsmanager:resourcetag/": resourceTag,
 	"kms:encryptioncontext:":      contextValue,
 }
 
-// namespaces are those whose keys are accepted though no request has them. A
-// namespace with a dot is that of an identity provider.
+// namespaces are those whose keys are accepted though no request has them.
 var namespaces = map[string]bool{
 	"aws": true, "kms": true, "acm-pca": true, "acm": true, "iam": true, "sts": true, "cloudtrail": true, "holdfast": true,
 	"s3": true, "ec2": true, "lambda": true, "secretsmanager": true, "sns": true, "sqs": true, "cloudhsm": true, "saml": true,
@@ -111,11 +119,14 @@ func (vocabulary) ConditionKey(name string) (policy.ConditionKey, error) {
 			return policy.ConditionKey{Get: family(name[len(prefix):])}, nil
 		}
 	}
+	if issuer, claim, ok := claimKey(lower); ok {
+		return policy.ConditionKey{Get: claimOf(issuer, claim), Multivalued: severalClaims[claim]}, nil
+	}
 	namespace, rest, ok := strings.Cut(lower, ":")
 	if !ok || rest == "" {
 		return policy.ConditionKey{}, fmt.Errorf("%q is not a condition key: it has no service before a colon", name)
 	}
-	if !namespaces[namespace] && !strings.Contains(namespace, ".") {
+	if !namespaces[namespace] {
 		return policy.ConditionKey{}, fmt.Errorf("%q is not a condition key: there is no service %q", name, namespace)
 	}
 	return policy.ConditionKey{}, nil
@@ -145,7 +156,7 @@ func principalARN(r *policy.Request) (policy.Value, bool) {
 		p.Kind = key.Role
 		p.Name, _ = cutLast(p.Name)
 	case key.Root, key.User, key.Role:
-	case key.Service, key.Anonymous:
+	case key.Service, key.Federated, key.Anonymous:
 		return policy.Value{}, false
 	}
 	return policy.Text(PrincipalARN(p)), true
@@ -155,7 +166,7 @@ func principalAccount(r *policy.Request) (policy.Value, bool) {
 	switch p := r.Call.Caller.Principal; p.Kind {
 	case key.Anonymous:
 		return policy.Text("anonymous"), true
-	case key.Service:
+	case key.Service, key.Federated:
 		return policy.Value{}, false
 	case key.Root, key.User, key.Role, key.Session:
 		return present(string(p.Realm))
@@ -173,7 +184,7 @@ func principalType(r *policy.Request) (policy.Value, bool) {
 		return policy.Text("AssumedRole"), true
 	case key.Anonymous:
 		return policy.Text("Anonymous"), true
-	case key.Service:
+	case key.Service, key.Federated:
 	}
 	return policy.Value{}, false
 }
@@ -221,13 +232,17 @@ func sourceAccount(r *policy.Request) (policy.Value, bool) {
 // The keys about the session: long-lived credentials have none of them.
 
 func mfaPresent(r *policy.Request) (policy.Value, bool) {
-	return policy.Bool(r.Call.Caller.MFA), !r.Call.Caller.AuthenticatedAt.IsZero()
+	c := &r.Call.Caller
+	return policy.Bool(c.MFA), c.MFA || !c.AuthenticatedAt.IsZero()
 }
 
 func mfaAge(r *policy.Request) (policy.Value, bool) {
 	c := &r.Call.Caller
-	seconds := r.Call.Time.Sub(c.AuthenticatedAt).Truncate(time.Second).Seconds()
-	return policy.Number(seconds), c.MFA && !c.AuthenticatedAt.IsZero()
+	since := c.FactorAt
+	if since.IsZero() {
+		since = c.AuthenticatedAt
+	}
+	return policy.Number(r.Call.Time.Sub(since).Truncate(time.Second).Seconds()), c.MFA && !since.IsZero()
 }
 
 func tokenIssueTime(r *policy.Request) (policy.Value, bool) {

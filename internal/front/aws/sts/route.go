@@ -28,7 +28,7 @@ type front struct{ directory Directory }
 // table is the API: name, action, handler.
 func (f *front) table() []aws.Operation {
 	return []aws.Operation{
-		{Name: "GetCallerIdentity", Action: key.GetCallerIdentity, Serve: f.getCallerIdentity},
+		aws.Query("GetCallerIdentity", key.GetCallerIdentity, aws.NoParams, f.getCallerIdentity),
 	}
 }
 
@@ -41,7 +41,7 @@ var unserved = []string{
 // Operations returns all operations of AWS STS in the order of their names.
 func Operations() []aws.Coverage { return aws.Cover(new(front).table(), unserved) }
 
-func (f *front) getCallerIdentity(ctx context.Context, x *aws.Exchange) error {
+func (f *front) getCallerIdentity(ctx context.Context, x *aws.Exchange, _ struct{}) error {
 	caller, err := f.directory.CallerIdentity(ctx, &x.Call)
 	if err != nil {
 		return err

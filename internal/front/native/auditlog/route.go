@@ -3,7 +3,9 @@ package auditlog
 
 import (
 	"context"
+	"io"
 
+	"github.com/holdfast-kms/holdfast/internal/auditformat"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
@@ -16,6 +18,9 @@ type Reader interface {
 	// positive. Next is the position after which the next page begins, empty
 	// at the end of the log.
 	Audit(ctx context.Context, call *key.Call, f wire.AuditFilter) (*wire.AuditList, error)
+	// ExportAudit authorises key.ReadAudit for the call and writes out all
+	// entries that the filter wants, in the order of the log.
+	ExportAudit(ctx context.Context, call *key.Call, f wire.AuditFilter, format auditformat.Format, w io.Writer) error
 }
 
 // front has the handlers.
@@ -28,5 +33,7 @@ func Operations(r Reader) []native.Operation {
 	f := &front{r}
 	return []native.Operation{
 		native.Get("/audit", "ReadAudit", key.ReadAudit, native.Handle(f.audit)).Takes(native.Paged("last", "since", "until", "action", "principal", "resource", "result", "request_id")...),
+		native.Get("/audit-export", "ExportAudit", key.ReadAudit, f.exportEndpoint()).
+			Takes("format", "since", "until", "action", "principal", "resource", "result", "request_id"),
 	}
 }

@@ -30,11 +30,15 @@ func (f *front) createSession(ctx context.Context, r *native.Request, req *wire.
 	if req.Seconds == 0 {
 		d = defaultSession
 	}
-	s, err := f.identities.CreateSession(ctx, r.Call, d)
+	s, err := f.identities.CreateSession(ctx, r.Call, identity.SessionRequest{Length: d, Factor: req.Factor, Code: req.Code})
 	if err != nil {
 		return nil, err
 	}
-	return &wire.Session{AccessKeyID: s.ID, SecretAccessKey: s.Secret, SessionToken: s.Token, ExpiresAt: s.Expires}, nil
+	return sessionOut(s), nil
+}
+
+func sessionOut(s *identity.NewSession) *wire.Session {
+	return &wire.Session{AccessKeyID: s.ID, SecretAccessKey: s.Secret, SessionToken: s.Token, ExpiresAt: s.Expires}
 }
 
 func (f *front) createUser(ctx context.Context, r *native.Request, req *wire.CreateUserRequest) (*wire.User, error) {

@@ -1,4 +1,4 @@
-package audit
+package entry
 
 import (
 	"strings"
@@ -21,9 +21,9 @@ const (
 	ellipsis = "…"
 )
 
-// maxPayload limits one record's JSON in bytes. All strings of an entry but
+// MaxSize limits one record's JSON in bytes. All strings of an entry but
 // its details fit with every byte escaped; details that do not are left out.
-const maxPayload = 64 << 10
+const MaxSize = 64 << 10
 
 // moreDetails is kept free for the note that says how many were left out.
 const moreDetails = 64
@@ -31,7 +31,7 @@ const moreDetails = 64
 // recordVersion is the "v" of the records that this package writes.
 const recordVersion = 1
 
-// appendEntry appends the entry as one line of JSON:
+// Append appends the entry as one line of JSON:
 //
 //	{"v":1,"time":"2026-11-22T16:00:00.123456789Z","realm":"123456789012",…}\n
 //
@@ -41,7 +41,7 @@ const recordVersion = 1
 // resource, decision, why, result, error, details (a list of name and value).
 // Bytes that are not UTF-8 become U+FFFD. It allocates nothing but what buf
 // needs to grow. The line is at most limit bytes, which is 32 KiB or more.
-func appendEntry(buf []byte, e *Entry, at time.Time, limit int) []byte {
+func Append(buf []byte, e *Entry, at time.Time, limit int) []byte {
 	start := len(buf)
 	buf = append(buf, `{"v":1`...)
 	if year := at.Year(); !at.IsZero() && year >= 0 && year <= 9999 { // RFC 3339 has no other years
@@ -99,9 +99,9 @@ func appendDetail(buf []byte, i int, name, value string) []byte {
 		buf = append(buf, ',')
 	}
 	buf = append(buf, `{"name":`...)
-	buf = appendString(buf, name, maxID)
+	buf = AppendString(buf, name, maxID)
 	buf = append(buf, `,"value":`...)
-	buf = appendString(buf, value, maxText)
+	buf = AppendString(buf, value, maxText)
 	return append(buf, '}')
 }
 
@@ -112,12 +112,12 @@ func appendMember(buf []byte, name, value string, limit int) []byte {
 	buf = append(buf, ',', '"')
 	buf = append(buf, name...)
 	buf = append(buf, '"', ':')
-	return appendString(buf, value, limit)
+	return AppendString(buf, value, limit)
 }
 
-// appendString appends a JSON string (RFC 8259 section 7) of at most limit
+// AppendString appends a JSON string (RFC 8259 section 7) of at most limit
 // bytes before escaping.
-func appendString(buf []byte, s string, limit int) []byte {
+func AppendString(buf []byte, s string, limit int) []byte {
 	if len(s) > limit || !utf8.ValidString(s) {
 		s = tidy(s, limit)
 	}

@@ -1,4 +1,4 @@
-package audit
+package entry
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 )
 
-// line is the JSON form of an Entry; appendEntry writes it.
+// line is the JSON form of an Entry; Append writes it.
 type line struct {
 	Version    int          `json:"v"`
 	Time       time.Time    `json:"time"`
@@ -50,12 +50,20 @@ var actions = sync.OnceValue(func() map[string]key.Action {
 	return byName
 })
 
-// decodeEntry reads what appendEntry wrote. A member that it does not know is
+// Decode reads what Append wrote. A member that it does not know is
 // an error: a record of another version has another "v". An action of a later
-// Holdfast is NoAction; Record.JSON still names it.
-func decodeEntry(payload []byte) (Entry, error) {
+// Holdfast is NoAction; the line still names it.
+func Decode(payload []byte) (Entry, error) {
+	if e, ok := decodeLine(payload); ok {
+		return e, nil
+	}
+	return decodeAny(payload)
+}
+
+// decodeAny reads a line in any form that JSON allows.
+func decodeAny(payload []byte) (Entry, error) {
 	var l line
-	if err := decodeJSON(payload, &l); err != nil {
+	if err := DecodeJSON(payload, &l); err != nil {
 		return Entry{}, err
 	}
 	if l.Version != recordVersion {
@@ -74,8 +82,8 @@ func decodeEntry(payload []byte) (Entry, error) {
 	return e, nil
 }
 
-// decodeJSON reads exactly one JSON value with no unknown member.
-func decodeJSON(payload []byte, into any) error {
+// DecodeJSON reads exactly one JSON value with no unknown member.
+func DecodeJSON(payload []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(payload))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
