@@ -114,7 +114,7 @@ type (
 	// PutClientCertificateRequest lets certificates of TLS clients prove a user.
 	PutClientCertificateRequest = native.PutClientCertificateRequest
 	// ClientCertificate says which certificates of TLS clients prove a user.
-	ClientCertificate = native.ClientCertificate
+	ClientCertificate = native.ClientCertificate //nolint:revive // it is the certificate of a TLS client, and no Certificate
 	// Session is temporary credentials, shown only once.
 	Session = native.Session
 	// Identity is who the caller is.
@@ -222,6 +222,16 @@ type (
 	Deployment = native.Deployment
 	// DeploymentList is a page of deployments.
 	DeploymentList = native.DeploymentList
+	// Notice is a message to one receiver about what happened.
+	Notice = native.Notice
+	// NoticeEvent is something that happened.
+	NoticeEvent = native.NoticeEvent
+	// NoticeList is a page of notices.
+	NoticeList = native.NoticeList
+	// NoticeChannel is a way to tell somebody.
+	NoticeChannel = native.NoticeChannel
+	// NoticeTrial is what came of a channel's test.
+	NoticeTrial = native.NoticeTrial
 	// Profile is a kind of certificate that authorities issue.
 	Profile = native.Profile
 	// AuditRecord is an entry of the audit log.

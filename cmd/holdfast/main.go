@@ -20,6 +20,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/keys"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/managed"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/notices"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/profiles"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/providers"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/seals"
@@ -91,6 +92,7 @@ func commands() []func(*terminal.App) *cobra.Command {
 		agents.New,
 		deployments.New,
 		secrets.New,
+		notices.New,
 		users.New,
 		auditlog.New,
 		newVersionCommand,

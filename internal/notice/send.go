@@ -67,19 +67,14 @@ func (s *Service) deliver(ctx context.Context) (more bool, err error) {
 // left alone. It forgets what has ended long ago.
 func (s *Service) claim(ctx context.Context) (claims []*claim, more bool, err error) {
 	now := s.now().UTC()
-	var ended []*Delivery
+	var due, ended []*Delivery
 	err = s.store.Update(ctx, func(tx store.Tx) error {
-		looked := 0
-		q := store.Query{Column: "due", To: timeColumn(now.Add(1)), Limit: maxLooked}
-		for row, err := range tx.Scan(store.Notices, q) {
-			if err != nil {
-				return err
-			}
-			looked++
-			d, err := readDelivery(row)
-			if err != nil {
-				return err
-			}
+		due, err = scan(tx, store.Query{Column: "due", To: timeColumn(now.Add(1)), Limit: maxLooked}, nil)
+		if err != nil {
+			return err
+		}
+		more = len(due) == maxLooked
+		for _, d := range due {
 			if d.State == Failed || d.State == Delivered {
 				if err := tx.Delete(store.Notices, d.ID); err != nil {
 					return err
@@ -99,7 +94,6 @@ func (s *Service) claim(ctx context.Context) (claims []*claim, more bool, err er
 				return err
 			}
 		}
-		more = looked == maxLooked
 		return nil
 	})
 	if err != nil {

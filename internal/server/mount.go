@@ -14,6 +14,7 @@ import (
 	awslambda "github.com/holdfast-kms/holdfast/internal/front/aws/lambda"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
 	awssecrets "github.com/holdfast-kms/holdfast/internal/front/aws/secretsmanager"
+	awssns "github.com/holdfast-kms/holdfast/internal/front/aws/sns"
 	awssts "github.com/holdfast-kms/holdfast/internal/front/aws/sts"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	nativeaudit "github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
@@ -23,6 +24,7 @@ import (
 	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
 	nativekeys "github.com/holdfast-kms/holdfast/internal/front/native/keys"
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
+	nativenotices "github.com/holdfast-kms/holdfast/internal/front/native/notices"
 	nativeproviders "github.com/holdfast-kms/holdfast/internal/front/native/providers"
 	nativesecrets "github.com/holdfast-kms/holdfast/internal/front/native/secrets"
 	nativetokens "github.com/holdfast-kms/holdfast/internal/front/native/tokens"
@@ -46,6 +48,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 				nativeinventory.Operations(i.inventory),
 				nativemanaged.Operations(i.managed),
 				nativedeployments.Operations(i.deployed),
+				nativenotices.Operations(i.notices),
 				nativeclientcerts.Operations(i.admin, i.ca),
 				nativesecrets.Operations(i.secrets),
 				nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}),
@@ -54,6 +57,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 			),
 			Directory: i.directory, Issuers: i.ca, Door: i.keys, Version: Version(), Region: c.Region, Observe: m.observe,
 		})},
+		{awssns.CertificatePrefix, awssns.Certificates(i.topics)},
 		{"/pki/", pki.New(pki.Config{Status: i.status, Observe: m.observe})},
 		{"/", awsfront.New(awsfront.Config{
 			Services: []awsfront.Service{
@@ -62,6 +66,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 				awssecrets.New(i.secrets),
 				awslambda.New(i.functions),
 				awscloudtrail.New(i.trails),
+				awssns.New(i.topics),
 			},
 			Directory: i.directory, Door: i.keys, Observe: m.observe,
 		})},

@@ -86,7 +86,9 @@ def record(service, operation, arguments, folder):
 
     def capture(request, **_):
         captured.append(request)
-        body = b"{}" if service != "sts" else b"<r><GetCallerIdentityResult/><ResponseMetadata/></r>"
+        body = b"{}"
+        if service in ("sts", "sns"):
+            body = f"<r><{operation}Result/><ResponseMetadata/></r>".encode()
 
         class Raw:
             def stream(self):
