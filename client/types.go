@@ -117,6 +117,30 @@ type (
 	ClientCertificate = native.ClientCertificate //nolint:revive // it is the certificate of a TLS client, and no Certificate
 	// Session is temporary credentials, shown only once.
 	Session = native.Session
+	// CreateSessionRequest asks for temporary credentials of the caller.
+	CreateSessionRequest = native.CreateSessionRequest
+	// Role is what others assume for a while, to act by its policies.
+	Role = native.Role
+	// RoleList is a page of roles.
+	RoleList = native.RoleList
+	// CreateRoleRequest asks for a new role.
+	CreateRoleRequest = native.CreateRoleRequest
+	// UpdateRoleRequest changes what a role says of itself; what is nil stays.
+	UpdateRoleRequest = native.UpdateRoleRequest
+	// AssumeRoleRequest asks for a session of a role.
+	AssumeRoleRequest = native.AssumeRoleRequest
+	// Issuer is somebody whose tokens prove who web identities are.
+	Issuer = native.Issuer
+	// IssuerSettings say which tokens of an issuer count.
+	IssuerSettings = native.IssuerSettings
+	// IssuerList is a page of issuers.
+	IssuerList = native.IssuerList
+	// CreateIssuerRequest registers an issuer.
+	CreateIssuerRequest = native.CreateIssuerRequest
+	// Factor is what shows a user's one-time codes.
+	Factor = native.Factor
+	// NewFactor is a second factor with its secret, which is shown only once.
+	NewFactor = native.NewFactor
 	// Identity is who the caller is.
 	Identity = native.Identity
 	// Subject is a distinguished name (RFC 5280 section 4.1.2.4).

@@ -23,6 +23,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/notices"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/profiles"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/providers"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/roles"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/seals"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/secrets"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/signatures"
@@ -94,6 +95,8 @@ func commands() []func(*terminal.App) *cobra.Command {
 		secrets.New,
 		notices.New,
 		users.New,
+		roles.New,
+		roles.NewIssuer,
 		auditlog.New,
 		newVersionCommand,
 	}

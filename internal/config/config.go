@@ -52,6 +52,7 @@ type Config struct {
 	Egress    Egress     `yaml:"egress"`
 
 	Certificates Certificates `yaml:"certificates"`
+	Issuers      Issuers      `yaml:"issuers"`
 }
 
 // TLS is the certificate that the server presents.

@@ -10,6 +10,7 @@ import (
 	awsacm "github.com/holdfast-kms/holdfast/internal/front/aws/acm"
 	awscloudhsm "github.com/holdfast-kms/holdfast/internal/front/aws/cloudhsm"
 	awscloudtrail "github.com/holdfast-kms/holdfast/internal/front/aws/cloudtrail"
+	awscloudwatch "github.com/holdfast-kms/holdfast/internal/front/aws/cloudwatch"
 	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
 	awslambda "github.com/holdfast-kms/holdfast/internal/front/aws/lambda"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
@@ -26,6 +27,7 @@ import (
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
 	nativenotices "github.com/holdfast-kms/holdfast/internal/front/native/notices"
 	nativeproviders "github.com/holdfast-kms/holdfast/internal/front/native/providers"
+	nativeroles "github.com/holdfast-kms/holdfast/internal/front/native/roles"
 	nativesecrets "github.com/holdfast-kms/holdfast/internal/front/native/secrets"
 	nativetokens "github.com/holdfast-kms/holdfast/internal/front/native/tokens"
 	nativeusers "github.com/holdfast-kms/holdfast/internal/front/native/users"
@@ -44,6 +46,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 			Operations: slices.Concat(
 				nativekeys.Operations(i.keys),
 				nativeusers.Operations(i.admin),
+				nativeroles.Operations(i.admin),
 				nativeauthorities.Operations(i.ca, i.status, i.inventory),
 				nativeinventory.Operations(i.inventory),
 				nativemanaged.Operations(i.managed),
@@ -67,6 +70,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 				awslambda.New(i.functions),
 				awscloudtrail.New(i.trails),
 				awssns.New(i.topics),
+				awscloudwatch.New(i.figures, i.alarms),
 			},
 			Directory: i.directory, Door: i.keys, Observe: m.observe,
 		})},

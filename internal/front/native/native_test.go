@@ -33,6 +33,7 @@ import (
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
 	"github.com/holdfast-kms/holdfast/internal/front/native/notices"
 	"github.com/holdfast-kms/holdfast/internal/front/native/providers"
+	"github.com/holdfast-kms/holdfast/internal/front/native/roles"
 	nativesecrets "github.com/holdfast-kms/holdfast/internal/front/native/secrets"
 	"github.com/holdfast-kms/holdfast/internal/front/native/tokens"
 	"github.com/holdfast-kms/holdfast/internal/front/native/users"
@@ -117,7 +118,7 @@ func newHouse(t testing.TB) *house {
 	must(err)
 	h.id, h.secret = k.ID, k.Secret
 	h.config = native.Config{
-		Operations: slices.Concat(keys.Operations(door), users.Operations(admin), authorities.Operations(issuers, lists, certificates),
+		Operations: slices.Concat(keys.Operations(door), users.Operations(admin), roles.Operations(admin), authorities.Operations(issuers, lists, certificates),
 			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), nativesecrets.Operations(hidden), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}),
 			clientcerts.Operations(admin, issuers), deployments.Operations(deployment.New(g, store, nil)), notices.Operations(tell), auditlog.Operations(fakeAudit{})),
 		Directory: directory, Door: door, Version: wire.ServerVersion{Version: "test"},
