@@ -166,6 +166,7 @@ func openCore(ctx context.Context, c *config.Config, root *seal.Root, ephemeral 
 	if err := i.openServices(ctx, c, root, ephemeral, log); err != nil {
 		return nil, err
 	}
+	i.openSecrets()
 	return i, nil
 }
 
@@ -321,7 +322,6 @@ func (i *instance) openUpper(ctx context.Context, c *config.Config, keyring *sea
 	i.managed = managed.New(managed.Config{
 		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService, PerMinute: c.Lifecycle.RenewalsPerMinute,
 	})
-	i.openSecrets()
 	i.openTrails(c, sink, log)
 	if err := i.openCourier(ctx, c, log); err != nil {
 		return err
