@@ -316,10 +316,7 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	i.openSecrets()
 	i.openTrails(c, sink, log)
 	software.Ready()
-	if err := i.openInventory(ctx, sink, log); err != nil {
-		return err
-	}
-	return i.openNotices(ctx, c, nil, log)
+	return errors.Join(i.openInventory(ctx, sink, log), i.openNotices(ctx, c, nil, log))
 }
 
 // openPlaces opens where keys live beside this process: tokens, clusters of
