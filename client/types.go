@@ -114,7 +114,7 @@ type (
 	// PutClientCertificateRequest lets certificates of TLS clients prove a user.
 	PutClientCertificateRequest = native.PutClientCertificateRequest
 	// ClientCertificate says which certificates of TLS clients prove a user.
-	ClientCertificate = native.ClientCertificate
+	ClientCertificate = native.ClientCertificate //nolint:revive // it is the certificate of a TLS client, and no Certificate
 	// Session is temporary credentials, shown only once.
 	Session = native.Session
 	// Identity is who the caller is.
@@ -194,8 +194,24 @@ type (
 	ManagedRenewal = native.ManagedRenewal
 	// ManagedList is a page of managed certificates.
 	ManagedList = native.ManagedList
+	// CreateSecretRequest asks for a new secret.
+	CreateSecretRequest = native.CreateSecretRequest
+	// Secret is a secret without its values.
+	Secret = native.Secret
+	// SecretVersion is a value that a secret has or had, without the value.
+	SecretVersion = native.SecretVersion
+	// SecretList is a page of secrets.
+	SecretList = native.SecretList
+	// SecretValue is a value of a secret.
+	SecretValue = native.SecretValue
+	// SecretDeletion is a secret that is deleted.
+	SecretDeletion = native.SecretDeletion
 	// RequestManagedRequest asks for a managed certificate.
 	RequestManagedRequest = native.RequestManagedRequest
+	// UpdateManagedRequest changes how a managed certificate is renewed.
+	UpdateManagedRequest = native.UpdateManagedRequest
+	// RenewalRule says when a managed certificate is renewed, and how.
+	RenewalRule = native.RenewalRule
 	// ImportManagedRequest brings a certificate with its key.
 	ImportManagedRequest = native.ImportManagedRequest
 	// ExportedManaged is a managed certificate with its key.
@@ -295,4 +311,12 @@ type DeploymentFilter struct {
 	Host, Managed string
 	// Outcome is such as "rolled-back".
 	Outcome string
+}
+
+// SecretFilter chooses secrets. A zero field asks for nothing.
+type SecretFilter struct {
+	// Name is the beginning of the names.
+	Name string
+	// Deleted wants those that are deleted, too.
+	Deleted bool
 }

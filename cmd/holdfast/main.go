@@ -24,6 +24,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/profiles"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/providers"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/seals"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/secrets"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/signatures"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/sshkeys"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/uris"
@@ -90,6 +91,7 @@ func commands() []func(*terminal.App) *cobra.Command {
 		managed.New,
 		agents.New,
 		deployments.New,
+		secrets.New,
 		notices.New,
 		users.New,
 		auditlog.New,

@@ -359,18 +359,17 @@ const reportEvery = 12 * time.Hour
 // deliver tells the server what happened. A server that cannot be told gets
 // to know later.
 func (u *unit) deliver(ctx context.Context) error {
-	if c := u.state.Current; c != nil && len(u.state.Reports) == 0 && u.state.Candidate == nil && c.Outcome != outcomeUnconfirmed && u.now().Sub(u.state.ReportedAt) > reportEvery {
-		m, err := u.folder.get(c.Version)
-		if err != nil {
-			return err
-		}
-		u.note(m, c.Outcome, nil)
+	if u.state.Asking.wait(u.now()) {
+		return nil
+	}
+	if err := u.alive(); err != nil {
+		return err
 	}
 	for len(u.state.Reports) > 0 {
 		if err := u.source.ReportDeployment(ctx, &u.state.Reports[0]); err != nil {
 			u.log.WarnContext(ctx, "the server was not told what is in place", slog.Any("cause", err))
-			if !refused(err) {
-				return u.folder.keep(u.state)
+			if kind := client.KindOf(err); kind != client.InvalidArgument && kind != client.LimitExceeded {
+				return nil // else it would never get there, nor would those after it
 			}
 		}
 		u.state.Reports, u.state.ReportedAt = u.state.Reports[1:], u.now().UTC()
@@ -378,6 +377,21 @@ func (u *unit) deliver(ctx context.Context) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// alive notes what is in place once more, when that was reported long ago.
+func (u *unit) alive() error {
+	c := u.state.Current
+	if c == nil || len(u.state.Reports) > 0 || u.state.Candidate != nil || c.Outcome == outcomeUnconfirmed ||
+		u.now().Sub(u.state.ReportedAt) <= reportEvery {
+		return nil
+	}
+	m, err := u.folder.get(c.Version)
+	if err != nil {
+		return err
+	}
+	u.note(m, c.Outcome, nil)
 	return nil
 }
 

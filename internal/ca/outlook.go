@@ -26,13 +26,13 @@ func (s *Service) FindProfile(realm key.RealmID, name string) (*profile.Profile,
 // which it depends when certificates are renewed: the states of authorities,
 // what their owners changed about them, and profiles.
 func (s *Service) Outlook() string {
-	h := sha256.New()
+	h := sha256.New() // which takes everything
 	for _, a := range s.r.All() {
-		fmt.Fprintf(h, "%s %s %s %s %s\n", a.ID, a.State, a.Successor, a.Parent, a.UpdatedAt.UTC().Format(time.RFC3339Nano))
+		_, _ = fmt.Fprintf(h, "%s %s %s %s %s\n", a.ID, a.State, a.Successor, a.Parent, a.UpdatedAt.UTC().Format(time.RFC3339Nano))
 	}
 	all := s.profiles.Load()
 	for _, id := range slices.Sorted(maps.Keys(all.stored)) {
-		fmt.Fprintf(h, "%s %s\n", id, all.stored[id].UpdatedAt.UTC().Format(time.RFC3339Nano))
+		_, _ = fmt.Fprintf(h, "%s %s\n", id, all.stored[id].UpdatedAt.UTC().Format(time.RFC3339Nano))
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

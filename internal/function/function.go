@@ -206,10 +206,11 @@ func parse(der []byte) (*x509.Certificate, error) {
 }
 
 // chainOf returns the certificates above one that an authority issued, the
-// nearest first, the root's included.
+// nearest first, the root's included; none above one that signed itself.
 func (s *Service) chainOf(issued *ca.Issued) [][]byte {
-	if a, ok := s.Authorities.ByID(issued.Authority); ok && len(issued.Chain) > 0 {
-		return append([][]byte{a.Certificate}, a.Chain...)
+	a, ok := s.Authorities.ByID(issued.Authority)
+	if !ok || issued.Profile == rootProfile {
+		return nil
 	}
-	return issued.Chain
+	return append([][]byte{a.Certificate}, a.Chain...)
 }

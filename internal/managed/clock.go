@@ -2,7 +2,6 @@ package managed
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -67,49 +66,48 @@ type batch struct {
 	failures []error
 }
 
-// claim takes the leases of certificates that are due, as many as the bound of
-// the minute has left, and of those that a server which is gone was at. A
-// certificate that is claimed is due again when the lease is over, so that
-// nobody looks at it before.
-func (s *Service) claim(ctx context.Context) (b batch, err error) {
-	now := s.now().UTC()
-	due := store.Query{Column: "due", From: "0", To: dueColumn(now.Add(1)), Limit: dueBatch} // From "0" leaves out the empty value, which means never
-	idle := false
-	err = s.store.View(ctx, func(r store.Reader) error { // most of the time there is nothing to write
-		n, err := r.Count(store.Managed, due)
-		if err != nil || n > 0 {
+// dueAt asks for the certificates that are due at a time, and for no more than
+// a batch. From "0" leaves out the empty value, which means never.
+func dueAt(now time.Time) store.Query {
+	return store.Query{Column: "due", From: "0", To: dueColumn(now.Add(1)), Limit: dueBatch}
+}
+
+// idle reports whether there is nothing to claim, as most of the time: looking
+// is cheaper than a transaction that writes nothing.
+func (s *Service) idle(ctx context.Context, now time.Time) (idle bool, err error) {
+	err = s.store.View(ctx, func(r store.Reader) error {
+		due, err := r.Count(store.Managed, dueAt(now))
+		if err != nil || due > 0 {
 			return err
 		}
 		left, err := lease.Expired(r, leasePrefix, now, 1)
 		idle = len(left) == 0
 		return err
 	})
-	if err != nil || idle {
+	return idle, err
+}
+
+// claim takes the leases of certificates that are due, as many as the bound of
+// the minute has left, and of those that a server which is gone was at. A
+// certificate that is claimed is due again when the lease is over, so that
+// nobody looks at it before.
+func (s *Service) claim(ctx context.Context) (b batch, err error) {
+	now := s.now().UTC()
+	if idle, err := s.idle(ctx, now); idle || err != nil {
 		return b, err
 	}
 	err = s.store.Update(ctx, func(tx store.Tx) error {
 		b = batch{}
-		names, err := lease.Expired(tx, leasePrefix, now, dueBatch)
+		ids, err := candidates(tx, now)
 		if err != nil {
 			return err
 		}
-		for i := range names {
-			names[i] = strings.TrimPrefix(names[i], leasePrefix)
-		}
-		for row, err := range tx.Scan(store.Managed, due) {
-			if err != nil {
-				return err
-			}
-			if len(names) < dueBatch && !slices.Contains(names, row.ID) {
-				names = append(names, row.ID)
-			}
-		}
-		granted, err := s.budget.Spend(tx, now, len(names))
+		granted, err := s.budget.Spend(tx, now, len(ids))
 		if err != nil {
 			return err
 		}
 		b.full = granted == dueBatch
-		for _, id := range names[:granted] {
+		for _, id := range ids[:granted] {
 			if err := s.claimOne(tx, id, now, &b); err != nil {
 				return err
 			}
@@ -117,6 +115,27 @@ func (s *Service) claim(ctx context.Context) (b batch, err error) {
 		return nil
 	})
 	return b, err
+}
+
+// candidates returns the ids of what is to be claimed: first what was left in
+// the middle, then what is due.
+func candidates(r store.Reader, now time.Time) ([]string, error) {
+	ids, err := lease.Expired(r, leasePrefix, now, dueBatch)
+	if err != nil {
+		return nil, err
+	}
+	for i := range ids {
+		ids[i] = strings.TrimPrefix(ids[i], leasePrefix)
+	}
+	for row, err := range r.Scan(store.Managed, dueAt(now)) {
+		if err != nil {
+			return nil, err
+		}
+		if len(ids) < dueBatch && !slices.Contains(ids, row.ID) {
+			ids = append(ids, row.ID)
+		}
+	}
+	return ids, nil
 }
 
 // claimOne takes the lease of one certificate, if it is to be had.
@@ -266,100 +285,4 @@ func (s *Service) settle(tx store.Tx, row store.Row) error {
 		return tx.Put(store.Managed, row)
 	}
 	return nil
-}
-
-// watchRecord is the JSON body of the row that tells with what Outlook of the
-// authorities every certificate was looked at.
-type watchRecord struct {
-	V int `json:"v"`
-	// Done is the Outlook that all were looked at with, Now the one of the
-	// present round, which has come to the certificate At.
-	Done string `json:"done"`
-	Now  string `json:"now,omitempty"`
-	At   string `json:"at,omitempty"`
-}
-
-const (
-	// watchID is that row's id. It is behind all UUIDs.
-	watchID = "watch"
-	// rules is the version of how due is computed: another one makes every
-	// certificate be looked at.
-	rules = "1 "
-	// lookBatch is how many certificates are looked at in one transaction.
-	lookBatch = 250
-)
-
-// watch stores anew when certificates are due, once anything has changed on
-// which that depends above them: an authority is revoked or replaced, a
-// profile has another rule. A bounded number at a time; behind tells that there
-// are more.
-func (s *Service) watch(ctx context.Context) (behind bool, err error) {
-	outlook := rules + s.authorities.Outlook()
-	if seen := s.looked.Load(); seen != nil && *seen == outlook {
-		return false, nil
-	}
-	var w watchRecord
-	err = s.store.Update(ctx, func(tx store.Tx) (err error) {
-		if w, err = readWatch(tx); err != nil || w.Done == outlook {
-			return err
-		}
-		if w.Now == "" {
-			w.Now, w.At = outlook, ""
-		}
-		if err := s.lookOn(tx, &w); err != nil {
-			return err
-		}
-		body, err := json.Marshal(w)
-		if err != nil {
-			return err
-		}
-		return tx.Put(store.Managed, store.Row{ID: watchID, Columns: []string{"", ""}, Body: body})
-	})
-	if err != nil {
-		return false, err
-	}
-	if w.Done == outlook {
-		s.looked.Store(&outlook)
-		return false, nil
-	}
-	return true, nil
-}
-
-// lookOn looks at the next certificates of a round.
-func (s *Service) lookOn(tx store.Tx, w *watchRecord) error {
-	n := 0
-	// Ids are UUIDs in lower case; the table's other rows are behind "g".
-	for row, err := range tx.Scan(store.Managed, store.Query{After: w.At, To: "g", Limit: lookBatch}) {
-		if err != nil {
-			return err
-		}
-		n++
-		w.At = row.ID
-		if err := s.settle(tx, row); err != nil {
-			if k := fault.KindOf(err); k == fault.Unavailable || k == fault.InvalidArgument {
-				return err // the store's own; a record that cannot be read is claim's to tell of
-			}
-		}
-	}
-	if n < lookBatch {
-		w.Done, w.Now, w.At = w.Now, "", ""
-	}
-	return nil
-}
-
-func readWatch(r store.Reader) (w watchRecord, err error) {
-	row, err := r.Get(store.Managed, watchID)
-	if err != nil {
-		if fault.KindOf(err) == fault.NotFound {
-			return watchRecord{V: 1}, nil
-		}
-		return w, err
-	}
-	if err := json.Unmarshal(row.Body, &w); err != nil {
-		return w, fmt.Errorf("reading how far managed certificates were looked at: %w", err)
-	}
-	if w.V != 1 {
-		return w, fmt.Errorf("how far managed certificates were looked at has version %d, which is not known to this program", w.V)
-	}
-	return w, nil
 }

@@ -39,12 +39,12 @@ type Request struct {
 	// Profile is what the certificate is issued under, "" for the profile of
 	// managed certificates. The key may leave only if a profile that is named
 	// lets it.
-	Profile string
+	Profile string `json:",omitempty"` // tokens compare requests by their JSON, also those of earlier releases
 	// Validity is how long the certificate is valid, 0 for the profile's default:
 	// without a profile, Validity.
-	Validity time.Duration
+	Validity time.Duration `json:",omitempty"`
 	// Rule is when it is renewed, nil for the profile's rule, or the usual one.
-	Rule *renewal.Rule
+	Rule *renewal.Rule `json:",omitempty"`
 	// KeyStays keeps the key in Holdfast for good: Export is refused then.
 	KeyStays bool
 	// NotLogged is kept with the certificate, see Certificate.Logged.

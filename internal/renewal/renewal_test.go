@@ -66,7 +66,7 @@ func anyRule(r *rand.Rand) renewal.Rule {
 // TestDueStaysWithin: whatever the rule, a renewal is due when a twentieth of
 // the lifetime has passed and before the end, and with more jitter not later.
 func TestDueStaysWithin(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test's own, to be repeated
+	r := rand.New(rand.NewPCG(1, 2))
 	for range 20_000 {
 		rule := anyRule(r)
 		if err := rule.Check(); err != nil {
@@ -140,7 +140,7 @@ func TestRetry(t *testing.T) {
 // certificate. However long the failures last, there is an attempt in the
 // last two minutes.
 func TestRetryStaysWithin(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // a test's own, to be repeated
+	r := rand.New(rand.NewPCG(3, 4))
 	for range 2_000 {
 		left := time.Second + time.Duration(r.Int64N(int64(90*day)))
 		end, seed := begin.Add(left), renewal.Seed(r.Float64())

@@ -53,6 +53,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/embedded"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
+	"github.com/holdfast-kms/holdfast/internal/topic"
 	"github.com/holdfast-kms/holdfast/internal/trail"
 	"github.com/holdfast-kms/holdfast/internal/weakkey"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
@@ -99,6 +100,7 @@ type instance struct {
 	trails    *trail.Service
 	clusters  *cluster.Service
 	keyStores *customstore.Service
+	topics    *topic.Service
 	hsms      *tokens.Tokens
 	providers *providers.Providers
 	engines   []engine.Engine // those over tokens
@@ -117,6 +119,7 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 	if err != nil {
 		return nil, err
 	}
+	i.deployed = deployment.New(i.guard, i.store, nil)
 	i.clock = lifecycle.Start(c.Lifecycle.Interval, log,
 		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
 		lifecycle.Task{Name: "keys in providers", Tick: i.keys.Mirror},
@@ -127,11 +130,13 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 		lifecycle.Task{Name: "what is about to happen", Tick: i.watch.Tick},
 		lifecycle.Task{Name: "notices", Tick: i.notices.Tick},
 		lifecycle.Task{Name: "secrets", Tick: i.secrets.Tick},
+		lifecycle.Task{Name: "topics", Tick: i.topics.Tick},
 		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick},
 		lifecycle.Task{Name: "audit index", Tick: i.indexLog},
 		lifecycle.Task{Name: "trails", Tick: i.trails.Tick},
 	)
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
+	i.topics.Start()
 	i.handler = i.mount(c, m)
 	return i, nil
 }
@@ -309,14 +314,25 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
+	software.Ready()
+	return i.openUpper(ctx, c, keyring, sink, log)
+}
+
+// openUpper opens what is built on keys and authorities.
+func (i *instance) openUpper(ctx context.Context, c *config.Config, keyring *seal.Keyring, sink inventory.Sink, log *slog.Logger) error {
 	i.managed = managed.New(managed.Config{
-		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService,
+		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService, PerMinute: c.Lifecycle.RenewalsPerMinute,
 	})
-	i.deployed = deployment.New(i.guard, i.store, nil)
 	i.openSecrets()
 	i.openTrails(c, sink, log)
-	software.Ready()
-	return errors.Join(i.openInventory(ctx, sink, log), i.openNotices(ctx, c, nil, log))
+	if err := i.openCourier(ctx, c, log); err != nil {
+		return err
+	}
+	i.openTopics(c, keyring, log)
+	if err := i.openInventory(ctx, sink, log); err != nil {
+		return err
+	}
+	return i.openNotices(ctx, c, i.topics, log)
 }
 
 // openPlaces opens where keys live beside this process: tokens, clusters of

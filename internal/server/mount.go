@@ -14,6 +14,7 @@ import (
 	awslambda "github.com/holdfast-kms/holdfast/internal/front/aws/lambda"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
 	awssecrets "github.com/holdfast-kms/holdfast/internal/front/aws/secretsmanager"
+	awssns "github.com/holdfast-kms/holdfast/internal/front/aws/sns"
 	awssts "github.com/holdfast-kms/holdfast/internal/front/aws/sts"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	nativeaudit "github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
@@ -25,6 +26,7 @@ import (
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
 	nativenotices "github.com/holdfast-kms/holdfast/internal/front/native/notices"
 	nativeproviders "github.com/holdfast-kms/holdfast/internal/front/native/providers"
+	nativesecrets "github.com/holdfast-kms/holdfast/internal/front/native/secrets"
 	nativetokens "github.com/holdfast-kms/holdfast/internal/front/native/tokens"
 	nativeusers "github.com/holdfast-kms/holdfast/internal/front/native/users"
 	"github.com/holdfast-kms/holdfast/internal/front/pki"
@@ -39,15 +41,23 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 		handler http.Handler
 	}{
 		{"/holdfast/", native.New(native.Config{
-			Operations: slices.Concat(nativekeys.Operations(i.keys), nativeusers.Operations(i.admin),
-				nativeauthorities.Operations(i.ca, i.status, i.inventory), nativeinventory.Operations(i.inventory),
-				nativemanaged.Operations(i.managed), nativedeployments.Operations(i.deployed),
+			Operations: slices.Concat(
+				nativekeys.Operations(i.keys),
+				nativeusers.Operations(i.admin),
+				nativeauthorities.Operations(i.ca, i.status, i.inventory),
+				nativeinventory.Operations(i.inventory),
+				nativemanaged.Operations(i.managed),
+				nativedeployments.Operations(i.deployed),
 				nativenotices.Operations(i.notices),
 				nativeclientcerts.Operations(i.admin, i.ca),
+				nativesecrets.Operations(i.secrets),
 				nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}),
-				nativeproviders.Operations(&providers.Reader{Of: i.providers, Guard: i.guard, Residents: i.keys.Residents}), nativeaudit.Operations(i)),
+				nativeproviders.Operations(&providers.Reader{Of: i.providers, Guard: i.guard, Residents: i.keys.Residents}),
+				nativeaudit.Operations(i),
+			),
 			Directory: i.directory, Issuers: i.ca, Door: i.keys, Version: Version(), Region: c.Region, Observe: m.observe,
 		})},
+		{awssns.CertificatePrefix, awssns.Certificates(i.topics)},
 		{"/pki/", pki.New(pki.Config{Status: i.status, Observe: m.observe})},
 		{"/", awsfront.New(awsfront.Config{
 			Services: []awsfront.Service{
@@ -56,6 +66,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 				awssecrets.New(i.secrets),
 				awslambda.New(i.functions),
 				awscloudtrail.New(i.trails),
+				awssns.New(i.topics),
 			},
 			Directory: i.directory, Door: i.keys, Observe: m.observe,
 		})},

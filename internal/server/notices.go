@@ -25,9 +25,6 @@ func (i *instance) tapped(c *config.Config) audit.Recorder {
 func (i *instance) openNotices(
 	ctx context.Context, c *config.Config, publisher notices.Publisher, log *slog.Logger, sources ...notice.Source,
 ) error {
-	if err := i.openCourier(ctx, c, log); err != nil {
-		return err
-	}
 	ways := notices.Ways{Poster: i.poster, Publisher: publisher, Service: noticeService}
 	if i.mailer != nil {
 		ways.Mailer = i.mailer

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/netip"
 	"os"
 	"os/signal"
 	"runtime"
@@ -96,6 +97,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	if s.Dev != nil && s.Config.PublicURL == "" {
 		s.Config.PublicURL = url
 	}
+	if s.Dev != nil && len(s.Config.Egress.Allow) == 0 {
+		s.Config.Egress.Allow = loopback() // what a developer's server tells is on the developer's machine
+	}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	if s.sealed == nil {
 		if err := s.start(ctx, url); err != nil {
@@ -103,6 +107,11 @@ func Run(ctx context.Context, o Options) (err error) {
 		}
 	}
 	return s.serve(ctx, listeners, url)
+}
+
+// loopback are the networks of this machine alone.
+func loopback() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 }
 
 // closeAll closes listeners that do not serve.

@@ -19,17 +19,21 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/auditformat"
 	"github.com/holdfast-kms/holdfast/internal/ca"
+	"github.com/holdfast-kms/holdfast/internal/deployment"
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
 	"github.com/holdfast-kms/holdfast/internal/event"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	"github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
 	"github.com/holdfast-kms/holdfast/internal/front/native/authorities"
+	"github.com/holdfast-kms/holdfast/internal/front/native/clientcerts"
+	"github.com/holdfast-kms/holdfast/internal/front/native/deployments"
 	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
 	"github.com/holdfast-kms/holdfast/internal/front/native/keys"
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
 	"github.com/holdfast-kms/holdfast/internal/front/native/notices"
 	"github.com/holdfast-kms/holdfast/internal/front/native/providers"
+	nativesecrets "github.com/holdfast-kms/holdfast/internal/front/native/secrets"
 	"github.com/holdfast-kms/holdfast/internal/front/native/tokens"
 	"github.com/holdfast-kms/holdfast/internal/front/native/users"
 	"github.com/holdfast-kms/holdfast/internal/guard"
@@ -41,6 +45,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/notice"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/secret"
 	"github.com/holdfast-kms/holdfast/internal/status"
 	storage "github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
@@ -97,6 +102,9 @@ func newHouse(t testing.TB) *house {
 	lists, err := status.New(ctx, status.Config{Authorities: issuers, Keys: door, Guard: g, Store: store})
 	must(err)
 	kept := managed.New(managed.Config{Keys: door, Authorities: issuers, Guard: g, Store: store, Principal: aws.ManagedService})
+	hidden := secret.New(secret.Config{
+		Keys: door, Guard: g, Store: store, Compile: compile(policy.ForResource), Alias: aws.SecretsAlias, KeyPolicy: aws.SecretsKeyPolicy, Context: aws.SecretContext,
+	})
 	tell, err := notice.New(notice.Config{Store: store, Guard: g, Channels: []notice.Channel{{Name: "hook", Kind: "webhook", Sender: nobody{}}}})
 	must(err)
 	must(store.Update(ctx, func(tx storage.Tx) error {
@@ -110,7 +118,8 @@ func newHouse(t testing.TB) *house {
 	h.id, h.secret = k.ID, k.Secret
 	h.config = native.Config{
 		Operations: slices.Concat(keys.Operations(door), users.Operations(admin), authorities.Operations(issuers, lists, certificates),
-			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}), notices.Operations(tell), auditlog.Operations(fakeAudit{})),
+			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), nativesecrets.Operations(hidden), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}),
+			clientcerts.Operations(admin, issuers), deployments.Operations(deployment.New(g, store, nil)), notices.Operations(tell), auditlog.Operations(fakeAudit{})),
 		Directory: directory, Door: door, Version: wire.ServerVersion{Version: "test"},
 		Observe: func(_, operation, code string, _ time.Duration) { h.observed = append(h.observed, operation+" "+code) },
 	}

@@ -241,3 +241,54 @@ func TestDefaultKeyPolicy(t *testing.T) {
 		}
 	}
 }
+
+// TestKeysAboutSecrets has those of Secrets Manager, and those about whom a
+// part of Holdfast asks for.
+func TestKeysAboutSecrets(t *testing.T) {
+	full := &policy.Request{
+		Call: &key.Call{Region: "eu-west-1", Via: "secret"}, Action: key.DeleteSecret,
+		Resource: key.Resource{Kind: key.KindSecret, Realm: realm, Region: "eu-west-1", ID: "prod/db-AbCdEf"},
+		Attributes: &policy.Attributes{
+			WaitDays: 7, ResourceTags: []key.Tag{{Key: "team", Value: "web"}},
+			Secret: &policy.Secret{Name: "prod/db", Description: "d", Key: "alias/a", Version: "v", Stage: "current", Forced: true, NotPublic: true},
+		},
+	}
+	empty := &policy.Request{Call: &key.Call{}, Action: key.PutSecretPolicy}
+	for _, c := range []struct{ key, full, empty string }{
+		{"secretsmanager:SecretId", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbCdEf", "-"},
+		{"secretsmanager:Name", "prod/db", "-"},
+		{"secretsmanager:Description", "d", "-"},
+		{"secretsmanager:KmsKeyId", "alias/a", "-"},
+		{"secretsmanager:VersionId", "v", "-"},
+		{"secretsmanager:VersionStage", "AWSCURRENT", "-"},
+		{"secretsmanager:RecoveryWindowInDays", "7", "-"},
+		{"secretsmanager:ForceDeleteWithoutRecovery", "true", "-"},
+		{"secretsmanager:BlockPublicPolicy", "-", "false"},
+		{"secretsmanager:ResourceTag/team", "web", "-"},
+		{"aws:ResourceTag/Team", "web", "-"},
+		{"secretsmanager:RotationLambdaARN", "-", "-"},
+		{"kms:ViaService", "secretsmanager.eu-west-1.amazonaws.com", "-"},
+		{"aws:CalledVia", "secretsmanager.amazonaws.com", "-"},
+		{"aws:CalledViaFirst", "secretsmanager.amazonaws.com", "-"},
+		{"aws:CalledViaLast", "secretsmanager.amazonaws.com", "-"},
+		{"aws:ViaAWSService", "true", "false"},
+	} {
+		if got := values(t, c.key, full); got != c.full {
+			t.Errorf("%s is %q, want %q", c.key, got, c.full)
+		}
+		if got := values(t, c.key, empty); got != c.empty {
+			t.Errorf("%s of an empty request is %q, want %q", c.key, got, c.empty)
+		}
+	}
+}
+
+// TestStageNames: every label has one stage, and a stage's own name is no
+// label.
+func TestStageNames(t *testing.T) {
+	for label, want := range map[string]string{"AWSCURRENT": "current", "AWSPREVIOUS": "previous", "AWSPENDING": "pending", "blue": "blue", "": "", "Current": "Current", "current": "", "pending": ""} {
+		stage, ok := ParseStage(label)
+		if ok != (want != "" || label == "") || ok && (stage != want || StageName(stage) != label) {
+			t.Errorf("%q is the stage %q, %v", label, stage, ok)
+		}
+	}
+}

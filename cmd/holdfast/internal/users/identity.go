@@ -183,23 +183,8 @@ func (a *app) userPolicyPut() *cobra.Command {
 }
 
 func (a *app) userPolicyDelete() *cobra.Command {
-	var user userArgument
-	var policy string
-	var yes bool
-	cmd := user.add(a, &cobra.Command{Use: "delete", Short: "Remove a policy of a user"})
-	cmd.Flags().StringVar(&policy, "policy-name", "", "the policy's name")
-	terminal.Require(cmd, "policy-name")
-	terminal.YesFlag(cmd, &yes)
-	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
-		if err := a.Confirm(yes, "remove the policy %s of %s", policy, name); err != nil {
-			return err
-		}
-		if err := c.DeleteUserPolicy(ctx, name, policy); err != nil {
-			return err
-		}
-		return a.Done("%s has the policy %s no more", name, policy)
-	})
-	return cmd
+	return a.takeAway(&cobra.Command{Use: "delete", Short: "Remove a policy of a user"},
+		"policy-name", "the policy's name", (*client.Client).DeleteUserPolicy)
 }
 
 func (a *app) sessionCommand() *cobra.Command {

@@ -79,8 +79,8 @@ func withStatus(status int, f aws.Failure) aws.Failure {
 
 // sentence returns a text of the core's as AWS would print it.
 func sentence(text string) string {
-	if text == "" || strings.HasSuffix(text, ")\"") {
-		return text
+	if text == "" {
+		return ""
 	}
 	return strings.ToUpper(text[:1]) + text[1:] + "."
 }

@@ -117,8 +117,8 @@ func readCSR(text string) ([]byte, error) {
 	}
 	if isFileName(text) {
 		return nil, fault.Because(fault.InvalidArgument, fault.MalformedCSR,
-			"the event's csr is %q, the name of a file: a function sees no files of its caller. Send what is in it, "+
-				"PEM or base64, for instance with --payload \"$(jq -n --rawfile csr %s '{csr: $csr, kms_key_id: \"alias/…\"}')\"", text, text)
+			"the event's csr is %q, the name of a file, and a function sees no files of its caller: send what is in it, in PEM or "+
+				"base64 (jq -n --rawfile csr %s '{csr: $csr, kms_key_id: \"alias/…\"}' prints such a payload)", text, text)
 	}
 	return nil, fault.Because(fault.InvalidArgument, fault.MalformedCSR, "the event's csr is no certificate request in PEM or base64")
 }

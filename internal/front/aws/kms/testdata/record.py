@@ -8,6 +8,7 @@ of recording. Nothing is sent anywhere.
 """
 import datetime
 import os
+import urllib.parse
 
 import botocore
 import botocore.awsrequest
@@ -85,7 +86,9 @@ def record(service, operation, arguments, folder):
 
     def capture(request, **_):
         captured.append(request)
-        body = b"{}" if service != "sts" else b"<r><GetCallerIdentityResult/><ResponseMetadata/></r>"
+        body = b"{}"
+        if service in ("sts", "sns"):
+            body = f"<r><{operation}Result/><ResponseMetadata/></r>".encode()
 
         class Raw:
             def stream(self):
@@ -99,7 +102,8 @@ def record(service, operation, arguments, folder):
     getattr(c, method)(**arguments)
     request = captured[0]
     body = request.body if isinstance(request.body, bytes) else (request.body or "").encode()
-    head = [f"{request.method} / HTTP/1.1", "Host: 127.0.0.1:8080"]
+    url = urllib.parse.urlsplit(request.url)
+    head = [f"{request.method} {urllib.parse.urlunsplit(('', '', url.path or '/', url.query, ''))} HTTP/1.1", "Host: 127.0.0.1:8080"]
     for name, value in request.headers.items():
         value = value.decode() if isinstance(value, bytes) else value
         if name == "User-Agent":  # it is not signed, and says which machine recorded
