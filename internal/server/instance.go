@@ -20,6 +20,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/alarm"
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/audit/index"
@@ -43,6 +44,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/lifecycle"
 	"github.com/holdfast-kms/holdfast/internal/managed"
+	"github.com/holdfast-kms/holdfast/internal/metric"
 	"github.com/holdfast-kms/holdfast/internal/notice"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
@@ -97,6 +99,9 @@ type instance struct {
 	mailer    *courier.SMTP // nil without a mail server
 	secrets   *secret.Service
 	functions *function.Service
+	meter     *metric.Meter
+	figures   *metric.Service
+	alarms    *alarm.Service
 	trails    *trail.Service
 	clusters  *cluster.Service
 	keyStores *customstore.Service
@@ -137,13 +142,14 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 	)
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.topics.Start()
+	i.startAlarms(c.Lifecycle.Interval, log)
 	i.handler = i.mount(c, m)
 	return i, nil
 }
 
 // openCore makes an instance that neither the clock nor any front end acts on.
 func openCore(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, log *slog.Logger) (_ *instance, err error) {
-	i := &instance{region: c.Region}
+	i := &instance{region: c.Region, meter: new(metric.Meter)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, i.close())
@@ -329,6 +335,7 @@ func (i *instance) openUpper(ctx context.Context, c *config.Config, keyring *sea
 		return err
 	}
 	i.openTopics(c, keyring, log)
+	i.openAlarms(log)
 	if err := i.openInventory(ctx, sink, log); err != nil {
 		return err
 	}

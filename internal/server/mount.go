@@ -10,6 +10,7 @@ import (
 	awsacm "github.com/holdfast-kms/holdfast/internal/front/aws/acm"
 	awscloudhsm "github.com/holdfast-kms/holdfast/internal/front/aws/cloudhsm"
 	awscloudtrail "github.com/holdfast-kms/holdfast/internal/front/aws/cloudtrail"
+	awscloudwatch "github.com/holdfast-kms/holdfast/internal/front/aws/cloudwatch"
 	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
 	awslambda "github.com/holdfast-kms/holdfast/internal/front/aws/lambda"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
@@ -67,6 +68,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 				awslambda.New(i.functions),
 				awscloudtrail.New(i.trails),
 				awssns.New(i.topics),
+				awscloudwatch.New(i.figures, i.alarms),
 			},
 			Directory: i.directory, Door: i.keys, Observe: m.observe,
 		})},
