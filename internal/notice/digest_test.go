@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,13 +112,14 @@ func TestTexts(t *testing.T) {
 		"digest": {ID: "0198c0de-7b1e-7000-8000-000000000003", Channel: "daily", Realm: realm, Digest: true, Events: []*event.Event{renewed, sly, denied, soon}},
 		"one":    {ID: "0198c0de-7b1e-7000-8000-000000000004", Channel: "daily", Realm: realm, Digest: true, Events: []*event.Event{renewed}},
 	} {
-		got := "Subject: " + m.Title() + "\n\n" + m.Text() + "\nParagraphs:\n"
+		var got strings.Builder
+		got.WriteString("Subject: " + m.Title() + "\n\n" + m.Text() + "\nParagraphs:\n")
 		for _, p := range m.Paragraphs() {
-			got += fmt.Sprintf("%q\n", p)
+			got.WriteString(fmt.Sprintf("%q\n", p))
 		}
 		path := filepath.Join("testdata", name+".golden")
 		if *update {
-			if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			if err := os.WriteFile(path, []byte(got.String()), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -125,7 +127,7 @@ func TestTexts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(string(want), got); diff != "" {
+		if diff := cmp.Diff(string(want), got.String()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}

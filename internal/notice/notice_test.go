@@ -34,35 +34,35 @@ func TestReceiverDownForADay(t *testing.T) {
 	away.failing(func(*Message) error { attempts++; return Down(errAway) })
 	var want []string
 	for hour := range 24 {
-		for n := range 10 {
+		for n := range 5 {
 			e := f.expiring(fmt.Sprintf("host-%d-%d.example.com", hour, n), 7)
 			want = append(want, e.ID)
 			f.emit(e, e)
 		}
-		for range 120 { // every 30 s
+		for range 30 { // every 2 min
 			f.tick()
-			f.pass(30 * time.Second)
+			f.pass(2 * time.Minute)
 		}
 	}
 	slices.Sort(want)
 	if diff := cmp.Diff(want, there.events()); diff != "" {
 		t.Errorf("the channel that is there (-want +got):\n%s", diff)
 	}
-	if got := f.states(); got != "0 failed, 240 waiting, 0 collecting, 240 delivered" {
+	if got := f.states(); got != "0 failed, 120 waiting, 0 collecting, 120 delivered" {
 		t.Error(got)
 	}
 	if attempts > 40 {
 		t.Errorf("%d attempts to reach a receiver that is away for a day", attempts)
 	}
 	away.failing(nil)
-	for range 160 {
+	for range 40 {
 		f.tick()
-		f.pass(30 * time.Second)
+		f.pass(2 * time.Minute)
 	}
 	if diff := cmp.Diff(want, away.events()); diff != "" {
 		t.Errorf("the channel that was away (-want +got):\n%s", diff)
 	}
-	if got := f.states(); got != "0 failed, 0 waiting, 0 collecting, 480 delivered" {
+	if got := f.states(); got != "0 failed, 0 waiting, 0 collecting, 240 delivered" {
 		t.Error(got)
 	}
 	f.pass(31 * 24 * time.Hour)

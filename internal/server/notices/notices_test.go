@@ -72,7 +72,7 @@ func happening(name string) *event.Event {
 // configuration as people write it.
 func TestChannels(t *testing.T) {
 	var requests []request
-	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		requests = append(requests, request{r.URL.Path, r.Header, body})
 	}))
