@@ -26,6 +26,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/secrets"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/signatures"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/sshkeys"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/topics"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/uris"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/users"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
@@ -91,6 +92,7 @@ func commands() []func(*terminal.App) *cobra.Command {
 		agents.New,
 		deployments.New,
 		secrets.New,
+		topics.New,
 		users.New,
 		auditlog.New,
 		newVersionCommand,

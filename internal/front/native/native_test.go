@@ -29,6 +29,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/front/native/providers"
 	nativesecrets "github.com/holdfast-kms/holdfast/internal/front/native/secrets"
 	"github.com/holdfast-kms/holdfast/internal/front/native/tokens"
+	nativetopics "github.com/holdfast-kms/holdfast/internal/front/native/topics"
 	"github.com/holdfast-kms/holdfast/internal/front/native/users"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/identity"
@@ -41,6 +42,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/secret"
 	"github.com/holdfast-kms/holdfast/internal/status"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
+	"github.com/holdfast-kms/holdfast/internal/topic"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
@@ -97,13 +99,16 @@ func newHouse(t testing.TB) *house {
 	hidden := secret.New(secret.Config{
 		Keys: door, Guard: g, Store: store, Compile: compile(policy.ForResource), Alias: aws.SecretsAlias, KeyPolicy: aws.SecretsKeyPolicy, Context: aws.SecretContext,
 	})
+	topics := topic.New(topic.Config{
+		Guard: g, Store: store, Keys: door, Compile: compile(policy.ForResource), DefaultPolicy: aws.DefaultTopicPolicy,
+	})
 	call := &key.Call{Caller: key.Caller{Principal: key.Principal{Realm: key.DefaultRealm, Kind: key.Root}}, Time: time.Now()}
 	k, err := admin.Bootstrap(ctx, call, "admin", key.Document{Dialect: "aws", Text: everything}, nil)
 	must(err)
 	h.id, h.secret = k.ID, k.Secret
 	h.config = native.Config{
 		Operations: slices.Concat(keys.Operations(door), users.Operations(admin), authorities.Operations(issuers, lists, certificates),
-			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), nativesecrets.Operations(hidden), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}), auditlog.Operations(fakeAudit{})),
+			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), nativesecrets.Operations(hidden), nativetopics.Operations(topics), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}), auditlog.Operations(fakeAudit{})),
 		Directory: directory, Door: door, Version: wire.ServerVersion{Version: "test"},
 		Observe: func(_, operation, code string, _ time.Duration) { h.observed = append(h.observed, operation+" "+code) },
 	}
