@@ -2,6 +2,16 @@ package client
 
 import "context"
 
+// CreateTopic makes a topic.
+func (c *Client) CreateTopic(ctx context.Context, req *CreateTopicRequest) (*Topic, error) {
+	return call[Topic](ctx, c, post, path("topics"), nil, req)
+}
+
+// DeleteTopic ends a topic with its subscriptions.
+func (c *Client) DeleteTopic(ctx context.Context, name string) error {
+	return c.do(ctx, del, path("topics", name), nil, nil)
+}
+
 // Topics returns a page of topics.
 func (c *Client) Topics(ctx context.Context, p Page) (*TopicList, error) {
 	return call[TopicList](ctx, c, get, path("topics"), p.query(), nil)

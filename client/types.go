@@ -196,6 +196,8 @@ type (
 	ManagedList = native.ManagedList
 	// CreateSecretRequest asks for a new secret.
 	CreateSecretRequest = native.CreateSecretRequest
+	// CreateTopicRequest asks for a topic.
+	CreateTopicRequest = native.CreateTopicRequest
 	// Topic is what messages are published on.
 	Topic = native.Topic
 	// TopicList is a page of topics.

@@ -2,6 +2,16 @@ package native
 
 import "time"
 
+// CreateTopicRequest asks for a topic. One that is there already, and is as
+// asked for, is returned.
+type CreateTopicRequest struct {
+	Name        string `json:"name"`
+	DisplayName string `json:"display_name,omitempty"`
+	// Signature is the version of its messages' signatures, 1 or 2; 0 is 2.
+	Signature int   `json:"signature,omitempty"`
+	Tags      []Tag `json:"tags,omitempty"`
+}
+
 // Topic is what messages are published on.
 type Topic struct {
 	Name        string `json:"name"`

@@ -6,6 +6,7 @@ package topics
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +21,7 @@ type app struct{ *terminal.App }
 func New(t *terminal.App) *cobra.Command {
 	a := &app{t}
 	return a.Connection(terminal.Group("topic", "Publish messages, and see who gets them",
-		a.list(), a.show(), a.subscriptions(), a.publish(), a.failed()))
+		a.create(), a.list(), a.show(), a.subscriptions(), a.publish(), a.failed(), a.remove()))
 }
 
 // argument is a command's topic: its first argument, or --topic.
@@ -62,6 +63,49 @@ func (a *app) list() *cobra.Command {
 	return cmd
 }
 
+func (a *app) create() *cobra.Command {
+	var name argument
+	var req client.CreateTopicRequest
+	var tags []string
+	cmd := name.add(&cobra.Command{
+		Use: "create", Short: "Make a topic",
+		Long: "Make a topic. Programs subscribe to it over the API of Amazon SNS.", Example: "  holdfast topic create orders --display-name Orders",
+	})
+	flags := cmd.Flags()
+	flags.StringVar(&req.DisplayName, "display-name", "", "how people are told its name")
+	flags.IntVar(&req.Signature, "signature", 2, "the version of its messages' signatures: 1 is RSA with SHA-1, 2 with SHA-256")
+	flags.StringArrayVar(&tags, "tag", nil, "a tag, NAME=VALUE (repeatable)")
+	cmd.RunE = a.on(&name, func(ctx context.Context, c *client.Client, name string) (err error) {
+		req.Name = name
+		if req.Tags, err = terminal.TagsOf(tags); err != nil {
+			return err
+		}
+		t, err := c.CreateTopic(ctx, &req)
+		if err != nil {
+			return err
+		}
+		return a.tell(t)
+	})
+	return cmd
+}
+
+func (a *app) remove() *cobra.Command {
+	var name argument
+	var yes bool
+	cmd := name.add(&cobra.Command{Use: "delete", Short: "End a topic with its subscriptions", Example: "  holdfast topic delete orders --yes"})
+	terminal.YesFlag(cmd, &yes)
+	cmd.RunE = a.on(&name, func(ctx context.Context, c *client.Client, name string) error {
+		if err := a.Confirm(yes, "end the topic %s and its subscriptions", name); err != nil {
+			return err
+		}
+		if err := c.DeleteTopic(ctx, name); err != nil {
+			return err
+		}
+		return a.Done("%s is deleted", name)
+	})
+	return cmd
+}
+
 func (a *app) show() *cobra.Command {
 	var name argument
 	cmd := name.add(&cobra.Command{Use: "show", Short: "Show a topic", Example: "  holdfast topic show orders"})
@@ -70,24 +114,27 @@ func (a *app) show() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.Show(t, func(w *terminal.Table) {
-			w.Fact("Topic", t.Name)
-			w.Fact("Display name", t.DisplayName)
-			w.Fact("Region", t.Region)
-			w.Fact("Key", t.Key)
-			w.Fact("Signature version", t.Signature)
-			w.Fact("Created", t.CreatedAt)
-			if n := t.Subscriptions; n != nil {
-				w.Fact("Subscriptions", n.Confirmed)
-				w.Fact("Not confirmed", n.Pending)
-				w.Fact("Left", n.Left)
-			}
-			for _, tag := range t.Tags {
-				w.Fact("Tag", tag.Key+"="+tag.Value)
-			}
-		})
+		return a.tell(t)
 	})
 	return cmd
+}
+
+// tell shows a topic.
+func (a *app) tell(t *client.Topic) error {
+	return a.Show(t, func(w *terminal.Table) {
+		w.Fact("Topic", t.Name)
+		w.Fact("Display name", t.DisplayName)
+		w.Fact("Region", t.Region)
+		w.Fact("Key", t.Key)
+		w.Fact("Signature version", t.Signature)
+		w.Fact("Created", t.CreatedAt)
+		if n := t.Subscriptions; n != nil {
+			w.Fact("Subscriptions", fmt.Sprintf("%d, beside %d not confirmed and %d ended by their receivers", n.Confirmed, n.Pending, n.Left))
+		}
+		for _, tag := range t.Tags {
+			w.Fact("Tag", tag.Key+"="+tag.Value)
+		}
+	})
 }
 
 func (a *app) subscriptions() *cobra.Command {

@@ -3,6 +3,7 @@
 package topics
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/holdfast-kms/holdfast/internal/front/native"
@@ -18,8 +19,10 @@ type front struct{ topics *topic.Service }
 func Operations(t *topic.Service) []native.Operation {
 	f := &front{t}
 	return []native.Operation{
+		native.Post("/topics", "CreateTopic", key.CreateTopic, native.Handle(f.create)).Created(),
 		native.Get("/topics", "ListTopics", key.ListTopics, native.Handle(f.list)).Takes(native.Paged()...),
 		native.Get("/topics/{topic}", "GetTopic", key.GetTopic, native.Handle(f.show)),
+		native.Delete("/topics/{topic}", "DeleteTopic", key.DeleteTopic, native.Handle(f.remove)),
 		native.Get("/topics/{topic}/subscriptions", "ListTopicSubscriptions", key.ListTopicSubscriptions, native.Handle(f.subscriptions)).Takes(native.Paged()...),
 		native.Post("/topics/{topic}/messages", "Publish", key.Publish, native.Handle(f.publish)).Created(),
 		native.Get("/failed-deliveries", "ListFailedDeliveries", key.ListSubscriptions, native.Handle(f.failed)).Takes(native.Paged()...),
@@ -36,6 +39,20 @@ func topicOut(t *topic.Topic) wire.Topic {
 		Name: t.Resource.ID, Realm: string(t.Resource.Realm), Region: t.Resource.Region, DisplayName: t.DisplayName, Key: t.KeyName,
 		Signature: t.Signature, CreatedAt: t.CreatedAt, Tags: native.TagsOut(t.Tags),
 	}
+}
+
+func (f *front) create(ctx context.Context, r *native.Request, req *wire.CreateTopicRequest) (*wire.Topic, error) {
+	settings := &topic.Settings{DisplayName: req.DisplayName, Signature: cmp.Or(req.Signature, 2)}
+	t, err := f.topics.Create(ctx, r.Call, req.Name, settings, native.TagsIn(req.Tags))
+	if err != nil {
+		return nil, err
+	}
+	out := topicOut(t)
+	return &out, nil
+}
+
+func (f *front) remove(ctx context.Context, r *native.Request, _ *wire.None) (*wire.None, error) {
+	return native.Nothing(f.topics.Delete(ctx, r.Call, refOf(r)))
 }
 
 func (f *front) list(ctx context.Context, r *native.Request, _ *wire.None) (*wire.TopicList, error) {
