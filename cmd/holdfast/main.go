@@ -28,6 +28,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/secrets"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/signatures"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/sshkeys"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/topics"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/uris"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/users"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
@@ -94,6 +95,7 @@ func commands() []func(*terminal.App) *cobra.Command {
 		deployments.New,
 		secrets.New,
 		notices.New,
+		topics.New,
 		users.New,
 		roles.New,
 		roles.NewIssuer,

@@ -30,6 +30,7 @@ import (
 	nativeroles "github.com/holdfast-kms/holdfast/internal/front/native/roles"
 	nativesecrets "github.com/holdfast-kms/holdfast/internal/front/native/secrets"
 	nativetokens "github.com/holdfast-kms/holdfast/internal/front/native/tokens"
+	nativetopics "github.com/holdfast-kms/holdfast/internal/front/native/topics"
 	nativeusers "github.com/holdfast-kms/holdfast/internal/front/native/users"
 	"github.com/holdfast-kms/holdfast/internal/front/pki"
 	"github.com/holdfast-kms/holdfast/internal/server/providers"
@@ -53,7 +54,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 				nativedeployments.Operations(i.deployed),
 				nativenotices.Operations(i.notices),
 				nativeclientcerts.Operations(i.admin, i.ca),
-				nativesecrets.Operations(i.secrets),
+				nativesecrets.Operations(i.secrets), nativetopics.Operations(i.topics),
 				nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}),
 				nativeproviders.Operations(&providers.Reader{Of: i.providers, Guard: i.guard, Residents: i.keys.Residents}),
 				nativeaudit.Operations(i),

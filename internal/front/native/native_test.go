@@ -35,6 +35,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/front/native/roles"
 	nativesecrets "github.com/holdfast-kms/holdfast/internal/front/native/secrets"
 	"github.com/holdfast-kms/holdfast/internal/front/native/tokens"
+	nativetopics "github.com/holdfast-kms/holdfast/internal/front/native/topics"
 	"github.com/holdfast-kms/holdfast/internal/front/native/users"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/identity"
@@ -49,6 +50,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/status"
 	storage "github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
+	"github.com/holdfast-kms/holdfast/internal/topic"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
@@ -112,13 +114,16 @@ func newHouse(t testing.TB) *house {
 	}))
 	_, err = tell.Tick(ctx)
 	must(err)
+	topics := topic.New(topic.Config{
+		Guard: g, Store: store, Keys: door, Compile: compile(policy.ForResource), DefaultPolicy: aws.DefaultTopicPolicy,
+	})
 	call := &key.Call{Caller: key.Caller{Principal: key.Principal{Realm: key.DefaultRealm, Kind: key.Root}}, Time: time.Now()}
 	k, err := admin.Bootstrap(ctx, call, "admin", key.Document{Dialect: "aws", Text: everything}, nil)
 	must(err)
 	h.id, h.secret = k.ID, k.Secret
 	h.config = native.Config{
 		Operations: slices.Concat(keys.Operations(door), users.Operations(admin), roles.Operations(admin), authorities.Operations(issuers, lists, certificates),
-			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), nativesecrets.Operations(hidden), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}),
+			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), nativesecrets.Operations(hidden), nativetopics.Operations(topics), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}),
 			clientcerts.Operations(admin, issuers), deployments.Operations(deployment.New(g, store, nil)), notices.Operations(tell), auditlog.Operations(fakeAudit{})),
 		Directory: directory, Door: door, Version: wire.ServerVersion{Version: "test"},
 		Observe: func(_, operation, code string, _ time.Duration) { h.observed = append(h.observed, operation+" "+code) },
