@@ -220,6 +220,27 @@ type (
 	ManagedList = native.ManagedList
 	// CreateSecretRequest asks for a new secret.
 	CreateSecretRequest = native.CreateSecretRequest
+	// CreateTopicRequest asks for a topic.
+	CreateTopicRequest = native.CreateTopicRequest
+	// Topic is what messages are published on.
+	Topic = native.Topic
+	// TopicList is a page of topics.
+	TopicList = native.TopicList
+	// SubscriptionCounts is how many subscriptions a topic has.
+	SubscriptionCounts = native.SubscriptionCounts
+	// Subscription is who gets a topic's messages.
+	Subscription = native.Subscription
+	// SubscriptionList is a page of subscriptions.
+	SubscriptionList = native.SubscriptionList
+	// PublishRequest publishes a message.
+	PublishRequest = native.PublishRequest
+	// Published is a message that was published.
+	Published = native.Published
+	// FailedDelivery is a message that a subscription did not get.
+	FailedDelivery = native.FailedDelivery
+	// FailedDeliveryList is a page of the deliveries that were given up.
+	FailedDeliveryList = native.FailedDeliveryList
+
 	// Secret is a secret without its values.
 	Secret = native.Secret
 	// SecretVersion is a value that a secret has or had, without the value.
@@ -246,6 +267,16 @@ type (
 	Deployment = native.Deployment
 	// DeploymentList is a page of deployments.
 	DeploymentList = native.DeploymentList
+	// Notice is a message to one receiver about what happened.
+	Notice = native.Notice
+	// NoticeEvent is something that happened.
+	NoticeEvent = native.NoticeEvent
+	// NoticeList is a page of notices.
+	NoticeList = native.NoticeList
+	// NoticeChannel is a way to tell somebody.
+	NoticeChannel = native.NoticeChannel
+	// NoticeTrial is what came of a channel's test.
+	NoticeTrial = native.NoticeTrial
 	// Profile is a kind of certificate that authorities issue.
 	Profile = native.Profile
 	// AuditRecord is an entry of the audit log.

@@ -20,6 +20,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/keys"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/managed"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/notices"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/profiles"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/providers"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/roles"
@@ -27,6 +28,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/secrets"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/signatures"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/sshkeys"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/topics"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/uris"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/users"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
@@ -92,6 +94,8 @@ func commands() []func(*terminal.App) *cobra.Command {
 		agents.New,
 		deployments.New,
 		secrets.New,
+		notices.New,
+		topics.New,
 		users.New,
 		roles.New,
 		roles.NewIssuer,

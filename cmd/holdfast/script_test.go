@@ -39,12 +39,17 @@ func TestMain(m *testing.M) {
 //	                     their labels, pin has their PIN
 //	transit NAME         configures a provider, in providers.yaml: a server with
 //	                     the API of Vault's Transit engine
+//	receivers            configures who is told of what, in notices.yaml: a
+//	                     mail server and webhooks
+//	received WHAT N      waits for N mails or hooks and writes a file of them
 func TestScripts(t *testing.T) {
 	service := vaulttest.Start(t)
+	told := startReceivers(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"startdev": startDev, "stopdev": stopDev, "exits": exits, "capture": capture, "token": makeTokens, "totp": showCode,
+			"receivers": told.configure, "received": told.received,
 			"transit": func(ts *testscript.TestScript, neg bool, args []string) { configureTransit(ts, service, neg, args) },
 		},
 	})

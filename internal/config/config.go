@@ -47,6 +47,9 @@ type Config struct {
 	// Providers are key services in which keys can live beside this process.
 	// Default: none.
 	Providers []Provider `yaml:"providers"`
+	Mail      Mail       `yaml:"mail"`
+	Notices   Notices    `yaml:"notices"`
+	Egress    Egress     `yaml:"egress"`
 
 	Certificates Certificates `yaml:"certificates"`
 	Issuers      Issuers      `yaml:"issuers"`
@@ -141,6 +144,7 @@ func Default() Config {
 		Lifecycle: Lifecycle{Interval: 30 * time.Second, Mirror: time.Minute, RenewalsPerMinute: 1000},
 		Trails:    Trails{Interval: 5 * time.Minute},
 		Buckets:   Buckets{S3: S3{Region: "us-east-1", Timeout: time.Minute}},
+		Notices:   Notices{GiveUp: 72 * time.Hour, Denials: 20, DenialsWindow: 5 * time.Minute},
 	}
 }
 
@@ -193,6 +197,9 @@ func (c *Config) Validate() error {
 		refuse("tls", "certificate and key go together")
 	}
 	c.Buckets.validate(refuse)
+	c.Mail.validate(refuse)
+	c.Notices.validate(&c.Mail, refuse)
+	c.Egress.validate(refuse)
 	c.validateProviders(c.HSM.validate(refuse), refuse)
 	c.validateRanges(refuse)
 	if len(wrong) > 0 {

@@ -36,7 +36,7 @@ func (i *instance) openIdentities(ctx context.Context, c *config.Config, root *s
 	if err != nil {
 		return err
 	}
-	i.guard = guard.New(i.audit, i.directory)
+	i.guard = guard.New(i.tapped(c), i.directory)
 	i.admin = identity.NewAdmin(i.directory, i.guard)
 	return nil
 }

@@ -20,13 +20,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/alarm"
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/audit/index"
-	"github.com/holdfast-kms/holdfast/internal/auditformat"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/cluster"
 	"github.com/holdfast-kms/holdfast/internal/config"
+	"github.com/holdfast-kms/holdfast/internal/courier"
 	"github.com/holdfast-kms/holdfast/internal/customstore"
 	"github.com/holdfast-kms/holdfast/internal/deployment"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -42,6 +43,8 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/lifecycle"
 	"github.com/holdfast-kms/holdfast/internal/managed"
+	"github.com/holdfast-kms/holdfast/internal/metric"
+	"github.com/holdfast-kms/holdfast/internal/notice"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/secret"
@@ -51,6 +54,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/embedded"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
+	"github.com/holdfast-kms/holdfast/internal/topic"
 	"github.com/holdfast-kms/holdfast/internal/trail"
 	"github.com/holdfast-kms/holdfast/internal/weakkey"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
@@ -87,11 +91,20 @@ type instance struct {
 	inventory *inventory.Service
 	managed   *managed.Service
 	deployed  *deployment.Service
+	bursts    *notice.Bursts
+	notices   *notice.Service
+	watch     *notice.Watch
+	poster    *courier.HTTP
+	mailer    *courier.SMTP // nil without a mail server
 	secrets   *secret.Service
 	functions *function.Service
+	meter     *metric.Meter
+	figures   *metric.Service
+	alarms    *alarm.Service
 	trails    *trail.Service
 	clusters  *cluster.Service
 	keyStores *customstore.Service
+	topics    *topic.Service
 	hsms      *tokens.Tokens
 	providers *providers.Providers
 	engines   []engine.Engine // those over tokens
@@ -118,19 +131,24 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick},
 		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick},
 		lifecycle.Task{Name: "deployments", Tick: i.deployed.Tick},
+		lifecycle.Task{Name: "what is about to happen", Tick: i.watch.Tick},
+		lifecycle.Task{Name: "notices", Tick: i.notices.Tick},
 		lifecycle.Task{Name: "secrets", Tick: i.secrets.Tick},
+		lifecycle.Task{Name: "topics", Tick: i.topics.Tick},
 		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick},
 		lifecycle.Task{Name: "audit index", Tick: i.indexLog},
 		lifecycle.Task{Name: "trails", Tick: i.trails.Tick},
 	)
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
+	i.topics.Start()
+	i.startAlarms(c.Lifecycle.Interval, log)
 	i.handler = i.mount(c, m)
 	return i, nil
 }
 
 // openCore makes an instance that neither the clock nor any front end acts on.
 func openCore(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, log *slog.Logger) (_ *instance, err error) {
-	i := &instance{region: c.Region}
+	i := &instance{region: c.Region, meter: new(metric.Meter)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, i.close())
@@ -148,6 +166,7 @@ func openCore(ctx context.Context, c *config.Config, root *seal.Root, ephemeral 
 	if err := i.openServices(ctx, c, root, ephemeral, log); err != nil {
 		return nil, err
 	}
+	i.openSecrets()
 	return i, nil
 }
 
@@ -169,7 +188,7 @@ func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.R
 	i.log = root.Installation()
 	if ephemeral {
 		log := audit.NewMemory(memoryEntries)
-		i.audit, i.entries = log, index.Over(log, auditformat.Facets)
+		i.audit, i.entries = log, index.Over(log, eventFacets)
 		return nil
 	}
 	seed, err := seal.Secret(ctx, root, i.store, auditKeySetting, newSeed)
@@ -250,14 +269,10 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 		return err
 	}
 	keyring := seal.NewKeyring(root, i.store)
-	software, err := soft.New(keyring, soft.Options{
-		Library: c.RSA.Library, PureGo: c.RSA.Native == "off", Log: log,
-		Pregenerate: map[alg.Spec]int{alg.RSA2048: 1, alg.RSA3072: 1, alg.RSA4096: 1},
-	})
+	software, err := i.openSoftware(c, keyring, log)
 	if err != nil {
 		return err
 	}
-	i.closers = append(i.closers, software.Close)
 	if err := i.openPlaces(ctx, c, keyring, log); err != nil {
 		return err
 	}
@@ -298,14 +313,37 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
+	software.Ready()
+	return i.openUpper(ctx, c, keyring, sink, log)
+}
+
+// openUpper opens what is built on keys and authorities.
+func (i *instance) openUpper(ctx context.Context, c *config.Config, keyring *seal.Keyring, sink inventory.Sink, log *slog.Logger) error {
 	i.managed = managed.New(managed.Config{
 		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService, PerMinute: c.Lifecycle.RenewalsPerMinute,
 	})
-	i.deployed = deployment.New(i.guard, i.store, nil)
-	i.openSecrets()
 	i.openTrails(c, sink, log)
-	software.Ready()
-	return i.openInventory(ctx, sink, log)
+	if err := i.openCourier(ctx, c, log); err != nil {
+		return err
+	}
+	i.openTopics(c, keyring, log)
+	i.openAlarms(log)
+	if err := i.openInventory(ctx, sink, log); err != nil {
+		return err
+	}
+	return i.openNotices(ctx, c, i.topics, log)
+}
+
+// openSoftware opens the engine with the keys in this process.
+func (i *instance) openSoftware(c *config.Config, keyring *seal.Keyring, log *slog.Logger) (*soft.Engine, error) {
+	e, err := soft.New(keyring, soft.Options{
+		Library: c.RSA.Library, PureGo: c.RSA.Native == "off", Log: log,
+		Pregenerate: map[alg.Spec]int{alg.RSA2048: 1, alg.RSA3072: 1, alg.RSA4096: 1},
+	})
+	if err == nil {
+		i.closers = append(i.closers, e.Close)
+	}
+	return e, err
 }
 
 // openPlaces opens where keys live beside this process: tokens, clusters of

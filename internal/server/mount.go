@@ -10,10 +10,12 @@ import (
 	awsacm "github.com/holdfast-kms/holdfast/internal/front/aws/acm"
 	awscloudhsm "github.com/holdfast-kms/holdfast/internal/front/aws/cloudhsm"
 	awscloudtrail "github.com/holdfast-kms/holdfast/internal/front/aws/cloudtrail"
+	awscloudwatch "github.com/holdfast-kms/holdfast/internal/front/aws/cloudwatch"
 	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
 	awslambda "github.com/holdfast-kms/holdfast/internal/front/aws/lambda"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
 	awssecrets "github.com/holdfast-kms/holdfast/internal/front/aws/secretsmanager"
+	awssns "github.com/holdfast-kms/holdfast/internal/front/aws/sns"
 	awssts "github.com/holdfast-kms/holdfast/internal/front/aws/sts"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	nativeaudit "github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
@@ -23,10 +25,12 @@ import (
 	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
 	nativekeys "github.com/holdfast-kms/holdfast/internal/front/native/keys"
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
+	nativenotices "github.com/holdfast-kms/holdfast/internal/front/native/notices"
 	nativeproviders "github.com/holdfast-kms/holdfast/internal/front/native/providers"
 	nativeroles "github.com/holdfast-kms/holdfast/internal/front/native/roles"
 	nativesecrets "github.com/holdfast-kms/holdfast/internal/front/native/secrets"
 	nativetokens "github.com/holdfast-kms/holdfast/internal/front/native/tokens"
+	nativetopics "github.com/holdfast-kms/holdfast/internal/front/native/topics"
 	nativeusers "github.com/holdfast-kms/holdfast/internal/front/native/users"
 	"github.com/holdfast-kms/holdfast/internal/front/pki"
 	"github.com/holdfast-kms/holdfast/internal/server/providers"
@@ -48,14 +52,16 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 				nativeinventory.Operations(i.inventory),
 				nativemanaged.Operations(i.managed),
 				nativedeployments.Operations(i.deployed),
+				nativenotices.Operations(i.notices),
 				nativeclientcerts.Operations(i.admin, i.ca),
-				nativesecrets.Operations(i.secrets),
+				nativesecrets.Operations(i.secrets), nativetopics.Operations(i.topics),
 				nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}),
 				nativeproviders.Operations(&providers.Reader{Of: i.providers, Guard: i.guard, Residents: i.keys.Residents}),
 				nativeaudit.Operations(i),
 			),
 			Directory: i.directory, Issuers: i.ca, Door: i.keys, Version: Version(), Region: c.Region, Observe: m.observe,
 		})},
+		{awssns.CertificatePrefix, awssns.Certificates(i.topics)},
 		{"/pki/", pki.New(pki.Config{Status: i.status, Observe: m.observe})},
 		{"/", awsfront.New(awsfront.Config{
 			Services: []awsfront.Service{
@@ -64,6 +70,8 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 				awssecrets.New(i.secrets),
 				awslambda.New(i.functions),
 				awscloudtrail.New(i.trails),
+				awssns.New(i.topics),
+				awscloudwatch.New(i.figures, i.alarms),
 			},
 			Directory: i.directory, Door: i.keys, Observe: m.observe,
 		})},

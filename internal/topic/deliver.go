@@ -298,7 +298,9 @@ func (s *Service) send(ctx context.Context, m *Message, sub *Subscription, t *To
 		return errors.New("this server sends no e-mail")
 	}
 	subject, text := s.Form.Mail(m, sub)
-	return s.Mailer.Send(ctx, &Mail{To: sub.Endpoint, Subject: subject, Text: text})
+	return s.Mailer.Send(ctx, &Mail{
+		To: sub.Endpoint, Subject: subject, Text: text, ID: m.ID + "." + sub.ID + "@" + s.Principal, Time: m.Time,
+	})
 }
 
 func causeOf(err error) string {

@@ -61,7 +61,13 @@ type Poster interface {
 }
 
 // Mail is a message to one person.
-type Mail struct{ To, Subject, Text string }
+type Mail struct {
+	To, Subject, Text string
+	// ID is the mail's own, the same at every attempt, and Time when what it tells
+	// was published.
+	ID   string
+	Time time.Time
+}
 
 // Mailer sends e-mail. Errors are as Poster's.
 type Mailer interface {

@@ -77,6 +77,7 @@ func (w xmlWriter) Float(name string, value float64)   { w.XMLEncoder.Float(w.na
 func (w xmlWriter) Bool(name string, value bool)       { w.XMLEncoder.Bool(w.name(name), value) }
 func (w xmlWriter) Time(name string, t time.Time)      { w.XMLEncoder.Time(w.name(name), t) }
 func (w xmlWriter) Object(name string, members func()) { w.XMLEncoder.Object(w.name(name), members) }
+
 func (w xmlWriter) Array(name string, elements func()) { w.XMLEncoder.Object(w.name(name), elements) }
 
 // routeCBOR finds the service of an RPC v2 request, and the name of the
@@ -92,8 +93,12 @@ func (h *Handler) routeCBOR(r *http.Request, x *Exchange) {
 }
 
 // checkType checks the Content-Type. Without a body there need not be one in
-// CBOR; a Query request is what it is because of its.
+// CBOR; a Query request is what it is because of its, and clients of REST APIs
+// send none or any.
 func (x *Exchange) checkType(r *http.Request) error {
+	if x.REST != nil {
+		return nil
+	}
 	want := x.service.jsonType()
 	switch x.protocol {
 	case overQuery:

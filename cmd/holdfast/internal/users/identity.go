@@ -49,8 +49,7 @@ func (a *app) whoAmI() *cobra.Command {
 func (a *app) userCommand() *cobra.Command {
 	return terminal.Group("user", "Manage users",
 		a.userCreate(), a.userList(), a.userShow(), a.userDelete(),
-		terminal.Group("policy", "Manage what a user may do", a.userPolicyPut(), a.userPolicyDelete()), a.mfaCommand(),
-		a.certificateCommand())
+		terminal.Group("policy", "Manage what a user may do", a.userPolicyPut(), a.userPolicyDelete()), a.certificateCommand(), a.mfaCommand())
 }
 
 // userArgument is a command's user: its first argument, or --user.
