@@ -222,6 +222,12 @@ type (
 	Deployment = native.Deployment
 	// DeploymentList is a page of deployments.
 	DeploymentList = native.DeploymentList
+	// Alarm is a rule about a metric, and how the metric stands to it.
+	Alarm = native.Alarm
+	// Metric names figures.
+	Metric = native.Metric
+	// AlarmList is a page of alarms.
+	AlarmList = native.AlarmList
 	// Profile is a kind of certificate that authorities issue.
 	Profile = native.Profile
 	// AuditRecord is an entry of the audit log.
@@ -293,6 +299,12 @@ type InventoryFilter struct {
 type ManagedFilter struct {
 	// State is "issued", "expired", "revoked" or "failed".
 	State string
+}
+
+// AlarmFilter chooses alarms. A zero field asks for nothing.
+type AlarmFilter struct {
+	// Name is what the names begin with, State is such as "alarm".
+	Name, State string
 }
 
 // DeploymentFilter chooses deployments. A zero field asks for nothing.
