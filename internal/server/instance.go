@@ -158,6 +158,7 @@ func openCore(ctx context.Context, c *config.Config, root *seal.Root, ephemeral 
 	if err := i.openServices(ctx, c, root, ephemeral, log); err != nil {
 		return nil, err
 	}
+	i.openAlarms(log)
 	return i, nil
 }
 
@@ -296,17 +297,13 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(c.Data, crlDir)
-	if ephemeral {
-		dir = ""
-	}
 	sink, err := openBuckets(c)
 	if err != nil {
 		return err
 	}
 	i.closers = append(i.closers, sink.Close)
 	i.status, err = status.New(ctx, status.Config{
-		Authorities: i.ca, Keys: i.keys, Guard: i.guard, Store: i.store, Dir: dir, Sink: sink,
+		Authorities: i.ca, Keys: i.keys, Guard: i.guard, Store: i.store, Dir: crlFolder(c, ephemeral), Sink: sink,
 	})
 	if err != nil {
 		return err
@@ -316,13 +313,17 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	})
 	i.deployed = deployment.New(i.guard, i.store, nil)
 	i.openSecrets()
-	if err := i.openTopics(c, keyring, log); err != nil {
-		return err
-	}
-	i.openAlarms(log)
 	i.openTrails(c, sink, log)
 	software.Ready()
-	return i.openInventory(ctx, sink, log)
+	return errors.Join(i.openTopics(c, keyring, log), i.openInventory(ctx, sink, log))
+}
+
+// crlFolder returns where revocation lists are kept, "" for memory.
+func crlFolder(c *config.Config, ephemeral bool) string {
+	if ephemeral {
+		return ""
+	}
+	return filepath.Join(c.Data, crlDir)
 }
 
 // openPlaces opens where keys live beside this process: tokens, clusters of

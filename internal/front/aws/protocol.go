@@ -77,6 +77,7 @@ func (w xmlWriter) Float(name string, value float64)   { w.XMLEncoder.Float(w.na
 func (w xmlWriter) Bool(name string, value bool)       { w.XMLEncoder.Bool(w.name(name), value) }
 func (w xmlWriter) Time(name string, t time.Time)      { w.XMLEncoder.Time(w.name(name), t) }
 func (w xmlWriter) Object(name string, members func()) { w.XMLEncoder.Object(w.name(name), members) }
+
 func (w xmlWriter) Array(name string, elements func()) { w.XMLEncoder.Object(w.name(name), elements) }
 
 // routeCBOR finds the service of an RPC v2 request, and the name of the
