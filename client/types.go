@@ -277,6 +277,12 @@ type (
 	NoticeChannel = native.NoticeChannel
 	// NoticeTrial is what came of a channel's test.
 	NoticeTrial = native.NoticeTrial
+	// Alarm is a rule about a metric, and how the metric stands to it.
+	Alarm = native.Alarm
+	// Metric names figures.
+	Metric = native.Metric
+	// AlarmList is a page of alarms.
+	AlarmList = native.AlarmList
 	// Profile is a kind of certificate that authorities issue.
 	Profile = native.Profile
 	// AuditRecord is an entry of the audit log.
@@ -348,6 +354,12 @@ type InventoryFilter struct {
 type ManagedFilter struct {
 	// State is "issued", "expired", "revoked" or "failed".
 	State string
+}
+
+// AlarmFilter chooses alarms. A zero field asks for nothing.
+type AlarmFilter struct {
+	// Name is what the names begin with, State is such as "alarm".
+	Name, State string
 }
 
 // DeploymentFilter chooses deployments. A zero field asks for nothing.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/agents"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/alarms"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/auditlog"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/authorities"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/byok"
@@ -93,6 +94,7 @@ func commands() []func(*terminal.App) *cobra.Command {
 		managed.New,
 		agents.New,
 		deployments.New,
+		alarms.New,
 		secrets.New,
 		notices.New,
 		topics.New,

@@ -306,12 +306,12 @@ func TestFlush(t *testing.T) {
 		})
 	}
 	for range 20 {
-		if err := f.Service.Close(t.Context()); err != nil {
+		if err := f.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	wait.Wait()
-	if err := f.Service.Close(t.Context()); err != nil {
+	if err := f.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	f.start()
@@ -326,7 +326,7 @@ func TestList(t *testing.T) {
 	for i := range 7 {
 		f.call(fmt.Sprintf("%d0000000-0000-0000-0000-000000000000", i), "ok")
 		if i == 3 {
-			if err := f.Service.Close(t.Context()); err != nil {
+			if err := f.Close(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -18,6 +18,7 @@ import (
 	awssns "github.com/holdfast-kms/holdfast/internal/front/aws/sns"
 	awssts "github.com/holdfast-kms/holdfast/internal/front/aws/sts"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
+	nativealarms "github.com/holdfast-kms/holdfast/internal/front/native/alarms"
 	nativeaudit "github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
 	nativeauthorities "github.com/holdfast-kms/holdfast/internal/front/native/authorities"
 	nativeclientcerts "github.com/holdfast-kms/holdfast/internal/front/native/clientcerts"
@@ -53,6 +54,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 				nativemanaged.Operations(i.managed),
 				nativedeployments.Operations(i.deployed),
 				nativenotices.Operations(i.notices),
+				nativealarms.Operations(i.alarms),
 				nativeclientcerts.Operations(i.admin, i.ca),
 				nativesecrets.Operations(i.secrets), nativetopics.Operations(i.topics),
 				nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}),

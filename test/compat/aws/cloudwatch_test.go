@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -141,6 +142,10 @@ func TestAlarm(t *testing.T) {
 	fail(t, keys, id)
 
 	checkMessage(t, l.next(t, "Notification"), *topic.TopicArn, *id)
+	listed, err := tg.server.Run(ctx, "alarm", "list", "--state", "alarm")
+	if row := regexp.MustCompile(`(?m)^signing-fails +alarm .* calls errors ` + *id + ` +sum greater-or-equal 2 in 1 of 1 x 10s`); err != nil || !row.MatchString(listed) {
+		t.Errorf("%v: %s", err, listed)
+	}
 	checkFigures(t, tg, id, began)
 	file, err := filepath.Abs("testdata/cloudwatch.py")
 	if err != nil {

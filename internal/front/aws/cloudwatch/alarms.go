@@ -65,8 +65,13 @@ func (r *putRequest) rule(x *aws.Exchange) (rule alarm.Rule, err error) {
 		name  string
 		there bool
 	}{
-		{"MetricName", r.metric != ""}, {"Namespace", r.namespace != ""}, {"Statistic", r.statistic != ""}, {"Period", r.period > 0},
-		{"EvaluationPeriods", r.evaluations > 0}, {"Threshold", r.threshold != nil}, {"ComparisonOperator", r.comparison != ""},
+		{"MetricName", r.metric != ""},
+		{"Namespace", r.namespace != ""},
+		{"Statistic", r.statistic != ""},
+		{"Period", r.period > 0},
+		{"EvaluationPeriods", r.evaluations > 0},
+		{"Threshold", r.threshold != nil},
+		{"ComparisonOperator", r.comparison != ""},
 	} {
 		if !member.there {
 			return rule, wire.Invalid(requiredCode, "The parameter "+member.name+" is required.")

@@ -91,8 +91,9 @@ func TestDataPages(t *testing.T) {
 			a := send(t, newDoor(), "GetMetricData", body)
 			var page struct {
 				MetricDataResults []struct {
-					Id, StatusCode string
-					Values         []float64
+					ID         string `json:"Id"`
+					StatusCode string
+					Values     []float64
 				}
 				NextToken string
 			}
@@ -100,7 +101,7 @@ func TestDataPages(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, r := range page.MetricDataResults {
-				got += fmt.Sprint(r.Id, " ", r.StatusCode, " ", r.Values, "; ")
+				got += fmt.Sprint(r.ID, " ", r.StatusCode, " ", r.Values, "; ")
 			}
 			if token = page.NextToken; token == "" {
 				break

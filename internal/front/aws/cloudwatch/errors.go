@@ -17,7 +17,7 @@ const (
 	noResourceCode  = "ResourceNotFoundException"
 	limitCode       = "LimitExceededFault"
 	formatCode      = "InvalidFormatFault"
-	tokenCode       = "InvalidNextToken" //nolint:gosec // the name of an exception
+	tokenCode       = "InvalidNextToken"
 	combinationCode = "InvalidParameterCombinationException"
 	valueCode       = "InvalidParameterValueException"
 	requiredCode    = "MissingRequiredParameterException"
