@@ -343,6 +343,7 @@ func TestEverythingUnderTheRootKey(t *testing.T) {
 	known := []string{
 		"internal/seal",               // reseal calls it
 		"internal/identity",           // reseal calls it
+		"internal/factor",             // identity calls its part
 		"internal/server",             // stores what it seals as settings (seal.Secret)
 		"internal/ceremony",           // hands it to the server
 		"cmd/holdfast",                // hands it to the server
