@@ -26,9 +26,12 @@ import (
 	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
 	nativekeys "github.com/holdfast-kms/holdfast/internal/front/native/keys"
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
+	nativenotices "github.com/holdfast-kms/holdfast/internal/front/native/notices"
 	nativeproviders "github.com/holdfast-kms/holdfast/internal/front/native/providers"
+	nativeroles "github.com/holdfast-kms/holdfast/internal/front/native/roles"
 	nativesecrets "github.com/holdfast-kms/holdfast/internal/front/native/secrets"
 	nativetokens "github.com/holdfast-kms/holdfast/internal/front/native/tokens"
+	nativetopics "github.com/holdfast-kms/holdfast/internal/front/native/topics"
 	nativeusers "github.com/holdfast-kms/holdfast/internal/front/native/users"
 	"github.com/holdfast-kms/holdfast/internal/front/pki"
 	"github.com/holdfast-kms/holdfast/internal/server/providers"
@@ -45,13 +48,15 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 			Operations: slices.Concat(
 				nativekeys.Operations(i.keys),
 				nativeusers.Operations(i.admin),
+				nativeroles.Operations(i.admin),
 				nativeauthorities.Operations(i.ca, i.status, i.inventory),
 				nativeinventory.Operations(i.inventory),
 				nativemanaged.Operations(i.managed),
 				nativedeployments.Operations(i.deployed),
 				nativealarms.Operations(i.alarms),
+				nativenotices.Operations(i.notices),
 				nativeclientcerts.Operations(i.admin, i.ca),
-				nativesecrets.Operations(i.secrets),
+				nativesecrets.Operations(i.secrets), nativetopics.Operations(i.topics),
 				nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}),
 				nativeproviders.Operations(&providers.Reader{Of: i.providers, Guard: i.guard, Residents: i.keys.Residents}),
 				nativeaudit.Operations(i),

@@ -85,9 +85,6 @@ func innerCall(call *key.Call, operation string) *key.Call {
 // sealed encrypts a message's content.
 func (s *Service) sealed(ctx context.Context, call *key.Call, t *Topic, id string, c *content) (*envelope, error) {
 	now := s.Now().UTC()
-	if c.Time.IsZero() {
-		c.Time = now.Truncate(time.Millisecond)
-	}
 	plain, err := json.Marshal(c)
 	if err != nil {
 		return nil, fmt.Errorf("encoding message %s: %w", id, err)
@@ -110,7 +107,7 @@ func (s *Service) sealed(ctx context.Context, call *key.Call, t *Topic, id strin
 		return nil, err
 	}
 	p := call.Caller.Principal
-	e.DataKey, e.Sealed = data.Ciphertext, box.Seal(nil, nil, plain, e.associated())
+	e.DataKey, e.Sealed = data.Ciphertext, box.Seal(nil, nil, plain, e.associated()) //nolint:gosec // the AEAD makes its own nonce
 	e.PublisherKind, e.PublisherIn, e.Publisher, e.PublisherID = p.Kind, p.Realm, p.Name, call.Caller.UserID
 	return e, nil
 }

@@ -220,14 +220,14 @@ func (f *fixture) make(name string, s topic.Settings) *topic.Topic {
 // subscribe subscribes an endpoint and confirms it with the token it was sent.
 func (f *fixture) subscribe(ref key.Resource, protocol, endpoint string, w topic.Wishes) *topic.Subscription {
 	f.t.Helper()
-	s, err := f.Subscribe(f.t.Context(), f.admin(), ref, &topic.Subscribing{Wishes: w, Protocol: protocol, Endpoint: endpoint})
+	_, err := f.Subscribe(f.t.Context(), f.admin(), ref, &topic.Subscribing{Wishes: w, Protocol: protocol, Endpoint: endpoint})
 	must(f.t, err)
 	f.tick()
 	got := f.post.take()
 	if len(got) != 1 || got[0].to != endpoint || got[0].message.Kind != topic.Confirmation {
 		f.t.Fatalf("the endpoint got %v", got)
 	}
-	s, err = f.Confirm(f.t.Context(), f.nobody(), ref, got[0].message.Token, false)
+	s, err := f.Confirm(f.t.Context(), f.nobody(), ref, got[0].message.Token, false)
 	must(f.t, err)
 	return s
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/filter"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/store"
@@ -102,7 +103,7 @@ func (a *Attribute) check() error {
 			return Wrong("MessageAttributes", "the attribute %s is no number", a.Name)
 		}
 	case a.Type == "String.Array":
-		if value, err := readJSON(a.Text); err != nil || !isArray(value) {
+		if value, err := filter.JSON(a.Text); err != nil || !isArray(value) {
 			return Wrong("MessageAttributes", "the attribute %s is no JSON array", a.Name)
 		}
 	}
@@ -202,27 +203,32 @@ func (s *Service) publish(ctx context.Context, call *key.Call, ref key.Resource,
 		if err := dry(call); err != nil {
 			return nil, err
 		}
-		ids, batch := make([]string, len(list)), make([]outgoing, len(list))
-		for i, p := range list {
-			ids[i], batch[i], err = s.prepare(ctx, call, t, all, p)
-			if err != nil {
-				return nil, err
-			}
-			v.Note("message", ids[i])
-		}
-		err = v.Commit(ctx, func() error {
-			return s.Store.Update(ctx, func(tx store.Tx) error {
-				for _, o := range batch {
-					if err := enqueue(tx, o.envelope, o.to); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-		})
-		s.kick()
-		return ids, err
+		return s.store(ctx, v, t, all, list)
 	})
+}
+
+// store records the call and stores messages, and returns their ids.
+func (s *Service) store(ctx context.Context, v *guard.Visit, t *Topic, all []*Subscription, list []*Publication) ([]string, error) {
+	ids, batch := make([]string, len(list)), make([]outgoing, len(list))
+	for i, p := range list {
+		var err error
+		if ids[i], batch[i], err = s.prepare(ctx, v.Call, t, all, p); err != nil {
+			return nil, err
+		}
+		v.Note("message", ids[i])
+	}
+	err := v.Commit(ctx, func() error {
+		return s.Store.Update(ctx, func(tx store.Tx) error {
+			for _, o := range batch {
+				if err := enqueue(tx, o.envelope, o.to); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	s.kick()
+	return ids, err
 }
 
 // outgoing is a message that is ready to be stored, with whom it goes to.
@@ -268,14 +274,39 @@ func (s *Service) prepare(ctx context.Context, call *key.Call, t *Topic, all []*
 	return m.ID, o, err
 }
 
-// wants reports whether the subscription's filter lets a publication through.
+// wants reports whether the subscription's filter lets a publication through. A
+// filter on bodies wants none that is no JSON object.
 func (s *Subscription) wants(p *Publication, body string) (bool, error) {
 	if s.Filter == "" {
 		return true, nil
 	}
-	f, err := ParseFilter(s.Filter, s.OnBody)
+	f, err := filter.Parse(s.Filter, s.OnBody)
 	if err != nil {
-		return false, fault.New(fault.Internal, "the filter of a subscription cannot be read")
+		return false, &fault.Error{Kind: fault.Internal, Op: "reading the filter of a subscription", Err: err}
 	}
-	return f.Wants(p, s.OnBody, body), nil
+	if !s.OnBody {
+		return f.Wants(attributeValues(p.Attributes)), nil
+	}
+	value, err := filter.JSON(body)
+	members, ok := value.(map[string]any)
+	return err == nil && ok && f.Wants(members), nil
+}
+
+// attributeValues returns what a filter sees of attributes: bytes are not seen.
+func attributeValues(list []Attribute) map[string]any {
+	values := make(map[string]any, len(list))
+	for _, a := range list {
+		kind, _, _ := strings.Cut(a.Type, ".")
+		switch {
+		case a.Type == "String.Array":
+			if value, err := filter.JSON(a.Text); err == nil {
+				values[a.Name] = value
+			}
+		case kind == "Number":
+			values[a.Name] = json.Number(a.Text)
+		case kind == "String":
+			values[a.Name] = a.Text
+		}
+	}
+	return values
 }

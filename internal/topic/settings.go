@@ -322,16 +322,13 @@ func (s *Service) Tags(ctx context.Context, call *key.Call, ref key.Resource) ([
 }
 
 // Delete ends a topic with its subscriptions. Messages that are on their way to
-// them are not delivered any more. One that does not exist is no error.
+// them are not delivered any more.
 func (s *Service) Delete(ctx context.Context, call *key.Call, ref key.Resource) error {
 	_, err := guard.Do(ctx, s.Guard, call, key.DeleteTopic, func(v *guard.Visit) (struct{}, error) {
-		_, err := s.visit(ctx, v, key.DeleteTopic, ref, nil)
-		if err == nil {
-			err = dry(call)
-		} else if fault.KindOf(err) == fault.NotFound {
-			return struct{}{}, nil
+		if _, err := s.visit(ctx, v, key.DeleteTopic, ref, nil); err != nil {
+			return struct{}{}, err
 		}
-		if err != nil {
+		if err := dry(call); err != nil {
 			return struct{}{}, err
 		}
 		return struct{}{}, v.Commit(ctx, func() error { return s.Store.Update(ctx, func(tx store.Tx) error { return remove(tx, ref) }) })

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"errors"
 	"net/mail"
 	"net/url"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/filter"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/store"
@@ -175,7 +177,9 @@ func (s *Service) ask(ctx context.Context, v *guard.Visit, t *Topic, sub *Subscr
 	if err := s.sign(ctx, v.Call, t, sub.Protocol, m); err != nil {
 		return err
 	}
-	e, err := s.sealed(ctx, v.Call, t, m.ID, &content{Kind: kind, Token: m.Token, Texts: map[Protocol]text{sub.Protocol: textOf(m)}})
+	e, err := s.sealed(ctx, v.Call, t, m.ID, &content{
+		Kind: kind, Token: m.Token, Time: m.Time, Texts: map[Protocol]text{sub.Protocol: textOf(m)},
+	})
 	if err != nil {
 		return err
 	}
@@ -268,7 +272,10 @@ func (w *Wishes) check(t *Topic, p Protocol) error {
 	if w.Filter == "" {
 		return nil
 	}
-	_, err := ParseFilter(w.Filter, w.OnBody)
+	_, err := filter.Parse(w.Filter, w.OnBody)
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		e.Err = &Invalid{"FilterPolicy"}
+	}
 	return err
 }
 

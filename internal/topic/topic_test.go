@@ -3,7 +3,7 @@ package topic_test
 import (
 	"crypto"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // what version 1 of the signatures is
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
@@ -87,7 +87,7 @@ func TestSignatures(t *testing.T) {
 		c, err := x509.ParseCertificate(der)
 		must(t, err)
 		canonical := f.post.Canonical(&m)
-		one, two := sha1.Sum(canonical), sha256.Sum256(canonical) //nolint:gosec // see the import
+		one, two := sha1.Sum(canonical), sha256.Sum256(canonical)
 		digest := map[crypto.Hash][]byte{crypto.SHA1: one[:], crypto.SHA256: two[:]}[hash]
 		if err := rsa.VerifyPKCS1v15(c.PublicKey.(*rsa.PublicKey), hash, digest, m.Signature); err != nil || m.Version != version {
 			t.Errorf("version %d is %d: %v", version, m.Version, err)

@@ -125,8 +125,11 @@ func (h *Handler) serve(r *http.Request, x *Exchange) error {
 	var err error
 	x.REST = h.restOf(r)
 	if b.body, err = readBody(b.body, r, h.maxBody(r, x)); err != nil {
-		if x.REST != nil { // whose service explains it
+		switch {
+		case x.REST != nil: // whose service explains it
 			h.route(r, x)
+		case strings.HasPrefix(r.Header.Get("Content-Type"), formType): // whose client reads XML
+			x.protocol = overQuery
 		}
 		return err
 	}

@@ -157,7 +157,7 @@ func (h *Handler) route(r *http.Request, x *Exchange) {
 	}
 	query := r.URL.RawQuery
 	if r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), formType) {
-		query = string(x.Body)
+		query, x.protocol = string(x.Body), overQuery
 	}
 	form, err := url.ParseQuery(query)
 	if err != nil {

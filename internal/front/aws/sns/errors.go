@@ -59,14 +59,14 @@ func sentence(e *fault.Error) string {
 
 // invalid returns the text for a parameter that is wrong.
 func invalid(e *fault.Error) string {
-	text := "Invalid parameter"
-	if of, ok := errors.AsType[*topic.Invalid](e.Err); ok {
-		text += ": " + of.Name
+	of, named := errors.AsType[*topic.Invalid](e.Err)
+	switch {
+	case !named:
+		return "Invalid parameter: " + sentence(e)
+	case e.Public == "":
+		return "Invalid parameter: " + of.Name
 	}
-	if e.Public == "" {
-		return text
-	}
-	return text + " Reason: " + sentence(e)
+	return "Invalid parameter: " + of.Name + " Reason: " + sentence(e)
 }
 
 // notFound tells topics from subscriptions; operations on tags have a code of

@@ -79,7 +79,10 @@ func (f *front) deleteTopic(ctx context.Context, x *aws.Exchange, in arn) error 
 	if err != nil {
 		return err
 	}
-	return f.topics.Delete(ctx, &x.Call, ref)
+	if err := f.topics.Delete(ctx, &x.Call, ref); fault.KindOf(err) != fault.NotFound {
+		return err
+	}
+	return nil // ending what is not there is no error in this API
 }
 
 func (f *front) getTopicAttributes(ctx context.Context, x *aws.Exchange, in arn) error {

@@ -1,8 +1,12 @@
-package topic
+// Package filter says which messages a subscription wants, in the language of
+// Amazon SNS's filter policies ("Amazon SNS subscription filter policies").
+//
+// Start with Parse.
+package filter
 
 import (
-	"bytes"
 	"encoding/json"
+	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -11,9 +15,14 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
-// Filter is which messages a subscription wants ("Amazon SNS subscription
-// filter policies"): every name has a rule that one of the values under it
-// fulfils. Of what AWS has, cidr, wildcard and $or are refused by name.
+// wrong is the error for what is no filter.
+func wrong(format string, args ...any) error {
+	return fault.New(fault.InvalidArgument, format, args...)
+}
+
+// Filter is which messages are wanted: every name has a rule that one of the
+// values under it fulfils. Of what AWS has, cidr, wildcard and $or are refused by
+// name.
 type Filter struct {
 	rules []rule
 }
@@ -31,37 +40,35 @@ type test func(value any, absent bool) bool
 
 // The bounds of a filter, as AWS has them.
 const (
-	maxFilter       = 256 << 10
-	maxFilterNames  = 5
+	maxSize         = 256 << 10
+	maxNames        = 5
 	maxCombinations = 150
-	maxFilterDepth  = 8
+	maxDepth        = 8
 )
 
-// ParseFilter reads the document of a filter, which is on bodies or else on
-// attributes.
-func ParseFilter(text string, bodies bool) (*Filter, error) {
-	if len(text) > maxFilter {
-		return nil, Wrong("FilterPolicy", "a filter has at most %d bytes", maxFilter)
+// Parse reads the document of a filter, which is on bodies or else on attributes:
+// of those, no rule is of rules.
+func Parse(text string, bodies bool) (*Filter, error) {
+	if len(text) > maxSize {
+		return nil, wrong("a filter has at most %d bytes", maxSize)
 	}
-	value, err := readJSON(text)
+	value, err := JSON(text)
 	if err != nil {
-		return nil, Wrong("FilterPolicy", "the filter is no JSON")
+		return nil, wrong("the filter is no JSON")
 	}
-	p := &filterParser{bodies: bodies, combinations: 1}
+	p := &parser{bodies: bodies, combinations: 1}
 	f, err := p.object(value, 1)
 	switch {
 	case err != nil:
 		return nil, err
-	case p.names > maxFilterNames || p.combinations > maxCombinations:
-		e := fault.New(fault.LimitExceeded, "a filter has at most %d names and %d combinations of values", maxFilterNames, maxCombinations)
-		e.Err = &Invalid{"FilterPolicy"}
-		return nil, e
+	case p.names > maxNames || p.combinations > maxCombinations:
+		return nil, fault.New(fault.LimitExceeded, "a filter has at most %d names and %d combinations of values", maxNames, maxCombinations)
 	}
 	return f, nil
 }
 
-// readJSON reads one JSON value with its numbers as they are.
-func readJSON(text string) (any, error) {
+// JSON reads one JSON value with its numbers as they are, for Wants.
+func JSON(text string) (any, error) {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
 	var value any
@@ -69,21 +76,21 @@ func readJSON(text string) (any, error) {
 		return nil, err
 	}
 	if d.More() {
-		return nil, bytes.ErrTooLarge
+		return nil, errors.New("more than one value")
 	}
 	return value, nil
 }
 
-// filterParser counts what a filter has.
-type filterParser struct {
+// parser counts what a filter has.
+type parser struct {
 	bodies              bool
 	names, combinations int
 }
 
-func (p *filterParser) object(value any, depth int) (*Filter, error) {
+func (p *parser) object(value any, depth int) (*Filter, error) {
 	members, ok := value.(map[string]any)
-	if !ok || len(members) == 0 || depth > maxFilterDepth {
-		return nil, Wrong("FilterPolicy", "a filter is an object with at least one name, at most %d deep", maxFilterDepth)
+	if !ok || len(members) == 0 || depth > maxDepth {
+		return nil, wrong("a filter is an object with at least one name, at most %d deep", maxDepth)
 	}
 	f := new(Filter)
 	for name, under := range members {
@@ -99,7 +106,7 @@ func (p *filterParser) object(value any, depth int) (*Filter, error) {
 		case p.bodies:
 			r.under, err = p.object(under, depth+1)
 		default:
-			err = Wrong("FilterPolicy", "%q must be an array", name)
+			err = wrong("%q must be an array", name)
 		}
 		if err != nil {
 			return nil, err
@@ -110,9 +117,9 @@ func (p *filterParser) object(value any, depth int) (*Filter, error) {
 }
 
 // tests reads the array under a name.
-func (p *filterParser) tests(name string, list []any, depth int) ([]test, error) {
+func (p *parser) tests(name string, list []any, depth int) ([]test, error) {
 	if len(list) == 0 {
-		return nil, Wrong("FilterPolicy", "%q has no values", name)
+		return nil, wrong("%q has no values", name)
 	}
 	p.names++
 	if p.combinations *= len(list) * depth; p.combinations > maxCombinations {
@@ -134,21 +141,21 @@ func testOf(value any) (test, error) {
 	operator, ok := value.(map[string]any)
 	if !ok {
 		if _, isList := value.([]any); isList {
-			return nil, Wrong("FilterPolicy", "an array in an array")
+			return nil, wrong("an array in an array")
 		}
 		return func(v any, absent bool) bool { return !absent && equal(v, value) }, nil
 	}
 	if len(operator) != 1 {
-		return nil, Wrong("FilterPolicy", "an operator is an object with one name")
+		return nil, wrong("an operator is an object with one name")
 	}
 	for name, of := range operator {
-		make, ok := operators[name]
+		testFor, ok := operators[name]
 		if !ok {
 			return nil, fault.New(fault.Unsupported, "the filter's operator %q is not supported", name)
 		}
-		t, ok := make(of)
+		t, ok := testFor(of)
 		if !ok {
-			return nil, Wrong("FilterPolicy", "the operator %q has a wrong value", name)
+			return nil, wrong("the operator %q has a wrong value", name)
 		}
 		return t, nil
 	}
@@ -199,11 +206,11 @@ func anythingBut(of any) (test, bool) {
 		}
 	case map[string]any:
 		for name, under := range of {
-			make, ok := affixes[name]
+			testFor, ok := affixes[name]
 			if !ok {
 				return nil, false
 			}
-			t, ok := make(under)
+			t, ok := testFor(under)
 			if !ok {
 				return nil, false
 			}
@@ -280,8 +287,9 @@ func equal(v, of any) bool {
 	return false
 }
 
-// wants reports whether the values have what the filter asks for.
-func (f *Filter) wants(values map[string]any) bool {
+// Wants reports whether the values, which JSON read, have what the filter asks
+// for.
+func (f *Filter) Wants(values map[string]any) bool {
 	return !slices.ContainsFunc(f.rules, func(r rule) bool {
 		value, there := values[r.name]
 		return !r.holds(value, there)
@@ -296,7 +304,7 @@ func (r *rule) holds(value any, there bool) bool {
 		}
 		return slices.ContainsFunc(list, func(v any) bool {
 			members, ok := v.(map[string]any)
-			return ok && r.under.wants(members)
+			return ok && r.under.Wants(members)
 		})
 	}
 	if !there || isList && len(list) == 0 {
@@ -308,34 +316,4 @@ func (r *rule) holds(value any, there bool) bool {
 	return slices.ContainsFunc(r.tests, func(t test) bool {
 		return slices.ContainsFunc(list, func(v any) bool { return t(v, false) })
 	})
-}
-
-// Wants reports whether a subscription with the filter gets a message. A filter
-// on bodies wants none that is no JSON object.
-func (f *Filter) Wants(m *Publication, bodies bool, body string) bool {
-	if !bodies {
-		return f.wants(attributeValues(m.Attributes))
-	}
-	value, err := readJSON(body)
-	members, ok := value.(map[string]any)
-	return err == nil && ok && f.wants(members)
-}
-
-// attributeValues returns what a filter sees of attributes: bytes are not seen.
-func attributeValues(list []Attribute) map[string]any {
-	values := make(map[string]any, len(list))
-	for _, a := range list {
-		kind, _, _ := strings.Cut(a.Type, ".")
-		switch {
-		case a.Type == "String.Array":
-			if value, err := readJSON(a.Text); err == nil {
-				values[a.Name] = value
-			}
-		case kind == "Number":
-			values[a.Name] = json.Number(a.Text)
-		case kind == "String":
-			values[a.Name] = a.Text
-		}
-	}
-	return values
 }
