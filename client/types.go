@@ -267,12 +267,6 @@ type (
 	Deployment = native.Deployment
 	// DeploymentList is a page of deployments.
 	DeploymentList = native.DeploymentList
-	// Alarm is a rule about a metric, and how the metric stands to it.
-	Alarm = native.Alarm
-	// Metric names figures.
-	Metric = native.Metric
-	// AlarmList is a page of alarms.
-	AlarmList = native.AlarmList
 	// Notice is a message to one receiver about what happened.
 	Notice = native.Notice
 	// NoticeEvent is something that happened.
@@ -283,6 +277,12 @@ type (
 	NoticeChannel = native.NoticeChannel
 	// NoticeTrial is what came of a channel's test.
 	NoticeTrial = native.NoticeTrial
+	// Alarm is a rule about a metric, and how the metric stands to it.
+	Alarm = native.Alarm
+	// Metric names figures.
+	Metric = native.Metric
+	// AlarmList is a page of alarms.
+	AlarmList = native.AlarmList
 	// Profile is a kind of certificate that authorities issue.
 	Profile = native.Profile
 	// AuditRecord is an entry of the audit log.

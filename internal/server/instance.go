@@ -298,17 +298,13 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(c.Data, crlDir)
-	if ephemeral {
-		dir = ""
-	}
 	sink, err := openBuckets(c)
 	if err != nil {
 		return err
 	}
 	i.closers = append(i.closers, sink.Close)
 	i.status, err = status.New(ctx, status.Config{
-		Authorities: i.ca, Keys: i.keys, Guard: i.guard, Store: i.store, Dir: dir, Sink: sink,
+		Authorities: i.ca, Keys: i.keys, Guard: i.guard, Store: i.store, Dir: crlFolder(c, ephemeral), Sink: sink,
 	})
 	if err != nil {
 		return err
@@ -344,6 +340,14 @@ func (i *instance) openSoftware(c *config.Config, keyring *seal.Keyring, log *sl
 		i.closers = append(i.closers, e.Close)
 	}
 	return e, err
+}
+
+// crlFolder returns where revocation lists are kept, "" for memory.
+func crlFolder(c *config.Config, ephemeral bool) string {
+	if ephemeral {
+		return ""
+	}
+	return filepath.Join(c.Data, crlDir)
 }
 
 // openPlaces opens where keys live beside this process: tokens, clusters of
