@@ -34,7 +34,7 @@ var layers = [][]string{
 	{"internal/audit/*", "internal/event", "internal/lease"}, // the log and the store as others use them
 	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/totp", "internal/webidentity", "internal/ciphertext", "internal/importtoken", "internal/transfer", "internal/hsm", "internal/remote"},
 	{"internal/hsm/sealkey", "internal/remote/remotetest"},
-	{"internal/figure", "internal/trial", "internal/auditformat"},
+	{"internal/figure", "internal/trial", "internal/factor", "internal/auditformat"},
 	{"internal/catalog"},  // the keys as records and in memory
 	{"internal/material"}, // what they are made of, in the engines
 	{"internal/alias"},    // how callers name them
@@ -66,7 +66,7 @@ var layers = [][]string{
 // core names the packages that know no transport and no cloud's words.
 var core = []string{
 	"internal/fault", "internal/alg", "internal/key", "internal/name", "internal/policy", "internal/entry", "internal/audit", "internal/engine",
-	"internal/store", "internal/extension", "internal/seal", "internal/guard", "internal/ciphertext", "internal/importtoken", "internal/identity", "internal/totp", "internal/webidentity", "internal/kms", "internal/keystore", "internal/profile", "internal/profile/document", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/lint",
+	"internal/store", "internal/extension", "internal/seal", "internal/guard", "internal/ciphertext", "internal/importtoken", "internal/identity", "internal/factor", "internal/totp", "internal/webidentity", "internal/kms", "internal/keystore", "internal/profile", "internal/profile/document", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/lint",
 	"internal/ocsp", "internal/authority", "internal/ledger", "internal/hierarchy", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle",
 	"internal/event", "internal/lease", "internal/renewal", "internal/approval", "internal/metric", "internal/secret", "internal/filter", "internal/topic", "internal/rotation", "internal/deployment", "internal/alarm", "internal/trail", "internal/function", "internal/notice", "internal/compliance", "internal/audit/*",
 	"internal/pkcs11", "internal/pkcs11/native", "internal/pkcs11/worker", "internal/pkcs11/uri", "internal/hsm/preset", "internal/hsm", "internal/hsm/sealkey", "internal/transfer", "internal/split", "internal/recovery", "internal/catalog", "internal/material", "internal/alias", "internal/cluster", "internal/customstore", "internal/remote",

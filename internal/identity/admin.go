@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/factor"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -139,7 +140,7 @@ func (a *Admin) DeleteUser(ctx context.Context, call *key.Call, name string) err
 						return err
 					}
 				}
-				if err := deleteFactors(tx, userRow(u.Realm, u.Name)); err != nil {
+				if err := factor.DeleteAll(tx, u.Realm, u.Name); err != nil {
 					return err
 				}
 				return tx.Delete(store.Users, userRow(u.Realm, u.Name))

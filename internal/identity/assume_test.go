@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -303,9 +304,7 @@ func (i *issuer) token(claims map[string]any) string {
 		"iss": issuerURL, "sub": "system:serviceaccount:pki:cert-manager", "aud": []string{"sts.amazonaws.com"},
 		"iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
 	}
-	for name, v := range claims {
-		all[name] = v
-	}
+	maps.Copy(all, claims)
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: i.key, KeyID: "1"}}, nil)
 	must(i.t, err)
 	text, err := json.Marshal(all)

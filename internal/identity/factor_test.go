@@ -11,6 +11,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/factor"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/identity"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -165,7 +166,7 @@ func TestFactorsOfUsers(t *testing.T) {
 		time.Sleep(time.Minute)
 		_, err = f.session("alice", "", other.code())
 		want(t, err, fault.InvalidArgument, fault.Unspecified)
-		for i := range identity.MaxFactors - 3 {
+		for i := range factor.Max - 3 {
 			_, err := f.EnrolFactor(ctx, admin, "alice", fmt.Sprint("f", i))
 			must(t, err)
 		}

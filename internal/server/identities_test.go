@@ -1,7 +1,7 @@
 package server
 
 import (
-	"crypto/sha1" //nolint:gosec // IAM's form of thumbprints
+	"crypto/sha1"
 	"encoding/hex"
 	"encoding/pem"
 	"net/http"
@@ -30,7 +30,7 @@ func TestFetch(t *testing.T) {
 	secure, plain, other := httptest.NewTLSServer(serve), httptest.NewServer(serve), httptest.NewTLSServer(serve)
 	t.Cleanup(func() { secure.Close(); plain.Close(); other.Close() })
 	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}))
-	sum := sha1.Sum(secure.Certificate().Raw) //nolint:gosec // IAM's form
+	sum := sha1.Sum(secure.Certificate().Raw)
 	thumbprint := hex.EncodeToString(sum[:])
 	trusted := webidentity.Trust{CA: ca}
 	for name, c := range map[string]struct {
@@ -67,11 +67,19 @@ func TestGuardedAddresses(t *testing.T) {
 		own     bool
 		want    bool
 	}{
-		{"127.0.0.1:443", true, true}, {"127.0.0.1:443", false, false},
-		{"10.0.0.1:443", true, true}, {"10.0.0.1:443", false, false}, {"[fd00::1]:443", false, false},
-		{"203.0.113.1:443", false, true}, {"[2001:db8::1]:443", false, true},
-		{"169.254.169.254:80", true, false}, {"[fe80::1]:80", true, false}, {"[::ffff:169.254.169.254]:80", true, false},
-		{"0.0.0.0:80", true, false}, {"224.0.0.1:80", true, false}, {"nonsense", true, false},
+		{"127.0.0.1:443", true, true},
+		{"127.0.0.1:443", false, false},
+		{"10.0.0.1:443", true, true},
+		{"10.0.0.1:443", false, false},
+		{"[fd00::1]:443", false, false},
+		{"203.0.113.1:443", false, true},
+		{"[2001:db8::1]:443", false, true},
+		{"169.254.169.254:80", true, false},
+		{"[fe80::1]:80", true, false},
+		{"[::ffff:169.254.169.254]:80", true, false},
+		{"0.0.0.0:80", true, false},
+		{"224.0.0.1:80", true, false},
+		{"nonsense", true, false},
 	} {
 		if err := guardAddress(c.own)(t.Context(), "tcp", c.address, nil); (err == nil) != c.want {
 			t.Errorf("%s (own: %v): %v", c.address, c.own, err)

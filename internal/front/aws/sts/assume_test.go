@@ -110,20 +110,21 @@ func TestDecoding(t *testing.T) {
 }
 
 func TestRefusedParameters(t *testing.T) {
-	for parameters, want := range map[string]string{
-		"Action=GetSessionToken&DurationSeconds=899":                                                  "400 ValidationError",
-		"Action=GetSessionToken&TokenCode=123456":                                                     "400 ValidationError",
-		"Action=GetSessionToken&Name=x":                                                               "400 UnknownParameter",
-		"Action=GetSessionToken&SerialNumber=arn%3Aaws%3Aiam%3A%3A999999999999%3Amfa%2Fp&TokenCode=1": "403 AccessDenied",
-		"Action=AssumeRole": "400 ValidationError",
-		"Action=AssumeRole&RoleSessionName=ci&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Auser%2Fx": "400 ValidationError",
-		"Action=AssumeRole&DurationSeconds=43201" + roleARN:                                         "400 ValidationError",
-		"Action=AssumeRole&PolicyArns.member.1.arn=x" + roleARN:                                     "400 UnknownParameter",
-		"Action=AssumeRole&ProvidedContexts.member.1.ProviderArn=x" + roleARN:                       "400 UnknownParameter",
-		"Action=AssumeRoleWithWebIdentity&ProviderId=x&WebIdentityToken=tok" + roleARN:              "400 UnknownParameter",
-		"Action=AssumeRoleWithWebIdentity" + roleARN:                                                "400 ValidationError",
-		"Action=GetAccessKeyInfo": "400 ValidationError",
+	for _, row := range [][2]string{
+		{"Action=GetSessionToken&DurationSeconds=899", "400 ValidationError"},
+		{"Action=GetSessionToken&TokenCode=123456", "400 ValidationError"},
+		{"Action=GetSessionToken&Name=x", "400 UnknownParameter"},
+		{"Action=GetSessionToken&SerialNumber=arn%3Aaws%3Aiam%3A%3A999999999999%3Amfa%2Fp&TokenCode=1", "403 AccessDenied"},
+		{"Action=AssumeRole", "400 ValidationError"},
+		{"Action=AssumeRole&RoleSessionName=ci&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Auser%2Fx", "400 ValidationError"},
+		{"Action=AssumeRole&DurationSeconds=43201" + roleARN, "400 ValidationError"},
+		{"Action=AssumeRole&PolicyArns.member.1.arn=x" + roleARN, "400 UnknownParameter"},
+		{"Action=AssumeRole&ProvidedContexts.member.1.ProviderArn=x" + roleARN, "400 UnknownParameter"},
+		{"Action=AssumeRoleWithWebIdentity&ProviderId=x&WebIdentityToken=tok" + roleARN, "400 UnknownParameter"},
+		{"Action=AssumeRoleWithWebIdentity" + roleARN, "400 ValidationError"},
+		{"Action=GetAccessKeyInfo", "400 ValidationError"},
 	} {
+		parameters, want := row[0], row[1]
 		d := alice()
 		fake := &roles{}
 		d.Directory = fake

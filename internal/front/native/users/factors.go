@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/factor"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
-	"github.com/holdfast-kms/holdfast/internal/identity"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
 
@@ -39,7 +39,7 @@ func (f *front) removeFactor(ctx context.Context, r *native.Request, _ *wire.Non
 }
 
 // factorOut puts a second factor into the API's shape.
-func factorOut(f *identity.Factor) wire.Factor {
+func factorOut(f *factor.Factor) wire.Factor {
 	return wire.Factor{
 		Name: f.Name, User: f.User, Confirmed: f.Confirmed, CreatedAt: f.CreatedAt, UsedAt: moment(f.UsedAt), LockedUntil: moment(f.LockedUntil),
 	}
