@@ -114,9 +114,33 @@ type (
 	// PutClientCertificateRequest lets certificates of TLS clients prove a user.
 	PutClientCertificateRequest = native.PutClientCertificateRequest
 	// ClientCertificate says which certificates of TLS clients prove a user.
-	ClientCertificate = native.ClientCertificate
+	ClientCertificate = native.ClientCertificate //nolint:revive // it is the certificate of a TLS client, and no Certificate
 	// Session is temporary credentials, shown only once.
 	Session = native.Session
+	// CreateSessionRequest asks for temporary credentials of the caller.
+	CreateSessionRequest = native.CreateSessionRequest
+	// Role is what others assume for a while, to act by its policies.
+	Role = native.Role
+	// RoleList is a page of roles.
+	RoleList = native.RoleList
+	// CreateRoleRequest asks for a new role.
+	CreateRoleRequest = native.CreateRoleRequest
+	// UpdateRoleRequest changes what a role says of itself; what is nil stays.
+	UpdateRoleRequest = native.UpdateRoleRequest
+	// AssumeRoleRequest asks for a session of a role.
+	AssumeRoleRequest = native.AssumeRoleRequest
+	// Issuer is somebody whose tokens prove who web identities are.
+	Issuer = native.Issuer
+	// IssuerSettings say which tokens of an issuer count.
+	IssuerSettings = native.IssuerSettings
+	// IssuerList is a page of issuers.
+	IssuerList = native.IssuerList
+	// CreateIssuerRequest registers an issuer.
+	CreateIssuerRequest = native.CreateIssuerRequest
+	// Factor is what shows a user's one-time codes.
+	Factor = native.Factor
+	// NewFactor is a second factor with its secret, which is shown only once.
+	NewFactor = native.NewFactor
 	// Identity is who the caller is.
 	Identity = native.Identity
 	// Subject is a distinguished name (RFC 5280 section 4.1.2.4).
@@ -243,6 +267,22 @@ type (
 	Deployment = native.Deployment
 	// DeploymentList is a page of deployments.
 	DeploymentList = native.DeploymentList
+	// Notice is a message to one receiver about what happened.
+	Notice = native.Notice
+	// NoticeEvent is something that happened.
+	NoticeEvent = native.NoticeEvent
+	// NoticeList is a page of notices.
+	NoticeList = native.NoticeList
+	// NoticeChannel is a way to tell somebody.
+	NoticeChannel = native.NoticeChannel
+	// NoticeTrial is what came of a channel's test.
+	NoticeTrial = native.NoticeTrial
+	// Alarm is a rule about a metric, and how the metric stands to it.
+	Alarm = native.Alarm
+	// Metric names figures.
+	Metric = native.Metric
+	// AlarmList is a page of alarms.
+	AlarmList = native.AlarmList
 	// Profile is a kind of certificate that authorities issue.
 	Profile = native.Profile
 	// AuditRecord is an entry of the audit log.
@@ -314,6 +354,12 @@ type InventoryFilter struct {
 type ManagedFilter struct {
 	// State is "issued", "expired", "revoked" or "failed".
 	State string
+}
+
+// AlarmFilter chooses alarms. A zero field asks for nothing.
+type AlarmFilter struct {
+	// Name is what the names begin with, State is such as "alarm".
+	Name, State string
 }
 
 // DeploymentFilter chooses deployments. A zero field asks for nothing.

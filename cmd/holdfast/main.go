@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/agents"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/alarms"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/auditlog"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/authorities"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/byok"
@@ -20,8 +21,10 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/keys"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/managed"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/notices"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/profiles"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/providers"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/roles"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/seals"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/secrets"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/signatures"
@@ -91,9 +94,13 @@ func commands() []func(*terminal.App) *cobra.Command {
 		managed.New,
 		agents.New,
 		deployments.New,
+		alarms.New,
 		secrets.New,
+		notices.New,
 		topics.New,
 		users.New,
+		roles.New,
+		roles.NewIssuer,
 		auditlog.New,
 		newVersionCommand,
 	}

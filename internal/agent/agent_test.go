@@ -165,7 +165,7 @@ func TestBrings(t *testing.T) {
 	if err := os.WriteFile(h.path("elsewhere"), []byte("old key"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(os.WriteFile(h.path("cert.pem"), []byte("old certificate"), 0o640), os.Symlink("elsewhere", h.path("key.pem"))); err != nil { //nolint:gosec // the mode is what is tested
+	if err := errors.Join(os.WriteFile(h.path("cert.pem"), []byte("old certificate"), 0o640), os.Symlink("elsewhere", h.path("key.pem"))); err != nil {
 		t.Fatal(err)
 	}
 	h.source.renew()

@@ -6,7 +6,8 @@
 //
 // Start with Config and Agent. source.go is where certificates come from,
 // render.go how they are written, install.go how a set of files changes as one
-// and comes back, reload.go and check.go what follows, state.go what outlives
+// and comes back (journal.go how far that came), reload.go and check.go what
+// follows, report.go what the server is told, state.go what outlives
 // the process.
 //
 // The package is internal and may change with any release; what a release of

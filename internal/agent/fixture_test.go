@@ -11,7 +11,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
-	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -21,6 +20,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/youmark/pkcs8"
 
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/cert"
@@ -106,7 +107,12 @@ func (s *source) ExportManaged(_ context.Context, _, passphrase string) (*client
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.exports++
-	key, err := keystore.EncryptKey(s.current.key, []byte(passphrase), keystore.Scrypt)
+	// As keystore.EncryptKey does, but with work for a test.
+	private := must(x509.ParsePKCS8PrivateKey(s.current.key))
+	der, err := pkcs8.MarshalPrivateKey(private, []byte(passphrase), &pkcs8.Opts{
+		Cipher: pkcs8.AES256CBC, KDFOpts: pkcs8.PBKDF2Opts{SaltSize: 16, IterationCount: 1000, HMACHash: crypto.SHA256},
+	})
+	key := pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: der})
 	return &client.ExportedManaged{Certificate: s.current.cert, Chain: s.chain(), PrivateKey: string(key)}, err
 }
 
@@ -210,7 +216,7 @@ func (h *host) start() {
 			h.t.Fatal(err)
 		}
 	}
-	a, err := Open(h.t.Context(), h.config, Options{Source: h.source, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: h.now})
+	a, err := Open(h.t.Context(), h.config, Options{Source: h.source, Log: slog.New(slog.DiscardHandler), Now: h.now})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -76,7 +76,7 @@ func keyOf(t *testing.T, path, password string) string {
 
 func output(t *testing.T, command ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...) //nolint:gosec // the test's own
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

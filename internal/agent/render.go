@@ -64,9 +64,9 @@ func newMaterial(leaf []byte, chain [][]byte, key []byte) (*material, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the certificate's key: %w", err)
 		}
-		public, comparable := parsed.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+		public, compares := parsed.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
 		signer, signs := private.(crypto.Signer)
-		if !comparable || !signs || !public.Equal(signer.Public()) {
+		if !compares || !signs || !public.Equal(signer.Public()) {
 			return nil, errors.New("the key is not the certificate's")
 		}
 	}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
-
-	"github.com/holdfast-kms/holdfast/client"
 )
 
 // unit is one certificate with what is known of it.
@@ -310,75 +308,6 @@ func (u *unit) fail(ctx context.Context, c *candidate, m *material, outcome stri
 	u.log.ErrorContext(ctx, "a certificate could not be put in place", slog.String("serial", c.Serial),
 		slog.String("outcome", outcome), slog.Any("cause", cause), slog.Time("next", c.Failed.Next))
 	return errors.Join(cause, u.folder.keep(u.state))
-}
-
-// The outcomes of putting a certificate in place, in reports.
-const (
-	outcomeServed      = "served"      // a check met it
-	outcomeInstalled   = "installed"   // it was written and loaded; no check is asked for
-	outcomeUnconfirmed = "unconfirmed" // it is the first one, and was not loaded or met yet
-	outcomeRolledBack  = "rolled-back" // what was there before is back
-	outcomeRefused     = "refused"     // nothing was changed
-	outcomeFailed      = "failed"      // nor could what was there before be brought back whole
-)
-
-// maxFailure is how much of a cause goes into a report, in bytes.
-const maxFailure = 1 << 10
-
-// note keeps a report for the server.
-func (u *unit) note(m *material, outcome string, cause error) {
-	r := client.DeploymentReport{
-		Host: u.host, Name: u.c.Name, Managed: u.c.Managed, Outcome: outcome, At: u.now().UTC(), Places: []string{},
-	}
-	if m != nil {
-		r.Serial, r.SHA256, r.Subject, r.NotAfter = m.serial(), m.print(), m.leaf.Subject.String(), m.leaf.NotAfter
-	}
-	for i := range u.c.Files {
-		r.Places = append(r.Places, u.c.at(u.c.Files[i].Path))
-	}
-	if u.c.Check != nil {
-		r.Check = u.c.Check.Address
-	}
-	if u.state.Current != nil {
-		r.Serving = u.state.Current.Serial
-	}
-	if cause != nil {
-		r.Failure = cause.Error()
-		r.Failure = r.Failure[:min(len(r.Failure), maxFailure)]
-	}
-	u.state.Reports = append(u.state.Reports, r)
-	if over := len(u.state.Reports) - maxReports; over > 0 {
-		u.state.Reports = u.state.Reports[over:]
-	}
-}
-
-// reportEvery is how often what is in place is reported again, so that the
-// server sees which hosts are alive.
-const reportEvery = 12 * time.Hour
-
-// deliver tells the server what happened. A server that cannot be told gets
-// to know later.
-func (u *unit) deliver(ctx context.Context) error {
-	if c := u.state.Current; c != nil && len(u.state.Reports) == 0 && u.state.Candidate == nil && c.Outcome != outcomeUnconfirmed && u.now().Sub(u.state.ReportedAt) > reportEvery {
-		m, err := u.folder.get(c.Version)
-		if err != nil {
-			return err
-		}
-		u.note(m, c.Outcome, nil)
-	}
-	for len(u.state.Reports) > 0 {
-		if err := u.source.ReportDeployment(ctx, &u.state.Reports[0]); err != nil {
-			u.log.WarnContext(ctx, "the server was not told what is in place", slog.Any("cause", err))
-			if !refused(err) {
-				return u.folder.keep(u.state)
-			}
-		}
-		u.state.Reports, u.state.ReportedAt = u.state.Reports[1:], u.now().UTC()
-		if err := u.folder.keep(u.state); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // next returns when there is something to do before the next poll, zero for

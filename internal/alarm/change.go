@@ -74,11 +74,12 @@ func room(r store.Reader, a *Alarm) error {
 func (s *Service) put(tx store.Tx, a *Alarm) error {
 	now := s.now().UTC()
 	a.ConfiguredAt = now
-	old, event := (*Alarm)(nil), Created
+	event := Created
 	row, err := tx.Get(store.Alarms, idOf(a.Realm, a.Region, a.Name))
 	switch {
 	case err == nil:
-		if old, err = readAlarm(row); err != nil {
+		old, err := readAlarm(row)
+		if err != nil {
 			return err
 		}
 		event = Updated
@@ -121,43 +122,63 @@ func (a *Alarm) store(tx store.Tx) error {
 	return tx.Put(store.Alarms, row)
 }
 
-// change authorises an action on alarms that exist and changes each of them in
-// one transaction. Lenient passes over those that do not exist.
-func (s *Service) change(
-	ctx context.Context, call *key.Call, action key.Action, names []string, lenient bool, edit func(store.Tx, *Alarm) error,
-) error {
-	_, err := guard.Do(ctx, s.guard, call, action, func(v *guard.Visit) (none struct{}, err error) {
-		if len(names) == 0 || len(names) > MaxNames {
+// several is a call about several alarms.
+type several struct {
+	action key.Action
+	names  []string
+	// lenient passes over alarms that do not exist.
+	lenient bool
+	edit    func(store.Tx, *Alarm) error
+}
+
+// find reads the alarms.
+func (c *several) find(r store.Reader, call *key.Call) (list []*Alarm, err error) {
+	for _, name := range c.names {
+		a, err := find(r, call, name)
+		switch {
+		case err == nil:
+			list = append(list, a)
+		case !c.lenient || fault.KindOf(err) != fault.NotFound:
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// change changes the alarms in one transaction.
+func (c *several) change(tx store.Tx, call *key.Call) error {
+	list, err := c.find(tx, call)
+	if err != nil {
+		return err
+	}
+	for _, a := range list {
+		if err := c.edit(tx, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// change authorises an action on each of the alarms and changes all of them.
+func (s *Service) change(ctx context.Context, call *key.Call, c *several) error {
+	_, err := guard.Do(ctx, s.guard, call, c.action, func(v *guard.Visit) (none struct{}, err error) {
+		if len(c.names) == 0 || len(c.names) > MaxNames {
 			return none, bad("a call is about 1 to %d alarms", MaxNames)
 		}
-		for _, name := range names {
-			if err := v.Authorize(target(call, action, name, nil)); err != nil {
+		for _, name := range c.names {
+			if err := v.Authorize(target(call, c.action, name, nil)); err != nil {
 				return none, err
 			}
 		}
-		each := func(tx store.Tx, r store.Reader) error {
-			for _, name := range names {
-				a, err := find(r, call, name)
-				if lenient && fault.KindOf(err) == fault.NotFound {
-					continue
-				}
-				if err != nil {
-					return err
-				}
-				if tx == nil {
-					continue
-				}
-				if err := edit(tx, a); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		if err := s.store.View(ctx, func(r store.Reader) error { return each(nil, r) }); err != nil {
+		err = s.store.View(ctx, func(r store.Reader) error {
+			_, err := c.find(r, call)
+			return err
+		})
+		if err != nil {
 			return none, err
 		}
 		return none, v.Commit(ctx, func() error {
-			return s.store.Update(ctx, func(tx store.Tx) error { return each(tx, tx) })
+			return s.store.Update(ctx, func(tx store.Tx) error { return c.change(tx, call) })
 		})
 	})
 	return err
@@ -167,12 +188,12 @@ func (s *Service) change(
 // history stays until it is over; what they had to publish is not published.
 func (s *Service) Delete(ctx context.Context, call *key.Call, names []string) error {
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
-	return s.change(ctx, call, key.DeleteAlarms, names, false, func(tx store.Tx, a *Alarm) error {
+	return s.change(ctx, call, &several{action: key.DeleteAlarms, names: names, edit: func(tx store.Tx, a *Alarm) error {
 		if err := a.note(tx, Change{At: s.now().UTC(), Event: Deleted}); err != nil {
 			return err
 		}
 		return tx.Delete(store.Alarms, idOf(a.Realm, a.Region, a.Name))
-	})
+	}})
 }
 
 // TurnActions turns the actions of alarms on or off. Those that do not exist
@@ -182,7 +203,7 @@ func (s *Service) TurnActions(ctx context.Context, call *key.Call, names []strin
 	if on {
 		action = key.EnableAlarmActions
 	}
-	return s.change(ctx, call, action, names, true, func(tx store.Tx, a *Alarm) error {
+	return s.change(ctx, call, &several{action: action, names: names, lenient: true, edit: func(tx store.Tx, a *Alarm) error {
 		if a.ActionsEnabled == on {
 			return nil
 		}
@@ -192,7 +213,7 @@ func (s *Service) TurnActions(ctx context.Context, call *key.Call, names []strin
 			return err
 		}
 		return a.store(tx)
-	})
+	}})
 }
 
 // Setting is a state that somebody gives an alarm.
@@ -204,9 +225,9 @@ type Setting struct {
 // SetState gives an alarm a state, with the actions that go with it. The next
 // judgement gives it the one that it finds.
 func (s *Service) SetState(ctx context.Context, call *key.Call, name string, set Setting) error {
-	return s.change(ctx, call, key.SetAlarmState, []string{name}, false, func(tx store.Tx, a *Alarm) error {
+	return s.change(ctx, call, &several{action: key.SetAlarmState, names: []string{name}, edit: func(tx store.Tx, a *Alarm) error {
 		return s.transit(tx, a, set, s.now().UTC())
-	})
+	}})
 }
 
 // transit brings an alarm into a state, with what is to be published of it.

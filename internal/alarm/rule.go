@@ -80,8 +80,8 @@ type Rule struct {
 	Missing    Missing
 }
 
-// needed returns how many periods have to breach.
-func (r *Rule) needed() int {
+// Needed returns how many periods have to breach.
+func (r *Rule) Needed() int {
 	if r.Datapoints == 0 {
 		return r.Evaluations
 	}
@@ -170,7 +170,7 @@ func (r *Rule) judge(points []metric.Point, now time.Time) *Judgement {
 		taken = gaps
 	}
 	switch {
-	case breaching+taken >= r.needed():
+	case breaching+taken >= r.Needed():
 		j.State = Alarming
 	case gaps == 0 || r.Missing == Breaching || r.Missing == NotBreaching || breaching < len(j.Points):
 		j.State = OK
@@ -197,7 +197,7 @@ func (r *Rule) breaches(p *metric.Point) bool {
 // the alarm does not wait for samples that may never come.
 func (r *Rule) old(p *metric.Point, now time.Time) bool {
 	to := now.Truncate(r.step())
-	return int(to.Sub(p.Time)/r.Period) >= r.needed()
+	return int(to.Sub(p.Time)/r.Period) >= r.Needed()
 }
 
 func unknown(n int) string {
@@ -238,7 +238,7 @@ func (r *Rule) reason(j *Judgement, breaching, gaps int) string {
 		b.WriteString(" and " + treated)
 	}
 	change := "OK -> ALARM"
-	least := r.needed()
+	least := r.Needed()
 	if j.State == OK {
 		change, least = "ALARM -> OK", r.Evaluations-least+1
 	}

@@ -106,16 +106,16 @@ func TestUnit(t *testing.T) {
 // TestCompare holds every comparison below, at and above the threshold.
 func TestCompare(t *testing.T) {
 	for c, want := range map[Comparison]string{Greater: "..X", GreaterOrEqual: ".XX", Less: "X..", LessOrEqual: "XX."} {
-		got := ""
+		var got strings.Builder
 		for _, v := range []float64{1, 2, 3} {
 			if c.breaches(v, 2) {
-				got += "X"
+				got.WriteString("X")
 			} else {
-				got += "."
+				got.WriteString(".")
 			}
 		}
-		if got != want {
-			t.Errorf("%s: %s, want %s", c, got, want)
+		if got.String() != want {
+			t.Errorf("%s: %s, want %s", c, got.String(), want)
 		}
 	}
 }

@@ -17,10 +17,12 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/entry"
 )
 
-// What is recorded, and what policy said of it: see package entry.
 type (
-	Entry    = entry.Entry
-	Detail   = entry.Detail
+	// Entry is the record of one call, see package entry.
+	Entry = entry.Entry
+	// Detail is a named fact of an entry.
+	Detail = entry.Detail
+	// Decision is what policy said of a call.
 	Decision = entry.Decision
 )
 

@@ -83,7 +83,7 @@ func Open(dir string, o Options) (*Log, error) {
 		most: int(min(entry.MaxSize, o.SegmentSize/2)),
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
-	l.files.limit = l.Last
+	l.limit = l.Last
 	l.scratch.New = func() any { return new([]byte) }
 	l.w = &writer{dir: dir, o: &l.o, sync: syncData, durable: func(p Position) { l.durable.Store(uint64(p)) }}
 	if err := l.resume(); err != nil {

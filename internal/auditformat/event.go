@@ -13,7 +13,6 @@ package auditformat
 
 import (
 	"cmp"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -274,34 +273,4 @@ func errorText(e *entry.Entry, v *Event) string {
 func roleOf(session key.Principal) key.Principal {
 	end := max(0, strings.LastIndexByte(session.Name, '/'))
 	return key.Principal{Realm: session.Realm, Kind: key.Role, Name: session.Name[:end]}
-}
-
-// The facets by which events are found.
-const (
-	FacetName         = "name"
-	FacetSource       = "source"
-	FacetUsername     = "username"
-	FacetAccessKey    = "access key"
-	FacetResourceType = "resource type"
-	FacetResource     = "resource"
-	FacetReadOnly     = "read only"
-)
-
-// FacetsVersion names what Facets gives: a change of it is another one.
-const FacetsVersion = "events 1"
-
-// Facets gives an entry's facets as an event (index.Facets).
-func Facets(e *entry.Entry, put func(facet, value string)) {
-	v := EventOf(e)
-	for _, f := range [...][2]string{
-		{FacetName, v.Name},
-		{FacetSource, v.Source},
-		{FacetUsername, v.Username},
-		{FacetAccessKey, v.AccessKey},
-		{FacetResourceType, v.ResourceType},
-		{FacetResource, v.ResourceName},
-		{FacetReadOnly, strconv.FormatBool(v.ReadOnly)},
-	} {
-		put(f[0], f[1])
-	}
 }

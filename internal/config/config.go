@@ -47,11 +47,12 @@ type Config struct {
 	// Providers are key services in which keys can live beside this process.
 	// Default: none.
 	Providers []Provider `yaml:"providers"`
+	Mail      Mail       `yaml:"mail"`
 	Notices   Notices    `yaml:"notices"`
 	Egress    Egress     `yaml:"egress"`
-	Topics    Topics     `yaml:"topics"`
 
 	Certificates Certificates `yaml:"certificates"`
+	Issuers      Issuers      `yaml:"issuers"`
 }
 
 // TLS is the certificate that the server presents.
@@ -196,9 +197,9 @@ func (c *Config) Validate() error {
 		refuse("tls", "certificate and key go together")
 	}
 	c.Buckets.validate(refuse)
-	c.Notices.validate(refuse)
+	c.Mail.validate(refuse)
+	c.Notices.validate(&c.Mail, refuse)
 	c.Egress.validate(refuse)
-	c.Topics.validate(refuse)
 	c.validateProviders(c.HSM.validate(refuse), refuse)
 	c.validateRanges(refuse)
 	if len(wrong) > 0 {

@@ -2,11 +2,13 @@ package config
 
 import (
 	"net/mail"
+	"path/filepath"
 	"slices"
 )
 
-// MailServer takes mail from here.
-type MailServer struct {
+// Mail is the mail server that takes mail from here. Default: none, and no
+// mail is sent.
+type Mail struct {
 	// Server is its name, with its port if that is not the usual one (587, 465 for
 	// tls, 25 for none).
 	Server string `yaml:"server"`
@@ -24,47 +26,41 @@ type MailServer struct {
 	PasswordFile string `yaml:"password_file"`
 	// Hello is the name by which this server greets. Default: the host's.
 	Hello string `yaml:"hello"`
-	// From is the address that the mail is from.
+	// From is whom mail is from: "Holdfast <holdfast@example.com>".
 	From string `yaml:"from"`
 }
 
-func (m *MailServer) validate(field string, refuse func(name, format string, args ...any)) {
+func (m *Mail) validate(refuse func(name, format string, args ...any)) {
+	if *m == (Mail{}) {
+		return
+	}
 	if m.Server == "" {
-		refuse(field, "server is missing")
+		refuse("mail", "server is missing")
 	}
 	if !slices.Contains([]string{"", "starttls", "tls", "none"}, m.Security) {
-		refuse(field, "security %q is none of starttls, tls, none", m.Security)
+		refuse("mail", "security %q is none of starttls, tls, none", m.Security)
 	}
 	if !slices.Contains([]string{"", "plain", "login", "xoauth2"}, m.Auth) {
-		refuse(field, "auth %q is none of plain, login, xoauth2", m.Auth)
+		refuse("mail", "auth %q is none of plain, login, xoauth2", m.Auth)
 	}
 	if given := m.Auth != ""; given != (m.User != "") || given != (m.PasswordFile != "") {
-		refuse(field, "auth, user and password_file go together")
+		refuse("mail", "auth, user and password_file go together")
 	}
-	checkAddresses(field, []string{m.From}, refuse)
-	absolute(field+".ca_certificate", m.CACertificate, refuse)
-	absolute(field+".password_file", m.PasswordFile, refuse)
+	checkAddress("mail.from", m.From, refuse)
+	absolute("mail.ca_certificate", m.CACertificate, refuse)
+	absolute("mail.password_file", m.PasswordFile, refuse)
 }
 
-// checkAddresses refuses what is no address of mail.
-func checkAddresses(field string, list []string, refuse func(name, format string, args ...any)) {
-	for _, address := range list {
-		if _, err := mail.ParseAddress(address); err != nil {
-			refuse(field, "%q is no address of mail", address)
-		}
+func checkAddress(field, address string, refuse func(name, format string, args ...any)) {
+	if _, err := mail.ParseAddress(address); err != nil {
+		refuse(field, "%q is no address of mail", address)
 	}
 }
 
-// Topics is what topics need to reach their subscribers, beside Egress
-// (docs/aws-sns.md).
-type Topics struct {
-	// Mail is the mail server for subscriptions by e-mail. Default: none, and such
-	// subscriptions are refused.
-	Mail *MailServer `yaml:"mail"`
-}
-
-func (t *Topics) validate(refuse func(name, format string, args ...any)) {
-	if t.Mail != nil {
-		t.Mail.validate("topics.mail", refuse)
+// absolute refuses the path of a file that depends on where the server was
+// started.
+func absolute(field, path string, refuse func(name, format string, args ...any)) {
+	if path != "" && !filepath.IsAbs(path) {
+		refuse(field, "%q is not an absolute path", path)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -55,9 +54,9 @@ type NoticeDigest struct {
 	Zone string `yaml:"zone"`
 }
 
-// NoticeMail is e-mail, to each receiver a mail of its own.
+// NoticeMail is e-mail by the server of Mail, to each receiver a mail of its
+// own.
 type NoticeMail struct {
-	MailServer `yaml:",inline"`
 	// To are 1 to 20 addresses.
 	To []string `yaml:"to"`
 }
@@ -117,7 +116,7 @@ func (c *NoticeChannel) Kind() string {
 	return found
 }
 
-func (n *Notices) validate(refuse func(name, format string, args ...any)) {
+func (n *Notices) validate(by *Mail, refuse func(name, format string, args ...any)) {
 	var names []string
 	for i := range n.Channels {
 		c := &n.Channels[i]
@@ -126,21 +125,10 @@ func (n *Notices) validate(refuse func(name, format string, args ...any)) {
 			refuse(field, "the name %q is not of lower-case letters, digits and dashes, or is taken", c.Name)
 		}
 		names = append(names, c.Name)
-		c.validate(field, refuse)
+		c.validate(field, by, refuse)
 	}
-	for i, r := range n.Rules {
-		field := fmt.Sprintf("notices.rules[%d]", i)
-		for _, name := range r.Channels {
-			if !slices.Contains(names, name) {
-				refuse(field, "there is no channel %q", name)
-			}
-		}
-		if len(r.Channels) == 0 {
-			refuse(field, "it names no channel")
-		}
-		if !slices.Contains([]string{"", "info", "warning", "critical"}, r.Severity) {
-			refuse(field, "severity %q is none of info, warning, critical", r.Severity)
-		}
+	for i := range n.Rules {
+		n.Rules[i].validate(fmt.Sprintf("notices.rules[%d]", i), names, refuse)
 	}
 	between := func(name string, is bool) {
 		if !is {
@@ -155,12 +143,26 @@ func (n *Notices) validate(refuse func(name, format string, args ...any)) {
 	}
 }
 
-func (c *NoticeChannel) validate(field string, refuse func(name, format string, args ...any)) {
+func (r *NoticeRule) validate(field string, channels []string, refuse func(name, format string, args ...any)) {
+	for _, name := range r.Channels {
+		if !slices.Contains(channels, name) {
+			refuse(field, "there is no channel %q", name)
+		}
+	}
+	if len(r.Channels) == 0 {
+		refuse(field, "it names no channel")
+	}
+	if !slices.Contains([]string{"", "info", "warning", "critical"}, r.Severity) {
+		refuse(field, "severity %q is none of info, warning, critical", r.Severity)
+	}
+}
+
+func (c *NoticeChannel) validate(field string, by *Mail, refuse func(name, format string, args ...any)) {
 	switch c.Kind() {
 	case "":
 		refuse(field, "give one of mail, webhook, slack and topic")
 	case "mail":
-		c.Mail.validate(field+".mail", refuse)
+		c.Mail.validate(field+".mail", by, refuse)
 	case "webhook":
 		c.Webhook.validate(field+".webhook", refuse)
 	case "slack":
@@ -192,12 +194,16 @@ func (d *NoticeDigest) Time() (hour, minute int, err error) {
 	return t.Hour(), t.Minute(), err
 }
 
-func (m *NoticeMail) validate(field string, refuse func(name, format string, args ...any)) {
-	m.MailServer.validate(field, refuse)
+func (m *NoticeMail) validate(field string, by *Mail, refuse func(name, format string, args ...any)) {
+	if by.Server == "" {
+		refuse(field, "there is no mail server: mail.server")
+	}
 	if len(m.To) == 0 || len(m.To) > 20 {
 		refuse(field, "to has 1 to 20 addresses")
 	}
-	checkAddresses(field, m.To, refuse)
+	for _, address := range m.To {
+		checkAddress(field, address, refuse)
+	}
 }
 
 func (w *NoticeWebhook) validate(field string, refuse func(name, format string, args ...any)) {
@@ -227,12 +233,4 @@ func CheckReceiver(address string) error {
 		return errors.New("its host is not this machine, and would be told in the clear: use https")
 	}
 	return nil
-}
-
-// absolute refuses the path of a file that depends on where the server was
-// started.
-func absolute(field, path string, refuse func(name, format string, args ...any)) {
-	if path != "" && !filepath.IsAbs(path) {
-		refuse(field, "%q is not an absolute path", path)
-	}
 }

@@ -17,8 +17,9 @@ type Failure struct {
 	// Status is what the other side answered: an SMTP reply code or an HTTP
 	// status, 0 when it did not answer.
 	Status int
-	// Permanent says that this message is refused for good.
-	Permanent bool
+	// Permanent says that this message is refused for good, Down that no other
+	// would arrive at the moment either.
+	Permanent, Down bool
 	// Err says what happened.
 	Err error
 }
@@ -34,6 +35,13 @@ func (f *Failure) Unwrap() error { return f.Err }
 func Permanent(err error) bool {
 	f, ok := errors.AsType[*Failure](err)
 	return ok && f.Permanent
+}
+
+// Down reports whether an error of this package is about the other side and
+// not about the message: others to it can wait as well.
+func Down(err error) bool {
+	f, ok := errors.AsType[*Failure](err)
+	return ok && f.Down
 }
 
 // Status returns the other side's answer that is in an error, 0 for none.

@@ -3,6 +3,7 @@ package courier
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -225,4 +226,25 @@ func TestErrors(t *testing.T) {
 	if Permanent(nil) || Permanent(errors.New("x")) || Status(nil) != 0 || !Permanent(refused("x")) {
 		t.Error("an error is taken for another")
 	}
+}
+
+// FuzzParseSigner: what is a secret signs what it verifies; what is none does
+// not show in the error.
+func FuzzParseSigner(f *testing.F) {
+	f.Add("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "msg_1", []byte("{}"))
+	f.Add("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\nwhsec_YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODk=", "msg_2", []byte{})
+	f.Add("whsec_c2hvcnQ=", "", []byte{0})
+	f.Fuzz(func(t *testing.T, text, id string, body []byte) {
+		s, err := ParseSigner(text)
+		if err != nil {
+			return
+		}
+		now := time.Unix(1_800_000_000, 0)
+		if err := s.Verify(s.Sign(id, now, body), now, body); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+		if shown := fmt.Sprintf("%v %+v %#v", s, s, s); strings.Contains(shown, text) || !strings.Contains(shown, "redacted") {
+			t.Errorf("a signer shows itself as %s", shown)
+		}
+	})
 }

@@ -77,7 +77,7 @@ func (e *Egress) control(_, address string, _ syscall.RawConn) error {
 		return err
 	}
 	if !e.Allowed(a) {
-		return &Failure{Err: fmt.Errorf("%s is not an address of the public internet, and egress.allow does not have it", a)}
+		return &Failure{Down: true, Err: fmt.Errorf("%s is not an address of the public internet, and egress.allow does not have it", a)}
 	}
 	return nil
 }

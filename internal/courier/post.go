@@ -96,7 +96,7 @@ func (h *HTTP) Post(ctx context.Context, address string, header http.Header, bod
 	}
 	answer, err := h.client.Do(r)
 	if err != nil {
-		return &Failure{Err: fmt.Errorf("asking %s: %w", u.Host, cause(err))}
+		return &Failure{Down: true, Err: fmt.Errorf("asking %s: %w", u.Host, cause(err))}
 	}
 	defer func() { _ = answer.Body.Close() }() // it was read as far as it matters
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
@@ -107,7 +107,7 @@ func (h *HTTP) Post(ctx context.Context, address string, header http.Header, bod
 		text = nil
 	}
 	return &Failure{
-		Status: answer.StatusCode, Permanent: slices.Contains(permanent, answer.StatusCode),
+		Status: answer.StatusCode, Permanent: slices.Contains(permanent, answer.StatusCode), Down: slices.Contains(away, answer.StatusCode),
 		Err: fmt.Errorf("%s answered %s: %q", u.Host, quote(answer.Status), quote(string(text))),
 	}
 }
@@ -118,6 +118,13 @@ func (h *HTTP) Post(ctx context.Context, address string, header http.Header, bod
 var permanent = []int{
 	http.StatusBadRequest, http.StatusGone, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
 	http.StatusUnprocessableEntity, http.StatusNotImplemented,
+}
+
+// away are the answers that no other message would get a better one than.
+var away = []int{
+	http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect,
+	http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusTooManyRequests,
+	http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
 }
 
 // cause returns what is in an url.Error, without its URL.

@@ -198,13 +198,13 @@ func (s *SMTP) client(ctx context.Context) (*mail.Client, func(), error) {
 	if s.o.Method != "" {
 		password, err := s.o.Password()
 		if err != nil {
-			return nil, nil, &Failure{Err: fmt.Errorf("reading the mail server's password: %w", err)}
+			return nil, nil, &Failure{Down: true, Err: fmt.Errorf("reading the mail server's password: %w", err)}
 		}
 		options = append(options, mail.WithUsername(s.o.User), mail.WithPassword(password))
 	}
 	client, err := mail.NewClient(s.o.Host, options...)
 	if err != nil {
-		return nil, nil, &Failure{Err: fmt.Errorf("using mail server %s: %w", s.o.Host, err)}
+		return nil, nil, &Failure{Down: true, Err: fmt.Errorf("using mail server %s: %w", s.o.Host, err)}
 	}
 	return client, func() { stop() }, nil
 }
@@ -212,15 +212,20 @@ func (s *SMTP) client(ctx context.Context) (*mail.Client, func(), error) {
 // failure says what an error of the client's means. Only a mail that was
 // refused with 5xx is refused for good (RFC 5321 4.2.1).
 func (s *SMTP) failure(err error) error {
-	f := &Failure{Err: fmt.Errorf("mail server %s: %s", s.o.Host, quote(err.Error()))}
+	f := &Failure{Down: true, Err: fmt.Errorf("mail server %s: %s", s.o.Host, quote(err.Error()))}
 	if e, ok := errors.AsType[*mail.SendError](err); ok {
 		f.Status = e.ErrorCode()
 		f.Permanent = f.Status >= 500 && f.Status < 600
+		f.Down = f.Status == 0 || f.Status == closing
 	} else if e, ok := errors.AsType[*textproto.Error](err); ok {
 		f.Status = e.Code // of the greeting, TLS or the password
 	}
 	return f
 }
+
+// closing is the reply of a server that takes no mail at the moment (RFC 5321
+// section 4.2.2).
+const closing = 421
 
 // message returns the mail as go-mail has it. What has a line break where none
 // may be is refused.

@@ -9,6 +9,7 @@ package deployment
 import (
 	"context"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -204,12 +205,7 @@ func (r *Report) check() error {
 }
 
 func known(o Outcome) bool {
-	for _, k := range Outcomes() {
-		if k == o {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(Outcomes(), o)
 }
 
 // realmTarget is what to authorise: no single thing is concerned.

@@ -51,12 +51,12 @@ var layers = [][]string{
 	{"internal/lifecycle"},
 	{"internal/front/aws", "internal/front/native"}, // the protocols that the packages under them share
 	{"internal/front/aws/awstest"},                  // what their tests share
-	{"internal/front/*", "internal/config", "internal/bucket", "internal/courier"},
-	{"internal/sink"},                                                 // where the audit log goes
-	{"internal/server/*"},                                             // its parts
+	{"internal/front/*", "internal/config", "internal/bucket", "internal/courier", "internal/courier/couriertest"},
+	{"internal/sink"},     // where the audit log goes
+	{"internal/server/*"}, // its parts
 	{"internal/server", "client", "jws", "cms", "sshkey", "envelope"}, // beside the server, public packages that need no server
-	{"internal/place"},                                                // the places of keys that the public library opens
-	{"."},                                                             // the public library
+	{"internal/place"}, // the places of keys that the public library opens
+	{"."},              // the public library
 	{"internal/terminal", "internal/ceremony", "internal/discovery", "internal/agent"}, // what the commands share
 	{"cmd/holdfast/internal/*"}, // groups of commands, by their nouns
 	{"adapters/age", "adapters/gocloud", "adapters/sigstore", "adapters/spire", "adapters/step", "adapters/tink"}, // modules of their own

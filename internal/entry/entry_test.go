@@ -121,8 +121,8 @@ func FuzzRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if any, err := decodeAny(payload); err != nil || !cmp.Equal(e, any) {
-			t.Fatalf("%q decodes as %+v, by encoding/json as %+v, %v", payload, e, any, err)
+		if other, err := decodeAny(payload); err != nil || !cmp.Equal(e, other) {
+			t.Fatalf("%q decodes as %+v, by encoding/json as %+v, %v", payload, e, other, err)
 		}
 		first := Append(nil, &e, e.Time, MaxSize)
 		if len(first) > MaxSize || !json.Valid(first) {

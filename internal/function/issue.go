@@ -47,7 +47,7 @@ type Issued struct {
 type Material struct {
 	Certificate      string    `json:"certificate"`
 	CertificateChain string    `json:"certificate_chain"`
-	PrivateKey       string    `json:"private_key"` //nolint:gosec // a secret is what this is for
+	PrivateKey       string    `json:"private_key"`
 	CommonName       string    `json:"common_name"`
 	IssuedAt         time.Time `json:"issued_at"`
 	ExpiresAt        time.Time `json:"expires_at"`

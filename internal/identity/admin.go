@@ -17,7 +17,7 @@ import (
 const (
 	MaxUserName   = 64      // characters
 	MaxAccessKeys = 2       // per user, so that one can replace the other
-	MaxPolicies   = 10      // per user
+	MaxPolicies   = 10      // per user or role
 	MaxPolicy     = 6 << 10 // bytes of a policy document
 )
 
@@ -165,28 +165,30 @@ func (a *Admin) DeleteUser(ctx context.Context, call *key.Call, name string) err
 func (a *Admin) PutUserPolicy(ctx context.Context, call *key.Call, user, policyName string, doc key.Document) error {
 	_, err := a.changeUser(ctx, call, key.PutUserPolicy, user, func(v *guard.Visit, u *User) error {
 		v.Note("policy", policyName)
-		if err := a.directory.checkPolicy(policyName, doc); err != nil {
+		if err := a.directory.attach(u.Policies, policyName, doc); err != nil {
 			return err
-		}
-		u.Policies[policyName] = doc
-		if len(u.Policies) > MaxPolicies {
-			return fault.New(fault.LimitExceeded, "a user has at most %d policies", MaxPolicies)
 		}
 		return a.storeUser(ctx, v, u)
 	})
 	return err
 }
 
-// checkPolicy refuses an identity policy that cannot be attached to anybody.
-func (d *Directory) checkPolicy(name string, doc key.Document) error {
+// attach puts an identity policy to the others of a user or role.
+func (d *Directory) attach(policies map[string]key.Document, name string, doc key.Document) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
 	if len(doc.Text) > MaxPolicy {
 		return fault.Because(fault.LimitExceeded, fault.PolicyTooLong, "an identity's policy has at most %d bytes", MaxPolicy)
 	}
-	_, err := d.compile(doc)
-	return err
+	if _, err := d.compile(doc); err != nil {
+		return err
+	}
+	policies[name] = doc
+	if len(policies) > MaxPolicies {
+		return fault.New(fault.LimitExceeded, "a user or role has at most %d policies", MaxPolicies)
+	}
+	return nil
 }
 
 // DeleteUserPolicy takes a policy from a user.

@@ -144,8 +144,8 @@ func (r *clientRules) match(c *x509.Certificate, authority string) (*ClientCerti
 
 // fits reports whether a certificate of the rule's authority has the rule's
 // subject and name.
-func (r *ClientCertificate) fits(c *x509.Certificate) bool {
-	return (r.Subject == "" || r.Subject == c.Subject.String()) && (r.Name == "" || slices.Contains(alternativeNames(c), strings.ToLower(r.Name)))
+func (c *ClientCertificate) fits(x *x509.Certificate) bool {
+	return (c.Subject == "" || c.Subject == x.Subject.String()) && (c.Name == "" || slices.Contains(alternativeNames(x), strings.ToLower(c.Name)))
 }
 
 // alternativeNames returns the names of a certificate that rules may have, in

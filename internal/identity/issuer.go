@@ -39,9 +39,10 @@ func (unreachable) Fetch(context.Context, *webidentity.Registration, string) ([]
 	return nil, errors.New("this server asks no issuers for their keys")
 }
 
-// newIssuer returns a verifier of what is registered.
-func (d *Directory) newIssuer(realm key.RealmID, r webidentity.Registration, created time.Time) (*Issuer, error) {
-	i, err := webidentity.New(r, d.config.Fetch, d.config.PlainIssuers)
+// newIssuer returns a verifier of what is registered. Plain is as in package
+// webidentity: of what is stored nobody asks whether it would be taken today.
+func (d *Directory) newIssuer(realm key.RealmID, r webidentity.Registration, created time.Time, plain bool) (*Issuer, error) {
+	i, err := webidentity.New(r, d.config.Fetch, plain)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +60,7 @@ func (a *Admin) CreateIssuer(ctx context.Context, call *key.Call, r webidentity.
 		if err := v.Authorize(t); err != nil {
 			return nil, err
 		}
-		i, err := a.directory.newIssuer(realm, r, a.directory.now().UTC())
+		i, err := a.directory.newIssuer(realm, r, a.directory.now().UTC(), a.directory.config.PlainIssuers)
 		if err != nil {
 			return nil, err
 		}
@@ -86,7 +87,7 @@ func (a *Admin) UpdateIssuer(ctx context.Context, call *key.Call, name string, c
 		r := old.Registration
 		change(&r)
 		r.URL = old.URL
-		i, err := a.directory.newIssuer(old.Realm, r, old.CreatedAt)
+		i, err := a.directory.newIssuer(old.Realm, r, old.CreatedAt, a.directory.config.PlainIssuers)
 		if err != nil {
 			return nil, err
 		}

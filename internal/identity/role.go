@@ -218,12 +218,9 @@ func (a *Admin) remove(ctx context.Context, v *guard.Visit, t *store.Table, row 
 func (a *Admin) PutRolePolicy(ctx context.Context, call *key.Call, name, policyName string, doc key.Document) error {
 	_, err := a.changeRole(ctx, call, key.PutRolePolicy, name, func(v *guard.Visit, r *Role) error {
 		v.Note("policy", policyName)
-		if err := a.directory.checkPolicy(policyName, doc); err != nil {
+		err := a.directory.attach(r.Policies, policyName, doc)
+		if err != nil {
 			return err
-		}
-		r.Policies[policyName] = doc
-		if len(r.Policies) > MaxPolicies {
-			return fault.New(fault.LimitExceeded, "a role has at most %d policies", MaxPolicies)
 		}
 		return a.storeRole(ctx, v, r)
 	})

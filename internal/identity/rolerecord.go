@@ -119,7 +119,7 @@ func (d *Directory) loadIssuers(reader store.Reader, s *state) error {
 		if err := readRecord("issuer", row, &r, &r.V); err != nil {
 			return err
 		}
-		i, err := d.newIssuer(r.Realm, webidentity.Registration{URL: r.URL, Audiences: r.Audiences, Trust: r.Trust, Keys: r.Keys}, r.CreatedAt)
+		i, err := d.newIssuer(r.Realm, webidentity.Registration{URL: r.URL, Audiences: r.Audiences, Trust: r.Trust, Keys: r.Keys}, r.CreatedAt, true)
 		if err != nil {
 			return fmt.Errorf("issuer %s: %w", row.ID, err)
 		}

@@ -64,7 +64,7 @@ func (b *Bundle) JKS(name, password string) ([]byte, error) {
 	w.number(1)
 	w.number(jksPrivateKey)
 	w.text(strings.ToLower(name)) // the provider looks names up in lower case
-	_ = binary.Write(&w.Buffer, binary.BigEndian, time.Now().UnixMilli())
+	w.raw(binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixMilli())))
 	w.bytes(protected)
 	w.number(uint32(1 + len(b.Chain))) //nolint:gosec // at most some dozens
 	for _, der := range append([][]byte{b.Leaf}, b.Chain...) {
@@ -74,25 +74,27 @@ func (b *Bundle) JKS(name, password string) ([]byte, error) {
 	sum := sha1.New() //nolint:gosec // as above
 	sum.Write(secret)
 	sum.Write([]byte(jksSalt))
-	sum.Write(w.Bytes())
-	return sum.Sum(w.Bytes()), nil
+	sum.Write(w.out)
+	return sum.Sum(w.out), nil
 }
 
 // jksWriter writes as java.io.DataOutputStream does.
-type jksWriter struct{ bytes.Buffer }
+type jksWriter struct{ out []byte }
 
-func (w *jksWriter) number(n uint32) { w.Write(binary.BigEndian.AppendUint32(nil, n)) }
+func (w *jksWriter) raw(b []byte) { w.out = append(w.out, b...) }
+
+func (w *jksWriter) number(n uint32) { w.raw(binary.BigEndian.AppendUint32(nil, n)) }
 
 func (w *jksWriter) bytes(b []byte) {
 	w.number(uint32(len(b))) //nolint:gosec // certificates and keys are short
-	w.Write(b)
+	w.raw(b)
 }
 
 // text writes a text of up to 64 KiB in UTF-8, as Java does within the Basic
 // Multilingual Plane.
 func (w *jksWriter) text(s string) {
-	w.Write(binary.BigEndian.AppendUint16(nil, uint16(len(s)))) //nolint:gosec // names were bounded
-	w.WriteString(s)
+	w.raw(binary.BigEndian.AppendUint16(nil, uint16(len(s)))) //nolint:gosec // names were bounded
+	w.raw([]byte(s))
 }
 
 // jksPassword returns the characters of a password in UTF-16.

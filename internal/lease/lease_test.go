@@ -188,7 +188,7 @@ func TestBudget(t *testing.T) {
 		const bound = 10
 		b := lease.Budget{Name: "budget/work", PerMinute: bound}
 		log := map[int64]int{}
-		for step := range 400 {
+		for step := range 120 {
 			var got int
 			must(t, s.Update(t.Context(), func(tx store.Tx) (err error) {
 				got, err = b.Spend(tx, c.at, 1+step%4)

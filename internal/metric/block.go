@@ -75,6 +75,9 @@ var tiers = [...]tier{
 	{"3", time.Hour, 240, 455 * day},
 }
 
+// maxBins is above the number of bins in any block.
+const maxBins = 1 << 10
+
 func (t *tier) block() time.Duration { return t.bin * time.Duration(t.bins) }
 
 // block is the body of a row: the bins of a tier's block by their number in it.
@@ -104,7 +107,7 @@ func (b block) encode(k Kind, t *tier) []byte {
 		if bin == nil || bin.Samples == 0 {
 			continue
 		}
-		body = binary.AppendUvarint(body, uint64(i-last))
+		body = binary.AppendUvarint(body, uint64(i-last)) //nolint:gosec // i is above last
 		body = binary.AppendUvarint(body, bin.Samples)
 		last = i
 		if format == formatCalls {
@@ -130,7 +133,7 @@ func readBlock(body []byte, t *tier) (block, error) {
 	b, at := block{}, -1
 	for len(r.rest) > 0 && !r.failed {
 		step := r.number()
-		if step == 0 || step > uint64(t.bins) {
+		if step == 0 || step > maxBins {
 			return nil, errBlock
 		}
 		at += int(step)

@@ -94,10 +94,14 @@ func (s *Service) add(of Series, at int64, b *Bin) {
 	s.held++
 }
 
-// look looks at the gauges.
+// look looks at the gauges whose time has come. Nobody but Tick calls.
 func (s *Service) look(ctx context.Context, now time.Time) error {
 	var failures []error
 	for _, g := range s.gauges {
+		if last := s.looked[g.Kind]; now.Before(last.Add(g.Every)) && !now.Before(last) {
+			continue
+		}
+		s.looked[g.Kind] = now
 		readings, err := g.Read(ctx, now)
 		if err != nil {
 			failures = append(failures, err)

@@ -156,10 +156,12 @@ type Reading struct {
 	Value  float64
 }
 
-// Gauge is looked at once a minute.
+// Gauge is looked at now and then: at the start, and after Every, a minute or
+// more.
 type Gauge struct {
-	Kind Kind
-	Read func(ctx context.Context, now time.Time) ([]Reading, error)
+	Kind  Kind
+	Every time.Duration
+	Read  func(ctx context.Context, now time.Time) ([]Reading, error)
 }
 
 // Config says what a Service works with. Gauges, Log and Now may be left out.
@@ -189,6 +191,7 @@ type Service struct {
 	held    int       // bins in pending
 	flushed time.Time // when the last writing of everything began
 	writing bool      // that writing has not come to its end
+	looked  map[Kind]time.Time
 	dropped atomic.Int64
 }
 
@@ -197,14 +200,16 @@ type bins map[int64]*Bin
 
 // New returns a Service. It reads nothing yet.
 func New(c Config) *Service {
-	s := &Service{meter: c.Meter, guard: c.Guard, store: c.Store, gauges: c.Gauges, log: c.Log, now: c.Now, pending: map[Series]bins{}}
+	s := &Service{
+		meter: c.Meter, guard: c.Guard, store: c.Store, gauges: c.Gauges, log: c.Log, now: c.Now,
+		pending: map[Series]bins{}, looked: map[Kind]time.Time{},
+	}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.flushed = s.now()
 	return s
 }
 

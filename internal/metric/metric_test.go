@@ -255,7 +255,7 @@ func TestBegin(t *testing.T) {
 // TestGauges holds that what is looked at is looked at once a minute.
 func TestGauges(t *testing.T) {
 	left := 3600.0
-	f := newFixture(t, Gauge{Material, func(_ context.Context, _ time.Time) ([]Reading, error) {
+	f := newFixture(t, Gauge{Material, time.Minute, func(_ context.Context, _ time.Time) ([]Reading, error) {
 		left -= 60
 		return []Reading{{realm, region, keyA, left}}, nil
 	}})
@@ -264,10 +264,7 @@ func TestGauges(t *testing.T) {
 		f.tick(t)
 	}
 	got := f.points(t, Series{Kind: Material, ID: keyA}, Seconds, noon, f.at.Add(time.Minute), 10*time.Minute)
-	want := []Point{
-		{noon, 9, 3000 + 3060 + 3120 + 3180 + 3240 + 3300 + 3360 + 3420 + 3480 + 3540 - 3000, 3060, 3540},
-		{noon.Add(10 * time.Minute), 1, 3000, 3000, 3000},
-	}
+	want := []Point{{noon, 10, 32700, 3000, 3540}} // the first is at the start
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -309,12 +306,12 @@ func TestFlush(t *testing.T) {
 		})
 	}
 	for range 20 {
-		if err := f.Service.Close(t.Context()); err != nil {
+		if err := f.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	wait.Wait()
-	if err := f.Service.Close(t.Context()); err != nil {
+	if err := f.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	f.start()
@@ -329,7 +326,7 @@ func TestList(t *testing.T) {
 	for i := range 7 {
 		f.call(fmt.Sprintf("%d0000000-0000-0000-0000-000000000000", i), "ok")
 		if i == 3 {
-			if err := f.Service.Close(t.Context()); err != nil {
+			if err := f.Close(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -369,7 +366,7 @@ func TestAuthority(t *testing.T) {
 	q := &Question{Metric{Series{Kind: Calls}, Requests}, noon, noon, time.Minute}
 	for name, ask := range map[string]func() error{
 		"statistics": func() error { _, err := f.Statistics(t.Context(), call, q); return err },
-		"data":       func() error { _, err := f.Data(t.Context(), call, []*Question{q}); return err },
+		"data":       func() error { _, err := f.Data(t.Context(), call, []*Question{q}, 1); return err },
 		"list":       func() error { _, _, err := f.List(t.Context(), call, &List{Limit: 1}); return err },
 	} {
 		if err := ask(); fault.KindOf(err) != fault.PermissionDenied {

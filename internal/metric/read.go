@@ -119,30 +119,36 @@ func (s *Service) bins(ctx context.Context, q *Question, t *tier, add func(time.
 // Statistics answers a question of a call. The series is taken to be of the
 // caller's realm and region.
 func (s *Service) Statistics(ctx context.Context, call *key.Call, q *Question) ([]Point, error) {
-	all, err := s.answer(ctx, call, key.GetMetricStatistics, []*Question{q})
+	all, err := s.answer(ctx, call, key.GetMetricStatistics, []*Question{q}, 1)
 	if err != nil {
 		return nil, err
 	}
 	return all[0], nil
 }
 
-// Data answers several questions of a call.
-func (s *Service) Data(ctx context.Context, call *key.Call, questions []*Question) ([][]Point, error) {
-	return s.answer(ctx, call, key.GetMetricData, questions)
+// Data answers several questions of a call, from the first on until it has
+// most points, or more with those of the last one answered.
+func (s *Service) Data(ctx context.Context, call *key.Call, questions []*Question, most int) ([][]Point, error) {
+	return s.answer(ctx, call, key.GetMetricData, questions, most)
 }
 
-func (s *Service) answer(ctx context.Context, call *key.Call, action key.Action, questions []*Question) ([][]Point, error) {
+func (s *Service) answer(ctx context.Context, call *key.Call, action key.Action, questions []*Question, most int) ([][]Point, error) {
 	return guard.Do(ctx, s.guard, call, action, func(v *guard.Visit) ([][]Point, error) {
 		if err := v.Authorize(atLarge(call, action)); err != nil {
 			return nil, err
 		}
-		answers := make([][]Point, len(questions))
-		for i, q := range questions {
-			var err error
+		var answers [][]Point
+		for _, q := range questions {
+			if most <= 0 {
+				break
+			}
 			q.Realm, q.Region = call.Caller.Principal.Realm, call.Region
-			if answers[i], err = s.Points(ctx, q); err != nil {
+			points, err := s.Points(ctx, q)
+			if err != nil {
 				return nil, err
 			}
+			answers = append(answers, points)
+			most -= len(points)
 		}
 		return answers, nil
 	})
@@ -159,9 +165,20 @@ type List struct {
 	Kind Kind
 	// Since leaves out those without figures after it; at most 15 days ago.
 	Since time.Time
+	// Wants, if it is there, has the last word.
+	Wants func(*Series) bool
 	// After is where the page begins, and Limit how many it has.
 	After string
 	Limit int
+}
+
+// wants reports whether the series of a name is wanted.
+func (l *List) wants(name string) (bool, error) {
+	if l.Wants == nil {
+		return true, nil
+	}
+	s, err := parseName(name)
+	return err == nil && l.Wants(&s), err
 }
 
 // List returns series of the caller's realm and region in a fixed order, and
@@ -194,7 +211,7 @@ func (s *Service) list(ctx context.Context, of Series, l *List) ([]Series, error
 	s.collect()
 	found := map[string]bool{}
 	for p := range s.pending {
-		if name := p.name(); strings.HasPrefix(name, prefix) && name > l.After {
+		if name := p.name(); strings.HasPrefix(name, prefix) && name > l.After && (l.Wants == nil || l.Wants(&p)) {
 			found[name] = true
 		}
 	}
@@ -231,6 +248,13 @@ func stored(r store.Reader, prefix string, t *tier, l *List, found map[string]bo
 		}
 		name := seriesOf(id)
 		from = name + "0"
+		wanted, err := l.wants(name)
+		if err != nil {
+			return err
+		}
+		if !wanted {
+			continue
+		}
 		if id, err = firstID(r, rowID(name, t, since), name+"/"+t.name+"0"); err != nil {
 			return err
 		}

@@ -84,21 +84,28 @@ func (b *Bursts) Observe(e *audit.Entry) {
 	}
 }
 
-// room forgets callers whose window is over and, when there are none, the one
-// with the fewest refusals. mu is held.
+// sample is how many callers are looked at to make room for another: this
+// happens in a request.
+const sample = 16
+
+// room forgets, of some callers, one whose window is over, else the one with
+// the fewest refusals: who is refused often stays. mu is held.
 func (b *Bursts) room(now time.Time) {
 	var least caller
-	fewest := 0
-	for who, c := range b.callers {
+	looked, fewest := 0, 0
+	for who, c := range b.callers { // in no order
+		count := c.count
 		if now.Sub(c.begin) >= b.window {
-			delete(b.callers, who)
-		} else if fewest == 0 || c.count < fewest {
-			least, fewest = who, c.count
+			count = 0
+		}
+		if looked == 0 || count < fewest {
+			least, fewest = who, count
+		}
+		if looked++; looked == sample || fewest == 0 {
+			break
 		}
 	}
-	if len(b.callers) >= maxCallers {
-		delete(b.callers, least)
-	}
+	delete(b.callers, least)
 }
 
 func (b *Bursts) event(who caller, c *burst, e *audit.Entry) *event.Event {
@@ -108,9 +115,12 @@ func (b *Bursts) event(who caller, c *burst, e *audit.Entry) *event.Event {
 		Kind: event.DeniedBurst, Realm: who.realm, Region: e.Region, Time: e.Time.UTC(), Subject: name, Name: name,
 		Summary: fmt.Sprintf("%s was refused %d times within %s.", name, c.count, max(e.Time.Sub(c.begin).Round(time.Second), time.Second)),
 		Details: []event.Detail{
-			{Name: "refusals", Value: fmt.Sprint(c.count)}, {Name: "since", Value: c.begin.UTC().Format(time.RFC3339)},
-			{Name: "last action", Value: e.Action.String()}, {Name: "last resource", Value: shortName(e.Resource)},
-			{Name: "source", Value: e.Source}, {Name: "last request", Value: shortName(e.RequestID)},
+			{Name: "refusals", Value: fmt.Sprint(c.count)},
+			{Name: "since", Value: c.begin.UTC().Format(time.RFC3339)},
+			{Name: "last action", Value: e.Action.String()},
+			{Name: "last resource", Value: shortName(e.Resource)},
+			{Name: "source", Value: e.Source},
+			{Name: "last request", Value: shortName(e.RequestID)},
 		},
 	}
 }

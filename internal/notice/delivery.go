@@ -116,7 +116,7 @@ func (d *Delivery) lane() string {
 func (d *Delivery) row() (store.Row, error) {
 	body, err := json.Marshal(record{
 		V: recordVersion, Channel: d.Channel, Target: d.Target, Realm: d.Realm, State: d.State, Events: d.Events, Digest: d.Digest,
-		Created: d.Created,
+		Created:  d.Created,
 		Attempts: d.Attempts, Since: d.Since, Due: d.Due, Ended: d.Ended, Error: d.Error,
 	})
 	if err != nil {
@@ -146,7 +146,7 @@ func readDelivery(row store.Row) (*Delivery, error) {
 	}
 	d := &Delivery{
 		ID: row.ID, Channel: r.Channel, Target: r.Target, Realm: r.Realm, State: r.State, Events: r.Events, Digest: r.Digest,
-		Created: r.Created,
+		Created:  r.Created,
 		Attempts: r.Attempts, Since: r.Since, Due: r.Due, Ended: r.Ended, Error: r.Error,
 	}
 	if len(d.Events) == 0 || d.Channel == "" || d.Attempts < 0 || d.State != Failed && d.State != Waiting && d.State != Collecting && d.State != Delivered {

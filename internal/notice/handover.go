@@ -32,17 +32,11 @@ func (s *Service) handOver(ctx context.Context) (more bool, err error) {
 				more = true
 				return nil
 			}
-			for _, c := range s.route(e) {
-				for _, target := range c.targets() {
-					if err := take(tx, c, target, e, now); err != nil {
-						return err
-					}
-					rows++
-				}
-			}
-			if err := event.Handled(tx, e, now); err != nil {
+			n, err := s.takeOver(tx, e, now)
+			if err != nil {
 				return err
 			}
+			rows += n
 		}
 		return nil
 	})
@@ -50,6 +44,19 @@ func (s *Service) handOver(ctx context.Context) (more bool, err error) {
 		return false, fmt.Errorf("taking events over: %w", err)
 	}
 	return more, nil
+}
+
+// takeOver makes the deliveries of an event and returns how many there are.
+func (s *Service) takeOver(tx store.Tx, e *event.Event, now time.Time) (n int, err error) {
+	for _, c := range s.route(e) {
+		for _, target := range c.targets() {
+			if err := take(tx, c, target, e, now); err != nil {
+				return n, err
+			}
+			n++
+		}
+	}
+	return n, event.Handled(tx, e, now)
 }
 
 // take makes a delivery of an event, or puts it into the receiver's digest.

@@ -76,14 +76,22 @@ func (m *Message) Text() string {
 	return b.String()
 }
 
-// Paragraphs are the message in parts, for what shows blocks: an event each.
+// maxParagraph bounds the paragraphs of a digest, in bytes.
+const maxParagraph = 2500
+
+// Paragraphs are the message in parts, for what shows blocks: the sentence and
+// the facts of an event, or the lines of a digest.
 func (m *Message) Paragraphs() []string {
+	if !m.Digest {
+		return []string{clean(m.Events[0].Summary), strings.TrimSuffix(facts(m.Events[0]), "\n")}
+	}
 	var list []string
 	for _, e := range m.sorted() {
-		if m.Digest {
-			list = append(list, strings.TrimSuffix(line(e), "\n"))
+		text := fmt.Sprintf("%s: %s", SeverityOf(e), strings.TrimSpace(strings.TrimPrefix(line(e), "- ")))
+		if n := len(list); n > 0 && len(list[n-1])+len(text) < maxParagraph {
+			list[n-1] += "\n" + text
 		} else {
-			list = append(list, clean(e.Summary), strings.TrimSuffix(facts(e), "\n"))
+			list = append(list, text)
 		}
 	}
 	return list
@@ -125,7 +133,11 @@ func (m *Message) digest(b *strings.Builder) {
 			last = e.Time
 		}
 	}
-	fmt.Fprintf(b, "%s in realm %s, from %s to %s.\n", m.counts(), m.Realm, moment(first), moment(last))
+	when := "at " + moment(first)
+	if !first.Equal(last) {
+		when = fmt.Sprintf("from %s to %s", moment(first), moment(last))
+	}
+	fmt.Fprintf(b, "%s in realm %s, %s.\n", m.counts(), m.Realm, when)
 	current := Severity(len(severityNames))
 	for _, e := range m.sorted() {
 		if s := SeverityOf(e); s != current {
@@ -174,3 +186,6 @@ func short(text string) string {
 	}
 	return text
 }
+
+// Title is what is sent of the delivery in a line.
+func (d *Delivery) Title() string { return d.message().Title() }

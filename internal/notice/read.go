@@ -48,25 +48,33 @@ func (s *Service) page(ctx context.Context, realm key.RealmID, states []State, p
 			}
 			q := store.Query{Column: "scope", Equal: scopeOf(realm, state), After: after, Limit: page.Limit + 1 - len(list)}
 			from, after = "", ""
-			for row, err := range r.Scan(store.Notices, q) {
-				if err != nil {
-					return err
-				}
-				if len(list) == page.Limit {
-					last := list[len(list)-1]
-					next = string(last.State) + "/" + last.ID
-					return nil
-				}
-				d, err := readDelivery(row)
-				if err != nil {
-					return err
-				}
-				list = append(list, d)
+			if list, err = scan(r, q, list); err != nil || len(list) > page.Limit {
+				break
 			}
 		}
-		return nil
+		return err
 	})
+	if len(list) > page.Limit {
+		list = list[:page.Limit]
+		last := list[len(list)-1]
+		next = string(last.State) + "/" + last.ID
+	}
 	return list, next, err
+}
+
+// scan adds the notices of a query to a list.
+func scan(r store.Reader, q store.Query, list []*Delivery) ([]*Delivery, error) {
+	for row, err := range r.Scan(store.Notices, q) {
+		if err != nil {
+			return list, err
+		}
+		d, err := readDelivery(row)
+		if err != nil {
+			return list, err
+		}
+		list = append(list, d)
+	}
+	return list, nil
 }
 
 // Show returns a notice of the caller's realm.
@@ -262,15 +270,12 @@ func (s *Service) Health(ctx context.Context) (list []ChannelStatus, err error) 
 			if h.Waiting, err = r.Count(store.Notices, store.Query{Column: "lane", Equal: name}); err != nil {
 				return err
 			}
-			for row, err := range r.Scan(store.Notices, store.Query{Column: "lane", Equal: name, Limit: 1}) {
-				if err != nil {
-					return err
-				}
-				d, err := readDelivery(row)
-				if err != nil {
-					return err
-				}
-				h.Oldest = d.Since
+			first, err := scan(r, store.Query{Column: "lane", Equal: name, Limit: 1}, nil)
+			if err != nil {
+				return err
+			}
+			if len(first) > 0 {
+				h.Oldest = first[0].Since
 			}
 			list = append(list, h)
 		}

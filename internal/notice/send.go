@@ -69,37 +69,25 @@ func (s *Service) claim(ctx context.Context) (claims []*claim, more bool, err er
 	now := s.now().UTC()
 	var ended []*Delivery
 	err = s.store.Update(ctx, func(tx store.Tx) error {
-		looked := 0
-		q := store.Query{Column: "due", To: timeColumn(now.Add(1)), Limit: maxLooked}
-		for row, err := range tx.Scan(store.Notices, q) {
-			if err != nil {
-				return err
-			}
-			looked++
-			d, err := readDelivery(row)
-			if err != nil {
-				return err
-			}
-			if d.State == Failed || d.State == Delivered {
-				if err := tx.Delete(store.Notices, d.ID); err != nil {
-					return err
-				}
-				continue
-			}
-			if len(claims) == maxSent {
-				more = true
+		due, err := scan(tx, store.Query{Column: "due", To: timeColumn(now.Add(1)), Limit: maxLooked}, nil)
+		if err != nil {
+			return err
+		}
+		more = len(due) == maxLooked
+		for _, d := range due {
+			if more = more || len(claims) == maxSent; len(claims) == maxSent {
 				return nil
 			}
-			if s.take(d, now) {
+			taken, err := s.meet(tx, d, now)
+			switch {
+			case err != nil:
+				return err
+			case taken:
 				claims = append(claims, &claim{Delivery: d})
-			} else if d.State == Failed {
+			case d.Ended.Equal(now):
 				ended = append(ended, d)
 			}
-			if err := d.put(tx); err != nil {
-				return err
-			}
 		}
-		more = looked == maxLooked
 		return nil
 	})
 	if err != nil {
@@ -107,6 +95,16 @@ func (s *Service) claim(ctx context.Context) (claims []*claim, more bool, err er
 	}
 	s.tell(ctx, ended)
 	return claims, more, nil
+}
+
+// meet does with a delivery what is due: it forgets one that has ended, and
+// stores what becomes of another.
+func (s *Service) meet(tx store.Tx, d *Delivery, now time.Time) (taken bool, err error) {
+	if d.State == Failed || d.State == Delivered {
+		return false, tx.Delete(store.Notices, d.ID)
+	}
+	taken = s.take(d, now)
+	return taken, d.put(tx)
 }
 
 // take makes a delivery that is due one that this process sends, or puts it

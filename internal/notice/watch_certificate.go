@@ -109,46 +109,49 @@ func (w *Watch) page(ctx context.Context, l *lane, days int, now time.Time) (mor
 		return false, nil
 	}
 	q := store.Query{Column: "expires", From: ca.ExpiresColumn(l.owner, from), To: ca.ExpiresColumn(l.owner, to), Limit: pageSize}
-	var list []*event.Event
-	last, moved := from, false
-	for !moved { // more than a page can end in one second
-		list = list[:0]
-		n := 0
-		err = w.Store.View(ctx, func(r store.Reader) error {
-			for row, err := range r.Scan(l.table, q) {
-				if err != nil {
-					return err
-				}
-				c, err := inventory.Read(l.table, row)
-				if err != nil {
-					return err
-				}
-				n++
-				last = c.NotAfter
-				e, err := w.expiring(r, l, c, now)
-				if err != nil {
-					return err
-				}
-				if e != nil {
-					list = append(list, e)
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return false, fmt.Errorf("looking for certificates that end: %w", err)
-		}
-		if more = n == q.Limit; !more {
-			last = to
-		}
-		moved = last.After(from)
+	list, last, more, err := w.look(ctx, l, q, now)
+	for err == nil && more && !last.After(from) { // more than a page end in one second
 		q.Limit *= 2
+		list, last, more, err = w.look(ctx, l, q, now)
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking for certificates that end: %w", err)
 	}
 	if err := w.emit(ctx, list); err != nil {
 		return false, err
 	}
-	l.next[days] = last
+	if l.next[days] = last; !more {
+		l.next[days] = to
+	}
 	return more, nil
+}
+
+// look returns what is to be told of a query's certificates, when the last of
+// them ends, and whether there may be more.
+func (w *Watch) look(ctx context.Context, l *lane, q store.Query, now time.Time) (list []*event.Event, last time.Time, more bool, err error) {
+	n := 0
+	err = w.Store.View(ctx, func(r store.Reader) error {
+		for row, err := range r.Scan(l.table, q) {
+			if err != nil {
+				return err
+			}
+			c, err := inventory.Read(l.table, row)
+			if err != nil {
+				return err
+			}
+			n++
+			last = c.NotAfter
+			e, err := w.expiring(r, l, c, now)
+			if err != nil {
+				return err
+			}
+			if e != nil {
+				list = append(list, e)
+			}
+		}
+		return nil
+	})
+	return list, last, n == q.Limit, err
 }
 
 // band returns between which times that ends of which people are told so many

@@ -17,8 +17,6 @@ const day = 24 * time.Hour
 
 var begin = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func span(d time.Duration) *time.Duration { return &d }
-
 // TestDue has when the rules renew, without and with all of the jitter.
 func TestDue(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -32,9 +30,9 @@ func TestDue(t *testing.T) {
 		"default, an hour":        {renewal.Rule{}, time.Hour, 40 * time.Minute, 37 * time.Minute},
 		"30 days before":          {renewal.Rule{Before: 30 * day}, 90 * day, 60 * day, 59 * day},
 		"a quarter":               {renewal.Rule{Share: 0.25}, 40 * day, 30 * day, 29 * day},
-		"no jitter":               {renewal.Rule{Before: 30 * day, Jitter: span(0)}, 90 * day, 60 * day, 60 * day},
-		"ten days of jitter":      {renewal.Rule{Before: 30 * day, Jitter: span(10 * day)}, 90 * day, 60 * day, 50 * day},
-		"too much jitter":         {renewal.Rule{Before: 30 * day, Jitter: span(30 * day)}, 40 * day, 10 * day, 5 * day},
+		"no jitter":               {renewal.Rule{Before: 30 * day, Jitter: new(time.Duration)}, 90 * day, 60 * day, 60 * day},
+		"ten days of jitter":      {renewal.Rule{Before: 30 * day, Jitter: new(10 * day)}, 90 * day, 60 * day, 50 * day},
+		"too much jitter":         {renewal.Rule{Before: 30 * day, Jitter: new(30 * day)}, 40 * day, 10 * day, 5 * day},
 		"longer than it is valid": {renewal.Rule{Before: 90 * day}, 30 * day, 3 * day, 2 * day},
 	} {
 		end := begin.Add(test.life)
@@ -58,7 +56,7 @@ func anyRule(r *rand.Rand) renewal.Rule {
 		rule.Share = renewal.MinShare + r.Float64()*(renewal.MaxShare-renewal.MinShare)
 	}
 	if r.IntN(2) == 0 {
-		rule.Jitter = span(time.Duration(r.Int64N(int64(renewal.MaxJitter))))
+		rule.Jitter = new(time.Duration(r.Int64N(int64(renewal.MaxJitter))))
 	}
 	return rule
 }
@@ -194,8 +192,8 @@ func TestCheck(t *testing.T) {
 		"less than none":   {Share: -0.1},
 		"no number":        {Share: math.NaN()},
 		"another key":      {Key: "old"},
-		"negative jitter":  {Jitter: span(-1)},
-		"a year of jitter": {Jitter: span(365 * day)},
+		"negative jitter":  {Jitter: new(time.Duration(-1))},
+		"a year of jitter": {Jitter: new(365 * day)},
 	} {
 		if err := rule.Check(); fault.KindOf(err) != fault.InvalidArgument {
 			t.Errorf("%s: %v", name, err)
@@ -211,9 +209,9 @@ func TestText(t *testing.T) {
 		"with a third of the lifetime left, at most 60d": {renewal.Text{}, renewal.Rule{}},
 		"30d before the end":                             {renewal.Text{Before: "30d"}, renewal.Rule{Before: 30 * day}},
 		"with 12.5% of the lifetime left, with the same key, spread over 1d12h": {
-			renewal.Text{Share: 0.125, Key: "same", Jitter: "1d12h"}, renewal.Rule{Share: 0.125, Key: renewal.SameKey, Jitter: span(36 * time.Hour)},
+			renewal.Text{Share: 0.125, Key: "same", Jitter: "1d12h"}, renewal.Rule{Share: 0.125, Key: renewal.SameKey, Jitter: new(36 * time.Hour)},
 		},
-		"1h before the end, spread over 0s": {renewal.Text{Before: "1h", Key: "new", Jitter: "0s"}, renewal.Rule{Before: time.Hour, Key: renewal.NewKey, Jitter: span(0)}},
+		"1h before the end, spread over 0s": {renewal.Text{Before: "1h", Key: "new", Jitter: "0s"}, renewal.Rule{Before: time.Hour, Key: renewal.NewKey, Jitter: new(time.Duration)}},
 	} {
 		got, err := want.in.Rule()
 		if err != nil || !cmp.Equal(*got, want.rule) || got.String() != text || !cmp.Equal(got.Text(), want.in) {

@@ -181,8 +181,11 @@ func TestPassword(t *testing.T) {
 	seen := map[string]bool{}
 	for range 50 {
 		for _, r := range []secret.PasswordRequest{
-			{Classes: all, Each: true}, {Length: 5, Classes: all, Each: true}, {Length: 4096, Classes: secret.Digits},
-			{Length: 9, Classes: secret.Lower, Without: "bcdefghijklmnopqrstuvwxyz"}, {Length: 1, Classes: all},
+			{Classes: all, Each: true},
+			{Length: 5, Classes: all, Each: true},
+			{Length: 4096, Classes: secret.Digits},
+			{Length: 9, Classes: secret.Lower, Without: "bcdefghijklmnopqrstuvwxyz"},
+			{Length: 1, Classes: all},
 		} {
 			p, err := f.Password(t.Context(), f.admin(), &r)
 			must(t, err)

@@ -314,13 +314,13 @@ func mineID(t *testing.T, f *fixture, alias kms.Ref) kms.Ref {
 func TestCreation(t *testing.T) {
 	f := newFixture(t)
 	f.let("maker", `"Allow","Action":["secretsmanager:CreateSecret","kms:GenerateDataKey"],"Resource":"*","Condition":{"StringLikeIfExists":{"secretsmanager:Name":"dev/*"}}`)
-	make := func(req *secret.CreateRequest) error {
+	try := func(req *secret.CreateRequest) error {
 		_, err := f.Create(t.Context(), f.as("maker"), req)
 		return err
 	}
-	must(t, make(&secret.CreateRequest{Name: "dev/a", Value: text("x")}))
-	want(t, make(&secret.CreateRequest{Name: "prod/a", Value: text("x")}), fault.PermissionDenied, fault.NoIdentityPolicyAllows)
-	want(t, make(&secret.CreateRequest{Name: "dev/b", Tags: []key.Tag{{Key: "a", Value: "b"}}}), fault.PermissionDenied, fault.NoIdentityPolicyAllows)
+	must(t, try(&secret.CreateRequest{Name: "dev/a", Value: text("x")}))
+	want(t, try(&secret.CreateRequest{Name: "prod/a", Value: text("x")}), fault.PermissionDenied, fault.NoIdentityPolicyAllows)
+	want(t, try(&secret.CreateRequest{Name: "dev/b", Tags: []key.Tag{{Key: "a", Value: "b"}}}), fault.PermissionDenied, fault.NoIdentityPolicyAllows)
 	dry := f.admin()
 	dry.DryRun = true
 	_, err := f.Create(t.Context(), dry, &secret.CreateRequest{Name: "dev/c", Value: text("x")})

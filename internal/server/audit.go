@@ -4,9 +4,11 @@ import (
 	"context"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/auditformat"
+	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/wire/native"
@@ -41,15 +43,24 @@ func auditFilter(v *guard.Visit, f *native.AuditFilter) (audit.Filter, error) {
 // ExportAudit writes out what a caller may see of the audit log
 // (native.Audit). The entry of the export itself is durable before anything
 // leaves.
-func (i *instance) ExportAudit(ctx context.Context, call *key.Call, f native.AuditFilter, format auditformat.Format, w io.Writer) error {
+func (i *instance) ExportAudit(
+	ctx context.Context, call *key.Call, f native.AuditFilter, format string, open func(media string) io.Writer,
+) error {
+	kind := auditformat.JSONL
 	filter, err := guard.Do(ctx, i.guard, call, key.ReadAudit, func(v *guard.Visit) (audit.Filter, error) {
-		v.Note("export", format.String())
-		return auditFilter(v, &f)
+		v.Note("export", format)
+		filter, err := auditFilter(v, &f)
+		if known, ok := auditformat.ParseFormat(format); ok {
+			kind = known
+		} else if err == nil && format != "" {
+			err = fault.New(fault.InvalidArgument, "%q is no format: %s", format, strings.Join(auditformat.Formats(), ", "))
+		}
+		return filter, err
 	})
 	if err != nil {
 		return err
 	}
-	return auditformat.Export(w, i.entries.Read(ctx, filter), format, auditformat.New(i.log, Version().Version))
+	return auditformat.Export(open(kind.ContentType()), i.entries.Read(ctx, filter), kind, auditformat.New(i.log, Version().Version))
 }
 
 // list gathers at most limit records, and says where the next page begins.

@@ -25,7 +25,7 @@ func openBuckets(c *config.Config) (buckets, error) {
 	if err != nil {
 		return nil, err
 	}
-	roots, err := rootsOf("buckets.s3.ca_certificate", s.CACertificate)
+	roots, err := rootsIn("buckets.s3.ca_certificate", s.CACertificate)
 	if err != nil {
 		return nil, err
 	}

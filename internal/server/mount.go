@@ -10,6 +10,7 @@ import (
 	awsacm "github.com/holdfast-kms/holdfast/internal/front/aws/acm"
 	awscloudhsm "github.com/holdfast-kms/holdfast/internal/front/aws/cloudhsm"
 	awscloudtrail "github.com/holdfast-kms/holdfast/internal/front/aws/cloudtrail"
+	awscloudwatch "github.com/holdfast-kms/holdfast/internal/front/aws/cloudwatch"
 	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
 	awslambda "github.com/holdfast-kms/holdfast/internal/front/aws/lambda"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
@@ -17,6 +18,7 @@ import (
 	awssns "github.com/holdfast-kms/holdfast/internal/front/aws/sns"
 	awssts "github.com/holdfast-kms/holdfast/internal/front/aws/sts"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
+	nativealarms "github.com/holdfast-kms/holdfast/internal/front/native/alarms"
 	nativeaudit "github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
 	nativeauthorities "github.com/holdfast-kms/holdfast/internal/front/native/authorities"
 	nativeclientcerts "github.com/holdfast-kms/holdfast/internal/front/native/clientcerts"
@@ -24,7 +26,9 @@ import (
 	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
 	nativekeys "github.com/holdfast-kms/holdfast/internal/front/native/keys"
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
+	nativenotices "github.com/holdfast-kms/holdfast/internal/front/native/notices"
 	nativeproviders "github.com/holdfast-kms/holdfast/internal/front/native/providers"
+	nativeroles "github.com/holdfast-kms/holdfast/internal/front/native/roles"
 	nativesecrets "github.com/holdfast-kms/holdfast/internal/front/native/secrets"
 	nativetokens "github.com/holdfast-kms/holdfast/internal/front/native/tokens"
 	nativetopics "github.com/holdfast-kms/holdfast/internal/front/native/topics"
@@ -44,10 +48,13 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 			Operations: slices.Concat(
 				nativekeys.Operations(i.keys),
 				nativeusers.Operations(i.admin),
+				nativeroles.Operations(i.admin),
 				nativeauthorities.Operations(i.ca, i.status, i.inventory),
 				nativeinventory.Operations(i.inventory),
 				nativemanaged.Operations(i.managed),
 				nativedeployments.Operations(i.deployed),
+				nativenotices.Operations(i.notices),
+				nativealarms.Operations(i.alarms),
 				nativeclientcerts.Operations(i.admin, i.ca),
 				nativesecrets.Operations(i.secrets), nativetopics.Operations(i.topics),
 				nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}),
@@ -66,6 +73,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 				awslambda.New(i.functions),
 				awscloudtrail.New(i.trails),
 				awssns.New(i.topics),
+				awscloudwatch.New(i.figures, i.alarms),
 			},
 			Directory: i.directory, Door: i.keys, Observe: m.observe,
 		})},

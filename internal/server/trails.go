@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/audit/index"
 	"github.com/holdfast-kms/holdfast/internal/auditformat"
 	"github.com/holdfast-kms/holdfast/internal/config"
+	"github.com/holdfast-kms/holdfast/internal/entry"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/trail"
 )
@@ -22,8 +23,14 @@ const indexDir = "index"
 // openIndex opens the index of an audit log.
 func openIndex(log audit.Segmented, dir string) (*index.Index, error) {
 	return index.Open(index.Config{
-		Log: log, Dir: filepath.Join(dir, indexDir), Facets: auditformat.Facets, Version: auditformat.FacetsVersion,
+		Log: log, Dir: filepath.Join(dir, indexDir), Facets: eventFacets, Version: trail.FacetsVersion,
 	})
+}
+
+// eventFacets is index.Facets: what an entry is found by as an event.
+func eventFacets(e *entry.Entry, put func(facet, value string)) {
+	v := eventOf(e)
+	v.Facets(put)
 }
 
 // indexLog indexes what came into the audit log.
@@ -55,14 +62,21 @@ func (l trailLog) Last() audit.Position { return l.last.Last() }
 // trailFormat puts events into CloudTrail's words: of the log with this id.
 type trailFormat struct{ log string }
 
+// eventOf returns an entry as trails see it, without an id.
+func eventOf(e *entry.Entry) trail.Event {
+	v := auditformat.EventOf(e)
+	return trail.Event{
+		Time: v.Time, Name: v.Name, Source: v.Source, Region: v.Region, Username: v.Username, Principal: v.PrincipalARN(),
+		AccessKey: v.AccessKey, Type: v.Type, Thing: v.ResourceName, ThingType: v.ResourceType, ReadOnly: v.ReadOnly, Data: v.Data,
+		Global: v.Global(),
+	}
+}
+
 // Event implements trail.Format.
 func (f trailFormat) Event(r *audit.Record) trail.Event {
-	v := auditformat.EventOf(&r.Entry)
-	return trail.Event{
-		ID: auditformat.EventID(f.log, r.Position).String(), Time: v.Time, Name: v.Name, Source: v.Source, Region: v.Region,
-		Username: v.Username, Principal: v.PrincipalARN(), AccessKey: v.AccessKey, Type: v.Type, Thing: v.ResourceName,
-		ThingType: v.ResourceType, ReadOnly: v.ReadOnly, Data: v.Data, Global: v.Global(),
-	}
+	v := eventOf(&r.Entry)
+	v.ID = auditformat.EventID(f.log, r.Position).String()
+	return v
 }
 
 // Document implements trail.Format.

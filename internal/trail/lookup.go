@@ -2,6 +2,7 @@ package trail
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/audit"
@@ -91,8 +92,33 @@ func (s *Service) query(l *Lookup, realm key.RealmID) (*index.Query, bool) {
 	return q, true
 }
 
-// What lookups are made of, for those who do not see the log itself.
-type (
-	Position = audit.Position
-	Term     = index.Term
+// Position is a place in the audit log, for those who do not see the log.
+type Position = audit.Position
+
+// Term is a facet that events must have.
+type Term = index.Term
+
+// The facets by which events are found: Event.Facets gives them.
+const (
+	FacetName      = "name"
+	FacetSource    = "source"
+	FacetUsername  = "username"
+	FacetAccessKey = "access key"
+	FacetThingType = "thing type"
+	FacetThing     = "thing"
+	FacetReadOnly  = "read only"
 )
+
+// FacetsVersion names what Facets gives: a change of it is another one.
+const FacetsVersion = "events 1"
+
+// Facets gives the event's facets.
+func (e *Event) Facets(put func(facet, value string)) {
+	put(FacetName, e.Name)
+	put(FacetSource, e.Source)
+	put(FacetUsername, e.Username)
+	put(FacetAccessKey, e.AccessKey)
+	put(FacetThingType, e.ThingType)
+	put(FacetThing, e.Thing)
+	put(FacetReadOnly, strconv.FormatBool(e.ReadOnly))
+}

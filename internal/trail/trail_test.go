@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -106,7 +105,6 @@ type world struct {
 	store store.Store
 	sink  *sink
 	out   bytes.Buffer
-	mu    sync.Mutex // guards now
 	now   time.Time
 	*trail.Service
 }

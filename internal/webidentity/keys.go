@@ -137,7 +137,7 @@ func (i *Issuer) find(ctx context.Context, id string, a jose.SignatureAlgorithm,
 	case !due:
 	case len(found) == 0:
 		s.fetching.Lock() // and so waits for whoever asks already
-		if found, due = s.look(id, a, now); due {
+		if _, due = s.look(id, a, now); due {
 			i.ask(ctx, now)
 		}
 		s.fetching.Unlock()

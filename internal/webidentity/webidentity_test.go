@@ -149,8 +149,14 @@ func TestAlgorithms(t *testing.T) {
 		algorithm jose.SignatureAlgorithm
 		id        string
 	}{
-		{jose.RS256, "rsa"}, {jose.RS384, "rsa"}, {jose.RS512, "rsa"}, {jose.PS256, "rsa"}, {jose.PS512, "rsa"},
-		{jose.ES256, "p256"}, {jose.ES384, "p384"}, {jose.EdDSA, "ed"},
+		{jose.RS256, "rsa"},
+		{jose.RS384, "rsa"},
+		{jose.RS512, "rsa"},
+		{jose.PS256, "rsa"},
+		{jose.PS512, "rsa"},
+		{jose.ES256, "p256"},
+		{jose.ES384, "p384"},
+		{jose.EdDSA, "ed"},
 	} {
 		got, err := verify(t, known, i.sign(c.algorithm, c.id, i.keys[c.id], claims(nil), nil))
 		if err != nil || got.Subject != "system:serviceaccount:pki:signer" || !cmp.Equal(got.Audiences, []string{audience}) {
@@ -166,12 +172,14 @@ func TestAlgorithms(t *testing.T) {
 func TestRefusedTokens(t *testing.T) {
 	i := newIssuer(t)
 	other := newIssuer(t)
-	weak, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // the test wants a weak key
+	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	must(t, err)
 	i.served = []any{
-		jose.JSONWebKey{KeyID: "weak", Key: &weak.PublicKey}, jose.JSONWebKey{KeyID: "secret", Key: []byte("0123456789abcdef0123456789abcdef")},
+		jose.JSONWebKey{KeyID: "weak", Key: &weak.PublicKey},
+		jose.JSONWebKey{KeyID: "secret", Key: []byte("0123456789abcdef0123456789abcdef")},
 		jose.JSONWebKey{KeyID: "ps", Key: i.keys["rsa"].Public(), Algorithm: "PS256"},
-		jose.JSONWebKey{KeyID: "enc", Key: i.keys["rsa"].Public(), Use: "enc"}, "nonsense",
+		jose.JSONWebKey{KeyID: "enc", Key: i.keys["rsa"].Public(), Use: "enc"},
+		"nonsense",
 	}
 	known := i.register(webidentity.Registration{})
 	public, err := json.Marshal(jose.JSONWebKey{Key: i.keys["rsa"].Public(), KeyID: "rsa"})

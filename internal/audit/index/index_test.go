@@ -56,12 +56,12 @@ func random(r *rand.Rand, n int) *audit.Entry {
 }
 
 // fill adds entries to a log and waits for them.
-func fill(t testing.TB, l *audit.Log, n int, make func(int) *audit.Entry) {
+func fill(t testing.TB, l *audit.Log, n int, entryOf func(int) *audit.Entry) {
 	t.Helper()
 	var p audit.Position
 	for i := range n {
 		var err error
-		if p, err = l.Enqueue(make(i)); err != nil {
+		if p, err = l.Enqueue(entryOf(i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -121,14 +121,14 @@ func mustOpen(t testing.TB, c Config) *Index {
 // TestSameAsTheLog: on logs at random, whatever is asked, the index has the
 // answers of a look at every entry.
 func TestSameAsTheLog(t *testing.T) {
-	for seed := range uint64(3) {
-		r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // for a test
+	for seed := range uint64(2) {
+		r := rand.New(rand.NewPCG(seed, 1))
 		dir := t.TempDir()
 		l := openLog(t, dir, audit.MinSegmentSize)
 		c := Config{Log: l, Dir: filepath.Join(dir, "index"), Facets: facets, Version: "1"}
 		x := mustOpen(t, c)
 		total := 0
-		for round := range 4 {
+		for round := range 3 {
 			n := 50 + r.IntN(500)
 			fill(t, l, n, func(i int) *audit.Entry { return random(r, total+i) })
 			total += n
@@ -138,7 +138,7 @@ func TestSameAsTheLog(t *testing.T) {
 			case 2:
 				x = mustOpen(t, c)
 			}
-			for range 60 {
+			for range 20 {
 				same(t, r, x, l, randomFilter(r, total))
 			}
 		}
@@ -183,7 +183,7 @@ func same(t *testing.T, r *rand.Rand, x *Index, l audit.Source, f audit.Filter) 
 
 // TestTerms: facets find what they say, in files and in memory.
 func TestTerms(t *testing.T) {
-	r, dir := rand.New(rand.NewPCG(7, 7)), t.TempDir() //nolint:gosec // for a test
+	r, dir := rand.New(rand.NewPCG(7, 7)), t.TempDir()
 	l := openLog(t, dir, audit.MinSegmentSize)
 	fill(t, l, 700, func(i int) *audit.Entry { return random(r, i) })
 	x := mustOpen(t, Config{Log: l, Dir: filepath.Join(dir, "index"), Facets: facets, Version: "1"})
@@ -215,7 +215,7 @@ func TestTerms(t *testing.T) {
 // TestFilesAreDerived: whatever is done to the files, the answers stay right,
 // and what is damaged is made again.
 func TestFilesAreDerived(t *testing.T) {
-	r, dir := rand.New(rand.NewPCG(3, 3)), t.TempDir() //nolint:gosec // for a test
+	r, dir := rand.New(rand.NewPCG(3, 3)), t.TempDir()
 	l := openLog(t, dir, audit.MinSegmentSize)
 	fill(t, l, 900, func(i int) *audit.Entry { return random(r, i) })
 	c := Config{Log: l, Dir: filepath.Join(dir, "index"), Facets: facets, Version: "1"}
@@ -252,7 +252,7 @@ func TestFilesAreDerived(t *testing.T) {
 	} {
 		harm()
 		x := mustOpen(t, c)
-		for range 20 {
+		for range 10 {
 			same(t, r, x, l, randomFilter(r, 900))
 		}
 		tick(t, x)
@@ -264,7 +264,7 @@ func TestFilesAreDerived(t *testing.T) {
 	}
 	// Any byte, in a file that is open already.
 	c.Version = "1"
-	for range 60 {
+	for range 12 {
 		x := mustOpen(t, c)
 		tick(t, x)
 		text, err := os.ReadFile(first)
@@ -280,7 +280,7 @@ func TestFilesAreDerived(t *testing.T) {
 
 // TestForgottenSegments: what is of segments that are gone goes too.
 func TestForgottenSegments(t *testing.T) {
-	r, dir := rand.New(rand.NewPCG(4, 4)), t.TempDir() //nolint:gosec // for a test
+	r, dir := rand.New(rand.NewPCG(4, 4)), t.TempDir()
 	l := openLog(t, dir, audit.MinSegmentSize)
 	fill(t, l, 700, func(i int) *audit.Entry { return random(r, i) })
 	x := mustOpen(t, Config{Log: l, Dir: filepath.Join(dir, "index")})
@@ -298,7 +298,7 @@ func TestForgottenSegments(t *testing.T) {
 // FuzzFile: no file of an index makes a search panic, or has it find what the
 // log does not have.
 func FuzzFile(f *testing.F) {
-	r, dir := rand.New(rand.NewPCG(5, 5)), f.TempDir() //nolint:gosec // for a test
+	r, dir := rand.New(rand.NewPCG(5, 5)), f.TempDir()
 	l := openLog(f, dir, audit.MinSegmentSize)
 	fill(f, l, 300, func(i int) *audit.Entry { return random(r, i) })
 	tick(f, mustOpen(f, Config{Log: l, Dir: filepath.Join(dir, "index")}))

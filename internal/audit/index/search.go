@@ -127,7 +127,7 @@ func candidates(s segment, q *Query) (iter.Seq[int64], error) {
 	}
 	for i := range blocks {
 		if outside(q, &blocks[i]) {
-			from := uint32(i * blockSize)                              //nolint:gosec // records of a segment
+			from := uint32(i * blockSize)
 			chosen.clear(from, min(from+blockSize, uint32(s.count()))) //nolint:gosec // records of a segment
 		}
 	}

@@ -213,13 +213,7 @@ func (x *Exchange) read(d *wire.Decoder, m *Member) {
 	case *string:
 		m.readText(d, to)
 	case *[]byte:
-		from := len(x.buffers.blobs)
-		if m.form == secret {
-			x.buffers.blobs = append(x.buffers.blobs, d.Text()...)
-		} else {
-			x.buffers.blobs = d.Blob(x.buffers.blobs)
-		}
-		*to = x.buffers.blobs[from:len(x.buffers.blobs):len(x.buffers.blobs)]
+		*to = x.readBytes(d, m.form == secret)
 	case *int:
 		*to = d.Int()
 	case *bool:
@@ -255,6 +249,18 @@ func (x *Exchange) read(d *wire.Decoder, m *Member) {
 	default:
 		m.present = sets(d)
 	}
+}
+
+// readBytes reads bytes, which are in base64 unless they are a secret's text.
+// They are overwritten when the request ends.
+func (x *Exchange) readBytes(d *wire.Decoder, text bool) []byte {
+	from := len(x.buffers.blobs)
+	if text {
+		x.buffers.blobs = append(x.buffers.blobs, d.Text()...)
+	} else {
+		x.buffers.blobs = d.Blob(x.buffers.blobs)
+	}
+	return x.buffers.blobs[from:len(x.buffers.blobs):len(x.buffers.blobs)]
 }
 
 // readText reads a string; one of an enumeration is taken from there.

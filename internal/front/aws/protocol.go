@@ -93,8 +93,12 @@ func (h *Handler) routeCBOR(r *http.Request, x *Exchange) {
 }
 
 // checkType checks the Content-Type. Without a body there need not be one in
-// CBOR; a Query request is what it is because of its.
+// CBOR; a Query request is what it is because of its, and clients of REST APIs
+// send none or any.
 func (x *Exchange) checkType(r *http.Request) error {
+	if x.REST != nil {
+		return nil
+	}
 	want := x.service.jsonType()
 	switch x.protocol {
 	case overQuery:

@@ -245,7 +245,7 @@ func (w *World) run(ctx context.Context, task lifecycle.Task) error {
 	for {
 		more, err := task.Tick(ctx)
 		if err != nil && w.expected() {
-			return nil //nolint:nilerr // it is part of the plan, and tried again
+			return nil // it is tried again
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", task.Name, err)

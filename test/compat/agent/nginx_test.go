@@ -77,7 +77,7 @@ func newNginx(t *testing.T, dir string) *nginx {
 // configure writes nginx's configuration with a line more.
 func (n *nginx) configure(t *testing.T, more string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(n.dir, "nginx.conf"), fmt.Appendf(nil, nginxConf, n.dir, n.address, more), 0o644); err != nil { //nolint:gosec // nobody reads it
+	if err := os.WriteFile(filepath.Join(n.dir, "nginx.conf"), fmt.Appendf(nil, nginxConf, n.dir, n.address, more), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -85,7 +85,7 @@ func (n *nginx) configure(t *testing.T, more string) {
 // start runs nginx.
 func (n *nginx) start(t *testing.T) {
 	t.Helper()
-	n.cmd = exec.Command(n.binary, "-e", filepath.Join(n.dir, "error.log"), "-p", n.dir, "-c", filepath.Join(n.dir, "nginx.conf")) //nolint:noctx,gosec // it is stopped below
+	n.cmd = exec.Command(n.binary, "-e", filepath.Join(n.dir, "error.log"), "-p", n.dir, "-c", filepath.Join(n.dir, "nginx.conf")) //nolint:noctx // it is stopped below
 	if n.owner != "" {
 		u, err := user.Lookup(n.owner)
 		if err != nil {
@@ -96,7 +96,7 @@ func (n *nginx) start(t *testing.T) {
 		if err := os.Chown(n.dir, uid, gid); err != nil {
 			t.Fatal(err)
 		}
-		n.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}} //nolint:gosec // ids are small
+		n.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 	}
 	if err := n.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -165,7 +165,7 @@ func (l *load) client(ctx context.Context, w *world, address string, keep bool) 
 			l.mu.Unlock()
 		}
 		l.requests.Add(1)
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(15 * time.Millisecond)
 	}
 }
 
@@ -208,7 +208,7 @@ func TestNginx(t *testing.T) {
 	}
 	ctx := t.Context()
 	dir := filepath.Join(w.dir, "nginx")
-	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // nginx looks in here
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	n := newNginx(t, dir)

@@ -29,7 +29,7 @@ func TestLeastPrivilege(t *testing.T) {
 `)
 	// The second time it asks whether what it has is revoked.
 	for range 2 {
-		out, err := exec.CommandContext(t.Context(), w.server.Binary, "agent", "--config", config, "--once").CombinedOutput() //nolint:gosec // the binary under test
+		out, err := exec.CommandContext(t.Context(), w.server.Binary, "agent", "--config", config, "--once").CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}

@@ -55,7 +55,7 @@ func open() (*world, error) {
 		return nil, err
 	}
 	// nginx, which is another user where the tests are root, looks in here.
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // see above
+	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
 	binary, err := compat.Build(ctx, dir)
@@ -91,7 +91,7 @@ func (w *world) fill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(w.root, []byte(chain), 0o644); err != nil { //nolint:gosec // it is public
+	if err := os.WriteFile(w.root, []byte(chain), 0o644); err != nil {
 		return err
 	}
 	authority, err := w.describe(ctx, "ca", "show", "issuing")
@@ -127,7 +127,7 @@ func (w *world) describe(ctx context.Context, args ...string) (d described, err 
 // identify makes the agent's client certificate, with openssl.
 func (w *world) identify(ctx context.Context) error {
 	csr := filepath.Join(w.dir, "id.csr")
-	out, err := exec.CommandContext(ctx, "openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", //nolint:gosec // the test's own files
+	out, err := exec.CommandContext(ctx, "openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
 		"-subj", "/CN=web-1", "-keyout", w.key, "-out", csr).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("openssl req: %w\n%s", err, out)
@@ -153,7 +153,7 @@ func (w *world) permit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	page, err := os.ReadFile(filepath.Join(root, "docs", "agent.md")) //nolint:gosec // the tree's own
+	page, err := os.ReadFile(filepath.Join(root, "docs", "agent.md"))
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (w *world) permit(ctx context.Context) error {
 
 // as runs the command line as the agent's user.
 func (w *world) as(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, w.server.Binary, args...) //nolint:gosec // the binary under test
+	cmd := exec.CommandContext(ctx, w.server.Binary, args...)
 	cmd.Env = append(compat.Environ(), "HOLDFAST_ADDR="+w.server.URL, "HOLDFAST_CACERT="+compat.Lookup(w.server.Env, "HOLDFAST_CACERT"),
 		"HOLDFAST_CLIENT_CERTIFICATE="+w.id, "HOLDFAST_CLIENT_KEY="+w.key)
 	out, err := cmd.CombinedOutput()
@@ -210,7 +210,7 @@ type agent struct {
 // start runs an agent until stop or kill.
 func (w *world) start(t *testing.T, config string) *agent {
 	t.Helper()
-	a := &agent{cmd: exec.Command(w.server.Binary, "agent", "--config", config), log: &bytes.Buffer{}} //nolint:noctx,gosec // it is stopped by name
+	a := &agent{cmd: exec.Command(w.server.Binary, "agent", "--config", config), log: &bytes.Buffer{}} //nolint:noctx // it is stopped by name
 	a.cmd.Env, a.cmd.Stderr = compat.Environ(), a.log
 	if err := a.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -228,12 +228,6 @@ func (a *agent) stop(t *testing.T) {
 	if t.Failed() {
 		t.Logf("the agent's log:\n%s", a.log)
 	}
-}
-
-// kill ends an agent as a power cut does.
-func (a *agent) kill() {
-	_ = a.cmd.Process.Kill()
-	_ = a.cmd.Wait()
 }
 
 // presented returns the serial number of the certificate that a server at the

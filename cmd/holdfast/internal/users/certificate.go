@@ -87,21 +87,30 @@ func (a *app) certificateList() *cobra.Command {
 }
 
 func (a *app) certificateRemove() *cobra.Command {
+	return a.takeAway(&cobra.Command{Use: "remove", Short: "Have certificates of TLS clients prove a user no more"},
+		"id", "the id that list tells", (*client.Client).DeleteClientCertificate)
+}
+
+// takeAway makes a command that takes something from a user, which a flag
+// names.
+func (a *app) takeAway(
+	cmd *cobra.Command, flag, usage string, act func(c *client.Client, ctx context.Context, user, thing string) error,
+) *cobra.Command {
 	var user userArgument
-	var id string
+	var thing string
 	var yes bool
-	cmd := user.add(a, &cobra.Command{Use: "remove", Short: "Have certificates of TLS clients prove a user no more"})
-	cmd.Flags().StringVar(&id, "id", "", "the id that list tells")
-	terminal.Require(cmd, "id")
+	cmd = user.add(a, cmd)
+	cmd.Flags().StringVar(&thing, flag, "", usage)
+	terminal.Require(cmd, flag)
 	terminal.YesFlag(cmd, &yes)
 	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
-		if err := a.Confirm(yes, "have the certificates of %s prove %s no more", id, name); err != nil {
+		if err := a.Confirm(yes, "take %s from %s", thing, name); err != nil {
 			return err
 		}
-		if err := c.DeleteClientCertificate(ctx, name, id); err != nil {
+		if err := act(c, ctx, name, thing); err != nil {
 			return err
 		}
-		return a.Done("%s proves %s no more", id, name)
+		return a.Done("%s has %s no more", name, thing)
 	})
 	return cmd
 }

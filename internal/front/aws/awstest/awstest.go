@@ -141,7 +141,7 @@ func NewRequest(t testing.TB, service aws.Service, operation, body string) *http
 	if service.Target == "" {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
 	} else {
-		r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+		r.Header.Set("Content-Type", jsonType(service))
 		r.Header.Set(wire.HeaderTarget, service.Target+"."+operation)
 	}
 	wire.Sign(r, []byte(body), wire.Credentials{AccessKeyID: accessKey, Secret: secret}, "us-east-1", service.Scope, time.Now())
@@ -155,7 +155,7 @@ func (c *Client) Send(t testing.TB, operation, body string) Answer {
 	t.Helper()
 	w := httptest.NewRecorder()
 	c.handler.ServeHTTP(w, NewRequest(t, c.service, operation, body))
-	kind := "application/x-amz-json-1.1"
+	kind := jsonType(c.service)
 	if c.service.Target == "" {
 		kind = "text/xml"
 	}

@@ -42,7 +42,7 @@ func TestPage(t *testing.T, p Page) {
 	}
 	want := before + begin + text + end + after
 	if p.Update {
-		if err := os.WriteFile(p.Path, []byte(want), 0o600); err != nil {
+		if err := os.WriteFile(p.Path, []byte(want), 0o600); err != nil { //nolint:gosec // the page that the test names
 			t.Fatal(err)
 		}
 		return

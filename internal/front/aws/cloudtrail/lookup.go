@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/holdfast-kms/holdfast/internal/auditformat"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/aws"
 	"github.com/holdfast-kms/holdfast/internal/trail"
@@ -50,9 +49,9 @@ func (a *attribute) Members(m *aws.Members) {
 
 // facets are what attributes are found by.
 var facets = map[string]string{
-	"EventName": auditformat.FacetName, "ReadOnly": auditformat.FacetReadOnly, "Username": auditformat.FacetUsername,
-	"ResourceType": auditformat.FacetResourceType, "ResourceName": auditformat.FacetResource, "EventSource": auditformat.FacetSource,
-	"AccessKeyId": auditformat.FacetAccessKey,
+	"EventName": trail.FacetName, "ReadOnly": trail.FacetReadOnly, "Username": trail.FacetUsername,
+	"ResourceType": trail.FacetThingType, "ResourceName": trail.FacetThing, "EventSource": trail.FacetSource,
+	"AccessKeyId": trail.FacetAccessKey,
 }
 
 func (f *front) lookupEvents(ctx context.Context, x *aws.Exchange, in *lookupRequest) error {

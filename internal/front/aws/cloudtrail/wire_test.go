@@ -32,7 +32,7 @@ func TestBothTargets(t *testing.T) {
 		r := awstest.NewRequest(t, service, "ListTrails", "{}")
 		r.Header.Set(wire.HeaderTarget, target+".ListTrails")
 		wire.Sign(r, []byte("{}"), wire.Credentials{
-			AccessKeyID: "AKIDEXAMPLE", Secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", //nolint:gosec // AWS's example
+			AccessKeyID: "AKIDEXAMPLE", Secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
 		}, "us-east-1", service.Scope, time.Now())
 		w := httptest.NewRecorder()
 		front.New(front.Config{Services: []front.Service{service}, Directory: awstest.NewDirectory(), Door: d}).ServeHTTP(w, r)

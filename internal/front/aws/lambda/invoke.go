@@ -122,7 +122,7 @@ func answerOf(call *key.Call, r *function.Result) ([]byte, error) {
 func issuedAnswer(call *key.Call, issued *function.Issued) ([]byte, error) {
 	body, err := json.Marshal(struct {
 		ARN        string    `json:"certificate_arn"`
-		Secret     string    `json:"secret_name"`
+		Kept       string    `json:"secret_name"`
 		CommonName string    `json:"common_name"`
 		Expires    time.Time `json:"expires_at"`
 	}{

@@ -4,9 +4,7 @@ import (
 	"context"
 	"io"
 	"strconv"
-	"strings"
 
-	"github.com/holdfast-kms/holdfast/internal/auditformat"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
@@ -22,20 +20,15 @@ func (f *front) audit(ctx context.Context, r *native.Request, _ *wire.None) (*wi
 
 // exportEndpoint writes out all entries that a search wants.
 func (f *front) exportEndpoint() native.Endpoint {
-	return native.Streamed(auditformat.JSONL.ContentType(), func(ctx context.Context, r *native.Request, w io.Writer, media func(string)) error {
+	return native.Streamed("application/x-ndjson", func(ctx context.Context, r *native.Request, w io.Writer, media func(string)) error {
 		filter, err := searchOf(r)
 		if err != nil {
 			return err
 		}
-		format := auditformat.JSONL
-		if name := r.Param("format"); name != "" {
-			var ok bool
-			if format, ok = auditformat.ParseFormat(name); !ok {
-				return fault.New(fault.InvalidArgument, "%q is no format: %s", name, strings.Join(auditformat.Formats(), ", "))
-			}
-		}
-		media(format.ContentType())
-		return f.log.ExportAudit(ctx, r.Call, filter, format, w)
+		return f.log.ExportAudit(ctx, r.Call, filter, r.Param("format"), func(kind string) io.Writer {
+			media(kind)
+			return w
+		})
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 
-	"github.com/holdfast-kms/holdfast/internal/auditformat"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
@@ -19,8 +18,9 @@ type Reader interface {
 	// at the end of the log.
 	Audit(ctx context.Context, call *key.Call, f wire.AuditFilter) (*wire.AuditList, error)
 	// ExportAudit authorises key.ReadAudit for the call and writes out all
-	// entries that the filter wants, in the order of the log.
-	ExportAudit(ctx context.Context, call *key.Call, f wire.AuditFilter, format auditformat.Format, w io.Writer) error
+	// entries that the filter wants, in the order of the log, to what open
+	// returns for a media type. Format "" is the log's own.
+	ExportAudit(ctx context.Context, call *key.Call, f wire.AuditFilter, format string, open func(media string) io.Writer) error
 }
 
 // front has the handlers.

@@ -75,20 +75,34 @@ KMS = {
 }
 
 
-def client(service):
+def client(service, protocol=None):
+    """A client that speaks the protocol, where the service has several."""
     session = botocore.session.Session()
+    if protocol:
+        loader = session.get_component("data_loader")
+        load = loader.load_service_model
+
+        def choose(name, kind, *args, **kwargs):
+            model = load(name, kind, *args, **kwargs)
+            if kind == "service-2":
+                model["metadata"].update(protocol=protocol, protocols=[protocol])
+            return model
+
+        loader.load_service_model = choose
     session.set_credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
     return session.create_client(service, region_name="us-east-1", endpoint_url="http://127.0.0.1:8080")
 
 
-def record(service, operation, arguments, folder):
+def record(service, operation, arguments, folder, protocol=None):
     captured = []
 
     def capture(request, **_):
         captured.append(request)
         body = b"{}"
-        if service in ("sts", "sns"):
+        if service in ("sts", "sns") or protocol == "query":
             body = f"<r><{operation}Result/><ResponseMetadata/></r>".encode()
+        elif protocol == "smithy-rpc-v2-cbor":
+            body = b"\xbf\xff"
 
         class Raw:
             def stream(self):
@@ -96,7 +110,7 @@ def record(service, operation, arguments, folder):
 
         return botocore.awsrequest.AWSResponse(request.url, 200, {}, Raw())
 
-    c = client(service)
+    c = client(service, protocol)
     c.meta.events.register("before-send", capture)
     method = botocore.xform_name(operation)
     getattr(c, method)(**arguments)
