@@ -152,7 +152,7 @@ func TestEverySecretsOperationHasACase(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := acmServed.FindSubmatch(doc)
+		m := servedLine.FindSubmatch(doc)
 		if m == nil {
 			t.Fatalf("%s has no operations: the test looks for the wrong thing", page)
 		}

@@ -17,10 +17,8 @@ import (
 	"net/http/httptest"
 	"net/mail"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -112,15 +110,16 @@ func next[T any](t *testing.T, from <-chan T) T {
 
 // posted is a message as it comes over HTTPS.
 type posted struct {
-	Type, Token, MessageId, TopicArn, Subject, Message, Timestamp string //nolint:revive // the names are those of the message
-	SignatureVersion, Signature, SigningCertURL                   string
-	SubscribeURL, UnsubscribeURL                                  string
+	ID                                                 string `json:"MessageId"`
+	Type, Token, TopicArn, Subject, Message, Timestamp string
+	SignatureVersion, Signature, SigningCertURL        string
+	SubscribeURL, UnsubscribeURL                       string
 }
 
 // verify verifies the signature, which has to be of version 2.
 func (p *posted) verify(t *testing.T, c *http.Client) {
 	t.Helper()
-	pairs := []string{"Message", p.Message, "MessageId", p.MessageId}
+	pairs := []string{"Message", p.Message, "MessageId", p.ID}
 	if p.Type == "Notification" {
 		if p.Subject != "" {
 			pairs = append(pairs, "Subject", p.Subject)
@@ -155,7 +154,7 @@ func visit(t *testing.T, c *http.Client, link string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }() // it was read
 	body, err := io.ReadAll(answer.Body)
 	if err != nil || answer.StatusCode != http.StatusOK {
 		t.Fatalf("%s: %d %v %s", link, answer.StatusCode, err, body)
@@ -199,7 +198,7 @@ func startWithMail(t *testing.T, tg *target, o *postOffice) (*sns.Client, *http.
 	ca := filepath.Join(dir, "office.pem")
 	write(t, dir, "office.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: o.https.Certificate().Raw}))
 	write(t, dir, "holdfast.yaml", fmt.Appendf(nil, "egress: {allow: [127.0.0.0/8], ca_certificate: %s}\n"+
-		"topics: {mail: {server: %q, security: none, from: Holdfast <holdfast@example.com>}}\n", ca, o.smtp.Addr()))
+		"mail: {server: %q, security: none, from: Holdfast <holdfast@example.com>}\n", ca, o.smtp.Addr()))
 	s, err := compat.Start(t.Context(), tg.server.Binary, filepath.Join(dir, "data"), "--config", filepath.Join(dir, "holdfast.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -269,7 +268,7 @@ func TestTopics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p := receive(); p.Type != "Notification" || p.MessageId != *published.MessageId || p.Message != "Number 4711" || p.Subject != "An order" {
+	if p := receive(); p.Type != "Notification" || p.ID != *published.MessageId || p.Message != "Number 4711" || p.Subject != "An order" {
 		t.Errorf("%+v", p)
 	}
 	text := next(t, o.mails)
@@ -317,22 +316,5 @@ var snsCall = regexp.MustCompile(`sns\.(?:get_paginator\(")?([a-z]+(?:_[a-z_]+)?
 
 // TestEveryTopicOperationHasACase: what the page documents, sns.py calls.
 func TestEveryTopicOperationHasACase(t *testing.T) {
-	root, err := compat.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := os.ReadFile(filepath.Join(root, "docs", "aws-sns.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := acmServed.FindSubmatch(doc)
-	if m == nil {
-		t.Fatal("docs/aws-sns.md has no operations: the test looks for the wrong thing")
-	}
-	called := scripted(t, "testdata/sns.py", snsCall)
-	for name := range strings.SplitSeq(string(m[1]), ", ") {
-		if !slices.Contains(called, name) {
-			t.Errorf("%s is documented and has no case", name)
-		}
-	}
+	everyDocumented(t, "aws-sns.md", "testdata/sns.py", snsCall)
 }
