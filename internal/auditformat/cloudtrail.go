@@ -99,6 +99,11 @@ func userIdentity(out *aws.Encoder, e *entry.Entry, v *Event) {
 		case key.Service:
 			out.Text("type", "AWSService")
 			out.Text("invokedBy", v.Username)
+		case key.Federated:
+			out.Text("type", "WebIdentityUser")
+			out.Text("principalId", p.Name+":"+e.Credential)
+			out.Text("userName", e.Credential)
+			out.Text("identityProvider", p.Name)
 		case key.Anonymous:
 			unproved(out, e)
 		default:
@@ -159,13 +164,15 @@ var parameterNames = map[string]map[key.Action]parameter{
 		key.GenerateDataKey: {"numberOfBytes", false}, key.GenerateDataKeyWithoutPlaintext: {"numberOfBytes", false},
 		key.GenerateRandom: {"numberOfBytes", false},
 	},
-	"days":    {key.ScheduleKeyDeletion: {"pendingWindowInDays", false}, key.EnableKeyRotation: {"rotationPeriodInDays", false}},
-	"spec":    {key.CreateKey: {"keySpec", false}},
-	"usage":   {key.CreateKey: {"keyUsage", false}},
-	"alias":   {key.CreateAlias: {"aliasName", false}, key.UpdateAlias: {"aliasName", false}, key.DeleteAlias: {"aliasName", false}},
-	"grantee": {key.CreateGrant: {"granteePrincipal", false}},
-	"serial":  {key.RevokeCertificate: {"certificateSerial", false}, key.IssueCertificate: {"certificateSerial", true}},
-	"reason":  {key.RevokeCertificate: {"revocationReason", false}, key.RevokeManaged: {"revocationReason", false}},
+	"days":       {key.ScheduleKeyDeletion: {"pendingWindowInDays", false}, key.EnableKeyRotation: {"rotationPeriodInDays", false}},
+	"spec":       {key.CreateKey: {"keySpec", false}},
+	"usage":      {key.CreateKey: {"keyUsage", false}},
+	"alias":      {key.CreateAlias: {"aliasName", false}, key.UpdateAlias: {"aliasName", false}, key.DeleteAlias: {"aliasName", false}},
+	"grantee":    {key.CreateGrant: {"granteePrincipal", false}},
+	"serial":     {key.RevokeCertificate: {"certificateSerial", false}, key.IssueCertificate: {"certificateSerial", true}},
+	"reason":     {key.RevokeCertificate: {"revocationReason", false}, key.RevokeManaged: {"revocationReason", false}},
+	"session":    {key.AssumeRole: {"roleSessionName", false}, key.AssumeRoleWithWebIdentity: {"roleSessionName", false}},
+	"credential": {key.AssumeRole: {"accessKeyId", true}, key.AssumeRoleWithWebIdentity: {"accessKeyId", true}, key.CreateSession: {"accessKeyId", true}},
 	"access key": {
 		key.CreateAccessKey: {"accessKeyId", true}, key.DeleteAccessKey: {"accessKeyId", false}, key.UpdateAccessKey: {"accessKeyId", false},
 	},
@@ -179,6 +186,9 @@ func parameters(out *aws.Encoder, e *entry.Entry, v *Event) {
 	var room [8]entry.Detail
 	request, response, context := room[:0], []entry.Detail(nil), []entry.Detail(nil)
 	if name := named[v.resource.Kind]; name != "" {
+		if begins(e.Action) && v.resource.Kind == key.KindRole {
+			name = "roleArn"
+		}
 		about := entry.Detail{Name: name, Value: v.ResourceName}
 		if made[e.Action] {
 			response = append(response, about)

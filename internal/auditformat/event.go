@@ -59,6 +59,9 @@ func EventOf(e *entry.Entry) Event {
 	}
 	v.principal, _ = key.ParsePrincipal(e.Principal)
 	v.Username = username(v.principal)
+	if v.principal.Kind == key.Federated {
+		v.Username, v.AccessKey = e.Credential, "" // the subject of the token
+	}
 	v.Type = either(v.principal.Kind == key.Service && e.Source == "", "AwsServiceEvent", "AwsApiCall")
 	if r, ok := key.ParseResource(e.Resource); ok {
 		v.resource, v.ResourceType, v.ResourceName = r, typeOf(r.Kind), aws.ResourceARN(r)
@@ -172,6 +175,7 @@ func username(p key.Principal) string {
 	switch p.Kind {
 	case key.Root, key.Anonymous:
 		return string(p.Kind)
+	case key.Federated: // is known by the subject of its token
 	case key.Service:
 		return aws.ServiceName(p)
 	case key.User, key.Role, key.Session:

@@ -69,6 +69,12 @@ func cases() []struct {
 			Principal: "123456789012:user:alice", Credential: "AKIAIOSFODNN7EXAMPLE", Method: "sigv4", Source: "192.0.2.17",
 			Resource: "123456789012/role/app/worker", Decision: entry.Allowed, Result: "ok",
 		}},
+		{"a token assumes a role", entry.Entry{
+			Time: at, Realm: key.DefaultRealm, Region: "us-east-1", RequestID: "r6b", API: "aws.sts", Operation: "AssumeRoleWithWebIdentity",
+			Action: key.AssumeRoleWithWebIdentity, Principal: "123456789012:federated:oidc.example.com/id/1", Credential: "system:serviceaccount:ns:app",
+			Method: "oidc", Source: "192.0.2.17", Resource: "123456789012/role/app/worker", Decision: entry.Allowed, Result: "ok",
+			Details: []entry.Detail{{Name: "session", Value: "job-8"}, {Name: "credential", Value: "ASIANEW"}},
+		}},
 		{"an authority issues", entry.Entry{
 			Time: at, Realm: key.DefaultRealm, Region: "us-east-1", RequestID: "r7", API: "aws.pca", Operation: "IssueCertificate", Action: key.IssueCertificate,
 			Principal: "123456789012:user:alice", Credential: "AKIA", Method: "sigv4", Source: "192.0.2.17",

@@ -187,6 +187,8 @@ func ocsfUser(out *aws.Encoder, e *entry.Entry, v *Event) {
 			kind, name = 4, "Service"
 		case key.Role, key.Session:
 			kind, name = 99, "AssumedRole"
+		case key.Federated:
+			kind, name = 99, "WebIdentityUser"
 		case key.Anonymous:
 		}
 		out.Text("name", cmp.Or(v.Username, "unknown"))

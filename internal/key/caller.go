@@ -42,7 +42,7 @@ func ParsePrincipal(s string) (Principal, bool) {
 	kind, name, ok := strings.Cut(rest, ":")
 	p := Principal{RealmID(realm), PrincipalKind(kind), name}
 	switch p.Kind {
-	case Root, User, Role, Session, Service, Anonymous:
+	case Root, User, Role, Session, Service, Federated, Anonymous:
 		return p, ok
 	}
 	return Principal{}, false
