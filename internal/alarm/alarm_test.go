@@ -113,8 +113,14 @@ func (f *fixture) call(result string) {
 // pass lets time pass, with a tick every ten seconds.
 func (f *fixture) pass(t *testing.T, d time.Duration) {
 	t.Helper()
+	f.leap(t, d, 10*time.Second)
+}
+
+// leap lets time pass in steps.
+func (f *fixture) leap(t *testing.T, d, step time.Duration) {
+	t.Helper()
 	for end := f.at.Add(d); f.at.Before(end); {
-		f.at = f.at.Add(10 * time.Second)
+		f.at = f.at.Add(step)
 		if _, err := f.figures.Tick(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -273,7 +279,7 @@ func TestPublishing(t *testing.T) {
 	if err := f.SetState(t.Context(), f.as("root"), "a", Setting{State: Alarming, Reason: "r"}); err != nil {
 		t.Fatal(err)
 	}
-	f.pass(t, giveUp+maxWait+time.Minute)
+	f.leap(t, giveUp+maxWait+time.Minute, maxWait)
 	if a := f.get(t, "a"); len(a.pending) != 0 {
 		t.Errorf("after a day: %v", a.pending)
 	}

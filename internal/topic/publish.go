@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/filter"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
@@ -264,7 +265,7 @@ func (s *Service) prepare(ctx context.Context, call *key.Call, t *Topic, all []*
 			texts[sub.Protocol] = textOf(m)
 		}
 	}
-	if len(o.to) == 0 {
+	if len(o.to) == 0 && t.Key == (kms.Ref{}) { // else the key is asked: who may not use it may not publish
 		return m.ID, o, nil
 	}
 	var err error

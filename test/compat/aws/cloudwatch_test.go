@@ -241,3 +241,11 @@ func checkFigures(t *testing.T, tg *target, id *string, began time.Time) {
 	_, err = c.GetDashboard(context.WithoutCancel(ctx), &cloudwatch.GetDashboardInput{DashboardName: aws.String("none")})
 	refused(t, err, "InvalidAction", "*")
 }
+
+// alarmCall finds the operations that the Python program calls.
+var alarmCall = regexp.MustCompile(`(?:cw|first)\.(?:get_paginator\(")?([a-z]+_[a-z_]+)`)
+
+// TestEveryAlarmOperationHasACase: what the page documents, cloudwatch.py calls.
+func TestEveryAlarmOperationHasACase(t *testing.T) {
+	everyDocumented(t, "aws-cloudwatch.md", "testdata/cloudwatch.py", alarmCall)
+}

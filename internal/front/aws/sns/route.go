@@ -44,7 +44,7 @@ func (f *front) table() []aws.Operation {
 	}
 }
 
-// unserved are Amazon SNS's other operations (AWS SDK for Go v2, sns 1.41.2):
+// unserved are Amazon SNS's other operations (AWS SDK for Go v2, sns 1.47.9):
 // telephones, applications on them, and data protection policies.
 var unserved = []string{
 	"CheckIfPhoneNumberIsOptedOut", "CreatePlatformApplication", "CreatePlatformEndpoint", "CreateSMSSandboxPhoneNumber",

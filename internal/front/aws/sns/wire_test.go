@@ -19,7 +19,7 @@ func TestWirePairs(t *testing.T) {
 }
 
 // TestOperations holds the table against the list of AWS's operations (AWS SDK
-// for Go v2, sns 1.41.2): nothing is missing, nothing is made up.
+// for Go v2, sns 1.47.9): nothing is missing, nothing is made up.
 func TestOperations(t *testing.T) {
 	const all = `AddPermission CheckIfPhoneNumberIsOptedOut ConfirmSubscription CreatePlatformApplication CreatePlatformEndpoint
 CreateSMSSandboxPhoneNumber CreateTopic DeleteEndpoint DeletePlatformApplication DeleteSMSSandboxPhoneNumber DeleteTopic
