@@ -115,7 +115,7 @@ func TestTexts(t *testing.T) {
 		var got strings.Builder
 		got.WriteString("Subject: " + m.Title() + "\n\n" + m.Text() + "\nParagraphs:\n")
 		for _, p := range m.Paragraphs() {
-			got.WriteString(fmt.Sprintf("%q\n", p))
+			fmt.Fprintf(&got, "%q\n", p)
 		}
 		path := filepath.Join("testdata", name+".golden")
 		if *update {

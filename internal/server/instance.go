@@ -327,7 +327,7 @@ func (i *instance) openUpper(ctx context.Context, c *config.Config, keyring *sea
 	if err := i.openInventory(ctx, sink, log); err != nil {
 		return err
 	}
-	return i.openNotices(ctx, c, i.topics, log)
+	return i.openNotices(c, i.topics, log)
 }
 
 // openSoftware opens the engine with the keys in this process.

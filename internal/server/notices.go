@@ -23,7 +23,7 @@ func (i *instance) tapped(c *config.Config) audit.Recorder {
 // openNotices opens the channels of notices, and what looks for that of which
 // nobody else tells. The publisher may be nil: there are no topics then.
 func (i *instance) openNotices(
-	ctx context.Context, c *config.Config, publisher notices.Publisher, log *slog.Logger, sources ...notice.Source,
+	c *config.Config, publisher notices.Publisher, log *slog.Logger, sources ...notice.Source,
 ) error {
 	ways := notices.Ways{Poster: i.poster, Publisher: publisher, Service: noticeService}
 	if i.mailer != nil {
