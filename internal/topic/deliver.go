@@ -11,9 +11,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
-	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
-	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
@@ -28,6 +26,9 @@ const (
 	keepFailed = 14 * 24 * time.Hour
 	// longestSleep is how long nothing is looked for at most.
 	longestSleep = 30 * time.Second
+	// afterFailure is how long nothing is looked for after the store failed, or
+	// had what cannot be read: what is published has it looked for at once.
+	afterFailure = 5 * time.Second
 	// maxCause bounds what is kept of an error, in bytes.
 	maxCause = 300
 )
@@ -62,7 +63,10 @@ func (s *Service) run(ctx context.Context) {
 			s.Log.ErrorContext(ctx, "delivering messages failed and will be tried again", slog.Any("cause", err))
 		}
 		sleep := time.Duration(0)
-		if !more {
+		switch {
+		case err != nil:
+			sleep = afterFailure
+		case !more:
 			sleep = s.sleep(ctx)
 		}
 		timer := time.NewTimer(sleep)
@@ -146,7 +150,7 @@ func (s *Service) deliverAll(ctx context.Context, queues map[string][]*delivery)
 			mu.Lock()
 			defer mu.Unlock()
 			failures = append(failures, err)
-			if delete(s.resting, subscription); !rest.IsZero() {
+			if delete(s.resting, subscription); rest.After(s.Now()) {
 				s.resting[subscription] = rest
 			}
 		})
@@ -323,70 +327,4 @@ func (s *Service) giveUp(ctx context.Context, d *delivery) error {
 	s.Log.WarnContext(ctx, "a message could not be delivered and was given up", slog.String("message", d.message),
 		slog.String("subscription", d.subscription), slog.Int("attempts", d.Attempts), slog.String("cause", d.Error))
 	return s.again(ctx, d, d.FailedAt.Add(keepFailed))
-}
-
-// expire forgets a subscription that nobody confirmed in time.
-func (s *Service) expire(ctx context.Context, id string, now time.Time) error {
-	return s.Store.Update(ctx, func(tx store.Tx) error {
-		if err := deleted(tx, remindPrefix+id); err != nil {
-			return err
-		}
-		row, err := tx.Get(store.Subscriptions, id)
-		if err != nil {
-			if fault.KindOf(err) == fault.NotFound {
-				return nil
-			}
-			return err
-		}
-		sub, err := readSubscription(row)
-		if err != nil || sub.State() == Confirmed {
-			return err
-		}
-		if sub.Expires.After(now) { // it was asked again
-			return tx.Put(store.Messages, reminder(id, sub.Expires))
-		}
-		return tx.Delete(store.Subscriptions, id)
-	})
-}
-
-// Failed is a delivery that was given up.
-type Failed struct {
-	Message      string
-	Topic        string
-	Subscription string
-	Protocol     Protocol
-	Endpoint     string
-	Attempts     int
-	Cause        string
-	PublishedAt  time.Time
-	FailedAt     time.Time
-
-	row string
-}
-
-// Failed returns a page of the deliveries of the call's realm in its region that
-// were given up in the last 14 days, and where the next page begins, "" at the
-// end.
-func (s *Service) Failed(ctx context.Context, call *key.Call, page kms.Page) ([]*Failed, string, error) {
-	scope := scopeOf(key.Resource{Realm: call.Caller.Principal.Realm, Region: call.Region})
-	list, err := guard.Do(ctx, s.Guard, call, key.ListSubscriptions, func(v *guard.Visit) ([]*Failed, error) {
-		if err := v.Authorize(realmTarget(call, key.ListSubscriptions)); err != nil {
-			return nil, err
-		}
-		q := store.Query{Column: "failed", Equal: scope, After: page.After, Limit: page.Limit + 1}
-		return rows(ctx, s.Store, store.Messages, q, readFailed)
-	})
-	return cut(list, err, page, func(f *Failed) string { return f.row })
-}
-
-func readFailed(row store.Row) (*Failed, error) {
-	d, err := readDelivery(row)
-	if err != nil {
-		return nil, err
-	}
-	parts := strings.Split(d.subscription, "/")
-	return &Failed{
-		Message: d.message, Topic: parts[2], Subscription: parts[len(parts)-1], Protocol: d.Protocol, Endpoint: d.Endpoint,
-		Attempts: d.Attempts, Cause: d.Error, PublishedAt: d.Created, FailedAt: d.FailedAt, row: row.ID,
-	}, nil
 }

@@ -3,11 +3,11 @@
 // deliveries are made, and made again, until they arrive or are given up. Every
 // message arrives at least once; what is given up stays visible.
 //
-// Start with Service. settings.go has the topics themselves, subscribe.go and
-// subscriptions.go who gets what, publish.go the messages, deliver.go what the
-// clock does with them. retry.go and filter.go are the rules of a subscription,
-// signer.go the keys that messages are signed with, record.go and envelope.go
-// the formats of what is stored.
+// Start with Service. settings.go has the topics themselves; subscribe.go,
+// confirm.go and subscriptions.go who gets what, and retry.go how often it is
+// tried; publish.go the messages; deliver.go and failed.go what becomes of them;
+// signer.go the keys that they are signed with; record.go and envelope.go the
+// formats of what is stored.
 //
 // How a message looks to its receivers, and how it travels, is not known here:
 // that are Form, Poster and Mailer.

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -456,4 +457,33 @@ func TestTags(t *testing.T) {
 		t.Errorf("%v (-want +got)\n%s", err, diff)
 	}
 	want(t, f.Tag(t.Context(), f.admin(), ref, []key.Tag{{Key: "aws:x"}}), fault.InvalidArgument)
+}
+
+// TestStart: what is published is delivered with nobody ticking, also after a
+// restart, and Close waits.
+func TestStart(t *testing.T) {
+	f := newFixture(t)
+	ref := f.make("orders", topic.Settings{}).Resource
+	f.subscribe(ref, "https", "https://a.example.com/", topic.Wishes{})
+	f.publish(ref, topic.Publication{Body: "before"}) // which nobody delivers yet
+	arrived := func(text string) {
+		t.Helper()
+		deadline := time.Now().Add(10 * time.Second)
+		for time.Now().Before(deadline) {
+			if got := lines(f.post.take()); len(got) == 1 && got[0] == "https://a.example.com/: notification "+text {
+				return
+			} else if len(got) > 0 {
+				t.Fatalf("%v", got)
+			}
+			runtime.Gosched()
+		}
+		t.Fatalf("%s does not arrive", text)
+	}
+	again := topic.New(f.config)
+	again.Start()
+	arrived("before")
+	_, err := again.Publish(t.Context(), f.admin(), ref, &topic.Publication{Body: "after"})
+	must(t, err)
+	arrived("after")
+	must(t, again.Close())
 }
