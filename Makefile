@@ -29,5 +29,6 @@ crash: ## kill the server and the store many more times than "make test" does
 	HOLDFAST_CRASH_ROUNDS=$${HOLDFAST_CRASH_ROUNDS:-1000} go test -count=1 -timeout=0 -v -run PowerCut ./test/compat/byok
 	HOLDFAST_CRASH_ROUNDS=$${HOLDFAST_CRASH_ROUNDS:-1000} go test -count=1 -timeout=0 -run Crash ./internal/store/... ./internal/audit/...
 
-soak: ## run the unit tests with the race detector again and again, for SOAK (default 1h)
+soak: ## live through a year of 10,000 certificates, then run the unit tests with the race detector again and again, for SOAK (default 1h)
+	HOLDFAST_LONG=1 go test -count=1 -timeout=0 -v ./internal/server/year
 	timeout --foreground $${SOAK:-1h} sh -c 'while go test -race -count=1 -shuffle=on ./...; do :; done'; test $$? = 124

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"io"
 	"net/url"
 	"strconv"
 	"time"
@@ -9,6 +10,25 @@ import (
 
 // Audit returns the audit entries that the filter wants.
 func (c *Client) Audit(ctx context.Context, f AuditFilter) (*AuditList, error) {
+	q := auditQuery(&f)
+	for name, n := range map[string]uint64{"after": f.After, "last": count(f.Last), "limit": count(f.Limit)} {
+		if n > 0 {
+			q.Set(name, strconv.FormatUint(n, 10))
+		}
+	}
+	return call[AuditList](ctx, c, get, path("audit"), q, nil)
+}
+
+// ExportAudit writes all audit entries that the filter wants to w: as
+// "cloudtrail" (a JSON object with all records), "ocsf", "cef" or "jsonl" (an
+// entry a line). After, Last and Limit of the filter mean nothing here.
+func (c *Client) ExportAudit(ctx context.Context, f AuditFilter, format string, w io.Writer) error {
+	q := auditQuery(&f)
+	q.Set("format", format)
+	return c.download(ctx, path("audit-export"), q, w)
+}
+
+func auditQuery(f *AuditFilter) url.Values {
 	q := url.Values{}
 	for name, value := range map[string]string{
 		"action": f.Action, "principal": f.Principal, "resource": f.Resource, "result": f.Result,
@@ -18,12 +38,7 @@ func (c *Client) Audit(ctx context.Context, f AuditFilter) (*AuditList, error) {
 			q.Set(name, value)
 		}
 	}
-	for name, n := range map[string]uint64{"after": f.After, "last": count(f.Last), "limit": count(f.Limit)} {
-		if n > 0 {
-			q.Set(name, strconv.FormatUint(n, 10))
-		}
-	}
-	return call[AuditList](ctx, c, get, path("audit"), q, nil)
+	return q
 }
 
 // Version returns the server's version.

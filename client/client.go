@@ -28,6 +28,10 @@ type Config struct {
 	AccessKeyID, SecretAccessKey string
 	// SessionToken goes with temporary credentials.
 	SessionToken string
+	// ClientCertificate and ClientKey, paths of PEM files, are the credential in
+	// the place of an access key: mutual TLS. They are read for each connection,
+	// so that files which are renewed need no new Client.
+	ClientCertificate, ClientKey string
 	// Region says which region's keys the requests are about; empty for the
 	// server's own.
 	Region string
@@ -36,7 +40,8 @@ type Config struct {
 	Timeout time.Duration
 	// UserAgent is what the audit log knows the program by.
 	UserAgent string
-	// HTTPClient replaces the client's own transport; CACert is not used then.
+	// HTTPClient replaces the client's own transport; CACert and
+	// ClientCertificate are not used then.
 	HTTPClient *http.Client
 }
 
@@ -55,25 +60,33 @@ const (
 	EnvSecretAccessKey = "HOLDFAST_SECRET_ACCESS_KEY"
 	EnvSessionToken    = "HOLDFAST_SESSION_TOKEN"
 	EnvRegion          = "HOLDFAST_REGION"
+	// EnvClientCertificate and EnvClientKey are paths. They go before an access
+	// key.
+	EnvClientCertificate = "HOLDFAST_CLIENT_CERTIFICATE"
+	EnvClientKey         = "HOLDFAST_CLIENT_KEY"
 )
 
 // Environment returns the configuration that the variables describe.
 func Environment() Config {
-	return Config{
-		Address: os.Getenv(EnvAddress), CACert: os.Getenv(EnvCACert), AccessKeyID: os.Getenv(EnvAccessKeyID),
-		SecretAccessKey: os.Getenv(EnvSecretAccessKey), SessionToken: os.Getenv(EnvSessionToken),
-		Region: os.Getenv(EnvRegion),
+	c := Config{
+		Address: os.Getenv(EnvAddress), CACert: os.Getenv(EnvCACert), Region: os.Getenv(EnvRegion),
+		ClientCertificate: os.Getenv(EnvClientCertificate), ClientKey: os.Getenv(EnvClientKey),
 	}
+	if c.ClientCertificate == "" {
+		c.AccessKeyID, c.SecretAccessKey, c.SessionToken = os.Getenv(EnvAccessKeyID), os.Getenv(EnvSecretAccessKey), os.Getenv(EnvSessionToken)
+	}
+	return c
 }
 
 // FromEnvironment returns a client of the server that the variables
 // HOLDFAST_ADDR, HOLDFAST_CACERT, HOLDFAST_ACCESS_KEY_ID,
-// HOLDFAST_SECRET_ACCESS_KEY, HOLDFAST_SESSION_TOKEN and HOLDFAST_REGION name.
+// HOLDFAST_SECRET_ACCESS_KEY, HOLDFAST_SESSION_TOKEN, HOLDFAST_CLIENT_CERTIFICATE,
+// HOLDFAST_CLIENT_KEY and HOLDFAST_REGION name.
 func FromEnvironment() (*Client, error) { return New(Environment()) }
 
 // New returns a client. It does not connect yet.
 func New(c Config) (*Client, error) {
-	if c.Address != "" && (c.AccessKeyID == "" || c.SecretAccessKey == "") {
+	if c.Address != "" && c.ClientCertificate == "" && (c.AccessKeyID == "" || c.SecretAccessKey == "") {
 		return nil, errors.New("no credential: set HOLDFAST_ACCESS_KEY_ID and HOLDFAST_SECRET_ACCESS_KEY")
 	}
 	return connect(c)
@@ -96,7 +109,7 @@ func connect(c Config) (*Client, error) {
 	}
 	client := &Client{config: c, address: address, http: c.HTTPClient}
 	if client.http == nil {
-		if client.http, err = transport(c.CACert); err != nil {
+		if client.http, err = transport(&c); err != nil {
 			return nil, err
 		}
 	}
@@ -113,18 +126,27 @@ func loopback(host string) bool {
 
 // transport returns an HTTP client that trusts the certificates of a PEM
 // file, and that follows no redirect: a credential goes to one server only.
-func transport(caFile string) (*http.Client, error) {
+func transport(c *Config) (*http.Client, error) {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	t.MaxIdleConnsPerHost = 32
-	if caFile != "" {
-		text, err := os.ReadFile(caFile) //nolint:gosec // the path is the caller's own configuration
+	if c.ClientCertificate != "" {
+		t.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			pair, err := tls.LoadX509KeyPair(c.ClientCertificate, c.ClientKey)
+			if err != nil {
+				return nil, fmt.Errorf("reading the client's certificate: %w", err)
+			}
+			return &pair, nil
+		}
+	}
+	if c.CACert != "" {
+		text, err := os.ReadFile(c.CACert)
 		if err != nil {
 			return nil, fmt.Errorf("reading the certificates to trust: %w", err)
 		}
 		roots := x509.NewCertPool()
 		if !roots.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("the file %s has no certificate in PEM", caFile)
+			return nil, fmt.Errorf("the file %s has no certificate in PEM", c.CACert)
 		}
 		t.TLSClientConfig.RootCAs = roots
 	}

@@ -18,6 +18,12 @@ func (c *Client) CreateSession(ctx context.Context, d time.Duration) (*Session, 
 	return call[Session](ctx, c, post, path("sessions"), nil, native.CreateSessionRequest{Seconds: int(d / time.Second)})
 }
 
+// StartSession returns temporary credentials of the caller as a request asks for
+// them: with a second factor, say.
+func (c *Client) StartSession(ctx context.Context, r *CreateSessionRequest) (*Session, error) {
+	return call[Session](ctx, c, post, path("sessions"), nil, r)
+}
+
 // CreateUser adds a user, who may do nothing yet.
 func (c *Client) CreateUser(ctx context.Context, name string) (*User, error) {
 	return call[User](ctx, c, post, path("users"), nil, native.CreateUserRequest{Name: name})

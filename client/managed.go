@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net/url"
+	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/wire/native"
 )
@@ -25,6 +26,21 @@ func (c *Client) ManagedCertificates(ctx context.Context, f ManagedFilter, p Pag
 // Managed returns a managed certificate.
 func (c *Client) Managed(ctx context.Context, id string) (*Managed, error) {
 	return call[Managed](ctx, c, get, path("managed", id), nil, nil)
+}
+
+// ManagedPlan returns a page of the managed certificates that are renewed, in
+// the order in which they are, up to a time; the zero time asks for all.
+func (c *Client) ManagedPlan(ctx context.Context, until time.Time, p Page) (*ManagedList, error) {
+	text := ""
+	if !until.IsZero() {
+		text = until.UTC().Format(time.RFC3339)
+	}
+	return call[ManagedList](ctx, c, get, path("managed", "plan"), p.query("until", text), nil)
+}
+
+// UpdateManaged changes how a managed certificate is renewed.
+func (c *Client) UpdateManaged(ctx context.Context, id string, req *UpdateManagedRequest) (*Managed, error) {
+	return call[Managed](ctx, c, put, path("managed", id, "renewal"), nil, req)
 }
 
 // ExportManaged returns a managed certificate with its key, which is encrypted

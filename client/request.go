@@ -110,9 +110,19 @@ func (c *Client) once(ctx context.Context, method, target string, body []byte) (
 		return nil, fmt.Errorf("reading the server's answer: %w", err)
 	}
 	if resp.StatusCode/100 != 2 {
-		return nil, errorOf(resp, data)
+		return nil, c.failed(resp, data)
 	}
 	return data, nil
+}
+
+// failed returns the failure that the server answered. Where a client's
+// certificate proves nothing any more, the next request comes over another
+// connection, with the certificate that is in the file then.
+func (c *Client) failed(resp *http.Response, data []byte) error {
+	if resp.StatusCode == http.StatusUnauthorized && c.config.ClientCertificate != "" {
+		c.http.CloseIdleConnections()
+	}
+	return errorOf(resp, data)
 }
 
 // download sends a GET one time and writes its answer, of any length, to w.

@@ -111,8 +111,36 @@ type (
 	AccessKey = native.AccessKey
 	// NewAccessKey is a credential with its secret, which is shown only once.
 	NewAccessKey = native.NewAccessKey
+	// PutClientCertificateRequest lets certificates of TLS clients prove a user.
+	PutClientCertificateRequest = native.PutClientCertificateRequest
+	// ClientCertificate says which certificates of TLS clients prove a user.
+	ClientCertificate = native.ClientCertificate //nolint:revive // it is the certificate of a TLS client, and no Certificate
 	// Session is temporary credentials, shown only once.
 	Session = native.Session
+	// CreateSessionRequest asks for temporary credentials of the caller.
+	CreateSessionRequest = native.CreateSessionRequest
+	// Role is what others assume for a while, to act by its policies.
+	Role = native.Role
+	// RoleList is a page of roles.
+	RoleList = native.RoleList
+	// CreateRoleRequest asks for a new role.
+	CreateRoleRequest = native.CreateRoleRequest
+	// UpdateRoleRequest changes what a role says of itself; what is nil stays.
+	UpdateRoleRequest = native.UpdateRoleRequest
+	// AssumeRoleRequest asks for a session of a role.
+	AssumeRoleRequest = native.AssumeRoleRequest
+	// Issuer is somebody whose tokens prove who web identities are.
+	Issuer = native.Issuer
+	// IssuerSettings say which tokens of an issuer count.
+	IssuerSettings = native.IssuerSettings
+	// IssuerList is a page of issuers.
+	IssuerList = native.IssuerList
+	// CreateIssuerRequest registers an issuer.
+	CreateIssuerRequest = native.CreateIssuerRequest
+	// Factor is what shows a user's one-time codes.
+	Factor = native.Factor
+	// NewFactor is a second factor with its secret, which is shown only once.
+	NewFactor = native.NewFactor
 	// Identity is who the caller is.
 	Identity = native.Identity
 	// Subject is a distinguished name (RFC 5280 section 4.1.2.4).
@@ -190,12 +218,71 @@ type (
 	ManagedRenewal = native.ManagedRenewal
 	// ManagedList is a page of managed certificates.
 	ManagedList = native.ManagedList
+	// CreateSecretRequest asks for a new secret.
+	CreateSecretRequest = native.CreateSecretRequest
+	// CreateTopicRequest asks for a topic.
+	CreateTopicRequest = native.CreateTopicRequest
+	// Topic is what messages are published on.
+	Topic = native.Topic
+	// TopicList is a page of topics.
+	TopicList = native.TopicList
+	// SubscriptionCounts is how many subscriptions a topic has.
+	SubscriptionCounts = native.SubscriptionCounts
+	// Subscription is who gets a topic's messages.
+	Subscription = native.Subscription
+	// SubscriptionList is a page of subscriptions.
+	SubscriptionList = native.SubscriptionList
+	// PublishRequest publishes a message.
+	PublishRequest = native.PublishRequest
+	// Published is a message that was published.
+	Published = native.Published
+	// FailedDelivery is a message that a subscription did not get.
+	FailedDelivery = native.FailedDelivery
+	// FailedDeliveryList is a page of the deliveries that were given up.
+	FailedDeliveryList = native.FailedDeliveryList
+
+	// Secret is a secret without its values.
+	Secret = native.Secret
+	// SecretVersion is a value that a secret has or had, without the value.
+	SecretVersion = native.SecretVersion
+	// SecretList is a page of secrets.
+	SecretList = native.SecretList
+	// SecretValue is a value of a secret.
+	SecretValue = native.SecretValue
+	// SecretDeletion is a secret that is deleted.
+	SecretDeletion = native.SecretDeletion
 	// RequestManagedRequest asks for a managed certificate.
 	RequestManagedRequest = native.RequestManagedRequest
+	// UpdateManagedRequest changes how a managed certificate is renewed.
+	UpdateManagedRequest = native.UpdateManagedRequest
+	// RenewalRule says when a managed certificate is renewed, and how.
+	RenewalRule = native.RenewalRule
 	// ImportManagedRequest brings a certificate with its key.
 	ImportManagedRequest = native.ImportManagedRequest
 	// ExportedManaged is a managed certificate with its key.
 	ExportedManaged = native.ExportedManaged
+	// DeploymentReport is what an agent says of a certificate on its host.
+	DeploymentReport = native.DeploymentReport
+	// Deployment is the latest report of a certificate on a host.
+	Deployment = native.Deployment
+	// DeploymentList is a page of deployments.
+	DeploymentList = native.DeploymentList
+	// Notice is a message to one receiver about what happened.
+	Notice = native.Notice
+	// NoticeEvent is something that happened.
+	NoticeEvent = native.NoticeEvent
+	// NoticeList is a page of notices.
+	NoticeList = native.NoticeList
+	// NoticeChannel is a way to tell somebody.
+	NoticeChannel = native.NoticeChannel
+	// NoticeTrial is what came of a channel's test.
+	NoticeTrial = native.NoticeTrial
+	// Alarm is a rule about a metric, and how the metric stands to it.
+	Alarm = native.Alarm
+	// Metric names figures.
+	Metric = native.Metric
+	// AlarmList is a page of alarms.
+	AlarmList = native.AlarmList
 	// Profile is a kind of certificate that authorities issue.
 	Profile = native.Profile
 	// AuditRecord is an entry of the audit log.
@@ -267,4 +354,26 @@ type InventoryFilter struct {
 type ManagedFilter struct {
 	// State is "issued", "expired", "revoked" or "failed".
 	State string
+}
+
+// AlarmFilter chooses alarms. A zero field asks for nothing.
+type AlarmFilter struct {
+	// Name is what the names begin with, State is such as "alarm".
+	Name, State string
+}
+
+// DeploymentFilter chooses deployments. A zero field asks for nothing.
+type DeploymentFilter struct {
+	// Host is the whole name of a host, Managed a managed certificate's id.
+	Host, Managed string
+	// Outcome is such as "rolled-back".
+	Outcome string
+}
+
+// SecretFilter chooses secrets. A zero field asks for nothing.
+type SecretFilter struct {
+	// Name is the beginning of the names.
+	Name string
+	// Deleted wants those that are deleted, too.
+	Deleted bool
 }

@@ -37,6 +37,7 @@ DIR/env, a file to source that points every client at the server. Prints
 			if err != nil {
 				return err
 			}
+			settings.Issuers.PlainLoopback = true
 			dev := &server.Dev{ListenHTTP: listenHTTP, InMemory: inMemory}
 			for _, address := range []string{listenHTTP, pprof} {
 				if address != "" && !config.Loopback(address) {

@@ -9,20 +9,27 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/agents"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/alarms"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/auditlog"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/authorities"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/byok"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/certificates"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/deployments"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/files"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/hsms"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/keys"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/managed"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/notices"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/profiles"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/providers"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/roles"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/seals"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/secrets"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/signatures"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/sshkeys"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/topics"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/uris"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/users"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
@@ -85,7 +92,15 @@ func commands() []func(*terminal.App) *cobra.Command {
 		profiles.New,
 		inventory.New,
 		managed.New,
+		agents.New,
+		deployments.New,
+		alarms.New,
+		secrets.New,
+		notices.New,
+		topics.New,
 		users.New,
+		roles.New,
+		roles.NewIssuer,
 		auditlog.New,
 		newVersionCommand,
 	}

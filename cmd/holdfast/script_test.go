@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pquerna/otp/totp"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/holdfast-kms/holdfast/internal/engine/vault/vaulttest"
@@ -38,12 +39,17 @@ func TestMain(m *testing.M) {
 //	                     their labels, pin has their PIN
 //	transit NAME         configures a provider, in providers.yaml: a server with
 //	                     the API of Vault's Transit engine
+//	receivers            configures who is told of what, in notices.yaml: a
+//	                     mail server and webhooks
+//	received WHAT N      waits for N mails or hooks and writes a file of them
 func TestScripts(t *testing.T) {
 	service := vaulttest.Start(t)
+	told := startReceivers(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"startdev": startDev, "stopdev": stopDev, "exits": exits, "capture": capture, "token": makeTokens,
+			"startdev": startDev, "stopdev": stopDev, "exits": exits, "capture": capture, "token": makeTokens, "totp": showCode,
+			"receivers": told.configure, "received": told.received,
 			"transit": func(ts *testscript.TestScript, neg bool, args []string) { configureTransit(ts, service, neg, args) },
 		},
 	})
@@ -174,6 +180,19 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("it ended with the status %d, not %d", got, want)
 	}
+}
+
+// showCode sets a variable to the code that a second factor shows so many
+// periods from now: totp NAME SECRET PERIODS.
+func showCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: totp NAME SECRET PERIODS")
+	}
+	periods, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	code, err := totp.GenerateCode(args[1], time.Now().Add(time.Duration(periods)*30*time.Second))
+	ts.Check(err)
+	ts.Setenv(args[0], code)
 }
 
 func capture(ts *testscript.TestScript, neg bool, args []string) {

@@ -73,7 +73,7 @@ them.`,
 func serve(ctx context.Context, o server.Options, stdout, stderr io.Writer) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	o.Log = logger(o.Config.Log, stderr)
+	o.Log = terminal.Logger(o.Config.Log, stderr)
 	slog.SetDefault(o.Log) // for what lies too deep to be handed a logger
 	o.Ready = func(url string) error {
 		_, err := fmt.Fprintln(stdout, "ready "+url)
@@ -84,16 +84,4 @@ func serve(ctx context.Context, o server.Options, stdout, stderr io.Writer) erro
 		return err
 	}
 	return server.Run(ctx, o)
-}
-
-func logger(c config.Log, w io.Writer) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
-		level = slog.LevelInfo
-	}
-	options := &slog.HandlerOptions{Level: level}
-	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
-	}
-	return slog.New(slog.NewTextHandler(w, options))
 }

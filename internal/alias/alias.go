@@ -233,3 +233,12 @@ func aliasNotFound(realm key.RealmID, region, name string) error {
 func aliasResource(realm key.RealmID, region, name string) key.Resource {
 	return key.Resource{Kind: key.KindAlias, Realm: realm, Region: region, ID: name}
 }
+
+// Called returns how people call a key: by its first alias, else by its id.
+func Called(ctx context.Context, keys *catalog.Catalog, k *key.Key) (string, error) {
+	list, _, err := keys.AliasesOf(ctx, k.Name, catalog.Page{Limit: 1})
+	if err != nil || len(list) == 0 {
+		return string(k.Name.ID), err
+	}
+	return list[0].Name, nil
+}

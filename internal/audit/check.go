@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/entry"
 )
 
 // checker walks through segments and compares every frame with what must
@@ -94,7 +96,7 @@ func (k *checker) header(c *cursor) error {
 		return err
 	}
 	var h header
-	readable := decodeJSON(f.payload, &h) == nil
+	readable := entry.DecodeJSON(f.payload, &h) == nil
 	if f.kind != kindHeader || !readable {
 		k.problem(Changed, k.off, 0, 0, "the segment does not begin with a header")
 		return nil
@@ -168,7 +170,7 @@ func (k *checker) record(f *frame, off int64, linked bool) {
 	r := &k.report
 	if r.Entries++; r.Entries == 1 {
 		r.First = p
-		if e, err := decodeEntry(f.payload); err == nil {
+		if e, err := entry.Decode(f.payload); err == nil {
 			r.FirstTime = e.Time
 		}
 	}
@@ -182,7 +184,7 @@ func (k *checker) record(f *frame, off int64, linked bool) {
 
 func (k *checker) gap(f *frame, off int64, linked bool) {
 	var g gap
-	err := decodeJSON(f.payload, &g)
+	err := entry.DecodeJSON(f.payload, &g)
 	switch {
 	case err != nil || !linked:
 		k.problem(Changed, off, 0, 0, "the gap after entry %d was changed", k.next-1)
@@ -197,7 +199,7 @@ func (k *checker) gap(f *frame, off int64, linked bool) {
 func (k *checker) checkpoint(f *frame, off int64, linked bool) {
 	var c Checkpoint
 	last, signed := k.next-1, k.report.Checkpoint.Position
-	err := decodeJSON(f.payload, &c)
+	err := entry.DecodeJSON(f.payload, &c)
 	forged := err
 	if forged == nil {
 		forged = c.Verify(k.pub)
@@ -305,7 +307,7 @@ func (k *checker) lastTime() error {
 	if len(k.payload) == 0 {
 		return nil
 	}
-	e, err := decodeEntry(k.payload)
+	e, err := entry.Decode(k.payload)
 	if err != nil {
 		k.problem(Damaged, k.off, k.next-1, k.next-1, "entry %d cannot be read: %v", k.next-1, err)
 	}

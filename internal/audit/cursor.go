@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"os"
+
+	"github.com/holdfast-kms/holdfast/internal/entry"
 )
 
 // cursor reads frames of one segment file through a buffer.
@@ -17,6 +19,10 @@ type cursor struct {
 
 // window is how much a cursor reads at a time: more than the largest frame.
 const window = 256 << 10
+
+// glance is how much it reads where single frames are wanted: more than most
+// of them are.
+const glance = 4 << 10
 
 // errNoFrame says that no whole, undamaged frame begins at an offset.
 var errNoFrame = errors.New("no frame")
@@ -38,6 +44,9 @@ func (c *cursor) bytes(off int64, n int) ([]byte, error) {
 	n = int(max(0, min(int64(n), c.size-off)))
 	if off >= c.at && off+int64(n) <= c.at+int64(len(c.buf)) {
 		return c.buf[off-c.at:][:n], nil
+	}
+	if n > cap(c.buf) {
+		c.buf = make([]byte, 0, window)
 	}
 	read, err := c.file.ReadAt(c.buf[:cap(c.buf)], off)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -64,7 +73,7 @@ func (c *cursor) frame(off int64) (frame, error) {
 	if err != nil {
 		return frame{}, err
 	}
-	if len(b) < payloadAt || b[0] != frameMark || frameSize(b) > payloadAt+maxPayload {
+	if len(b) < payloadAt || b[0] != frameMark || frameSize(b) > payloadAt+entry.MaxSize {
 		return frame{}, errNoFrame
 	}
 	if b, err = c.bytes(off, frameSize(b)); err != nil {
@@ -149,7 +158,7 @@ func (c *cursor) assess(off int64) (ending, int64, error) {
 		return damaged, end, err
 	}
 	reach := off + int64(len(part))
-	if !zeroSector(part, off) && len(part) == payloadAt && part[0] == frameMark && frameSize(part) <= payloadAt+maxPayload {
+	if !zeroSector(part, off) && len(part) == payloadAt && part[0] == frameMark && frameSize(part) <= payloadAt+entry.MaxSize {
 		reach = off + int64(frameSize(part))
 	}
 	whole, err := c.bytes(off, int(reach-off))

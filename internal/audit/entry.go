@@ -13,48 +13,25 @@ package audit
 
 import (
 	"context"
-	"time"
 
-	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/entry"
 )
 
-// Decision is what policy said of a call.
-type Decision string
+type (
+	// Entry is the record of one call, see package entry.
+	Entry = entry.Entry
+	// Detail is a named fact of an entry.
+	Detail = entry.Detail
+	// Decision is what policy said of a call.
+	Decision = entry.Decision
+)
 
-// The decisions. A call that failed before it could be judged has none.
+// The decisions.
 const (
-	Undecided Decision = ""
-	Allowed   Decision = "allow"
-	Denied    Decision = "deny"
+	Undecided = entry.Undecided
+	Allowed   = entry.Allowed
+	Denied    = entry.Denied
 )
-
-// Entry is the record of one call. It never holds a secret: no plaintext, no
-// message, no key material, no credential.
-type Entry struct {
-	Time      time.Time
-	Realm     key.RealmID
-	Region    string
-	RequestID string
-	// API and Operation are the front end's names, Action the canonical one.
-	API, Operation string
-	Action         key.Action
-	// Principal is key.Principal.String, empty when nobody was proved.
-	Principal, Credential, Method string
-	MFA                           bool
-	Source, UserAgent             string
-	// Resource is key.Resource.String.
-	Resource string
-	Decision Decision
-	// Why is the reason of the decision: the policy and statement.
-	Why string
-	// Result is "ok" or the fault.Kind of the failure; Error its public text.
-	Result, Error string
-	// Details are what else matters to an auditor, in order.
-	Details []Detail
-}
-
-// Detail is a named fact of an entry, such as the algorithm or a serial.
-type Detail struct{ Name, Value string }
 
 // Position is an entry's number in the log, from 1.
 type Position uint64

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/entry"
 )
 
 // Filter chooses records: those that satisfy every member that is set. In the
@@ -46,7 +48,7 @@ func (f *Filter) matches(r *Record) bool {
 		return false
 	}
 	for _, m := range f.members(r) {
-		if m[0] != "" && !glob(m[0], m[1]) {
+		if m[0] != "" && !Glob(m[0], m[1]) {
 			return false
 		}
 	}
@@ -60,15 +62,15 @@ func (f *Filter) needles() [][]byte {
 	var list [][]byte
 	for _, m := range f.members(&Record{}) {
 		if m[0] != "" && !strings.Contains(m[0], "*") {
-			list = append(list, appendString(nil, m[0], maxPayload))
+			list = append(list, entry.AppendString(nil, m[0], entry.MaxSize))
 		}
 	}
 	return list
 }
 
-// glob reports whether s is what pattern says, in which an asterisk stands
+// Glob reports whether s is what pattern says, in which an asterisk stands
 // for any text.
-func glob(pattern, s string) bool {
+func Glob(pattern, s string) bool {
 	head, rest, more := strings.Cut(pattern, "*")
 	if !more {
 		return s == pattern

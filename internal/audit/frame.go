@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash/crc32"
+
+	"github.com/holdfast-kms/holdfast/internal/entry"
 )
 
 // The format on disk, version 1.
@@ -106,7 +108,7 @@ func appendFrame(buf []byte, kind frameKind, p Position, payload []byte) []byte 
 	buf = append(buf, make([]byte, payloadAt)...)
 	b := buf[at:]
 	b[0] = frameMark
-	binary.LittleEndian.PutUint32(b[lengthAt:], uint32(len(payload))) //nolint:gosec // at most maxPayload
+	binary.LittleEndian.PutUint32(b[lengthAt:], uint32(len(payload))) //nolint:gosec // at most entry.MaxSize
 	b[kindAt] = byte(kind)
 	binary.LittleEndian.PutUint64(b[positionAt:], uint64(p))
 	return append(buf, payload...)
@@ -149,7 +151,7 @@ func parseFrame(b []byte) (frame, bool) {
 		return frame{}, false
 	}
 	length := binary.LittleEndian.Uint32(b[lengthAt:])
-	if length > maxPayload || len(b) < payloadAt+int(length) {
+	if length > entry.MaxSize || len(b) < payloadAt+int(length) {
 		return frame{}, false
 	}
 	b = b[:payloadAt+int(length)]

@@ -3,11 +3,11 @@ package audit
 import (
 	"context"
 	"errors"
-	"iter"
 	"os"
 	"sync"
 	"sync/atomic"
 
+	"github.com/holdfast-kms/holdfast/internal/entry"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
@@ -23,10 +23,10 @@ const maxWaiting = 64 << 20
 // on record as a gap. After any other failure it must be closed and opened
 // again.
 type Log struct {
-	dir   string
+	files // what is durable is read
 	o     Options
 	id    string
-	limit int // of one record's JSON, in bytes
+	most  int // of one record's JSON, in bytes
 	lock  *os.File
 	w     *writer // belongs to the goroutine run
 	found Recovery
@@ -79,10 +79,11 @@ func Open(dir string, o Options) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{
-		dir: dir, o: o, id: o.ID, lock: lock,
-		limit: int(min(maxPayload, o.SegmentSize/2)),
-		wake:  make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		files: files{dir: dir, patience: patience}, o: o, id: o.ID, lock: lock,
+		most: int(min(entry.MaxSize, o.SegmentSize/2)),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
+	l.limit = l.Last
 	l.scratch.New = func() any { return new([]byte) }
 	l.w = &writer{dir: dir, o: &l.o, sync: syncData, durable: func(p Position) { l.durable.Store(uint64(p)) }}
 	if err := l.resume(); err != nil {
@@ -116,19 +117,8 @@ func (l *Log) Checkpoint() Checkpoint {
 	return l.signed
 }
 
-// Read implements Source. It yields durable records only.
-func (l *Log) Read(ctx context.Context, f Filter) iter.Seq2[*Record, error] {
-	return l.files().Read(ctx, f)
-}
-
-// Tail implements Source. It yields durable records only.
-func (l *Log) Tail(ctx context.Context, n int, f Filter, follow bool) iter.Seq2[*Record, error] {
-	return l.files().Tail(ctx, n, f, follow)
-}
-
-func (l *Log) files() files {
-	return files{dir: l.dir, patience: patience, limit: func() Position { return Position(l.durable.Load()) }}
-}
+// Last returns the last durable position, 0 in a new log.
+func (l *Log) Last() Position { return Position(l.durable.Load()) }
 
 // refusal returns why the log takes no entries. l.mu is held.
 func (l *Log) refusal() error {
@@ -152,7 +142,7 @@ func (l *Log) Enqueue(e *Entry) (Position, error) {
 	}
 	scratch, _ := l.scratch.Get().(*[]byte)
 	defer l.scratch.Put(scratch)
-	*scratch = appendEntry((*scratch)[:0], e, at, l.limit)
+	*scratch = entry.Append((*scratch)[:0], e, at, l.most)
 
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -45,7 +45,7 @@ func sample(n int) *Entry {
 		Source: "192.0.2.17", UserAgent: "aws-cli/2.15.0 md/awscrt#0.19.19 ua/2.0 os/linux#6.1 md/arch#x86_64 lang/python#3.11.6",
 		Resource: "123456789012/us-east-1/1234abcd-12ab-34cd-56ef-1234567890ab",
 		Decision: Allowed, Why: "key policy, statement Enable IAM policies; identity policy ops, statement 2", Result: "ok",
-		Details: []Detail{{"algorithm", "SYMMETRIC_DEFAULT"}, {"version", "3"}},
+		Details: []Detail{{Name: "algorithm", Value: "SYMMETRIC_DEFAULT"}, {Name: "version", Value: "3"}},
 	}
 }
 
@@ -251,15 +251,6 @@ func BenchmarkDurable(b *testing.B) {
 			b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/1000/float64(b.N), "cpu-µs/op")
 		})
 	}
-}
-
-func BenchmarkEncode(b *testing.B) {
-	e, buf := sample(1), []byte(nil)
-	b.ReportAllocs()
-	for b.Loop() {
-		buf = appendEntry(buf[:0], e, e.Time, maxPayload)
-	}
-	b.SetBytes(int64(len(buf)))
 }
 
 // failing makes the log's syncs fail with an error while it is not nil.

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/entry"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
@@ -32,7 +33,7 @@ func (m *Memory) Enqueue(e *Entry) (Position, error) {
 		at = time.Now()
 	}
 	slot := &m.ring[uint64(m.last)%uint64(len(m.ring))]
-	*slot = appendEntry((*slot)[:0], e, at, maxPayload)
+	*slot = entry.Append((*slot)[:0], e, at, entry.MaxSize)
 	m.last++
 	if m.changed != nil {
 		close(m.changed)
@@ -51,13 +52,17 @@ func (m *Memory) Wait(_ context.Context, p Position) error {
 	return nil
 }
 
+// Last returns the position of the last entry, 0 of none.
+func (m *Memory) Last() Position {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.last
+}
+
 // Read implements Source.
 func (m *Memory) Read(ctx context.Context, f Filter) iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
-		m.mu.Lock()
-		end := m.last
-		m.mu.Unlock()
-		m.run(ctx, f, span{1, end}, yield)
+		m.run(ctx, f, span{f.After + 1, m.Last()}, yield)
 	}
 }
 
@@ -65,9 +70,7 @@ func (m *Memory) Read(ctx context.Context, f Filter) iter.Seq2[*Record, error] {
 func (m *Memory) Tail(ctx context.Context, n int, f Filter, follow bool) iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
 		var backlog []*Record
-		m.mu.Lock()
-		end := m.last
-		m.mu.Unlock()
+		end := m.Last()
 		var failed error
 		m.run(ctx, f, span{1, end}, func(r *Record, err error) bool {
 			backlog, failed = append(backlog, r), err
@@ -126,7 +129,7 @@ func (m *Memory) run(ctx context.Context, f Filter, s span, yield func(*Record, 
 			p = oldest - 1
 			continue
 		}
-		e, err := decodeEntry(line)
+		e, err := entry.Decode(line)
 		if err != nil {
 			yield(nil, err)
 			return false

@@ -7,14 +7,17 @@ import (
 	"iter"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/entry"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
 // Record is an entry that was read from a log.
 type Record struct {
 	Position Position
-	// Segment is the number of the file that holds the record; 0 in memory.
+	// Segment is the number of the file that holds the record, Offset where
+	// in the file it begins; both 0 in memory.
 	Segment uint64
+	Offset  int64
 	// Hash is the chain's value after the record; zero in memory.
 	Hash  Hash
 	Entry Entry
@@ -36,18 +39,24 @@ type Source interface {
 	Tail(ctx context.Context, n int, f Filter, follow bool) iter.Seq2[*Record, error]
 }
 
-// Files is the directory of a Log that this process need not have open.
-type Files string
-
-// Read implements Source.
-func (dir Files) Read(ctx context.Context, f Filter) iter.Seq2[*Record, error] {
-	return files{dir: string(dir), patience: patience}.Read(ctx, f)
+// Segmented is a Source in files that can be read apart, for an index of it.
+// All its segments but the last are sealed: they do not change any more.
+type Segmented interface {
+	Source
+	// LogID returns the log's id.
+	LogID() (string, error)
+	// Segments returns the numbers of the segments, in order.
+	Segments() ([]uint64, error)
+	// Segment yields the records of one segment from an offset on, 0 for all.
+	// Only Position, Segment, Offset, Hash and JSON are set, and what JSON
+	// refers to is valid until the next record.
+	Segment(ctx context.Context, number uint64, from int64) iter.Seq2[*Record, error]
+	// At yields those of the records at offsets that the filter chooses.
+	At(number uint64, offsets iter.Seq[int64], f Filter) iter.Seq2[*Record, error]
 }
 
-// Tail implements Source.
-func (dir Files) Tail(ctx context.Context, n int, f Filter, follow bool) iter.Seq2[*Record, error] {
-	return files{dir: string(dir), patience: patience}.Tail(ctx, n, f, follow)
-}
+// Files returns the log in a directory, which this process need not have open.
+func Files(dir string) Segmented { return files{dir: dir, patience: patience} }
 
 // files is a log's directory, read up to a position that may move on.
 type files struct {
@@ -116,6 +125,57 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// LogID implements Segmented.
+func (d files) LogID() (string, error) {
+	numbers, err := d.segments()
+	if err != nil {
+		return "", err
+	}
+	h, err := d.header(numbers[0])
+	return h.Log, err
+}
+
+// Segments implements Segmented.
+func (d files) Segments() ([]uint64, error) { return d.segments() }
+
+// Segment implements Segmented.
+func (d files) Segment(ctx context.Context, number uint64, from int64) iter.Seq2[*Record, error] {
+	return d.apart(number, Filter{}, func(r *reader, yield func(*Record, error) bool) {
+		r.only, r.bare, r.off = true, true, max(r.off, from)
+		r.run(ctx, yield)
+	})
+}
+
+// At implements Segmented.
+func (d files) At(number uint64, offsets iter.Seq[int64], f Filter) iter.Seq2[*Record, error] {
+	return d.apart(number, f, func(r *reader, yield func(*Record, error) bool) {
+		r.c.buf = make([]byte, 0, glance)
+		for r.off = range offsets {
+			f, err := r.c.frame(r.off)
+			if err != nil {
+				yield(nil, r.damage("there is no entry: %v", err))
+				return
+			}
+			if !r.show(&f, r.off, yield) {
+				return
+			}
+		}
+	})
+}
+
+// apart opens one segment and has it read.
+func (d files) apart(number uint64, f Filter, read func(*reader, func(*Record, error) bool)) iter.Seq2[*Record, error] {
+	return func(yield func(*Record, error) bool) {
+		r := d.reader(f, number)
+		defer r.close()
+		if err := r.open(); err != nil {
+			yield(nil, fmt.Errorf("opening audit segment %d: %w", number, err))
+			return
+		}
+		read(r, yield)
+	}
+}
+
 func (d files) segments() ([]uint64, error) {
 	numbers, err := segmentNumbers(d.dir)
 	if err == nil && len(numbers) == 0 {
@@ -158,7 +218,7 @@ func (d files) header(number uint64) (h header, err error) {
 	}
 	fr, err := c.frame(int64(len(magic)))
 	if err == nil {
-		err = decodeJSON(fr.payload, &h)
+		err = entry.DecodeJSON(fr.payload, &h)
 	}
 	if err != nil {
 		err = fmt.Errorf("reading the header of audit segment %d: %w", number, err)

@@ -92,7 +92,7 @@ func TestFilter(t *testing.T) {
 		{
 			Time: at(3), Realm: "222222222222", RequestID: "r3", Operation: "Encrypt", Action: key.Encrypt,
 			Principal: "222222222222:user:alice", Resource: "222222222222/eu-west-1/k2", Decision: Allowed, Result: "bad ciphertext",
-			Details: []Detail{{"note", `quoted "Text" ✓`}},
+			Details: []Detail{{Name: "note", Value: `quoted "Text" ✓`}},
 		},
 		{Time: at(4), Operation: "Sign", Result: "unauthenticated", Error: "The security token is invalid."},
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+
+	"github.com/holdfast-kms/holdfast/internal/entry"
 )
 
 // reader reads records from segment to segment.
@@ -14,6 +16,7 @@ type reader struct {
 	filter  Filter
 	needles [][]byte
 	only    bool // no further than this segment
+	bare    bool // the records' entries are left as JSON
 	// following: the end of the context is no error.
 	following bool
 
@@ -51,18 +54,24 @@ func (r *reader) run(ctx context.Context, yield func(*Record, error) bool) bool 
 			yield(nil, err)
 			return false
 		}
-		if f.kind != kindRecord || !r.wanted(f.payload) {
-			continue
-		}
-		record, err := r.record(&f)
-		if err != nil {
-			yield(nil, err)
-			return false
-		}
-		if r.filter.matches(record) && !yield(record, nil) {
+		if !r.show(&f, r.off-int64(len(f.raw)), yield) {
 			return false
 		}
 	}
+}
+
+// show yields the record of the frame at an offset, if the filter chooses it,
+// and reports whether to go on.
+func (r *reader) show(f *frame, at int64, yield func(*Record, error) bool) bool {
+	if f.kind != kindRecord || f.position <= r.filter.After || !r.wanted(f.payload) {
+		return true
+	}
+	record, err := r.record(f, at)
+	if err != nil {
+		yield(nil, err)
+		return false
+	}
+	return !r.filter.matches(record) || yield(record, nil)
 }
 
 // frame returns the next frame, or errNoFrame at the end of the log.
@@ -126,10 +135,10 @@ func (r *reader) step(f *frame) error {
 	case kindCheckpoint:
 		r.sealed = bytes.Contains(f.payload, []byte(`,"sealed":true,`))
 	case kindRecord:
-		if f.position != r.next {
+		if r.next != 0 && f.position != r.next {
 			return r.damage("entry %d stands where entry %d should", f.position, r.next)
 		}
-		r.next++
+		r.next = f.position + 1
 	}
 	return nil
 }
@@ -179,13 +188,18 @@ func (r *reader) wanted(payload []byte) bool {
 	return true
 }
 
-func (r *reader) record(f *frame) (*Record, error) {
-	e, err := decodeEntry(f.payload)
-	if err != nil {
+func (r *reader) record(f *frame, at int64) (*Record, error) {
+	record := &Record{
+		Position: f.position, Segment: r.number, Offset: at, Hash: f.hash,
+		JSON: bytes.TrimSuffix(f.payload, []byte("\n")),
+	}
+	if r.bare {
+		return record, nil
+	}
+	var err error
+	if record.Entry, err = entry.Decode(f.payload); err != nil {
 		return nil, r.damage("entry %d cannot be read: %v", f.position, err)
 	}
-	return &Record{
-		Position: f.position, Segment: r.number, Hash: f.hash, Entry: e,
-		JSON: bytes.Clone(bytes.TrimSuffix(f.payload, []byte("\n"))),
-	}, nil
+	record.JSON = bytes.Clone(record.JSON)
+	return record, nil
 }

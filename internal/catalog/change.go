@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/event"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/policy"
@@ -32,6 +33,10 @@ type Change struct {
 	// Import, if it is not nil, names what is brought and must not be brought
 	// once more. If it was, the change is AlreadyExists with ReplayedBlob.
 	Import *Import
+	// Events are what people are to be told of the change, Withdrawn the ids of
+	// those that they are not to be told of any more.
+	Events    []*event.Event
+	Withdrawn []string
 }
 
 // Import names something that was imported under a key exchange key.
@@ -129,6 +134,16 @@ func (n *Change) write(tx store.Tx) error {
 	}
 	for _, number := range n.Lost {
 		if err := tx.Delete(store.Materials, materialID(id, number)); err != nil {
+			return err
+		}
+	}
+	for _, e := range n.Events {
+		if err := event.Emit(tx, e); err != nil {
+			return err
+		}
+	}
+	for _, id := range n.Withdrawn {
+		if err := event.Withdraw(tx, id); err != nil {
 			return err
 		}
 	}

@@ -30,6 +30,7 @@ type keyRecord struct {
 	Engine      string          `json:"engine"`
 	Store       string          `json:"store,omitempty"`
 	Exportable  bool            `json:"exportable,omitempty"`
+	Provided    bool            `json:"provided,omitempty"`
 	State       string          `json:"state"`
 	Description string          `json:"description,omitempty"`
 	CreatedAt   time.Time       `json:"created"`
@@ -94,7 +95,7 @@ func dueOf(k *key.Key) string {
 func keyRow(k *key.Key) (store.Row, error) {
 	r := keyRecord{
 		V: recordVersion, Realm: k.Name.Realm, Region: k.Name.Region, Spec: k.Spec.String(), Usage: k.Usage.String(),
-		Origin: k.Origin, Protection: k.Protection, Engine: k.Engine, Store: k.Store, State: k.State.String(), Exportable: k.Exportable,
+		Origin: k.Origin, Protection: k.Protection, Engine: k.Engine, Store: k.Store, State: k.State.String(), Exportable: k.Exportable, Provided: k.Provided,
 		Description: k.Description, CreatedAt: k.CreatedAt, DeleteAt: k.DeleteAt, Rotation: rotationRecord(k.Rotation),
 		Dialect: k.Policy.Dialect, Revision: k.Revision,
 	}
@@ -132,7 +133,7 @@ func keyOf(row store.Row) (*key.Key, error) {
 	k := &key.Key{
 		Name: key.Name{Realm: r.Realm, Region: r.Region, ID: key.ID(row.ID)},
 		Spec: alg.ParseSpec(r.Spec), Usage: alg.ParseUsage(r.Usage), Origin: r.Origin, Protection: r.Protection,
-		Engine: r.Engine, Store: r.Store, Exportable: r.Exportable, State: key.ParseState(r.State), Description: r.Description, CreatedAt: r.CreatedAt,
+		Engine: r.Engine, Store: r.Store, Exportable: r.Exportable, Provided: r.Provided, State: key.ParseState(r.State), Description: r.Description, CreatedAt: r.CreatedAt,
 		DeleteAt: r.DeleteAt, Rotation: key.Rotation(r.Rotation),
 		Policy: key.Document{Dialect: r.Dialect, Text: string(text)}, Revision: r.Revision,
 	}

@@ -19,7 +19,7 @@ func fullKey() *key.Key {
 	return &key.Key{
 		Name: key.Name{Realm: key.DefaultRealm, Region: "eu-central-1", ID: "1234abcd-12ab-34cd-56ef-1234567890ab"},
 		Spec: alg.AES256, Usage: alg.EncryptDecrypt, Origin: key.Imported, Protection: key.HSM, Engine: "luna", Store: "cks-1",
-		Exportable: true, State: key.PendingImport, Description: "d\n\"", CreatedAt: noon, DeleteAt: noon.AddDate(0, 0, 7),
+		Exportable: true, Provided: true, State: key.PendingImport, Description: "d\n\"", CreatedAt: noon, DeleteAt: noon.AddDate(0, 0, 7),
 		Versions: []key.Version{
 			{Number: 1, CreatedAt: noon, MaterialID: "a", Description: "the first", Missing: true},
 			{Number: 2, CreatedAt: noon, RotatedBy: key.OnDemand, MaterialID: "b", Public: []byte{1}, ExpiresAt: noon.Add(time.Hour)},

@@ -42,12 +42,17 @@ type Config struct {
 	Metrics   Metrics   `yaml:"metrics"`
 	Lifecycle Lifecycle `yaml:"lifecycle"`
 	Buckets   Buckets   `yaml:"buckets"`
+	Trails    Trails    `yaml:"trails"`
 	HSM       HSM       `yaml:"hsm"`
 	// Providers are key services in which keys can live beside this process.
 	// Default: none.
 	Providers []Provider `yaml:"providers"`
+	Mail      Mail       `yaml:"mail"`
+	Notices   Notices    `yaml:"notices"`
+	Egress    Egress     `yaml:"egress"`
 
 	Certificates Certificates `yaml:"certificates"`
+	Issuers      Issuers      `yaml:"issuers"`
 }
 
 // TLS is the certificate that the server presents.
@@ -123,17 +128,23 @@ type Lifecycle struct {
 	// Mirror is how old the state that is known of a key in a provider gets.
 	// Default: 1m.
 	Mirror time.Duration `yaml:"mirror"`
+	// RenewalsPerMinute is how many renewals of certificates begin within any
+	// minute, over all servers of one store. Default: 1000.
+	RenewalsPerMinute int `yaml:"renewals_per_minute"`
 }
 
 // Default returns the configuration with every default.
 func Default() Config {
 	return Config{
 		Data: "/var/lib/holdfast", Listen: "127.0.0.1:8443", Region: "us-east-1",
-		Audit:  Audit{SegmentMiB: 64, Checkpoint: 10 * time.Second},
-		RSA:    RSA{Native: "auto", Library: "libcrypto.so.3"},
-		Limits: Limits{Connections: 10_000, OpenedKeys: 4096},
-		Log:    Log{Level: "info", Format: "text"}, Lifecycle: Lifecycle{Interval: 30 * time.Second, Mirror: time.Minute},
-		Buckets: Buckets{S3: S3{Region: "us-east-1", Timeout: time.Minute}},
+		Audit:     Audit{SegmentMiB: 64, Checkpoint: 10 * time.Second},
+		RSA:       RSA{Native: "auto", Library: "libcrypto.so.3"},
+		Limits:    Limits{Connections: 10_000, OpenedKeys: 4096},
+		Log:       Log{Level: "info", Format: "text"},
+		Lifecycle: Lifecycle{Interval: 30 * time.Second, Mirror: time.Minute, RenewalsPerMinute: 1000},
+		Trails:    Trails{Interval: 5 * time.Minute},
+		Buckets:   Buckets{S3: S3{Region: "us-east-1", Timeout: time.Minute}},
+		Notices:   Notices{GiveUp: 72 * time.Hour, Denials: 20, DenialsWindow: 5 * time.Minute},
 	}
 }
 
@@ -186,6 +197,9 @@ func (c *Config) Validate() error {
 		refuse("tls", "certificate and key go together")
 	}
 	c.Buckets.validate(refuse)
+	c.Mail.validate(refuse)
+	c.Notices.validate(&c.Mail, refuse)
+	c.Egress.validate(refuse)
 	c.validateProviders(c.HSM.validate(refuse), refuse)
 	c.validateRanges(refuse)
 	if len(wrong) > 0 {
@@ -204,7 +218,9 @@ func (c *Config) validateRanges(refuse func(name, format string, args ...any)) {
 		{"limits.connections", int64(c.Limits.Connections), 1, 1_000_000},
 		{"limits.opened_keys", int64(c.Limits.OpenedKeys), 1, 10_000_000},
 		{"lifecycle.interval", int64(c.Lifecycle.Interval), int64(10 * time.Millisecond), int64(time.Hour)},
+		{"trails.interval", int64(c.Trails.Interval), int64(10 * time.Millisecond), int64(24 * time.Hour)},
 		{"lifecycle.mirror", int64(c.Lifecycle.Mirror), int64(10 * time.Millisecond), int64(24 * time.Hour)},
+		{"lifecycle.renewals_per_minute", int64(c.Lifecycle.RenewalsPerMinute), 1, 1_000_000},
 	}
 	for _, r := range ranges {
 		if r.value < r.min || r.value > r.max {

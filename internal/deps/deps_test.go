@@ -26,44 +26,49 @@ const module = "github.com/holdfast-kms/holdfast"
 // design (see ARCHITECTURE.md). A change says why in docs/design.
 var layers = [][]string{
 	{"internal/fault", "internal/alg"},
-	{"internal/key", "internal/name", "internal/pkcs11", "internal/split"},
+	{"internal/key", "internal/name", "internal/pkcs11", "internal/split", "internal/renewal"},
 	{"internal/pkcs11/native", "internal/pkcs11/pkcs11test", "internal/pkcs11/uri", "internal/hsm/preset"},
 	{"internal/pkcs11/worker"},
+	{"internal/entry"}, // one call, as the audit log has it
 	{"internal/policy", "internal/audit", "internal/engine", "internal/store", "internal/extension"},
-	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/ciphertext", "internal/importtoken", "internal/transfer", "internal/hsm", "internal/remote"},
+	{"internal/audit/*", "internal/event", "internal/lease"}, // the log and the store as others use them
+	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/totp", "internal/webidentity", "internal/ciphertext", "internal/importtoken", "internal/transfer", "internal/hsm", "internal/remote"},
 	{"internal/hsm/sealkey", "internal/remote/remotetest"},
-	{"internal/figure", "internal/trial"},
+	{"internal/figure", "internal/trial", "internal/factor", "internal/auditformat"},
 	{"internal/catalog"},  // the keys as records and in memory
 	{"internal/material"}, // what they are made of, in the engines
 	{"internal/alias"},    // how callers name them
-	{"internal/identity", "internal/kms", "internal/recovery", "internal/engine/*", "internal/store/*", "internal/profile", "internal/lint", "internal/ocsp", "internal/keystore"},
+	{"internal/approval", "internal/identity", "internal/kms", "internal/recovery", "internal/engine/*", "internal/store/*", "internal/profile", "internal/lint", "internal/ocsp", "internal/keystore"},
 	{"internal/profile/document"}, // profiles as text
 	{"internal/cluster"},          // clusters of HSMs
 	{"internal/customstore"},      // key stores over them
 	{"internal/authority", "internal/ledger"},
 	{"internal/hierarchy"}, // makes and changes authorities
 	{"internal/ca"},
-	{"internal/term"},
-	{"internal/status", "internal/inventory", "internal/managed"}, // what is built on authorities
+	{"internal/term", "internal/metric", "internal/filter"},
+	{"internal/status", "internal/inventory", "internal/managed", "internal/secret", "internal/topic", "internal/rotation", "internal/deployment"}, // what is built on authorities and keys
+	{"internal/alarm", "internal/trail", "internal/function", "internal/notice", "internal/compliance"},                                            // what looks after all of that
 	{"internal/lifecycle"},
 	{"internal/front/aws", "internal/front/native"}, // the protocols that the packages under them share
 	{"internal/front/aws/awstest"},                  // what their tests share
-	{"internal/front/*", "internal/config", "internal/bucket"},
-	{"internal/server/*"},                                             // its parts
+	{"internal/front/*", "internal/config", "internal/bucket", "internal/courier", "internal/courier/couriertest"},
+	{"internal/sink"},     // where the audit log goes
+	{"internal/server/*"}, // its parts
 	{"internal/server", "client", "jws", "cms", "sshkey", "envelope"}, // beside the server, public packages that need no server
-	{"internal/place"},                                                // the places of keys that the public library opens
-	{"."},                                                             // the public library
-	{"internal/terminal", "internal/ceremony", "internal/discovery"},  // what the commands share
-	{"cmd/holdfast/internal/*"},                                       // groups of commands, by their nouns
+	{"internal/place"}, // the places of keys that the public library opens
+	{"."},              // the public library
+	{"internal/terminal", "internal/ceremony", "internal/discovery", "internal/agent"}, // what the commands share
+	{"cmd/holdfast/internal/*"}, // groups of commands, by their nouns
 	{"adapters/age", "adapters/gocloud", "adapters/sigstore", "adapters/spire", "adapters/step", "adapters/tink"}, // modules of their own
 	{"cmd/holdfast", "cmd/demo", "bench", "bench/*", "test/compat", "test/compat/*", "test/matrix", "adapters/*"}, // adapters' commands are in a folder below them
 }
 
 // core names the packages that know no transport and no cloud's words.
 var core = []string{
-	"internal/fault", "internal/alg", "internal/key", "internal/name", "internal/policy", "internal/audit", "internal/engine",
-	"internal/store", "internal/extension", "internal/seal", "internal/guard", "internal/ciphertext", "internal/importtoken", "internal/identity", "internal/kms", "internal/keystore", "internal/profile", "internal/profile/document", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/lint",
+	"internal/fault", "internal/alg", "internal/key", "internal/name", "internal/policy", "internal/entry", "internal/audit", "internal/engine",
+	"internal/store", "internal/extension", "internal/seal", "internal/guard", "internal/ciphertext", "internal/importtoken", "internal/identity", "internal/factor", "internal/totp", "internal/webidentity", "internal/kms", "internal/keystore", "internal/profile", "internal/profile/document", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/lint",
 	"internal/ocsp", "internal/authority", "internal/ledger", "internal/hierarchy", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle",
+	"internal/event", "internal/lease", "internal/renewal", "internal/approval", "internal/metric", "internal/secret", "internal/filter", "internal/topic", "internal/rotation", "internal/deployment", "internal/alarm", "internal/trail", "internal/function", "internal/notice", "internal/compliance", "internal/audit/*",
 	"internal/pkcs11", "internal/pkcs11/native", "internal/pkcs11/worker", "internal/pkcs11/uri", "internal/hsm/preset", "internal/hsm", "internal/hsm/sealkey", "internal/transfer", "internal/split", "internal/recovery", "internal/catalog", "internal/material", "internal/alias", "internal/cluster", "internal/customstore", "internal/remote",
 }
 
@@ -79,7 +84,7 @@ var rules = []rule{
 	{
 		[]string{"internal/front/*"},
 		[]string{
-			module + "/internal/store", module + "/internal/engine", module + "/internal/audit",
+			module + "/internal/store", module + "/internal/engine", module + "/internal/audit", module + "/internal/entry",
 			module + "/internal/seal", module + "/internal/guard",
 		},
 		"a front end goes through kms and ca",

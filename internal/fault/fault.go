@@ -90,6 +90,8 @@ const (
 	NoMaterialPending // nothing was imported that a rotation could bring into use
 	OriginForbids     // a key whose origin does not go with the call
 
+	SecretDeleted // a secret that waits for its end
+
 	// With InvalidArgument.
 
 	WrongUsage        // the key's usage does not include the operation
@@ -130,6 +132,11 @@ const (
 	ReservedTag  // a tag key kept for the provider
 	DuplicateTag // a tag key given twice
 
+	StageAttached // a stage of a secret that another version has, and that was not named
+	StageStays    // a stage that a secret cannot do without
+	PublicPolicy  // a policy for everybody, where that was not to be
+	SecretKey     // with any kind: the key that seals a secret refuses
+
 	// With PermissionDenied.
 
 	DeniedByResourcePolicy // an explicit deny in the resource's own policy
@@ -137,12 +144,16 @@ const (
 	NoResourcePolicyAllows // the resource's policy neither allows nor delegates
 	UnknownKey             // a ciphertext of a key that is not here, or not the caller's to know
 	NoIdentityPolicyAllows // the resource's policy delegates, and no policy of the caller allows
+	DeniedBySessionPolicy  // an explicit deny in the policy that a session was made with
+	NoSessionPolicyAllows  // the policies allow, and the one that a session was made with does not
 
 	// With NotFound and AlreadyExists.
 
 	NoSuchKeyStore
 	NoSuchCluster
 	KeyStoreNameTaken
+	NoSuchVersion // of a secret, or none with the stage
+	VersionTaken  // a version of a secret that is there with another value
 
 	// With LimitExceeded.
 
@@ -159,6 +170,11 @@ const (
 	ClockSkew
 	WrongProof // the signature or secret does not match
 	UnsupportedProof
+	InvalidIdentityToken  // a web identity's token that is malformed, of no known issuer or wrongly signed
+	ExpiredIdentityToken  // a web identity's token whose time is over
+	RejectedIdentityToken // a web identity's token that is meant for others, or not valid yet
+	IssuerUnreachable     // with Unavailable: the keys of an issuer could not be fetched
+	WrongFactor           // with PermissionDenied: a code of a second factor that is wrong, used or locked out
 	MalformedProof
 )
 

@@ -170,6 +170,15 @@ func (v *Visit) LocksOut(t Target) bool { return policy.LocksOut(v.input(t)) }
 // About names the resource in the entry before, or without, a decision on it.
 func (v *Visit) About(r key.Resource) { v.entry.Resource = r.String() }
 
+// Identify says who calls, where that is proved only within the visit: by a
+// web identity's token, or by the code of a second factor. The policies and the
+// entry see the new caller.
+func (v *Visit) Identify(c key.Caller) {
+	v.Call.Caller = c
+	v.entry.Realm, v.entry.Principal = c.Principal.Realm, c.Principal.String()
+	v.entry.Credential, v.entry.Method, v.entry.MFA = c.Credential, c.Method, c.MFA
+}
+
 // Note adds a fact to the entry. Never pass a secret.
 func (v *Visit) Note(name, value string) {
 	v.entry.Details = append(v.entry.Details, audit.Detail{Name: name, Value: value})

@@ -70,6 +70,26 @@ func TestUnauthorisedSuccessIsRefused(t *testing.T) {
 	}
 }
 
+func TestCallerProvedWithinTheVisit(t *testing.T) {
+	l := &ledger{}
+	call := &key.Call{RequestID: "r"}
+	_, err := guard.Do(t.Context(), guard.New(l, nobody{}), call, key.ListKeys, func(v *guard.Visit) (none struct{}, err error) {
+		if err := v.Authorize(realm); err == nil {
+			t.Error("nobody in particular may act")
+		}
+		proved := root().Caller
+		proved.Method, proved.MFA = "token", true
+		v.Identify(proved)
+		return none, v.Authorize(realm)
+	})
+	if err != nil || len(l.entries) != 1 {
+		t.Fatalf("%v, %d entries", err, len(l.entries))
+	}
+	if e := l.entries[0]; e.Realm != key.DefaultRealm || e.Principal != "123456789012:root:" || e.Method != "token" || !e.MFA {
+		t.Errorf("the entry is %+v", e)
+	}
+}
+
 func TestDeniedAfterAllowedIsDenied(t *testing.T) {
 	l := &ledger{}
 	foreign := realm

@@ -58,18 +58,11 @@ func (a *Admin) DeleteAccessKey(ctx context.Context, call *key.Call, user, id st
 // removeAccessKey records and stores the end of a user's access key. The lock
 // is held.
 func (a *Admin) removeAccessKey(ctx context.Context, v *guard.Visit, user, id string) error {
-	return v.Commit(ctx, func() error {
-		err := a.directory.store.Update(ctx, func(tx store.Tx) error { return tx.Delete(store.AccessKeys, id) })
-		if err != nil {
-			return err
-		}
-		next := a.directory.current.Load().clone()
-		delete(next.keys, id)
-		u := *next.users[user]
+	return a.remove(ctx, v, store.AccessKeys, id, func(s *state) {
+		delete(s.keys, id)
+		u := *s.users[user]
 		u.AccessKeys = slices.DeleteFunc(slices.Clone(u.AccessKeys), func(k AccessKey) bool { return k.ID == id })
-		next.users[user] = &u
-		a.directory.current.Store(next)
-		return nil
+		s.users[user] = &u
 	})
 }
 
@@ -94,13 +87,7 @@ func (a *Admin) storeAccessKey(ctx context.Context, v *guard.Visit, realm key.Re
 	if err := next.setAccessKey(realm, k, secret); err != nil {
 		return err
 	}
-	return v.Commit(ctx, func() error {
-		err := a.directory.store.Update(ctx, func(tx store.Tx) error { return tx.Put(store.AccessKeys, row) })
-		if err == nil {
-			a.directory.current.Store(next)
-		}
-		return err
-	})
+	return a.put(ctx, v, store.AccessKeys, row, next)
 }
 
 // Bootstrap makes a realm's first administrator: a user with the policy and

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/factor"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -17,7 +18,7 @@ import (
 const (
 	MaxUserName   = 64      // characters
 	MaxAccessKeys = 2       // per user, so that one can replace the other
-	MaxPolicies   = 10      // per user
+	MaxPolicies   = 10      // per user or role
 	MaxPolicy     = 6 << 10 // bytes of a policy document
 )
 
@@ -57,9 +58,17 @@ func (a *Admin) CallerIdentity(ctx context.Context, call *key.Call) (key.Caller,
 	})
 }
 
+// SessionRequest asks for a temporary credential of the caller's own.
+type SessionRequest struct {
+	Length time.Duration
+	// Factor names one of the user's second factors, Code is what it shows. With
+	// a code and no name, the user has to have one factor.
+	Factor, Code string
+}
+
 // CreateSession returns a temporary credential of the caller, who must not be
 // in a session already. Its policies are those of its user, as they are then.
-func (a *Admin) CreateSession(ctx context.Context, call *key.Call, length time.Duration) (*NewSession, error) {
+func (a *Admin) CreateSession(ctx context.Context, call *key.Call, r SessionRequest) (*NewSession, error) {
 	return guard.Do(ctx, a.guard, call, key.CreateSession, func(v *guard.Visit) (*NewSession, error) {
 		self := userResource(call.Caller.Principal.Realm, call.Caller.Principal.Name)
 		if !call.Caller.AuthenticatedAt.IsZero() {
@@ -67,10 +76,13 @@ func (a *Admin) CreateSession(ctx context.Context, call *key.Call, length time.D
 			return nil, fault.New(fault.PermissionDenied, "a session cannot make another session")
 		}
 		v.Permit(self, "every caller about itself")
-		if length < MinSession || length > MaxSession {
+		if r.Length < MinSession || r.Length > MaxSession {
 			return nil, fault.New(fault.InvalidArgument, "a session lasts from %s to %s", MinSession, MaxSession)
 		}
-		session, err := a.directory.newSession(&call.Caller, length)
+		if err := a.proveFactor(ctx, v, r.Factor, r.Code); err != nil {
+			return nil, err
+		}
+		session, err := a.directory.newSession(&call.Caller, r.Length)
 		if err == nil {
 			v.Note("session", session.ID)
 		}
@@ -91,27 +103,9 @@ func (a *Admin) User(ctx context.Context, call *key.Call, name string) (*User, e
 // ListUsers returns a page of the caller's realm's users by name, and the
 // After of the next one.
 func (a *Admin) ListUsers(ctx context.Context, call *key.Call, page Page) ([]*User, string, error) {
-	type result struct {
-		users []*User
-		next  string
-	}
-	r, err := guard.Do(ctx, a.guard, call, key.ListUsers, func(v *guard.Visit) (r result, err error) {
-		if err := v.Authorize(target(call, key.ListUsers, "")); err != nil {
-			return r, err
-		}
-		for _, u := range a.directory.current.Load().users {
-			if u.Realm == call.Caller.Principal.Realm && u.Name > page.After {
-				r.users = append(r.users, u)
-			}
-		}
-		slices.SortFunc(r.users, func(x, y *User) int { return strings.Compare(x.Name, y.Name) })
-		if page.Limit > 0 && len(r.users) > page.Limit {
-			r.users = r.users[:page.Limit]
-			r.next = r.users[page.Limit-1].Name
-		}
-		return r, nil
-	})
-	return r.users, r.next, err
+	return list(ctx, a, call, key.ListUsers, target(call, key.ListUsers, "").Resource, page, func(s *state) []*User {
+		return slices.Collect(maps.Values(s.users))
+	}, func(u *User) (key.RealmID, string) { return u.Realm, u.Name })
 }
 
 // CreateUser adds a user without policies, who may do nothing yet.
@@ -136,7 +130,7 @@ func (a *Admin) CreateUser(ctx context.Context, call *key.Call, name string) (*U
 	})
 }
 
-// DeleteUser removes a user with its policies and access keys.
+// DeleteUser removes a user with its policies, access keys and second factors.
 func (a *Admin) DeleteUser(ctx context.Context, call *key.Call, name string) error {
 	_, err := a.changeUser(ctx, call, key.DeleteUser, name, func(v *guard.Visit, u *User) error {
 		return v.Commit(ctx, func() error {
@@ -145,6 +139,9 @@ func (a *Admin) DeleteUser(ctx context.Context, call *key.Call, name string) err
 					if err := tx.Delete(store.AccessKeys, k.ID); err != nil {
 						return err
 					}
+				}
+				if err := factor.DeleteAll(tx, u.Realm, u.Name); err != nil {
+					return err
 				}
 				return tx.Delete(store.Users, userRow(u.Realm, u.Name))
 			})
@@ -158,6 +155,7 @@ func (a *Admin) DeleteUser(ctx context.Context, call *key.Call, name string) err
 			delete(next.users, userRow(u.Realm, u.Name))
 			delete(next.policies, userRow(u.Realm, u.Name))
 			a.directory.current.Store(next)
+			a.directory.dropClients(u)
 			return nil
 		})
 	})
@@ -168,22 +166,30 @@ func (a *Admin) DeleteUser(ctx context.Context, call *key.Call, name string) err
 func (a *Admin) PutUserPolicy(ctx context.Context, call *key.Call, user, policyName string, doc key.Document) error {
 	_, err := a.changeUser(ctx, call, key.PutUserPolicy, user, func(v *guard.Visit, u *User) error {
 		v.Note("policy", policyName)
-		if err := checkName(policyName); err != nil {
+		if err := a.directory.attach(u.Policies, policyName, doc); err != nil {
 			return err
-		}
-		if len(doc.Text) > MaxPolicy {
-			return fault.Because(fault.LimitExceeded, fault.PolicyTooLong, "a user's policy has at most %d bytes", MaxPolicy)
-		}
-		if _, err := a.directory.compile(doc); err != nil {
-			return err
-		}
-		u.Policies[policyName] = doc
-		if len(u.Policies) > MaxPolicies {
-			return fault.New(fault.LimitExceeded, "a user has at most %d policies", MaxPolicies)
 		}
 		return a.storeUser(ctx, v, u)
 	})
 	return err
+}
+
+// attach puts an identity policy to the others of a user or role.
+func (d *Directory) attach(policies map[string]key.Document, name string, doc key.Document) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	if len(doc.Text) > MaxPolicy {
+		return fault.Because(fault.LimitExceeded, fault.PolicyTooLong, "an identity's policy has at most %d bytes", MaxPolicy)
+	}
+	if _, err := d.compile(doc); err != nil {
+		return err
+	}
+	policies[name] = doc
+	if len(policies) > MaxPolicies {
+		return fault.New(fault.LimitExceeded, "a user or role has at most %d policies", MaxPolicies)
+	}
+	return nil
 }
 
 // DeleteUserPolicy takes a policy from a user.
@@ -232,13 +238,7 @@ func (a *Admin) storeUser(ctx context.Context, v *guard.Visit, u *User) error {
 	if err := next.setUser(u, a.directory.compile); err != nil {
 		return err
 	}
-	return v.Commit(ctx, func() error {
-		err := a.directory.store.Update(ctx, func(tx store.Tx) error { return tx.Put(store.Users, row) })
-		if err == nil {
-			a.directory.current.Store(next)
-		}
-		return err
-	})
+	return a.put(ctx, v, store.Users, row, next)
 }
 
 func (a *Admin) find(call *key.Call, name string) (*User, error) {

@@ -1,15 +1,16 @@
 // Package identity knows who can be a Caller: the realms' roots, users with
-// access keys and policies, and temporary sessions of theirs. It proves;
-// package policy decides.
+// access keys, second factors and policies, temporary sessions of theirs, and
+// roles that they and web identities assume. It proves; package policy decides.
 //
 // Directory answers whoever authenticates a request, from memory. Admin
-// changes it, as authorised and recorded as everything else. record.go has
-// the stored formats.
+// changes it, as authorised and recorded as everything else: admin.go has
+// users, role.go roles, assume.go the sessions made of them, issuer.go who
+// vouches for web identities, factor.go second factors. record.go has the
+// stored formats.
 package identity
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,6 +23,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/webidentity"
 )
 
 // User is a person or program with policies of its own.
@@ -80,6 +82,8 @@ type state struct {
 	users    map[string]*User            // by userRow
 	policies map[string][]*policy.Policy // by userRow
 	keys     map[string]*accessKey       // by id
+	roles    map[string]*role            // by userRow
+	issuers  map[string]*Issuer          // by userRow of their names
 }
 
 type accessKey struct {
@@ -93,22 +97,30 @@ type Directory struct {
 	root    *seal.Root
 	store   store.Store
 	compile func(key.Document) (*policy.Policy, error)
+	config  Config
 	now     func() time.Time
 
 	current atomic.Pointer[state]
+	clients atomic.Pointer[clientRules]
 	// sessions has parsed session tokens by their hash, and is emptied when it
 	// is full.
 	sessions sessionCache
 
-	mu sync.Mutex // serialises changes of current and of the store behind it
+	mu sync.Mutex // serialises changes of current and clients, and of the store behind them
 }
 
-// Config is what a Directory stands on. Every field is required, but Now.
+// Config is what a Directory stands on. Every field is required unless it says
+// otherwise.
 type Config struct {
 	Root  *seal.Root
 	Store store.Store
-	// Compile turns an identity policy into its canonical form.
-	Compile func(key.Document) (*policy.Policy, error)
+	// Compile turns an identity policy into its canonical form, CompileTrust the
+	// trust policy of a role.
+	Compile, CompileTrust func(key.Document) (*policy.Policy, error)
+	// Fetch gets the keys of issuers; nil reaches none.
+	Fetch webidentity.Fetcher
+	// PlainIssuers says that issuers on this machine may be reached without TLS.
+	PlainIssuers bool
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -118,9 +130,15 @@ func Open(ctx context.Context, c Config) (*Directory, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	d := &Directory{root: c.Root, store: c.Store, compile: c.Compile, now: c.Now}
-	d.sessions.parsed = map[[sha256.Size]byte]*Credential{}
-	s := &state{users: map[string]*User{}, policies: map[string][]*policy.Policy{}, keys: map[string]*accessKey{}}
+	if c.Fetch == nil {
+		c.Fetch = unreachable{}
+	}
+	d := &Directory{root: c.Root, store: c.Store, compile: c.Compile, config: c, now: c.Now}
+	d.sessions.empty()
+	s := &state{
+		users: map[string]*User{}, policies: map[string][]*policy.Policy{}, keys: map[string]*accessKey{},
+		roles: map[string]*role{}, issuers: map[string]*Issuer{},
+	}
 	err := c.Store.View(ctx, func(r store.Reader) error {
 		if err := d.loadUsers(r, s); err != nil {
 			return fmt.Errorf("loading users: %w", err)
@@ -128,6 +146,17 @@ func Open(ctx context.Context, c Config) (*Directory, error) {
 		if err := d.loadAccessKeys(r, s); err != nil {
 			return fmt.Errorf("loading access keys: %w", err)
 		}
+		if err := d.loadRoles(r, s); err != nil {
+			return fmt.Errorf("loading roles: %w", err)
+		}
+		if err := d.loadIssuers(r, s); err != nil {
+			return fmt.Errorf("loading issuers: %w", err)
+		}
+		clients, err := loadClients(r)
+		if err != nil {
+			return fmt.Errorf("loading client certificates: %w", err)
+		}
+		d.clients.Store(clients)
 		return nil
 	})
 	if err != nil {
@@ -171,17 +200,27 @@ func (d *Directory) loadAccessKeys(r store.Reader, s *state) error {
 
 // setUser puts a user into a state that is not shared yet.
 func (s *state) setUser(u *User, compile func(key.Document) (*policy.Policy, error)) error {
-	var compiled []*policy.Policy
-	for _, name := range slices.Sorted(maps.Keys(u.Policies)) { // in order, so that decisions name the same one always
-		p, err := compile(u.Policies[name])
-		if err != nil {
-			return fmt.Errorf("compiling policy %q of user %s: %w", name, u.Name, err)
-		}
-		compiled = append(compiled, p.Named(name))
+	compiled, err := compileAll(u.Policies, compile)
+	if err != nil {
+		return fmt.Errorf("user %s: %w", u.Name, err)
 	}
 	row := userRow(u.Realm, u.Name)
 	s.users[row], s.policies[row] = u, compiled
 	return nil
+}
+
+// compileAll compiles policies in the order of their names, so that decisions
+// name the same one always.
+func compileAll(docs map[string]key.Document, compile func(key.Document) (*policy.Policy, error)) ([]*policy.Policy, error) {
+	var compiled []*policy.Policy
+	for _, name := range slices.Sorted(maps.Keys(docs)) {
+		p, err := compile(docs[name])
+		if err != nil {
+			return nil, fmt.Errorf("compiling policy %q: %w", name, err)
+		}
+		compiled = append(compiled, p.Named(name))
+	}
+	return compiled, nil
 }
 
 // setAccessKey puts an access key into a state that is not shared yet. One of
@@ -206,7 +245,7 @@ func (s *state) setAccessKey(realm key.RealmID, k AccessKey, secret Secret) erro
 
 // clone returns a copy of the state to change.
 func (s *state) clone() *state {
-	return &state{maps.Clone(s.users), maps.Clone(s.policies), maps.Clone(s.keys)}
+	return &state{maps.Clone(s.users), maps.Clone(s.policies), maps.Clone(s.keys), maps.Clone(s.roles), maps.Clone(s.issuers)}
 }
 
 // Credential returns the credential of an access key id, for the proof. An
@@ -224,10 +263,14 @@ func (d *Directory) Credential(id string) (*Credential, error) {
 
 // Policies returns the compiled policies of a caller (guard.Identities).
 func (d *Directory) Policies(c *key.Caller) []*policy.Policy {
-	if c.Principal.Kind != key.User {
-		return nil
+	switch c.Principal.Kind {
+	case key.User:
+		return d.current.Load().policies[userRow(c.Principal.Realm, c.Principal.Name)]
+	case key.Session:
+		return d.sessionPolicies(c)
+	case key.Root, key.Role, key.Service, key.Federated, key.Anonymous:
 	}
-	return d.current.Load().policies[userRow(c.Principal.Realm, c.Principal.Name)]
+	return nil
 }
 
 // Empty reports whether nobody has a credential yet.

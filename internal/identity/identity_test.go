@@ -18,6 +18,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
+	"github.com/holdfast-kms/holdfast/internal/webidentity"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
@@ -41,6 +42,7 @@ type fixture struct {
 	store     *mem.Store
 	log       *ledger
 	first     *identity.NewAccessKey
+	web       webidentity.Fetcher
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -61,10 +63,14 @@ func newFixture(t *testing.T) *fixture {
 func (f *fixture) open() {
 	f.t.Helper()
 	d, err := identity.Open(f.t.Context(), identity.Config{
-		Root: f.root, Store: f.store, Compile: compile,
+		Root: f.root, Store: f.store, Compile: compile, CompileTrust: compileTrust, Fetch: f.web, PlainIssuers: true,
 	})
 	must(f.t, err)
 	f.directory, f.Admin = d, identity.NewAdmin(d, guard.New(f.log, d))
+}
+
+func compileTrust(d key.Document) (*policy.Policy, error) {
+	return policy.Compile([]byte(d.Text), policy.ForTrust, aws.Vocabulary())
 }
 
 func compile(d key.Document) (*policy.Policy, error) {
@@ -187,13 +193,13 @@ func TestPoliciesOfUsers(t *testing.T) {
 func TestSessions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
-		_, err := f.CreateSession(t.Context(), f.as("admin"), time.Minute)
+		_, err := f.CreateSession(t.Context(), f.as("admin"), identity.SessionRequest{Length: time.Minute})
 		want(t, err, fault.InvalidArgument, fault.Unspecified)
 		admin, err := f.User(t.Context(), f.as("admin"), "admin")
 		must(t, err)
 		call := f.as("admin")
 		call.Caller.UserID = admin.ID
-		s, err := f.CreateSession(t.Context(), call, time.Hour)
+		s, err := f.CreateSession(t.Context(), call, identity.SessionRequest{Length: time.Hour})
 		must(t, err)
 		c, err := f.directory.SessionCredential(s.ID, s.Token)
 		must(t, err)
@@ -204,7 +210,7 @@ func TestSessions(t *testing.T) {
 		if must(t, err); again != c {
 			t.Error("the credential of a session is not a stable pointer")
 		}
-		_, err = f.CreateSession(t.Context(), &key.Call{Caller: c.Caller, Time: time.Now()}, time.Hour)
+		_, err = f.CreateSession(t.Context(), &key.Call{Caller: c.Caller, Time: time.Now()}, identity.SessionRequest{Length: time.Hour})
 		want(t, err, fault.PermissionDenied, fault.Unspecified)
 		for name, pair := range map[string][2]string{
 			"another id":    {"ASIAAAAAAAAAAAAAAAAA", s.Token},
@@ -231,7 +237,7 @@ func TestSessionEndsWithItsUser(t *testing.T) {
 	must(t, err)
 	call := f.as("alice")
 	call.Caller.UserID = u.ID
-	s, err := f.CreateSession(ctx, call, time.Hour)
+	s, err := f.CreateSession(ctx, call, identity.SessionRequest{Length: time.Hour})
 	must(t, err)
 	must(t, f.DeleteUser(ctx, admin, "alice"))
 	_, err = f.directory.SessionCredential(s.ID, s.Token)
@@ -299,7 +305,7 @@ func TestAccessKeyWithoutItsUserIsRefused(t *testing.T) {
 // A new root key opens every secret, and the old one none; sessions end.
 func TestReseal(t *testing.T) {
 	f := newFixture(t)
-	session, err := f.CreateSession(t.Context(), f.as("admin"), time.Hour)
+	session, err := f.CreateSession(t.Context(), f.as("admin"), identity.SessionRequest{Length: time.Hour})
 	must(t, err)
 	old := f.root
 	f.root, err = seal.Ephemeral()

@@ -47,14 +47,26 @@ const secretPurpose = "access key secret" //nolint:gosec // what it is for, not 
 // userRow is a user's row id and place in memory.
 func userRow(realm key.RealmID, name string) string { return string(realm) + "/" + name }
 
+// recordsOf puts named documents into their stored form, documentsOf back.
+func recordsOf(docs map[string]key.Document) map[string]documentRecord {
+	records := make(map[string]documentRecord, len(docs))
+	for name, doc := range docs {
+		records[name] = documentRecord(doc)
+	}
+	return records
+}
+
+func documentsOf(records map[string]documentRecord) map[string]key.Document {
+	docs := make(map[string]key.Document, len(records))
+	for name, doc := range records {
+		docs[name] = key.Document(doc)
+	}
+	return docs
+}
+
 func rowOfUser(u *User) (store.Row, error) {
 	r := userRecord{V: recordVersion, Realm: u.Realm, Name: u.Name, ID: u.ID, CreatedAt: u.CreatedAt}
-	for name, doc := range u.Policies {
-		if r.Policies == nil {
-			r.Policies = map[string]documentRecord{}
-		}
-		r.Policies[name] = documentRecord(doc)
-	}
+	r.Policies = recordsOf(u.Policies)
 	body, err := json.Marshal(r)
 	if err != nil {
 		return store.Row{}, fmt.Errorf("encoding user %s: %w", u.Name, err)
@@ -70,10 +82,7 @@ func userOf(row store.Row) (*User, error) {
 	if r.V != recordVersion {
 		return nil, fmt.Errorf("reading user %s: record version %d is not known to this program", row.ID, r.V)
 	}
-	u := &User{Realm: r.Realm, Name: r.Name, ID: r.ID, CreatedAt: r.CreatedAt, Policies: map[string]key.Document{}}
-	for name, doc := range r.Policies {
-		u.Policies[name] = key.Document(doc)
-	}
+	u := &User{Realm: r.Realm, Name: r.Name, ID: r.ID, CreatedAt: r.CreatedAt, Policies: documentsOf(r.Policies)}
 	return u, nil
 }
 
@@ -125,6 +134,7 @@ func withAccessKey(list []AccessKey, k AccessKey) []AccessKey {
 // Prefixes of ids, which tell the kinds apart (IAM identifiers, IAM User Guide).
 const (
 	userPrefix      = "AIDA"
+	rolePrefix      = "AROA"
 	accessKeyPrefix = "AKIA"
 	sessionPrefix   = "ASIA"
 )

@@ -162,6 +162,128 @@ const (
 	CreateSession
 	GetCallerIdentity
 
+	// Roles, other people's issuers of tokens, and second factors.
+
+	CreateRole
+	GetRole
+	ListRoles
+	DeleteRole
+	PutRolePolicy
+	DeleteRolePolicy
+	PutTrustPolicy
+	UpdateRole
+	AssumeRole
+	AssumeRoleWithWebIdentity
+	TagSession
+	SetSourceIdentity
+	GetAccessKeyInfo
+	CreateIssuer
+	GetIssuer
+	ListIssuers
+	UpdateIssuer
+	DeleteIssuer
+	EnrolFactor
+	ListFactors
+	RemoveFactor
+	PutClientCertificate
+	DeleteClientCertificate
+
+	// Critical operations that a second person approves.
+
+	RequestApproval
+	DecideApproval
+	ListApprovals
+	CancelApproval
+
+	// Secrets: values sealed by a key.
+
+	CreateSecret
+	DescribeSecret
+	ListSecrets
+	GetSecretValue
+	BatchGetSecretValue
+	PutSecretValue
+	UpdateSecret
+	UpdateSecretStage
+	ListSecretVersions
+	DeleteSecret
+	RestoreSecret
+	TagSecret
+	UntagSecret
+	PutSecretPolicy
+	GetSecretPolicy
+	DeleteSecretPolicy
+	GetRandomPassword
+
+	// Topics, and who gets what is published on them.
+
+	CreateTopic
+	DeleteTopic
+	ListTopics
+	GetTopic
+	SetTopic
+	Publish
+	Subscribe
+	ConfirmSubscription
+	Unsubscribe
+	ListSubscriptions
+	ListTopicSubscriptions
+	GetSubscription
+	SetSubscription
+	TagTopic
+	UntagTopic
+	ListTopicTags
+
+	// Trails: what of the audit log is looked at as AWS CloudTrail.
+
+	CreateTrail
+	UpdateTrail
+	DeleteTrail
+	GetTrail
+	DescribeTrails
+	ListTrails
+	GetTrailStatus
+	StartLogging
+	StopLogging
+	GetEventSelectors
+	PutEventSelectors
+	TagTrail
+	UntagTrail
+	ListTrailTags
+
+	// Metrics and alarms.
+
+	PutAlarm
+	DescribeAlarms
+	DeleteAlarms
+	SetAlarmState
+	EnableAlarmActions
+	DisableAlarmActions
+	DescribeAlarmHistory
+	TagAlarm
+	UntagAlarm
+	ListAlarmTags
+	GetMetricData
+	GetMetricStatistics
+	ListMetrics
+
+	// Functions that Holdfast brings, and governance.
+
+	InvokeFunction
+	ListFunctions
+	GetFunction
+	GetRotationPlan
+	PutRotationRule
+	DeleteRotationRule
+	ListNotices
+	RetryNotice
+	TestNotice
+	CheckCompliance
+	ListDeployments
+	ReportDeployment
+	HoldAudit
+	ListSinks
+
 	// The server itself.
 
 	ReadAudit
@@ -221,6 +343,13 @@ var actionNames = [lastAction]string{ //nolint:gosec // names of actions, no cre
 	DeleteAccessKey: "identity:DeleteAccessKey", CreateSession: "identity:CreateSession",
 	GetCallerIdentity: "identity:GetCaller", ReadAudit: "audit:Read", ResetServer: "server:Reset",
 	UnsealServer: "server:Unseal", ChangeSeal: "server:ChangeSeal", ExportRootKey: "server:ExportRootKey", RestoreServer: "server:Restore",
+	CreateRole: "identity:CreateRole", GetRole: "identity:GetRole", ListRoles: "identity:ListRoles", DeleteRole: "identity:DeleteRole", PutRolePolicy: "identity:PutRolePolicy", DeleteRolePolicy: "identity:DeleteRolePolicy", PutTrustPolicy: "identity:PutTrustPolicy", UpdateRole: "identity:UpdateRole", AssumeRole: "identity:AssumeRole", TagSession: "identity:TagSession", SetSourceIdentity: "identity:SetSourceIdentity", GetAccessKeyInfo: "identity:GetAccessKeyInfo", GetIssuer: "identity:GetIssuer", UpdateIssuer: "identity:UpdateIssuer", AssumeRoleWithWebIdentity: "identity:AssumeRoleWithWebIdentity", CreateIssuer: "identity:CreateIssuer", ListIssuers: "identity:ListIssuers", DeleteIssuer: "identity:DeleteIssuer", EnrolFactor: "identity:EnrolFactor", ListFactors: "identity:ListFactors", RemoveFactor: "identity:RemoveFactor", PutClientCertificate: "identity:PutClientCertificate", DeleteClientCertificate: "identity:DeleteClientCertificate",
+	RequestApproval: "approval:Request", DecideApproval: "approval:Decide", ListApprovals: "approval:List", CancelApproval: "approval:Cancel",
+	CreateSecret: "secret:Create", DescribeSecret: "secret:Describe", ListSecrets: "secret:List", GetSecretValue: "secret:GetValue", BatchGetSecretValue: "secret:BatchGetValue", PutSecretValue: "secret:PutValue", UpdateSecret: "secret:Update", UpdateSecretStage: "secret:UpdateStage", ListSecretVersions: "secret:ListVersions", DeleteSecret: "secret:Delete", RestoreSecret: "secret:Restore", TagSecret: "secret:Tag", UntagSecret: "secret:Untag", PutSecretPolicy: "secret:PutPolicy", GetSecretPolicy: "secret:GetPolicy", DeleteSecretPolicy: "secret:DeletePolicy", GetRandomPassword: "random:Password",
+	CreateTopic: "topic:Create", DeleteTopic: "topic:Delete", ListTopics: "topic:List", GetTopic: "topic:Get", SetTopic: "topic:Set", Publish: "topic:Publish", Subscribe: "topic:Subscribe", ConfirmSubscription: "topic:ConfirmSubscription", Unsubscribe: "topic:Unsubscribe", ListSubscriptions: "topic:ListSubscriptions", ListTopicSubscriptions: "topic:ListTopicSubscriptions", GetSubscription: "topic:GetSubscription", SetSubscription: "topic:SetSubscription", TagTopic: "topic:Tag", UntagTopic: "topic:Untag", ListTopicTags: "topic:ListTags",
+	CreateTrail: "trail:Create", UpdateTrail: "trail:Update", DeleteTrail: "trail:Delete", GetTrail: "trail:Get", DescribeTrails: "trail:Describe", ListTrails: "trail:List", GetTrailStatus: "trail:GetStatus", StartLogging: "trail:Start", StopLogging: "trail:Stop", GetEventSelectors: "trail:GetSelectors", PutEventSelectors: "trail:PutSelectors", TagTrail: "trail:Tag", UntagTrail: "trail:Untag", ListTrailTags: "trail:ListTags",
+	PutAlarm: "alarm:Put", DescribeAlarms: "alarm:Describe", DeleteAlarms: "alarm:Delete", SetAlarmState: "alarm:SetState", EnableAlarmActions: "alarm:EnableActions", DisableAlarmActions: "alarm:DisableActions", DescribeAlarmHistory: "alarm:DescribeHistory", TagAlarm: "alarm:Tag", UntagAlarm: "alarm:Untag", ListAlarmTags: "alarm:ListTags", GetMetricData: "metric:GetData", GetMetricStatistics: "metric:GetStatistics", ListMetrics: "metric:List",
+	InvokeFunction: "function:Invoke", ListFunctions: "function:List", GetFunction: "function:Get", GetRotationPlan: "rotation:Plan", PutRotationRule: "rotation:PutRule", DeleteRotationRule: "rotation:DeleteRule", ListNotices: "notice:List", RetryNotice: "notice:Retry", TestNotice: "notice:Test", CheckCompliance: "compliance:Check", ListDeployments: "deployment:List", ReportDeployment: "deployment:Report", HoldAudit: "audit:Hold", ListSinks: "audit:ListSinks",
 }
 
 // String returns the action's canonical name, such as "key:Sign".

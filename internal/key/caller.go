@@ -2,6 +2,8 @@ package key
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -10,11 +12,14 @@ type PrincipalKind string
 
 // The kinds of principals.
 const (
-	Root      PrincipalKind = "root" // the realm itself
-	User      PrincipalKind = "user"
-	Role      PrincipalKind = "role"
-	Session   PrincipalKind = "session" // a role assumed by somebody
-	Service   PrincipalKind = "service" // a part of Holdfast, or a service that a policy names
+	Root    PrincipalKind = "root" // the realm itself
+	User    PrincipalKind = "user"
+	Role    PrincipalKind = "role"
+	Session PrincipalKind = "session" // a role assumed by somebody
+	Service PrincipalKind = "service" // a part of Holdfast, or a service that a policy names
+	// Federated is somebody for whom an issuer of tokens vouches, and who is no
+	// session of a role yet.
+	Federated PrincipalKind = "federated"
 	Anonymous PrincipalKind = "anonymous"
 )
 
@@ -23,12 +28,25 @@ type Principal struct {
 	Realm RealmID
 	Kind  PrincipalKind
 	// Name is the user's or role's name with its path ("ops/alice"), a
-	// session's "role/session", or the service's name; empty for root.
+	// session's "role/session", the service's name, or the issuer's URL without
+	// its scheme; empty for root.
 	Name string
 }
 
 // String returns "realm:kind:name".
 func (p Principal) String() string { return string(p.Realm) + ":" + string(p.Kind) + ":" + p.Name }
+
+// ParsePrincipal reads what Principal.String writes.
+func ParsePrincipal(s string) (Principal, bool) {
+	realm, rest, _ := strings.Cut(s, ":")
+	kind, name, ok := strings.Cut(rest, ":")
+	p := Principal{RealmID(realm), PrincipalKind(kind), name}
+	switch p.Kind {
+	case Root, User, Role, Session, Service, Federated, Anonymous:
+		return p, ok
+	}
+	return Principal{}, false
+}
 
 // Caller is a principal that proved who it is, and how.
 type Caller struct {
@@ -39,12 +57,34 @@ type Caller struct {
 	UserID string
 	// Method is the proof: "sigv4", "basic", "internal".
 	Method string
-	// MFA reports a second factor in the session.
-	MFA bool
+	// MFA reports a second factor in the session, or with the request, and
+	// FactorAt when it was proved.
+	MFA      bool
+	FactorAt time.Time
 	// AuthenticatedAt is when a session began; zero for long-lived credentials.
 	AuthenticatedAt time.Time
 	// Tags are the principal's tags, for policy conditions.
 	Tags []Tag
+	// Assumption is how a session of a role came about; nil for other callers.
+	// It is immutable, and the same pointer in every call of one session.
+	Assumption *Assumption
+}
+
+// Assumption is what the temporary credential of a role says beyond whose it is.
+type Assumption struct {
+	// Limit is an identity policy that has to allow too whatever the session
+	// does; without a text there is none.
+	Limit Document
+	// SourceIdentity is the name of who is behind the session, which sessions
+	// made from it keep.
+	SourceIdentity string
+	// Transitive are the keys of those of the session's tags that sessions made
+	// from it keep.
+	Transitive []string
+	// Issuer is the URL, without its scheme, of the issuer that vouched for the
+	// caller, and Claims what its token says: a name may occur several times.
+	Issuer string
+	Claims []Tag
 }
 
 // Call is the envelope of one request to the door: who asks, from where, by
@@ -59,6 +99,9 @@ type Call struct {
 	Region    string
 	Source    netip.Addr
 	UserAgent string
+	// Via is the part of Holdfast that asks in the caller's name for what it
+	// needs to serve the caller, such as "secret"; "" for the caller's own asking.
+	Via string
 	// Secure reports that the request came over TLS.
 	Secure bool
 	Time   time.Time
@@ -74,20 +117,38 @@ type ResourceKind string
 
 // The kinds of resources.
 const (
-	KindNone        ResourceKind = "" // the realm at large, for Create and List
-	KindKey         ResourceKind = "key"
-	KindAlias       ResourceKind = "alias"
-	KindAuthority   ResourceKind = "authority"
-	KindCertificate ResourceKind = "certificate"
-	KindManaged     ResourceKind = "managed"
-	KindProfile     ResourceKind = "profile"
-	KindUser        ResourceKind = "user"
-	KindServer      ResourceKind = "server"
-	KindCluster     ResourceKind = "cluster" // of HSMs
-	KindHSM         ResourceKind = "hsm"     // of a cluster
-	KindBackup      ResourceKind = "backup"  // of a cluster
-	KindKeyStore    ResourceKind = "keystore"
+	KindNone         ResourceKind = "" // the realm at large, for Create and List
+	KindKey          ResourceKind = "key"
+	KindAlias        ResourceKind = "alias"
+	KindAuthority    ResourceKind = "authority"
+	KindCertificate  ResourceKind = "certificate"
+	KindManaged      ResourceKind = "managed"
+	KindProfile      ResourceKind = "profile"
+	KindUser         ResourceKind = "user"
+	KindServer       ResourceKind = "server"
+	KindCluster      ResourceKind = "cluster" // of HSMs
+	KindHSM          ResourceKind = "hsm"     // of a cluster
+	KindBackup       ResourceKind = "backup"  // of a cluster
+	KindKeyStore     ResourceKind = "keystore"
+	KindRole         ResourceKind = "role"
+	KindIssuer       ResourceKind = "issuer" // of tokens, by its URL without the scheme
+	KindSecret       ResourceKind = "secret"
+	KindTopic        ResourceKind = "topic"
+	KindSubscription ResourceKind = "subscription" // "topic/id"
+	KindTrail        ResourceKind = "trail"
+	KindAlarm        ResourceKind = "alarm"
+	KindFunction     ResourceKind = "function"
+	KindApproval     ResourceKind = "approval"
 )
+
+// ResourceKinds returns every kind but KindNone.
+func ResourceKinds() []ResourceKind {
+	return []ResourceKind{
+		KindKey, KindAlias, KindAuthority, KindCertificate, KindManaged, KindProfile, KindUser, KindServer, KindCluster,
+		KindHSM, KindBackup, KindKeyStore, KindRole, KindIssuer, KindSecret, KindTopic, KindSubscription, KindTrail,
+		KindAlarm, KindFunction, KindApproval,
+	}
+}
 
 // Resource is what an action acts on.
 type Resource struct {
@@ -114,4 +175,24 @@ func (r Resource) String() string {
 		return s + r.ID
 	}
 	return s + string(r.Kind) + "/" + r.ID
+}
+
+// ParseResource reads what Resource.String writes: no region has the name of
+// a kind. It is false for "", the realm at large.
+func ParseResource(s string) (Resource, bool) {
+	realm, rest, _ := strings.Cut(s, "/")
+	r := Resource{Realm: RealmID(realm)}
+	first, id, more := strings.Cut(rest, "/")
+	if !more || id == "" {
+		return Resource{}, false
+	}
+	if slices.Contains(ResourceKinds(), ResourceKind(first)) {
+		r.Kind, r.ID = ResourceKind(first), id
+		return r, true
+	}
+	r.Region, r.Kind, r.ID = first, KindKey, id
+	if kind, id, more := strings.Cut(id, "/"); more && slices.Contains(ResourceKinds(), ResourceKind(kind)) {
+		r.Kind, r.ID = ResourceKind(kind), id
+	}
+	return r, true
 }

@@ -84,6 +84,9 @@ type Key struct {
 	// Store is the custom key store that the key lives in, "" for none; its
 	// engine is the store's.
 	Store string
+	// Provided says that a part of Holdfast made the key for the callers whom it
+	// serves, and that nobody else manages it.
+	Provided bool
 	// Exportable says that the key's material may leave, to whoever may
 	// ExportKey. It is so from the key's first day, or never.
 	Exportable  bool

@@ -66,22 +66,73 @@ func (s *Service) Entrust(ctx context.Context, call *key.Call, grantee string, r
 	if req.Material != nil {
 		c = s.bringing(req)
 	}
-	inner := onBehalf(call, delegate(call.Caller.Principal.Realm, grantee), c.action)
-	return guard.Do(ctx, s.guard, inner, c.action, func(v *guard.Visit) (*key.Key, error) {
+	c.id = req.ID
+	who := delegate(call.Caller.Principal.Realm, grantee)
+	return s.foster(ctx, onBehalf(call, who, c.action), c, nil, func(k *key.Key) {
+		k.Grants = []key.Grant{{ID: string(randomID()), Grantee: who, Actions: entrusted, CreatedAt: k.CreatedAt}}
+	})
+}
+
+// foster makes a key for a part of Holdfast, whose call it is; settle completes
+// its metadata, and alias, which may be nil, names it.
+func (s *Service) foster(ctx context.Context, call *key.Call, c *creation, alias *key.Alias, settle func(*key.Key)) (*key.Key, error) {
+	return guard.Do(ctx, s.guard, call, c.action, func(v *guard.Visit) (*key.Key, error) {
 		k, err := s.newKey(v, c)
 		if err != nil {
 			return nil, err
 		}
-		k.Grants = []key.Grant{{
-			ID: string(randomID()), Grantee: inner.Caller.Principal, Actions: entrusted, CreatedAt: k.CreatedAt,
-		}}
+		settle(k)
 		compiled, err := s.compile(k.Policy)
 		if err != nil {
 			return nil, err
 		}
-		v.Permit(k.Resource(), "the key is "+grantee+"'s own")
-		return k, s.make(ctx, v, catalog.NewEntry(k, compiled), nil, c)
+		if alias != nil {
+			alias.Target = k.Name.ID
+			v.Note("alias", alias.Name)
+		}
+		v.Permit(k.Resource(), "the key is "+call.Caller.Principal.Name+"'s own")
+		return k, s.make(ctx, v, catalog.NewEntry(k, compiled), alias, c)
 	})
+}
+
+// Provision is a key that a part of Holdfast has for the callers whom it
+// serves: one in each realm and region, under a reserved alias.
+type Provision struct {
+	Alias, Description string
+	// Policy says who may use the key. It should let nobody manage it.
+	Policy key.Document
+}
+
+// Provide returns the key of a provision in the call's realm and region. The
+// first time it makes the key, a symmetric one that the clock rotates every
+// year; grantee is the part of Holdfast that does so.
+func (s *Service) Provide(ctx context.Context, call *key.Call, grantee string, p *Provision) (*key.Key, error) {
+	realm, region := call.Caller.Principal.Realm, call.Region
+	if a, ok := s.keys.Alias(realm, region, p.Alias); ok {
+		return s.provided(key.Name{Realm: realm, Region: region, ID: a.Target})
+	}
+	defer s.keys.LockAlias(realm, region, p.Alias)()
+	if a, ok := s.keys.Alias(realm, region, p.Alias); ok {
+		return s.provided(key.Name{Realm: realm, Region: region, ID: a.Target})
+	}
+	c := &creation{
+		CreateKeyRequest: &CreateKeyRequest{Spec: alg.AES256, Description: p.Description, Policy: &p.Policy},
+		Supply:           material.Supply{From: material.Generate}, action: key.CreateKey, origin: key.Generated,
+	}
+	now := s.now().UTC()
+	named := &key.Alias{Realm: realm, Region: region, Name: p.Alias, CreatedAt: now, UpdatedAt: now}
+	return s.foster(ctx, onBehalf(call, delegate(realm, grantee), c.action), c, named, func(k *key.Key) {
+		k.Provided = true
+		k.Rotation = key.Rotation{Enabled: true, PeriodDays: DefaultRotate, Next: daysFrom(now, DefaultRotate)}
+	})
+}
+
+func (s *Service) provided(name key.Name) (*key.Key, error) {
+	e, err := s.keys.Find(name)
+	if err != nil {
+		return nil, err
+	}
+	return e.Key, nil
 }
 
 // ExportEntrusted is ExportKey by the part of Holdfast whose own the key is.

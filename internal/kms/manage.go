@@ -2,10 +2,12 @@ package kms
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alias"
 	"github.com/holdfast-kms/holdfast/internal/catalog"
+	"github.com/holdfast-kms/holdfast/internal/event"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -129,32 +131,44 @@ func (s *Service) ScheduleDeletion(ctx context.Context, call *key.Call, ref Ref,
 	if days == 0 {
 		days = MaxDeletion
 	}
-	return s.change(ctx, call, &change{
-		ref: ref, action: key.ScheduleKeyDeletion, attributes: policy.Attributes{WaitDays: days},
-		edit: func(v *guard.Visit, k *key.Key) error {
-			if days < MinDeletion || days > MaxDeletion {
-				return fault.New(fault.InvalidArgument, "the waiting period must be %d to %d days", MinDeletion, MaxDeletion)
-			}
-			k.DeleteAt = daysFrom(s.now().UTC(), days)
-			v.NoteInt("days", days)
-			return moved(key.ScheduleDeletion)(v, k)
-		},
-	})
+	c := &change{ref: ref, action: key.ScheduleKeyDeletion, attributes: policy.Attributes{WaitDays: days}}
+	c.edit = func(v *guard.Visit, k *key.Key) error {
+		if days < MinDeletion || days > MaxDeletion {
+			return fault.New(fault.InvalidArgument, "the waiting period must be %d to %d days", MinDeletion, MaxDeletion)
+		}
+		now := s.now().UTC()
+		k.DeleteAt = daysFrom(now, days)
+		v.NoteInt("days", days)
+		if err := moved(key.ScheduleDeletion)(v, k); err != nil || passing(call) {
+			return err
+		}
+		name, err := alias.Called(ctx, s.keys, k)
+		c.store.Events = event.Deletion(k, name, now)
+		return err
+	}
+	return s.change(ctx, call, c)
+}
+
+// passing reports whether a call ends a key of a managed certificate, which
+// has another one now: that happens at every renewal, and nobody is told.
+func passing(call *key.Call) bool {
+	p := call.Caller.Principal
+	return p.Kind == key.Service && strings.HasPrefix(p.Name, "managed/")
 }
 
 // CancelDeletion takes a scheduled deletion back. The key is disabled then.
 func (s *Service) CancelDeletion(ctx context.Context, call *key.Call, ref Ref) (*key.Key, error) {
-	return s.change(ctx, call, &change{
-		ref: ref, action: key.CancelKeyDeletion,
-		edit: func(v *guard.Visit, k *key.Key) error {
-			if err := moved(key.CancelDeletion)(v, k); err != nil {
-				return err
-			}
-			k.DeleteAt = time.Time{}
-			if !k.Complete() {
-				return moved(key.LoseMaterial)(v, k)
-			}
-			return nil
-		},
-	})
+	c := &change{ref: ref, action: key.CancelKeyDeletion}
+	c.edit = func(v *guard.Visit, k *key.Key) error {
+		if err := moved(key.CancelDeletion)(v, k); err != nil {
+			return err
+		}
+		c.store.Withdrawn = event.DeletionReminders(k)
+		k.DeleteAt = time.Time{}
+		if !k.Complete() {
+			return moved(key.LoseMaterial)(v, k)
+		}
+		return nil
+	}
+	return s.change(ctx, call, c)
 }

@@ -61,7 +61,13 @@ type ImportKeyRequest struct {
 	// Public, where it is given, is the SubjectPublicKeyInfo in DER that the
 	// key must have: that of the certificate that it is for, say.
 	Public []byte
+	// ID is the new key's id, from NewID, for an owner who has to know it before
+	// the key is there; "" lets the door make one. It counts for Entrust alone.
+	ID key.ID
 }
+
+// NewID returns an id for a key that is yet to be made.
+func NewID() key.ID { return randomID() }
 
 // ImportParameters is what a key's owner needs to send its material.
 type ImportParameters struct {

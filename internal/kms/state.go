@@ -2,6 +2,7 @@ package kms
 
 import (
 	"context"
+	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -71,6 +72,12 @@ func (s *Service) seen(e *catalog.Entry) *key.Key {
 // those that are being made there: whoever disconnects the store first and counts
 // then misses none.
 func (s *Service) InStore(store string) int { return s.keys.InStore(store) }
+
+// Expiring yields the keys with imported material that is to be forgotten, and
+// when the first of it is.
+func (s *Service) Expiring(yield func(key.Name, time.Time) bool) {
+	s.keys.All(func(e *catalog.Entry) bool { return e.Expires.IsZero() || yield(e.Key.Name, e.Expires) })
+}
 
 // Stores are the custom key stores that keys can live in.
 type Stores = material.Stores

@@ -10,6 +10,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/renewal"
 )
 
 // Kind says where a managed certificate comes from.
@@ -79,6 +80,9 @@ type Renewal struct {
 	Failure Failure
 	// Attempts counts those that failed since the certificate was issued.
 	Attempts int
+	// Issuer tells the state of the authorities at an attempt that failed: once
+	// it is another one, the next attempt does not wait.
+	Issuer string
 }
 
 // Certificate is a managed certificate. It is never changed once handed out.
@@ -120,9 +124,56 @@ type Certificate struct {
 	Logged  bool
 	Tags    []key.Tag // sorted by their keys
 	Renewal *Renewal  // nil before the first attempt
+	// Profile is what the certificate is issued under, "" for the profile of
+	// managed certificates; Validity how long, 0 for the profile's default.
+	Profile  string
+	Validity time.Duration
+	// Rule is the certificate's own rule of renewal, nil for none.
+	Rule *renewal.Rule
+	// Next is the key of the next certificate, "" before one is made: it was
+	// made, and the authority has not issued for it so far.
+	Next key.ID
 	// Revision grows by one with each change.
 	Revision uint64
+
+	Outlook
 }
+
+// Outlook is what is to become of a certificate. It is not stored: it follows
+// from the certificate, its profile, its authority and the time.
+type Outlook struct {
+	// Renews is the rule that holds, From where it comes from.
+	Renews renewal.Rule
+	From   Source
+	// Due is when the clock next tries to renew the certificate, the zero time
+	// for never; Cause is why then.
+	Due   time.Time
+	Cause Cause
+}
+
+// Source says where a rule of renewal comes from.
+type Source string
+
+// The sources.
+const (
+	FromDefault     Source = ""
+	FromProfile     Source = "profile"
+	FromCertificate Source = "certificate"
+)
+
+// Cause says why a certificate is renewed when it is.
+type Cause string
+
+// The causes.
+const (
+	NoCause        Cause = ""                // it is not renewed
+	ByRule         Cause = "rule"            //
+	AfterFailure   Cause = "retry"           // the authority refused
+	IssuerRevoked  Cause = "issuer revoked"  // or an authority above it
+	IssuerEnds     Cause = "issuer ends"     // before the certificate does: the rule counts from that end
+	IssuerReplaced Cause = "issuer replaced" // another one took over, with a new key
+	Held           Cause = "on hold"         // looked at again, not renewed
+)
 
 // State returns the certificate's state at a time.
 func (c *Certificate) State(now time.Time) State {
@@ -138,9 +189,9 @@ func (c *Certificate) State(now time.Time) State {
 }
 
 // Renewable reports whether the clock renews the certificate: an issued one of
-// an authority that somebody has or uses.
+// an authority that somebody has or uses, or that has a rule of renewal.
 func (c *Certificate) Renewable(now time.Time) bool {
-	return c.Kind == Private && c.State(now) == Issued && (!c.ExportedAt.IsZero() || len(c.UsedBy) > 0)
+	return c.Kind == Private && c.State(now) == Issued && (!c.ExportedAt.IsZero() || len(c.UsedBy) > 0 || c.From != FromDefault)
 }
 
 // X509 returns the current certificate, parsed.

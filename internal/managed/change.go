@@ -3,6 +3,7 @@ package managed
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -130,7 +131,8 @@ func (s *Service) Delete(ctx context.Context, call *key.Call, id string) error {
 		if err != nil {
 			return none, err
 		}
-		return none, s.keys.EndEntrusted(ctx, call, grantee(c.ID), c.Key)
+		return none, errors.Join(
+			s.keys.EndEntrusted(ctx, call, grantee(c.ID), c.Key), s.keys.EndEntrusted(ctx, call, grantee(c.ID), c.Next))
 	})
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"math/big"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,11 +86,14 @@ type fixture struct {
 	people    people
 	clock     time.Time
 	authority *ca.Authority
+	config    managed.Config
+	disk      *failing
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{t: t, store: mem.New(), log: &ledger{}, people: people{}, clock: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
+	disk := &failing{Store: mem.New()}
+	f := &fixture{t: t, store: disk, disk: disk, log: &ledger{}, people: people{}, clock: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
 	f.let("admin", `"*"`)
 	root, err := seal.Ephemeral()
 	must(t, err)
@@ -106,12 +110,39 @@ func newFixture(t *testing.T) *fixture {
 	must(t, err)
 	f.ca, err = ca.New(t.Context(), ca.Config{Keys: f.keys, Guard: g, Store: f.store, Now: now, Compile: compile})
 	must(t, err)
-	f.Service = managed.New(managed.Config{
-		Keys: f.keys, Authorities: f.ca, Guard: g, Store: f.store, Principal: principal, Now: now,
-	})
+	f.config = managed.Config{Keys: f.keys, Authorities: f.ca, Guard: g, Store: f.store, Principal: principal, Now: now}
+	f.Service = managed.New(f.config)
 	f.authority = f.newAuthority("root", 10*365*24*time.Hour)
 	return f
 }
+
+// failing is a store whose Updates fail from a number of them on, as when the
+// process is killed.
+type failing struct {
+	store.Store
+	done, limit atomic.Int64 // 0 for no limit
+}
+
+func (s *failing) Update(ctx context.Context, f func(store.Tx) error) error {
+	if n := s.done.Add(1); s.limit.Load() > 0 && n > s.limit.Load()-1 {
+		return &fault.Error{Kind: fault.Unavailable, Public: "killed"}
+	}
+	return s.Store.Update(ctx, f)
+}
+
+// used returns how many Updates were asked for in the latest killAfter.
+func (s *failing) used() int { return int(s.done.Load()) }
+
+// killAfter runs f, during which the disk stops after so many transactions.
+func (f *fixture) killAfter(n int, run func() error) error {
+	f.t.Helper()
+	f.disk.done.Store(0)
+	f.disk.limit.Store(int64(n) + 1)
+	defer f.disk.limit.Store(0)
+	return run()
+}
+
+func (f *fixture) subject(name string) profile.Subject { return profile.Subject{CommonName: name} }
 
 // let gives a user an identity policy that allows actions, as JSON.
 func (f *fixture) let(user, actions string) {

@@ -4,18 +4,21 @@
 // its owner with its key.
 //
 // Start with Service. request.go and imports.go make managed certificates,
-// read.go shows them, renew.go renews them before they expire, change.go has
-// the rest of their life. record.go has the formats of what is stored.
+// read.go shows them, change.go has the rest of their life. Renewals: outlook.go
+// says when and why, clock.go does what is due, renew.go renews, plan.go lists
+// what is to come. record.go has the formats of what is stored.
 //
 // The package is internal and may change with any release; records that a
 // release of v1 wrote stay readable.
 package managed
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,6 +29,8 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
+	"github.com/holdfast-kms/holdfast/internal/lease"
+	"github.com/holdfast-kms/holdfast/internal/profile"
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/token"
 )
@@ -48,10 +53,13 @@ type Authorities interface {
 	Issue(ctx context.Context, call *key.Call, req *ca.IssueRequest) (*ca.Issued, error)
 	Revoke(ctx context.Context, call *key.Call, authority, serial string, reason ca.Reason) (*ca.Certificate, error)
 	ByID(id string) (*ca.Authority, bool)
+	FindProfile(realm key.RealmID, name string) (*profile.Profile, bool)
+	// Outlook is another text when anything has changed that renewals depend on.
+	Outlook() string
 }
 
-// Config says what a Service works with. All fields but Principal and Now are
-// needed.
+// Config says what a Service works with. All fields but Principal, PerMinute
+// and Now are needed.
 type Config struct {
 	Keys        Keys
 	Authorities Authorities
@@ -60,9 +68,15 @@ type Config struct {
 	// Principal is the name of the service as whom certificates are renewed:
 	// the one that an authority's permissions name. Empty means "managed".
 	Principal string
+	// PerMinute is how many renewals the clock begins in any minute, over all
+	// servers of the store; DefaultPerMinute when it is 0.
+	PerMinute int
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
 }
+
+// DefaultPerMinute is how many renewals a minute has unless it is configured.
+const DefaultPerMinute = 1000
 
 // Service keeps managed certificates. All methods may be called at the same
 // time. Errors are *fault.Error.
@@ -72,9 +86,14 @@ type Service struct {
 	guard       *guard.Guard
 	store       store.Store
 	tokens      *token.Book
+	leases      *lease.Holder
+	budget      lease.Budget
 	principal   string
 	now         func() time.Time
 	locks       locks
+	// looked is the authorities' Outlook that every certificate is known to be
+	// looked at with.
+	looked atomic.Pointer[string]
 }
 
 // New returns a Service. It reads nothing yet.
@@ -89,7 +108,8 @@ func New(c Config) *Service {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.tokens = token.New(c.Store, s.now)
+	s.tokens, s.leases = token.New(c.Store, s.now), lease.New(c.Store, s.now)
+	s.budget = lease.Budget{Name: "budget/renewal", PerMinute: cmp.Or(c.PerMinute, DefaultPerMinute)}
 	return s
 }
 
@@ -140,15 +160,7 @@ func dry(call *key.Call) error {
 
 // find reads a certificate of the call's realm and region.
 func (s *Service) find(ctx context.Context, call *key.Call, id string) (*Certificate, error) {
-	var c *Certificate
-	err := s.store.View(ctx, func(r store.Reader) error {
-		row, err := r.Get(store.Managed, id)
-		if err != nil {
-			return err
-		}
-		c, err = current(r, row)
-		return err
-	})
+	c, err := s.load(ctx, id)
 	missing := err != nil && fault.KindOf(err) == fault.NotFound
 	if missing || err == nil && (c.Realm != call.Caller.Principal.Realm || c.Region != call.Region) {
 		return nil, &fault.Error{
@@ -159,29 +171,53 @@ func (s *Service) find(ctx context.Context, call *key.Call, id string) (*Certifi
 	return c, err
 }
 
+// load reads a certificate of any realm.
+func (s *Service) load(ctx context.Context, id string) (c *Certificate, err error) {
+	err = s.store.View(ctx, func(r store.Reader) error {
+		row, err := r.Get(store.Managed, id)
+		if err != nil {
+			return err
+		}
+		c, err = s.current(r, row)
+		return err
+	})
+	return c, err
+}
+
 // current reads a certificate as it is now: whether it is revoked, its
 // authority knows, whoever revoked it or, from a hold, released it.
-func current(r store.Reader, row store.Row) (*Certificate, error) {
+func (s *Service) current(r store.Reader, row store.Row) (*Certificate, error) {
 	c, err := readCertificate(row)
-	if err != nil || c.Kind != Private || c.DER == nil {
-		return c, err
+	if err != nil {
+		return nil, err
 	}
+	if c.Kind == Private && c.DER != nil {
+		if err := c.ask(r); err != nil {
+			return nil, err
+		}
+	}
+	s.look(c)
+	return c, nil
+}
+
+// ask takes in what the certificate's authority knows of its revocation.
+func (c *Certificate) ask(r store.Reader) error {
 	issued, err := r.Get(store.Certificates, ca.CertificateID(c.Authority, c.Serial))
 	if err != nil {
 		if fault.KindOf(err) == fault.NotFound { // the authority is gone
-			return c, nil
+			return nil
 		}
-		return nil, err
+		return err
 	}
 	known, err := ca.ReadCertificate(issued)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c.RevokedAt, c.Reason = time.Time{}, ca.Unspecified
 	if known.RevokedAt != nil {
 		c.RevokedAt, c.Reason = *known.RevokedAt, known.Reason
 	}
-	return c, nil
+	return nil
 }
 
 // visit finds a certificate and authorises an action on it.

@@ -125,7 +125,7 @@ func (l *List) ends(id string, have int) bool {
 
 // add appends a row's certificate to the list if the filter wants it.
 func (s *Service) add(list []*Certificate, r store.Reader, row store.Row, f *Filter) ([]*Certificate, error) {
-	c, err := current(r, row)
+	c, err := s.current(r, row)
 	if err != nil {
 		return nil, err
 	}

@@ -7,54 +7,39 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/ca"
+	"github.com/holdfast-kms/holdfast/internal/event"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/lease"
+	"github.com/holdfast-kms/holdfast/internal/renewal"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
-// When certificates are renewed.
-const (
-	// renewBefore is how long before its end a certificate is renewed, and at
-	// the most the last third of its time: 60 days, as AWS Certificate Manager
-	// has it.
-	renewBefore = 60 * 24 * time.Hour
-	// firstRetry is the wait after a renewal that failed. It doubles with each
-	// further one up to maxRetry.
-	firstRetry = 15 * time.Minute
-	maxRetry   = 24 * time.Hour
-)
-
-// dueBatch is how many certificates one Tick renews at most.
-const dueBatch = 64
-
-// dueAt returns when the clock next tries to renew the certificate, or the
-// zero time.
-func (c *Certificate) dueAt(now time.Time) time.Time {
-	if c.State(now) == Revoked && c.Reason == ca.CertificateHold && now.Before(c.NotAfter) {
-		return now.Add(maxRetry) // it may be released by then, and nobody tells
-	}
-	if !c.Renewable(now) {
-		return time.Time{}
-	}
-	at := c.NotAfter.Add(-min(renewBefore, c.NotAfter.Sub(c.NotBefore)/3))
-	if r := c.Renewal; r != nil && r.Outcome == Refused {
-		wait := maxRetry
-		if shift := r.Attempts - 1; shift < 7 { // 15 minutes doubled seven times are more than a day
-			wait = firstRetry << shift
+// SetRule gives a certificate a rule of renewal of its own, by which the clock
+// renews it whether anybody has it or not; nil takes the rule away. The caller
+// needs UpdateManaged.
+func (s *Service) SetRule(ctx context.Context, call *key.Call, id string, rule *renewal.Rule) (*Certificate, error) {
+	return s.change(ctx, call, key.UpdateManaged, id, nil, func(c *Certificate) error {
+		if c.Kind != Private {
+			return fault.New(fault.WrongState, "an imported certificate is not renewed: import it again")
 		}
-		if next := r.At.Add(wait); next.After(at) {
-			at = next
+		if c.Rule = nil; rule == nil {
+			return nil
 		}
-	}
-	return at
+		own := *rule
+		c.Rule = &own
+		return own.Check()
+	})
 }
 
-// Renew renews a certificate now: with a new key, under the same id. The old
-// key is destroyed after the shortest waiting period; the old certificate
-// stays valid. It has to be Renewable, else it is a WrongState error. As by the
-// clock, the authority has to have given its permission to the service that
-// renews: if it does not issue, the outcome is in Certificate.Renewal.
+// Renew renews a certificate now, under the same id: with a new key or, if its
+// rule says so, the same one. The key before it is destroyed after the shortest
+// waiting period; the certificate before it stays valid. It has to be
+// Renewable, else it is a WrongState error; one that another server renews at
+// the moment is a Conflict error. As by the clock, the authority has to have given
+// its permission to the service that renews: if it does not issue, the outcome
+// is in Certificate.Renewal.
 func (s *Service) Renew(ctx context.Context, call *key.Call, id string) (*Certificate, error) {
 	return guard.Do(ctx, s.guard, call, key.RenewManaged, func(v *guard.Visit) (*Certificate, error) {
 		defer s.locks.lock(id)()
@@ -65,58 +50,194 @@ func (s *Service) Renew(ctx context.Context, call *key.Call, id string) (*Certif
 		if !c.Renewable(s.now()) {
 			return nil, &fault.Error{
 				Kind: fault.WrongState, Reason: fault.NotRenewable, Resource: c.Resource().String(),
-				Public: "only a certificate that an authority issued, and that was exported or is in use, can be renewed",
+				Public: "only a certificate that an authority issued, and that was exported, is in use or has a rule of renewal, can be renewed",
 			}
 		}
 		if err := dry(call); err != nil {
 			return nil, err
 		}
-		return s.renew(ctx, v, c)
+		var l *lease.Lease
+		err = s.store.Update(ctx, func(tx store.Tx) error {
+			l, err = s.take(tx, c.ID, c)
+			return err
+		})
+		if errors.Is(err, lease.ErrHeld) {
+			err = &fault.Error{Kind: fault.Conflict, Resource: c.Resource().String(), Public: "the certificate is being renewed", Err: err}
+		}
+		if err != nil {
+			return nil, err
+		}
+		a := &attempt{call: s.ownCall(c, call.RequestID), lease: l, asked: true}
+		renewed, err := s.renew(ctx, v, c, a)
+		if err != nil {
+			return nil, errors.Join(err, s.abandon(context.WithoutCancel(ctx), a, c))
+		}
+		return renewed, s.leases.Release(ctx, l)
 	})
 }
 
-// renew tries to renew a certificate and stores the outcome. The lock of c is
-// held.
-func (s *Service) renew(ctx context.Context, v *guard.Visit, c *Certificate) (*Certificate, error) {
-	next, old := c.clone(), c.Key
-	call := s.ownCall(c, v.Call.RequestID)
-	now := s.now().UTC()
-	err := s.reissue(ctx, call, next)
-	if err != nil {
-		next = c.clone()
-		attempts := 1
-		if r := c.Renewal; r != nil && r.Outcome == Refused {
-			attempts += r.Attempts
-		}
-		next.Renewal = &Renewal{Outcome: Refused, At: now, Failure: failureOf(err), Attempts: attempts}
-		v.Note("renewal", string(Refused))
-		v.Note("cause", publicOf(err))
-	} else {
+// attempt is one try to renew a certificate.
+type attempt struct {
+	call  *key.Call // as the service
+	lease *lease.Lease
+	asked bool // by a caller, not by the clock
+	above *issuer
+}
+
+// renew tries to renew a certificate and stores the outcome, with what people
+// are to be told of it. The lock of c is held, and its lease. Once it has
+// returned without an error, there is nothing left to do for the lease.
+func (s *Service) renew(ctx context.Context, v *guard.Visit, c *Certificate, a *attempt) (*Certificate, error) {
+	if err := s.endUnused(ctx, a.call, c, a.lease.Left); err != nil {
+		return nil, err
+	}
+	next, now := c.clone(), s.now().UTC()
+	a.above = s.issuerOf(c)
+	err := s.reissue(ctx, a, next)
+	if ctx.Err() != nil { // the server stops: that is no failure of the renewal
+		return nil, ctx.Err()
+	}
+	var told *event.Event
+	if err == nil {
 		next.Renewal = &Renewal{Outcome: Succeeded, At: now}
 		v.Note("renewal", string(Succeeded))
 		v.Note("serial", next.Serial)
+		told = renewed(c, next, now)
+	} else {
+		next = c.refused(err, now, next.Next, a.above)
+		v.Note("renewal", string(Refused))
+		v.Note("cause", publicOf(err))
+		told = failed(next, err, now)
 	}
-	if err := s.put(ctx, v, next, nil); err != nil {
+	err = s.put(ctx, v, next, func(tx store.Tx) error {
+		if err := lease.Check(tx, a.lease); err != nil {
+			return err
+		}
+		return event.Emit(tx, told)
+	})
+	if err != nil {
+		if errors.Is(err, lease.ErrHeld) { // whoever took over does not know of the key if it was made since
+			err = errors.Join(err, s.keys.EndEntrusted(ctx, a.call, grantee(c.ID), planned(a.lease)))
+		}
 		return nil, err
 	}
-	if next.Key != old {
-		if err := s.keys.EndEntrusted(ctx, call, grantee(c.ID), old); err != nil {
-			return nil, fmt.Errorf("ending the key that certificate %s had before: %w", c.ID, err)
-		}
-	}
-	return next, nil
+	return next, s.endUnused(ctx, a.call, next, a.lease.Note)
 }
 
-// reissue makes a new key and has the authority issue for it, as the service.
-func (s *Service) reissue(ctx context.Context, call *key.Call, c *Certificate) error {
-	k, err := s.makeKey(ctx, call, c)
-	if err != nil {
+// refused returns the certificate after an attempt that failed, whose key the
+// next attempt takes.
+func (c *Certificate) refused(err error, now time.Time, kept key.ID, above *issuer) *Certificate {
+	next := c.clone()
+	next.Next = kept
+	next.Renewal = &Renewal{Outcome: Refused, At: now, Failure: failureOf(err), Attempts: 1, Issuer: above.state}
+	if r := c.Renewal; r != nil && r.Outcome == Refused {
+		next.Renewal.Attempts += r.Attempts
+	}
+	return next
+}
+
+// abandon takes back what a call began that ended with an error.
+func (s *Service) abandon(ctx context.Context, a *attempt, c *Certificate) error {
+	if err := s.keys.EndEntrusted(ctx, a.call, grantee(c.ID), planned(a.lease)); err != nil {
 		return err
 	}
-	if err := s.issue(ctx, call, c, k); err != nil {
-		return errors.Join(err, s.keys.EndEntrusted(ctx, call, grantee(c.ID), k.Name.ID))
+	return s.leases.Release(ctx, a.lease)
+}
+
+// reissue has the authority issue for the certificate's next key, as the
+// service. A new key is kept in c.Next when the authority refuses: it is the
+// next attempt's.
+func (s *Service) reissue(ctx context.Context, a *attempt, c *Certificate) error {
+	if err := a.worthwhile(c); err != nil {
+		return err
+	}
+	c.Authority = a.above.next.ID
+	id, csr, err := s.nextKey(ctx, a, c)
+	if err != nil { // of whatever kind: it is not the authority's refusal
+		return &fault.Error{Kind: fault.Internal, Op: "renewing", Public: "the certificate's key: " + publicOf(err), Err: err}
+	}
+	if err := s.issue(ctx, a.call, c, id, csr); err != nil {
+		return err
+	}
+	c.Next = ""
+	return nil
+}
+
+// nextKey returns the key of the next certificate, and its request: the
+// current one if the rule says so, the one that an earlier attempt made, or a
+// new one.
+func (s *Service) nextKey(ctx context.Context, a *attempt, c *Certificate) (key.ID, []byte, error) {
+	if c.Renews.Keeps() {
+		csr, err := s.csr(ctx, a.call, c, c.Key)
+		return c.Key, csr, err
+	}
+	if c.Next != "" {
+		if csr, err := s.csr(ctx, a.call, c, c.Next); err == nil {
+			return c.Next, csr, nil
+		}
+		c.Next = "" // somebody disabled or ended it meanwhile
+	}
+	fresh := planned(a.lease)
+	if _, err := s.makeKey(ctx, a.call, c, fresh); err != nil {
+		return "", nil, err
+	}
+	csr, err := s.csr(ctx, a.call, c, fresh)
+	if err == nil {
+		c.Next = fresh
+	}
+	return fresh, csr, err
+}
+
+// gain is how much longer than the current certificate a new one has to be
+// valid for the clock to ask for it.
+const gain = time.Minute
+
+// worthwhile refuses what cannot succeed, before a key is made for it, and what
+// the clock would do again and again without end: renewing a certificate that
+// ends with its authority gives one with the same end.
+func (a *attempt) worthwhile(c *Certificate) error {
+	switch next := a.above.next; {
+	case next == nil:
+		return fault.New(fault.NotFound, "the authority does not exist any more, and none took over from it")
+	case next.State != ca.Active:
+		return next.State.Refusal()
+	case !a.asked && a.above.cause == NoCause && !next.NotAfter.After(c.NotAfter.Add(gain)):
+		return fault.New(fault.WrongState, "the certificate ends when its authority does: renew the authority first")
 	}
 	return nil
+}
+
+// renewed is the event of a renewal.
+func renewed(before, c *Certificate, now time.Time) *event.Event {
+	e := eventOf(c, event.CertificateRenewed, c.Serial, now)
+	e.Summary = fmt.Sprintf("The certificate of %s was renewed: it is valid until %s.", c.Domain, c.NotAfter.UTC().Format(time.RFC3339))
+	e.Details = append(e.Details, event.Detail{Name: "before", Value: before.Serial})
+	return e
+}
+
+// failed is the event of a renewal that failed: one a day.
+func failed(c *Certificate, err error, now time.Time) *event.Event {
+	e := eventOf(c, event.RenewalFailed, c.Serial+"/"+now.Format(time.DateOnly), now)
+	e.Summary = fmt.Sprintf("The certificate of %s could not be renewed, %s: it is valid until %s.",
+		c.Domain, c.Renewal.Failure, c.NotAfter.UTC().Format(time.RFC3339))
+	e.Details = append(e.Details, event.Detail{Name: "failure", Value: string(c.Renewal.Failure)})
+	if text := publicOf(err); text != "" {
+		e.Details = append(e.Details, event.Detail{Name: "cause", Value: text})
+	}
+	return e
+}
+
+// eventOf returns an event about a certificate that which tells from others.
+func eventOf(c *Certificate, kind event.Kind, which string, now time.Time) *event.Event {
+	return &event.Event{
+		ID: string(kind) + "/" + c.ID + "/" + which, Kind: kind, Realm: c.Realm, Region: c.Region, Time: now,
+		Subject: c.Resource().String(), Name: c.Domain,
+		Details: []event.Detail{
+			{Name: "serial", Value: c.Serial},
+			{Name: "authority", Value: c.Authority},
+			{Name: "not after", Value: c.NotAfter.UTC().Format(time.RFC3339)},
+		},
+	}
 }
 
 // publicOf returns the sentence of a fault that its caller may see.
@@ -136,71 +257,4 @@ func (s *Service) ownCall(c *Certificate, requestID string) *key.Call {
 		},
 		RequestID: requestID, API: "holdfast", Operation: "Renew", Region: c.Region, Secure: true, Time: s.now(),
 	}
-}
-
-// Tick does what the clock has to do with managed certificates: it renews those
-// that are due, and forgets old tokens. Whoever calls it (package lifecycle)
-// does so again and again; more says that there is more to do at once. A
-// certificate that fails does not keep the others waiting: it is due again
-// later.
-func (s *Service) Tick(ctx context.Context) (more bool, err error) {
-	var due []*Certificate
-	now := s.now().UTC().Format(store.TimeFormat)
-	err = s.store.View(ctx, func(r store.Reader) error {
-		// From "0" leaves out the empty value, which means never.
-		for row, err := range r.Scan(store.Managed, store.Query{Column: "due", From: "0", To: now, Limit: dueBatch}) {
-			if err != nil {
-				return err
-			}
-			c, err := readCertificate(row)
-			if err != nil {
-				return err
-			}
-			due = append(due, c)
-		}
-		return nil
-	})
-	if err != nil {
-		return false, fmt.Errorf("looking for certificates to renew: %w", err)
-	}
-	var failures []error
-	for _, c := range due {
-		if err := s.renewDue(ctx, c); err != nil {
-			failures = append(failures, fmt.Errorf("renewing managed certificate %s: %w", c.ID, err))
-		}
-	}
-	return len(due) == dueBatch && len(failures) == 0, errors.Join(failures...)
-}
-
-// renewDue renews a certificate by the clock.
-func (s *Service) renewDue(ctx context.Context, due *Certificate) error {
-	defer s.locks.lock(due.ID)()
-	requestID, err := newID()
-	if err != nil {
-		return err
-	}
-	call := s.ownCall(due, requestID)
-	c, err := s.find(ctx, call, due.ID)
-	if err != nil {
-		return err
-	}
-	if at := c.dueAt(s.now()); at.IsZero() || at.After(s.now()) {
-		// Not due any more, or never again: expired. The column says so from now on.
-		return s.settle(ctx, c)
-	}
-	_, err = guard.Do(ctx, s.guard, call, key.RenewManaged, func(v *guard.Visit) (*Certificate, error) {
-		v.Permit(c.Resource(), "the certificate is renewed before it expires")
-		return s.renew(ctx, v, c)
-	})
-	return err
-}
-
-// settle stores when a certificate is due, and changes nothing else: no call
-// is concerned, and nothing that anybody sees.
-func (s *Service) settle(ctx context.Context, c *Certificate) error {
-	row, err := c.row(s.now())
-	if err != nil {
-		return err
-	}
-	return s.store.Update(ctx, func(tx store.Tx) error { return tx.Put(store.Managed, row) })
 }

@@ -1,6 +1,7 @@
 package managed
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -19,6 +20,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/profile"
+	"github.com/holdfast-kms/holdfast/internal/renewal"
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/token"
 )
@@ -34,6 +36,15 @@ type Request struct {
 	Names  []string
 	// Spec is the key's, RSA-2048 when it is none.
 	Spec alg.Spec
+	// Profile is what the certificate is issued under, "" for the profile of
+	// managed certificates. The key may leave only if a profile that is named
+	// lets it.
+	Profile string `json:",omitempty"` // tokens compare requests by their JSON, also those of earlier releases
+	// Validity is how long the certificate is valid, 0 for the profile's default:
+	// without a profile, Validity.
+	Validity time.Duration `json:",omitempty"`
+	// Rule is when it is renewed, nil for the profile's rule, or the usual one.
+	Rule *renewal.Rule `json:",omitempty"`
 	// KeyStays keeps the key in Holdfast for good: Export is refused then.
 	KeyStays bool
 	// NotLogged is kept with the certificate, see Certificate.Logged.
@@ -151,12 +162,38 @@ func (s *Service) draft(call *key.Call, req *Request) (*Certificate, error) {
 	if c.Spec == alg.NoSpec {
 		c.Spec = alg.RSA2048
 	}
+	if err := s.settings(c, req); err != nil {
+		return nil, err
+	}
 	if !slices.Contains(cert.Specs(), c.Spec) {
 		return nil, fault.New(fault.Unsupported, "no certificates are made for keys of spec %s", c.Spec)
 	}
 	c.ID, err = newID()
 	return c, err
 }
+
+// settings takes in how a certificate is issued and renewed.
+func (s *Service) settings(c *Certificate, req *Request) error {
+	switch {
+	case len(req.Profile) > maxProfile:
+		return fault.New(fault.InvalidArgument, "a profile's name has at most %d bytes", maxProfile)
+	case req.Validity < 0 || req.Validity%time.Second != 0:
+		return fault.New(fault.InvalidArgument, "a validity is a number of seconds, and not negative")
+	}
+	c.Profile, c.Validity = req.Profile, req.Validity
+	if p, ok := s.authorities.FindProfile(c.Realm, c.Profile); c.Profile != "" && (!ok || !p.Exportable) {
+		c.Exportable = false
+	}
+	if req.Rule == nil {
+		return nil
+	}
+	rule := *req.Rule
+	c.Rule = &rule
+	return rule.Check()
+}
+
+// maxProfile is the longest name of a profile in bytes.
+const maxProfile = 128
 
 // requestNames returns a request's names in lower case, each once, the domain
 // first.
@@ -183,17 +220,23 @@ func requestNames(req *Request) ([]string, error) {
 // authority's own ends in a failed certificate; any other is returned. The key
 // of a certificate that was not issued is ended.
 func (s *Service) obtain(ctx context.Context, call *key.Call, v *guard.Visit, c *Certificate) error {
-	k, err := s.makeKey(ctx, call, c)
+	k, err := s.makeKey(ctx, call, c, "")
 	if err != nil {
 		return err
 	}
-	err = s.issue(ctx, call, c, k)
+	csr, err := s.csr(ctx, call, c, k.Name.ID)
+	if err == nil {
+		err = s.issue(ctx, call, c, k.Name.ID, csr)
+	}
 	if err == nil {
 		v.Note("serial", c.Serial)
 		return nil
 	}
 	if ended := s.keys.EndEntrusted(ctx, call, grantee(c.ID), k.Name.ID); ended != nil {
 		return ended
+	}
+	if _, ok := s.authorities.FindProfile(c.Realm, c.Profile); c.Profile != "" && !ok {
+		return err // a misspelt name is best told at once
 	}
 	switch failure := failureOf(err); failure {
 	case AuthorityState, NotAllowed, LimitReached:
@@ -207,19 +250,15 @@ func (s *Service) obtain(ctx context.Context, call *key.Call, v *guard.Visit, c 
 }
 
 // makeKey makes a key for the certificate, as the certificate's own.
-func (s *Service) makeKey(ctx context.Context, call *key.Call, c *Certificate) (*key.Key, error) {
-	return s.keys.Entrust(ctx, call, grantee(c.ID), &kms.ImportKeyRequest{CreateKeyRequest: kms.CreateKeyRequest{
+func (s *Service) makeKey(ctx context.Context, call *key.Call, c *Certificate, id key.ID) (*key.Key, error) {
+	return s.keys.Entrust(ctx, call, grantee(c.ID), &kms.ImportKeyRequest{ID: id, CreateKeyRequest: kms.CreateKeyRequest{
 		Spec: c.Spec, Usage: alg.SignVerify, Exportable: c.Exportable, Description: "managed certificate of " + c.Domain,
 	}})
 }
 
-// issue has the certificate's authority issue for a key, and takes the result
-// in.
-func (s *Service) issue(ctx context.Context, call *key.Call, c *Certificate, k *key.Key) error {
-	csr, err := s.csr(ctx, call, c, k)
-	if err != nil {
-		return err
-	}
+// issue has the certificate's authority issue for a key by its request, and
+// takes the result in.
+func (s *Service) issue(ctx context.Context, call *key.Call, c *Certificate, id key.ID, csr []byte) error {
 	names := profile.Names{}
 	for _, name := range c.Names {
 		if ip, err := netip.ParseAddr(name); err == nil {
@@ -229,7 +268,7 @@ func (s *Service) issue(ctx context.Context, call *key.Call, c *Certificate, k *
 		}
 	}
 	issued, err := s.authorities.Issue(ctx, call, &ca.IssueRequest{
-		Authority: c.Authority, Profile: profileName, CSR: csr,
+		Authority: c.Authority, Profile: cmp.Or(c.Profile, profileName), CSR: csr,
 		Subject: profile.Subject{CommonName: c.Domain}, Names: names, Validity: profile.Validity{For: s.validity(c)},
 	})
 	if err != nil {
@@ -239,37 +278,42 @@ func (s *Service) issue(ctx context.Context, call *key.Call, c *Certificate, k *
 	if err != nil {
 		return &fault.Error{Kind: fault.Internal, Op: "reading an issued certificate", Err: err}
 	}
-	c.Authority, c.Key, c.IssuedAt = issued.Authority, k.Name.ID, issued.IssuedAt
-	chain := issued.Chain
-	if a, ok := s.authorities.ByID(issued.Authority); ok {
-		chain = append([][]byte{a.Certificate}, a.Chain...)
-	}
-	c.take(parsed, issued.Serial, chain)
+	c.Authority, c.Key, c.IssuedAt = issued.Authority, id, issued.IssuedAt
+	c.take(parsed, issued.Serial, issued.Chain)
 	return nil
 }
 
-// validity returns how long the certificate may be valid: its authority's end
-// and mode bound it.
+// validity returns how long the certificate may be valid, 0 for the default of
+// its profile: its authority's end and mode bound it.
 func (s *Service) validity(c *Certificate) time.Duration {
+	want := c.Validity
+	if want == 0 && c.Profile != "" {
+		return 0
+	}
+	want = cmp.Or(want, Validity)
 	a, ok := s.authorities.ByID(c.Authority)
 	if !ok {
-		return Validity // by name; the authority has the last word
+		return want // by name; the authority has the last word
 	}
-	longest := Validity
 	if a.Mode == ca.ShortLived {
-		longest = ca.MaxShortLife
+		want = min(want, ca.MaxShortLife)
 	}
-	return min(longest, a.NotAfter.Sub(s.now()).Truncate(time.Second))
+	return min(want, a.NotAfter.Sub(s.now()).Truncate(time.Second))
 }
 
-// csr returns a certificate request for the key, signed with it.
-func (s *Service) csr(ctx context.Context, call *key.Call, c *Certificate, k *key.Key) ([]byte, error) {
-	public, err := engine.ParsePublic(k.Spec, k.Current().Public)
+// csr returns a certificate request for a key of the certificate's, signed
+// with it.
+func (s *Service) csr(ctx context.Context, call *key.Call, c *Certificate, id key.ID) ([]byte, error) {
+	a := signature(c.Spec)
+	signer, err := s.keys.DelegatedSigner(ctx, call, grantee(c.ID), id, a)
 	if err != nil {
 		return nil, err
 	}
-	a := signature(k.Spec)
-	signer, err := s.keys.DelegatedSigner(ctx, call, grantee(c.ID), k.Name.ID, a)
+	spki, err := engine.MarshalPublic(c.Spec, signer.Public())
+	if err != nil {
+		return nil, err
+	}
+	public, err := engine.ParsePublic(c.Spec, spki)
 	if err != nil {
 		return nil, err
 	}
@@ -277,7 +321,7 @@ func (s *Service) csr(ctx context.Context, call *key.Call, c *Certificate, k *ke
 	if err != nil {
 		return nil, err
 	}
-	identifier, err := cert.Identifier(k.Spec, a)
+	identifier, err := cert.Identifier(c.Spec, a)
 	if err != nil {
 		return nil, err
 	}

@@ -207,6 +207,12 @@ func (c *compiler) actions(elements map[string]*node) (key.ActionSet, error) {
 }
 
 func (c *compiler) resources(elements map[string]*node) (resources, error) {
+	if c.kind == ForTrust {
+		if elements["Resource"] != nil || elements["NotResource"] != nil {
+			return resources{}, wrong("a trust policy speaks of its role: it has no Resource")
+		}
+		return resources{not: true}, nil // all but nothing
+	}
 	n, not, label, err := either(elements, "Resource")
 	if err != nil {
 		return resources{}, err

@@ -14,6 +14,7 @@ const (
 	whyNoIdentity = "no identity policy allows it"
 	whyForeign    = "the resource is another realm's and has no policy"
 	whyNoPolicy   = "the resource has no policy, and the caller is of no realm"
+	whyLimit      = "the session policy does not allow it"
 )
 
 // Decide judges a request, as AWS KMS does ("Key policies in AWS KMS";
@@ -29,6 +30,7 @@ const (
 //     policy of its own realm (its root needs none).
 //  5. Where the resource has no policy, the realm's root may do everything,
 //     and the callers of the realm what their own policies allow.
+//  6. What a session policy does not allow as well, nothing else allows.
 //
 // What nothing allows is refused.
 func Decide(in Input) Decision {
@@ -37,20 +39,34 @@ func Decide(in Input) Decision {
 	if own.denied {
 		return Decision{Reason: fault.DeniedByResourcePolicy, Why: own.why}
 	}
-	mine := verdict{}
+	mine, beyond := verdict{}, false
 	for _, p := range in.Identity {
 		v := e.judge(p)
-		if v.denied {
+		switch {
+		case v.denied && p.limit:
+			return Decision{Reason: fault.DeniedBySessionPolicy, Why: v.why}
+		case v.denied:
 			return Decision{Reason: fault.DeniedByIdentityPolicy, Why: v.why}
-		}
-		if mine.admission == refused {
+		case p.limit:
+			beyond = beyond || v.admission == refused
+		case mine.admission == refused:
 			mine = v
 		}
 	}
+	d := e.decide(own, mine)
+	if d.Allowed && beyond {
+		return Decision{Reason: fault.NoSessionPolicyAllows, Why: whyLimit}
+	}
+	return d
+}
+
+// decide decides by what the resource's policy and those of the caller say,
+// none of which denies.
+func (e *evaluation) decide(own, mine verdict) Decision {
 	if id, ok := e.grant(); ok {
 		return Decision{Allowed: true, Why: "grant " + id}
 	}
-	if in.Resource == nil {
+	if e.in.Resource == nil {
 		return e.withoutPolicy(mine)
 	}
 	return e.combine(own, mine)

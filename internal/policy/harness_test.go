@@ -114,6 +114,8 @@ var reasons = map[fault.Reason]string{
 	fault.DeniedByIdentityPolicy: "denied by identity",
 	fault.NoResourcePolicyAllows: "not allowed by the key",
 	fault.NoIdentityPolicyAllows: "not allowed by identity",
+	fault.DeniedBySessionPolicy:  "denied by the session",
+	fault.NoSessionPolicyAllows:  "not allowed by the session",
 }
 
 // judgement puts a decision in the words of the tables.

@@ -10,6 +10,7 @@ import (
 // set of actions, resources and conditions. It is immutable.
 type Policy struct {
 	kind       Kind
+	limit      bool
 	vocabulary Vocabulary
 	statements []statement
 }
@@ -38,10 +39,7 @@ type resources struct {
 func (p *Policy) Named(name string) *Policy {
 	named := *p
 	named.statements = append([]statement(nil), p.statements...)
-	label := "key policy"
-	if p.kind == ForIdentity {
-		label = "identity policy"
-	}
+	label := map[Kind]string{ForResource: "key policy", ForIdentity: "identity policy", ForTrust: "trust policy"}[p.kind]
 	if name != "" {
 		label += " " + strconv.Quote(name)
 	}
@@ -53,6 +51,22 @@ func (p *Policy) Named(name string) *Policy {
 		}
 	}
 	return &named
+}
+
+// Limit returns a policy of an identity as one that limits what the others
+// allow and allows nothing itself ("Session policies", IAM User Guide).
+func (p *Policy) Limit() *Policy {
+	limit := *p
+	limit.limit = true
+	limit.statements = append([]statement(nil), p.statements...)
+	for i := range limit.statements {
+		s := &limit.statements[i]
+		s.why = "session policy statement " + strconv.Itoa(i+1)
+		if s.sid != "" {
+			s.why = "session policy statement " + strconv.Quote(s.sid)
+		}
+	}
+	return &limit
 }
 
 // Beside returns the policy of a resource as most services read it, all but

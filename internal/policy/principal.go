@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -36,9 +37,11 @@ func newSubject(p key.Principal) subject {
 	return s
 }
 
-// member reports whether the subject belongs to a realm at all: services and
-// the anonymous caller are in none.
-func (s *subject) member() bool { return s.Kind != key.Service && s.Kind != key.Anonymous }
+// member reports whether the subject belongs to a realm at all: services,
+// whom an issuer vouches for, and the anonymous caller are in none.
+func (s *subject) member() bool {
+	return s.Kind != key.Service && s.Kind != key.Federated && s.Kind != key.Anonymous
+}
 
 // coveredBy reports whether p is the realm that the subject belongs to.
 func (s *subject) coveredBy(p *Principal) bool {
@@ -63,6 +66,8 @@ func (s *subject) is(p *Principal) bool {
 	case key.Service:
 		rest, ok := strings.CutPrefix(s.Name, p.Name)
 		return ok && (rest == "" || rest[0] == '/')
+	case key.Federated:
+		return (p.Realm == "" || p.Realm == s.Realm) && p.Name == s.Name
 	case key.Anonymous:
 	}
 	return false
@@ -115,4 +120,20 @@ func (p *principals) denies(s *subject) bool {
 		return !exempt
 	}
 	return realm || role || self
+}
+
+// Public reports whether the policy lets everybody in: a statement allows
+// something to every principal there is, or to all but some, under no
+// condition.
+func (p *Policy) Public() bool {
+	for i := range p.statements {
+		s := &p.statements[i]
+		if s.deny || len(s.conditions) > 0 {
+			continue
+		}
+		if s.principals.not || slices.ContainsFunc(s.principals.list, func(who Principal) bool { return who.Everyone }) {
+			return true
+		}
+	}
+	return false
 }

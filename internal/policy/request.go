@@ -50,6 +50,11 @@ type Attributes struct {
 	Store string
 	// Tags are the tags that the request sets, or removes (values empty).
 	Tags []key.Tag
+	// ResourceTags are the tags of a resource that is no key, whose Resource
+	// tells.
+	ResourceTags []key.Tag
+	// Secret is what is asked of a secret, nil for all else.
+	Secret *Secret
 	// WaitDays is the waiting period of a deletion, PeriodDays that of a rotation.
 	WaitDays, PeriodDays int
 	// BypassLockout reports that the request turns the lockout check off.
@@ -60,6 +65,30 @@ type Attributes struct {
 	ReEncryptSame *bool
 	// Profile is the certificate profile asked for.
 	Profile string
+	// Assume is what a request to assume a role asks for, nil for others.
+	Assume *Assume
+}
+
+// Assume is what a request to assume a role says of the session to be.
+type Assume struct {
+	ExternalID, SessionName, SourceIdentity string
+	// Transitive are the keys of the tags that go on to further sessions.
+	Transitive []string
+	// Seconds is how long the session is to last.
+	Seconds int
+}
+
+// Secret are the facts of an operation on a secret.
+type Secret struct {
+	// Name, Description and Key, as the caller names it, are those of a secret to
+	// be made or changed.
+	Name, Description, Key string
+	// Version and Stage are those that the request names.
+	Version, Stage string
+	// Forced asks for a deletion without a waiting period.
+	Forced bool
+	// NotPublic asks that a policy for everybody is refused.
+	NotPublic bool
 }
 
 // Expiry is when imported material is forgotten: the zero time for never.
@@ -80,7 +109,8 @@ type Input struct {
 	Request Request
 	// Resource is the resource's own policy, nil where it has none.
 	Resource *Policy
-	// Identity are the policies of the caller.
+	// Identity are the policies of the caller. Those that are limits (see Limit)
+	// allow nothing: each of them has to allow what the others do.
 	Identity []*Policy
 	// Grants are the resource's grants.
 	Grants []key.Grant
@@ -93,4 +123,7 @@ type Kind uint8
 const (
 	ForResource Kind = iota + 1 // has principals
 	ForIdentity                 // has none: it speaks of its owner
+	// ForTrust says who may assume a role: it has principals, and no resources,
+	// since it speaks of its role.
+	ForTrust
 )

@@ -39,7 +39,8 @@ type Principal struct {
 	// Principal is otherwise the principal named. Root stands for its whole
 	// realm too; a Session is named by the last two parts of its name
 	// ("role/session"), since its role's path is no part of it; a Service's
-	// realm is empty, and its name stands for "name/…" too.
+	// realm is empty, and its name stands for "name/…" too. A Federated's realm
+	// may be empty: it then is the issuer of that name, whose realm it is.
 	key.Principal
 }
 

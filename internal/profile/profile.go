@@ -23,6 +23,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/name"
+	"github.com/holdfast-kms/holdfast/internal/renewal"
 )
 
 // What the certificates of a profile are for.
@@ -125,6 +126,9 @@ type Profile struct {
 	// Exportable lets the private key of a key that is made for a certificate
 	// leave, once it is asked for.
 	Exportable bool
+	// Renewal is when managed certificates are renewed that have no rule of their
+	// own; nil for the usual one.
+	Renewal *renewal.Rule
 
 	Policies    []PolicyInformation
 	Constraints *NameConstraints
@@ -235,6 +239,13 @@ func (p *Profile) check() error {
 		return unfit("a certificate has at most %d names", name.Max)
 	case p.Keys == KeyRules{}:
 		return unfit("the profile takes no keys")
+	case p.CA && p.Renewal != nil:
+		return unfit("the certificates of authorities are renewed by who owns them: such a profile has no rule of renewal")
+	}
+	if p.Renewal != nil {
+		if err := p.Renewal.Check(); err != nil {
+			return err
+		}
 	}
 	return p.checkLife()
 }

@@ -1,11 +1,7 @@
 package server
 
 import (
-	"crypto/x509"
-	"errors"
-	"fmt"
 	"io"
-	"os"
 
 	"github.com/holdfast-kms/holdfast/internal/bucket"
 	"github.com/holdfast-kms/holdfast/internal/config"
@@ -29,15 +25,9 @@ func openBuckets(c *config.Config) (buckets, error) {
 	if err != nil {
 		return nil, err
 	}
-	var roots *x509.CertPool
-	if s.CACertificate != "" {
-		text, err := os.ReadFile(s.CACertificate)
-		if err != nil {
-			return nil, fmt.Errorf("reading buckets.s3.ca_certificate: %w", err)
-		}
-		if roots = x509.NewCertPool(); !roots.AppendCertsFromPEM(text) {
-			return nil, errors.New("buckets.s3.ca_certificate: no certificate in PEM")
-		}
+	roots, err := rootsIn("buckets.s3.ca_certificate", s.CACertificate)
+	if err != nil {
+		return nil, err
 	}
 	return bucket.NewS3(bucket.S3Config{
 		Endpoint: s.Endpoint, Region: s.Region, Roots: roots, Timeout: s.Timeout,

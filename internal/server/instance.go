@@ -20,17 +20,22 @@ import (
 	"slices"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/alarm"
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/audit/index"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/cluster"
 	"github.com/holdfast-kms/holdfast/internal/config"
+	"github.com/holdfast-kms/holdfast/internal/courier"
 	"github.com/holdfast-kms/holdfast/internal/customstore"
+	"github.com/holdfast-kms/holdfast/internal/deployment"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	hsmengine "github.com/holdfast-kms/holdfast/internal/engine/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
+	"github.com/holdfast-kms/holdfast/internal/function"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/identity"
 	"github.com/holdfast-kms/holdfast/internal/inventory"
@@ -38,14 +43,19 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/lifecycle"
 	"github.com/holdfast-kms/holdfast/internal/managed"
+	"github.com/holdfast-kms/holdfast/internal/metric"
+	"github.com/holdfast-kms/holdfast/internal/notice"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/secret"
 	"github.com/holdfast-kms/holdfast/internal/server/providers"
 	"github.com/holdfast-kms/holdfast/internal/server/tokens"
 	"github.com/holdfast-kms/holdfast/internal/status"
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/embedded"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
+	"github.com/holdfast-kms/holdfast/internal/topic"
+	"github.com/holdfast-kms/holdfast/internal/trail"
 	"github.com/holdfast-kms/holdfast/internal/weakkey"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
@@ -70,7 +80,8 @@ type instance struct {
 	region    string
 	store     store.Store
 	audit     audit.Recorder
-	entries   audit.Source
+	entries   index.Source
+	log       string // the audit log's id
 	guard     *guard.Guard
 	directory *identity.Directory
 	admin     *identity.Admin
@@ -79,8 +90,21 @@ type instance struct {
 	status    *status.Service
 	inventory *inventory.Service
 	managed   *managed.Service
+	deployed  *deployment.Service
+	bursts    *notice.Bursts
+	notices   *notice.Service
+	watch     *notice.Watch
+	poster    *courier.HTTP
+	mailer    *courier.SMTP // nil without a mail server
+	secrets   *secret.Service
+	functions *function.Service
+	meter     *metric.Meter
+	figures   *metric.Service
+	alarms    *alarm.Service
+	trails    *trail.Service
 	clusters  *cluster.Service
 	keyStores *customstore.Service
+	topics    *topic.Service
 	hsms      *tokens.Tokens
 	providers *providers.Providers
 	engines   []engine.Engine // those over tokens
@@ -99,21 +123,32 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 	if err != nil {
 		return nil, err
 	}
+	i.deployed = deployment.New(i.guard, i.store, nil)
 	i.clock = lifecycle.Start(c.Lifecycle.Interval, log,
 		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
 		lifecycle.Task{Name: "keys in providers", Tick: i.keys.Mirror},
 		lifecycle.Task{Name: "authorities", Tick: i.ca.Tick},
 		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick},
 		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick},
-		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick})
+		lifecycle.Task{Name: "deployments", Tick: i.deployed.Tick},
+		lifecycle.Task{Name: "what is about to happen", Tick: i.watch.Tick},
+		lifecycle.Task{Name: "notices", Tick: i.notices.Tick},
+		lifecycle.Task{Name: "secrets", Tick: i.secrets.Tick},
+		lifecycle.Task{Name: "topics", Tick: i.topics.Tick},
+		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick},
+		lifecycle.Task{Name: "audit index", Tick: i.indexLog},
+		lifecycle.Task{Name: "trails", Tick: i.trails.Tick},
+	)
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
+	i.topics.Start()
+	i.startAlarms(c.Lifecycle.Interval, log)
 	i.handler = i.mount(c, m)
 	return i, nil
 }
 
 // openCore makes an instance that neither the clock nor any front end acts on.
 func openCore(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, log *slog.Logger) (_ *instance, err error) {
-	i := &instance{region: c.Region}
+	i := &instance{region: c.Region, meter: new(metric.Meter)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, i.close())
@@ -131,6 +166,7 @@ func openCore(ctx context.Context, c *config.Config, root *seal.Root, ephemeral 
 	if err := i.openServices(ctx, c, root, ephemeral, log); err != nil {
 		return nil, err
 	}
+	i.openSecrets()
 	return i, nil
 }
 
@@ -149,9 +185,10 @@ func (i *instance) openStore(c *config.Config, ephemeral bool) error {
 }
 
 func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, out *slog.Logger) error {
+	i.log = root.Installation()
 	if ephemeral {
 		log := audit.NewMemory(memoryEntries)
-		i.audit, i.entries = log, log
+		i.audit, i.entries = log, index.Over(log, eventFacets)
 		return nil
 	}
 	seed, err := seal.Secret(ctx, root, i.store, auditKeySetting, newSeed)
@@ -165,15 +202,16 @@ func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.R
 	}
 	i.signer = signer
 	log, err := audit.Open(filepath.Join(c.Data, auditDir), audit.Options{
-		Signer: signer, ID: root.Installation(), SegmentSize: int64(c.Audit.SegmentMiB) << 20,
+		Signer: signer, ID: i.log, SegmentSize: int64(c.Audit.SegmentMiB) << 20,
 		CheckpointInterval: c.Audit.Checkpoint, OnCheckpoint: announce(out),
 	})
 	if err != nil {
 		return fmt.Errorf("opening the audit log: %w", err)
 	}
-	i.audit, i.entries = log, log
+	i.audit = log
 	i.closers = append(i.closers, log.Close)
-	return nil
+	i.entries, err = openIndex(log, filepath.Join(c.Data, auditDir))
+	return err
 }
 
 // announceEvery is how often a checkpoint goes to the server's log.
@@ -227,21 +265,14 @@ func (i *instance) tellMissing(ctx context.Context, log *slog.Logger) {
 
 // openServices opens the directory, the engine, the door and the authorities.
 func (i *instance) openServices(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, log *slog.Logger) (err error) {
-	i.directory, err = identity.Open(ctx, identity.Config{Root: root, Store: i.store, Compile: compiler(policy.ForIdentity)})
-	if err != nil {
+	if err := i.openIdentities(ctx, c, root); err != nil {
 		return err
 	}
-	i.guard = guard.New(i.audit, i.directory)
-	i.admin = identity.NewAdmin(i.directory, i.guard)
 	keyring := seal.NewKeyring(root, i.store)
-	software, err := soft.New(keyring, soft.Options{
-		Library: c.RSA.Library, PureGo: c.RSA.Native == "off", Log: log,
-		Pregenerate: map[alg.Spec]int{alg.RSA2048: 1, alg.RSA3072: 1, alg.RSA4096: 1},
-	})
+	software, err := i.openSoftware(c, keyring, log)
 	if err != nil {
 		return err
 	}
-	i.closers = append(i.closers, software.Close)
 	if err := i.openPlaces(ctx, c, keyring, log); err != nil {
 		return err
 	}
@@ -267,26 +298,56 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(c.Data, crlDir)
-	if ephemeral {
-		dir = ""
-	}
 	sink, err := openBuckets(c)
 	if err != nil {
 		return err
 	}
 	i.closers = append(i.closers, sink.Close)
 	i.status, err = status.New(ctx, status.Config{
-		Authorities: i.ca, Keys: i.keys, Guard: i.guard, Store: i.store, Dir: dir, Sink: sink,
+		Authorities: i.ca, Keys: i.keys, Guard: i.guard, Store: i.store, Dir: crlFolder(c, ephemeral), Sink: sink,
 	})
 	if err != nil {
 		return err
 	}
-	i.managed = managed.New(managed.Config{
-		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService,
-	})
 	software.Ready()
-	return i.openInventory(ctx, sink, log)
+	return i.openUpper(ctx, c, keyring, sink, log)
+}
+
+// openUpper opens what is built on keys and authorities.
+func (i *instance) openUpper(ctx context.Context, c *config.Config, keyring *seal.Keyring, sink inventory.Sink, log *slog.Logger) error {
+	i.managed = managed.New(managed.Config{
+		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService, PerMinute: c.Lifecycle.RenewalsPerMinute,
+	})
+	i.openTrails(c, sink, log)
+	if err := i.openCourier(ctx, c, log); err != nil {
+		return err
+	}
+	i.openTopics(c, keyring, log)
+	i.openAlarms(log)
+	if err := i.openInventory(ctx, sink, log); err != nil {
+		return err
+	}
+	return i.openNotices(c, i.topics, log)
+}
+
+// openSoftware opens the engine with the keys in this process.
+func (i *instance) openSoftware(c *config.Config, keyring *seal.Keyring, log *slog.Logger) (*soft.Engine, error) {
+	e, err := soft.New(keyring, soft.Options{
+		Library: c.RSA.Library, PureGo: c.RSA.Native == "off", Log: log,
+		Pregenerate: map[alg.Spec]int{alg.RSA2048: 1, alg.RSA3072: 1, alg.RSA4096: 1},
+	})
+	if err == nil {
+		i.closers = append(i.closers, e.Close)
+	}
+	return e, err
+}
+
+// crlFolder returns where revocation lists are kept, "" for memory.
+func crlFolder(c *config.Config, ephemeral bool) string {
+	if ephemeral {
+		return ""
+	}
+	return filepath.Join(c.Data, crlDir)
 }
 
 // openPlaces opens where keys live beside this process: tokens, clusters of

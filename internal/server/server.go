@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/netip"
 	"os"
 	"os/signal"
 	"runtime"
@@ -25,6 +26,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/hsm"
 	"github.com/holdfast-kms/holdfast/internal/remote"
 	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/server/notices"
 	"github.com/holdfast-kms/holdfast/internal/wire/native"
 )
 
@@ -82,6 +84,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	s := &server{Options: o, sealed: newSealed(o.Shares, ctx.Done())}
 	s.metrics = newMetrics(s.keys, s.tokens, s.providers)
+	s.metrics.registry.MustRegister(notices.Figures(s.notices))
 	s.watch()
 	if s.tls, err = openTLS(&o.Config); err != nil {
 		return err
@@ -94,6 +97,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	if s.Dev != nil && s.Config.PublicURL == "" {
 		s.Config.PublicURL = url
 	}
+	if s.Dev != nil && len(s.Config.Egress.Allow) == 0 {
+		s.Config.Egress.Allow = loopback() // what a developer's server tells is on the developer's machine
+	}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	if s.sealed == nil {
 		if err := s.start(ctx, url); err != nil {
@@ -101,6 +107,11 @@ func Run(ctx context.Context, o Options) (err error) {
 		}
 	}
 	return s.serve(ctx, listeners, url)
+}
+
+// loopback are the networks of this machine alone.
+func loopback() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 }
 
 // closeAll closes listeners that do not serve.

@@ -55,10 +55,12 @@ func (t *identityTLS) reload() error {
 	return nil
 }
 
-// config returns what a listener needs: TLS 1.2 and up, HTTP/2 offered.
+// config returns what a listener needs: TLS 1.2 and up, HTTP/2 offered. A
+// client may present a certificate; whom that proves is asked with each
+// request, of the one API that takes certificates.
 func (t *identityTLS) config() *tls.Config {
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, ClientAuth: tls.RequestClientCert,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return t.current.Load(), nil },
 	}
 }

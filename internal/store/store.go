@@ -76,6 +76,56 @@ var (
 	// Backups holds backups of clusters by id (package cluster). due is when a
 	// deleted one is destroyed, or "".
 	Backups = &Table{Name: "backups", Columns: []string{"scope", "due"}}
+	// Roles holds roles with their policies by "realm/name" (package identity).
+	Roles = &Table{Name: "roles", Columns: []string{"realm"}}
+	// Issuers holds issuers of tokens by "realm/URL" (package identity).
+	Issuers = &Table{Name: "issuers", Columns: []string{"realm"}}
+	// Factors holds the sealed second factors of users by id, and the client
+	// certificates that prove them (package identity).
+	Factors = &Table{Name: "factors", Columns: []string{"user"}}
+	// Approvals holds requests for critical operations by id; due is when one
+	// expires, or "" (package approval).
+	Approvals = &Table{Name: "approvals", Columns: []string{"realm", "due"}}
+	// Leases holds who does what, until when, by the name of the work (package
+	// lease).
+	Leases = &Table{Name: "leases"}
+	// Events holds what happened and is not told yet, by the id that makes each
+	// one happen once; due is when it is to be looked at (package event).
+	Events = &Table{Name: "events", Columns: []string{"due"}}
+	// Notices holds what is to be delivered, and what was, by id; due is the next
+	// attempt or when it is forgotten, lane what waits for the same (package notice).
+	Notices = &Table{Name: "notices", Columns: []string{"scope", "due", "lane"}}
+	// Secrets holds secrets without their values by "realm/region/name"; due is
+	// when a deleted one is destroyed, or "" (package secret).
+	Secrets = &Table{Name: "secrets", Columns: []string{"scope", "due"}}
+	// SecretVersions holds sealed values by "secret id/version" (package secret).
+	SecretVersions = &Table{Name: "secret_versions", Columns: []string{"secret"}}
+	// Topics holds topics by "realm/region/name" (package topic).
+	Topics = &Table{Name: "topics", Columns: []string{"scope"}}
+	// Subscriptions holds subscriptions by "realm/region/topic/id" (package topic).
+	Subscriptions = &Table{Name: "subscriptions", Columns: []string{"topic"}}
+	// Messages holds messages on their way, and to whom each is to be delivered
+	// (package topic). due is when the clock has something to do with a row, or "";
+	// failed is the "realm/region" of a delivery that was given up, else "".
+	Messages = &Table{Name: "messages", Columns: []string{"due", "failed"}}
+	// Trails holds trails by "realm/region/name" (package trail).
+	Trails = &Table{Name: "trails", Columns: []string{"scope"}}
+	// Alarms holds alarms by "realm/region/name" (package alarm).
+	Alarms = &Table{Name: "alarms", Columns: []string{"scope"}}
+	// AlarmChanges holds the history of alarms, by "alarm/number"; expires is when
+	// it may be forgotten (package alarm).
+	AlarmChanges = &Table{Name: "alarm_changes", Columns: []string{"expires"}}
+	// Metrics holds figures by "realm/region/metric/dimensions/time" (package
+	// metric).
+	Metrics = &Table{Name: "metrics", Columns: []string{"expires"}}
+	// Rotations holds rules of rotation by "realm/name" (package rotation).
+	Rotations = &Table{Name: "rotations", Columns: []string{"realm"}}
+	// Deployments holds what agents said of the certificates on their hosts, by
+	// "realm/host/name" (package deployment).
+	Deployments = &Table{Name: "deployments", Columns: []string{"scope"}}
+	// Sinks holds how far the audit log was delivered to each sink, and legal
+	// holds, by "sink/name" and "hold/name" (packages sink and retention).
+	Sinks = &Table{Name: "sinks"}
 )
 
 // Tables returns every table.
@@ -83,6 +133,8 @@ func Tables() []*Table {
 	return []*Table{
 		Settings, Keys, Materials, Aliases, Users, AccessKeys, Authorities, Certificates,
 		Revocations, Terms, Found, Profiles, Managed, Tokens, Reports, Imports, KeyStores, Clusters, Backups,
+		Roles, Issuers, Factors, Approvals, Leases, Events, Notices, Secrets, SecretVersions, Topics,
+		Subscriptions, Messages, Trails, Alarms, AlarmChanges, Metrics, Rotations, Deployments, Sinks,
 	}
 }
 

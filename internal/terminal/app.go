@@ -32,6 +32,8 @@ func (a *App) Connection(cmd *cobra.Command) *cobra.Command {
 	flags.StringVar(&a.config.Address, "addr", "", "the server's URL, such as https://127.0.0.1:8443")
 	flags.StringVar(&a.config.CACert, "cacert", "", "a PEM file with the certificates to trust; the system's without it")
 	flags.StringVar(&a.config.AccessKeyID, "access-key-id", "", "the access key id; its secret is read from "+client.EnvSecretAccessKey)
+	flags.StringVar(&a.config.ClientCertificate, "client-certificate", "", "a PEM file with a certificate that says who asks, in the place of an access key")
+	flags.StringVar(&a.config.ClientKey, "client-key", "", "the PEM file with its key")
 	flags.StringVar(&a.config.Region, "region", "", "the region of the keys; the server's own without it")
 	flags.DurationVar(&a.config.Timeout, "timeout", 30*time.Second, "how long to wait for the server")
 	return cmd
@@ -42,6 +44,9 @@ func (a *App) Connect() (*client.Client, error) {
 	config := a.config
 	config.SecretAccessKey, config.SessionToken = os.Getenv(client.EnvSecretAccessKey), os.Getenv(client.EnvSessionToken)
 	config.UserAgent = a.UserAgent
+	if config.ClientCertificate != "" {
+		config.AccessKeyID, config.SecretAccessKey, config.SessionToken = "", "", ""
+	}
 	c, err := client.New(config)
 	if err != nil && (config.Address == "" || config.AccessKeyID == "" || config.SecretAccessKey == "") {
 		return nil, Hint(err, "source DIR/env, which \"holdfast dev --dir DIR\" writes")

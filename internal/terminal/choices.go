@@ -87,6 +87,20 @@ func (a *App) UserNames() Choices {
 	})
 }
 
+// RoleNames completes roles by their names.
+func (a *App) RoleNames() Choices {
+	return Asked(a.Connect, func(ctx context.Context, c *client.Client) (names []string, err error) {
+		l, err := c.Roles(ctx, client.Page{Limit: 1000})
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range l.Roles {
+			names = append(names, r.Name)
+		}
+		return names, nil
+	})
+}
+
 // SpecNames are the specs in AWS's spelling.
 func SpecNames() []string {
 	var names []string

@@ -36,6 +36,11 @@ func Cell(v any) string {
 			return "-"
 		}
 		return v.UTC().Format("2006-01-02 15:04:05Z")
+	case *time.Time:
+		if v == nil {
+			return "-"
+		}
+		return Cell(*v)
 	case []string:
 		return strings.Join(v, ", ")
 	}

@@ -69,6 +69,11 @@ func (a *authenticator) authenticate(r *http.Request, x *Exchange, scratch []byt
 	return scratch, nil
 }
 
+// unsigned reports whether a request does not say who it is from.
+func unsigned(r *http.Request) bool {
+	return len(r.Header["Authorization"]) == 0 && len(r.Header[wire.HeaderToken]) == 0 && !strings.Contains(r.URL.RawQuery, "X-Amz-")
+}
+
 // claimOf reads who the request says it is from.
 func claimOf(r *http.Request) (wire.Authorization, error) {
 	if strings.Contains(r.URL.RawQuery, "X-Amz-") {

@@ -22,21 +22,44 @@ type Failure struct {
 	Message string
 }
 
+// queryCode returns the code in the service's Query API.
+func (f *Failure) queryCode(s *service) string {
+	if code, other := s.QueryCodes[f.Code]; other {
+		return code
+	}
+	return f.Code
+}
+
+// side says whose mistake the failure is.
+func (f *Failure) side() string {
+	if f.Status >= http.StatusInternalServerError {
+		return "Receiver"
+	}
+	return "Sender"
+}
+
 // encode returns the body.
-func (f *Failure) encode(x *Exchange, query bool) []byte {
-	if query {
-		side := "Sender"
-		if f.Status >= http.StatusInternalServerError {
-			side = "Receiver"
-		}
-		return wire.XMLError(x.service.Namespace, side, f.Code, f.Message, x.Call.RequestID)
+func (f *Failure) encode(x *Exchange) []byte {
+	switch x.protocol {
+	case overQuery:
+		return wire.XMLError(x.service.Namespace, f.side(), f.queryCode(x.service), f.Message, x.Call.RequestID)
+	case overCBOR:
+		x.cbor.Reset(x.buffers.out)
+		f.write(&x.cbor)
+		return x.cbor.Bytes()
+	case overJSON:
 	}
 	x.Out.Reset(x.buffers.out)
-	x.Out.Text("__type", f.Code)
-	if f.Message != "" {
-		x.Out.Text("message", f.Message)
-	}
+	f.write(&x.Out)
 	return x.Out.Bytes()
+}
+
+// write writes the failure as a structure.
+func (f *Failure) write(w Writer) {
+	w.Text("__type", f.Code)
+	if f.Message != "" {
+		w.Text("message", f.Message)
+	}
 }
 
 // FaultOf returns the fault in err; an error that is none is Internal.
@@ -92,6 +115,10 @@ func Denied(x *Exchange, e *fault.Error) Failure {
 		text += " because no resource-based policy allows the " + action + " action"
 	case fault.NoIdentityPolicyAllows:
 		text += " because no identity-based policy allows the " + action + " action"
+	case fault.DeniedBySessionPolicy:
+		text += " with an explicit deny in a session policy"
+	case fault.NoSessionPolicyAllows:
+		text += " because no session policy allows the " + action + " action"
 	}
 	return Failure{http.StatusBadRequest, "AccessDeniedException", text}
 }
@@ -113,17 +140,11 @@ func ARNOf(resource string) string { return wire.ResourceARN(resourceOf(resource
 
 // resourceOf reads key.Resource.String.
 func resourceOf(resource string) key.Resource {
-	parts := strings.SplitN(resource, "/", 4)
-	r := key.Resource{Realm: key.RealmID(parts[0])}
-	switch {
-	case len(parts) == 4:
-		r.Region, r.Kind, r.ID = parts[1], key.ResourceKind(parts[2]), parts[3]
-	case len(parts) == 3 && parts[1] == string(key.KindUser):
-		r.Kind, r.ID = key.KindUser, parts[2]
-	case len(parts) == 3:
-		r.Region, r.Kind, r.ID = parts[1], key.KindKey, parts[2]
+	if r, ok := key.ParseResource(resource); ok {
+		return r
 	}
-	return r
+	realm, _, _ := strings.Cut(resource, "/")
+	return key.Resource{Realm: key.RealmID(realm)}
 }
 
 // Internal is what a client learns of a failure that is not its own: nothing
@@ -157,4 +178,27 @@ func ExplainShared(x *Exchange, err error) Failure {
 		return Failure{http.StatusBadRequest, "ValidationException", e.Public}
 	}
 	return Internal(x, "InternalFailure")
+}
+
+// queryCodes are the codes of the protocol's errors in the Query APIs, which
+// have no "Exception" in them and answer 403 to who is not let in.
+var queryCodes = map[string]struct {
+	status int
+	code   string
+}{
+	"MissingAuthenticationTokenException": {http.StatusForbidden, "MissingAuthenticationToken"},
+	"UnrecognizedClientException":         {http.StatusForbidden, "InvalidClientTokenId"},
+	"InvalidSignatureException":           {http.StatusForbidden, "SignatureDoesNotMatch"},
+	"ExpiredTokenException":               {http.StatusForbidden, "ExpiredToken"},
+	"IncompleteSignatureException":        {http.StatusBadRequest, "IncompleteSignature"},
+	"AccessDeniedException":               {http.StatusForbidden, "AccessDenied"},
+	"UnsupportedOperationException":       {http.StatusBadRequest, "InvalidAction"},
+}
+
+// InQuery returns a failure in the words of the Query APIs.
+func InQuery(f Failure) Failure {
+	if q, ok := queryCodes[f.Code]; ok {
+		f.Status, f.Code = q.status, q.code
+	}
+	return f
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/key"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/cbor"
 )
 
 // MaxBody bounds the body of a request in bytes, unless its operation has a
@@ -27,9 +28,10 @@ const MaxBody = 256 << 10
 const maxUserAgent = 256
 
 const (
-	jsonType = "application/x-amz-json-1.1"
-	formType = "application/x-www-form-urlencoded"
-	xmlType  = "text/xml"
+	jsonType   = "application/x-amz-json-1.1"
+	jsonType10 = "application/x-amz-json-1.0"
+	formType   = "application/x-www-form-urlencoded"
+	xmlType    = "text/xml"
 )
 
 // Exchange is one request and its answer. It belongs to one goroutine and
@@ -40,12 +42,17 @@ type Exchange struct {
 	// Body is the request's body, Form the parameters of a Query request.
 	Body []byte
 	Form url.Values
-	// Out is the answer of a JSON operation, XML that of a Query one.
+	// REST is the rest of a request to a REST API; nil for others.
+	REST *REST
+	// Out is the answer of a JSON operation, XML that of a Query one. Those that
+	// are served over several protocols use Writer.
 	Out wire.Encoder
 	XML wire.XMLEncoder
 	// Words are the request's own, for the texts of errors.
 	Words Words
 
+	cbor      cbor.Encoder
+	protocol  protocol
 	service   *service
 	operation *Operation
 	named     string // the operation as the request names it
@@ -58,6 +65,9 @@ type Words struct {
 	Algorithm, MessageType, KeyUsage, KeySpec, AliasName string
 	// Resource is the ARN of what the request is about.
 	Resource string
+	// Token is the request's ClientRequestToken, Version how AWS calls the version
+	// of a secret that it asks for.
+	Token, Version string
 }
 
 // Operation returns the name of the exchange's operation.
@@ -113,26 +123,41 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) serve(r *http.Request, x *Exchange) error {
 	b := x.buffers
 	var err error
-	if b.body, err = readBody(b.body, r, h.maxBody(r)); err != nil {
+	x.REST = h.restOf(r)
+	if b.body, err = readBody(b.body, r, h.maxBody(r, x)); err != nil {
+		switch {
+		case x.REST != nil: // whose service explains it
+			h.route(r, x)
+		case strings.HasPrefix(r.Header.Get("Content-Type"), formType): // whose client reads XML
+			x.protocol = overQuery
+		}
 		return err
 	}
 	x.Body = b.body
 	h.route(r, x)
+	if limit := x.maxBody(); len(b.body) > limit {
+		return tooLarge(limit)
+	}
 	x.Call.API, x.Call.Operation = x.service.API, x.label()
 	if x.service == &unrouted {
 		return x.unknown()
 	}
-	if b.scratch, err = h.auth.authenticate(r, x, b.scratch); err != nil {
+	if x.operation != nil && x.operation.Open && unsigned(r) {
+		x.Call.Caller = key.Caller{Principal: key.Principal{Kind: key.Anonymous}, Method: "none"}
+	} else if b.scratch, err = h.auth.authenticate(r, x, b.scratch); err != nil {
 		return err
 	}
 	if x.operation == nil {
 		return x.unknown()
 	}
-	if x.service.Target != "" && !strings.HasPrefix(r.Header.Get("Content-Type"), jsonType) {
-		return wire.Serialization("The Content-Type must be " + jsonType + ".")
+	if err := x.checkType(r); err != nil {
+		return err
 	}
 	x.Out.Reset(b.out)
 	x.XML.Reset(b.out)
+	if x.protocol == overCBOR {
+		x.cbor.Reset(b.out)
+	}
 	return x.operation.Serve(r.Context(), x)
 }
 
@@ -173,6 +198,14 @@ func readBody(b []byte, r *http.Request, limit int) ([]byte, error) {
 	}
 }
 
+// maxBody returns how long the body may be of what was routed.
+func (x *Exchange) maxBody() int {
+	if x.operation == nil || x.operation.MaxBody == 0 {
+		return MaxBody
+	}
+	return x.operation.MaxBody
+}
+
 func tooLarge(limit int) error {
 	return wire.Invalid(codeTooLarge, "The request must be at most "+strconv.Itoa(limit)+" bytes.")
 }
@@ -181,27 +214,32 @@ func tooLarge(limit int) error {
 // metrics.
 func (x *Exchange) answer(w http.ResponseWriter, r *http.Request, err error) string {
 	status, code := http.StatusOK, "ok"
-	query := x.service.Version != ""
+	head := w.Header()
 	var body []byte
+	var failure *Failure
 	if err != nil {
 		f := x.service.Explain(x, err)
-		status, code = f.Status, f.Code
+		failure, status, code = &f, f.Status, f.Code
 		if f.Status == http.StatusInternalServerError {
 			slog.ErrorContext(r.Context(), "request failed", slog.String("request", x.Call.RequestID),
 				slog.String("operation", x.Call.Operation), slog.Any("cause", err))
 		}
 		clear(x.buffers.out[:cap(x.buffers.out)]) // an answer that was begun may be longer than the error
-		body = f.encode(x, query)
-	} else {
-		body = x.result(query)
+		if x.service.Version != "" && x.protocol != overQuery {
+			head[headerQueryError] = []string{f.queryCode(x.service) + ";" + f.side()}
+		}
+	}
+	switch {
+	case x.REST != nil:
+		x.REST.answer(w, x, failure)
+		return code
+	case failure != nil:
+		body = failure.encode(x)
+	default:
+		body = x.result()
 	}
 	x.buffers.out = body
-	head := w.Header()
-	kind := jsonTypes
-	if query {
-		kind = xmlTypes
-	}
-	head["Content-Type"] = kind
+	x.answerHeaders(head)
 	head["X-Amzn-Requestid"] = []string{x.Call.RequestID}
 	head["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
@@ -209,17 +247,24 @@ func (x *Exchange) answer(w http.ResponseWriter, r *http.Request, err error) str
 	return code
 }
 
-// The values of Content-Type, which net/http only reads.
+// The values of Content-Type and of other headers, which net/http only reads.
 var (
-	jsonTypes = []string{jsonType}
-	xmlTypes  = []string{xmlType}
+	jsonTypes     = []string{jsonType}
+	jsonTypes10   = []string{jsonType10}
+	xmlTypes      = []string{xmlType}
+	cborTypes     = []string{cborType}
+	cborProtocols = []string{rpcV2CBOR}
 )
 
 // result closes the answer of a success. Operations without an answer have an
 // empty body in JSON.
-func (x *Exchange) result(query bool) []byte {
-	if query {
+func (x *Exchange) result() []byte {
+	switch x.protocol {
+	case overQuery:
 		return x.XML.Result(x.operation.Name, x.service.Namespace, x.Call.RequestID)
+	case overCBOR:
+		return x.cbor.Bytes()
+	case overJSON:
 	}
 	if x.Out.Empty() {
 		return x.buffers.out[:0]

@@ -126,6 +126,11 @@ func (m *Members) Time(name string, to *time.Time) *Member {
 	return m.add(Member{name: name, target: to})
 }
 
+// Float declares a finite number; to stays nil when it is not there.
+func (m *Members) Float(name string, to **float64) *Member {
+	return m.add(Member{name: name, target: to})
+}
+
 // Flag declares a boolean of which it matters whether it is there: to stays
 // nil when it is not.
 func (m *Members) Flag(name string, to **bool) *Member { return m.add(Member{name: name, target: to}) }
@@ -158,13 +163,17 @@ func (m *Member) Matching(p *Pattern) *Member {
 	return m
 }
 
-// decode reads the exchange's body into a request.
+// decode reads the exchange's request, of whatever protocol.
 func (x *Exchange) decode(in Input) error {
 	m, d := &x.buffers.members, &x.buffers.decoder
 	m.reset()
 	in.Members(m)
-	if len(x.Body) > 0 { // clients may leave out the body of a request without members
-		d.Reset(x.Body)
+	text, err := x.text(m)
+	if err != nil {
+		return err
+	}
+	if len(text) > 0 { // clients may leave out the body of a request without members
+		d.Reset(text)
 		x.readAll(d, m)
 		d.End()
 		if err := d.Err(); err != nil {
@@ -204,13 +213,7 @@ func (x *Exchange) read(d *wire.Decoder, m *Member) {
 	case *string:
 		m.readText(d, to)
 	case *[]byte:
-		from := len(x.buffers.blobs)
-		if m.form == secret {
-			x.buffers.blobs = append(x.buffers.blobs, d.Text()...)
-		} else {
-			x.buffers.blobs = d.Blob(x.buffers.blobs)
-		}
-		*to = x.buffers.blobs[from:len(x.buffers.blobs):len(x.buffers.blobs)]
+		*to = x.readBytes(d, m.form == secret)
 	case *int:
 		*to = d.Int()
 	case *bool:
@@ -222,6 +225,9 @@ func (x *Exchange) read(d *wire.Decoder, m *Member) {
 		*to = d.Long()
 	case *time.Time:
 		*to = d.Time()
+	case **float64:
+		value := d.Double()
+		*to = &value
 	case nested:
 		to.read(x, d, m)
 	case *stringList:
@@ -243,6 +249,18 @@ func (x *Exchange) read(d *wire.Decoder, m *Member) {
 	default:
 		m.present = sets(d)
 	}
+}
+
+// readBytes reads bytes, which are in base64 unless they are a secret's text.
+// They are overwritten when the request ends.
+func (x *Exchange) readBytes(d *wire.Decoder, text bool) []byte {
+	from := len(x.buffers.blobs)
+	if text {
+		x.buffers.blobs = append(x.buffers.blobs, d.Text()...)
+	} else {
+		x.buffers.blobs = d.Blob(x.buffers.blobs)
+	}
+	return x.buffers.blobs[from:len(x.buffers.blobs):len(x.buffers.blobs)]
 }
 
 // readText reads a string; one of an enumeration is taken from there.

@@ -10,6 +10,7 @@ import (
 // nested is the target of a member that has members of its own.
 type nested interface {
 	read(x *Exchange, d *wire.Decoder, m *Member)
+	write(p *Params, e *wire.Encoder, m *Member) // what a Query request has of it, as JSON
 	check(v *violations, m *Member, path string)
 }
 

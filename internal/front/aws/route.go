@@ -19,6 +19,10 @@ type Operation struct {
 	Action key.Action
 	// MaxBody bounds the operation's body in bytes; 0 is the usual bound.
 	MaxBody int
+	// Open operations of a Query API are served to requests that nobody signed,
+	// too: as an anonymous caller's, in no region. A GET of one needs no Version,
+	// so that it can be a link.
+	Open bool
 	// Serve decodes the request, calls the door and writes the answer into
 	// the exchange.
 	Serve func(ctx context.Context, x *Exchange) error
@@ -30,17 +34,32 @@ func (o Operation) UpTo(bytes int) Operation {
 	return o
 }
 
+// Unsigned returns the operation as an Open one.
+func (o Operation) Unsigned() Operation {
+	o.Open = true
+	return o
+}
+
 // Service is one AWS API.
 type Service struct {
 	// API is what audit entries and metrics call it, such as "aws.kms".
 	API string
 	// Scope is the service's name in credential scopes, such as "kms".
 	Scope string
-	// Target is what X-Amz-Target begins with, "" for a Query API.
-	Target string
+	// Target is what X-Amz-Target begins with, "" for a Query API. AlsoTarget is
+	// what it begins with in the requests of other clients, "" for nothing else.
+	Target, AlsoTarget string
+	// JSON10 says that the service's JSON is of version 1.0, not 1.1, and CBOR
+	// that it is also served by Smithy's RPC v2, under the name in Target.
+	JSON10, CBOR bool
 	// Version is the date that a Query API's requests carry, and Namespace
 	// the XML name space of its answers.
 	Version, Namespace string
+	// QueryCodes are the codes of errors in Query, by those in the service's
+	// other protocols, where they differ.
+	QueryCodes map[string]string
+	// REST are the routes of a REST API, of all its operations, served or not.
+	REST []Route
 	// Operations are what is implemented; Known are the names of the other
 	// operations that AWS has.
 	Operations []Operation
@@ -75,6 +94,7 @@ type Handler struct {
 	door     Refuser
 	observe  func(api, operation, code string, elapsed time.Duration)
 	now      func() time.Time
+	maxForm  int // the largest body of a Query API
 }
 
 // service is a Service with its operations by name.
@@ -91,6 +111,7 @@ var unrouted = service{Service: Service{API: "aws", Explain: ExplainShared}}
 func New(c Config) *Handler {
 	h := &Handler{
 		auth: authenticator{directory: c.Directory}, door: c.Door, observe: c.Observe, now: c.Now,
+		maxForm: MaxBody,
 	}
 	if h.now == nil {
 		h.now = time.Now
@@ -102,6 +123,9 @@ func New(c Config) *Handler {
 		indexed := service{Service: s, byName: map[string]*Operation{}, known: map[string]bool{}}
 		for i := range s.Operations {
 			indexed.byName[s.Operations[i].Name] = &s.Operations[i]
+			if s.Version != "" {
+				h.maxForm = max(h.maxForm, s.Operations[i].MaxBody)
+			}
 		}
 		for _, name := range s.Known {
 			indexed.known[name] = true
@@ -115,17 +139,25 @@ func New(c Config) *Handler {
 // operation. The body has been read: Query requests name both in it.
 func (h *Handler) route(r *http.Request, x *Exchange) {
 	x.service = &unrouted
+	switch {
+	case x.REST != nil:
+		h.find(x, x.REST.named, func(s *service) bool { return s == x.REST.service })
+		return
+	case r.Header.Get(headerSmithy) == rpcV2CBOR:
+		h.routeCBOR(r, x)
+		return
+	}
 	if targets := r.Header[wire.HeaderTarget]; len(targets) == 1 {
 		dot := strings.LastIndexByte(targets[0], '.')
 		if dot < 0 || r.Method != http.MethodPost {
 			return
 		}
-		h.find(x, targets[0][dot+1:], func(s *service) bool { return s.Target != "" && s.Target == targets[0][:dot] })
+		h.find(x, targets[0][dot+1:], func(s *service) bool { return s.targeted(targets[0][:dot]) })
 		return
 	}
 	query := r.URL.RawQuery
 	if r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), formType) {
-		query = string(x.Body)
+		query, x.protocol = string(x.Body), overQuery
 	}
 	form, err := url.ParseQuery(query)
 	if err != nil {
@@ -133,21 +165,42 @@ func (h *Handler) route(r *http.Request, x *Exchange) {
 	}
 	x.Form = form
 	version := form.Get("Version")
-	h.find(x, form.Get("Action"), func(s *service) bool { return s.Version != "" && s.Version == version })
+	link := r.Method == http.MethodGet && version == "" && unsigned(r)
+	found := h.find(x, form.Get("Action"), func(s *service) bool {
+		if link {
+			o := s.byName[form.Get("Action")]
+			return o != nil && o.Open
+		}
+		return s.Version != "" && s.Version == version
+	})
+	if found {
+		x.protocol = overQuery
+	}
+}
+
+// targeted reports whether the service has this beginning of X-Amz-Target.
+func (s *service) targeted(target string) bool {
+	return target != "" && (target == s.Target || target == s.AlsoTarget)
 }
 
 // maxBody returns how long the request's body may be, before it is read.
-func (h *Handler) maxBody(r *http.Request) int {
+func (h *Handler) maxBody(r *http.Request, x *Exchange) int {
+	if x.REST != nil {
+		if o := x.REST.service.byName[x.REST.named]; o != nil && o.MaxBody > 0 {
+			return o.MaxBody
+		}
+		return MaxBody
+	}
 	targets := r.Header[wire.HeaderTarget]
 	if len(targets) != 1 {
-		return MaxBody
+		return h.maxForm // the operation is in the body: bounded once that is read
 	}
 	dot := strings.LastIndexByte(targets[0], '.')
 	if dot < 0 {
 		return MaxBody
 	}
 	for i := range h.services {
-		if h.services[i].Target != targets[0][:dot] {
+		if !h.services[i].targeted(targets[0][:dot]) {
 			continue
 		}
 		if o := h.services[i].byName[targets[0][dot+1:]]; o != nil && o.MaxBody > 0 {
@@ -157,15 +210,18 @@ func (h *Handler) maxBody(r *http.Request) int {
 	return MaxBody
 }
 
-func (h *Handler) find(x *Exchange, operation string, is func(*service) bool) {
+// find gives the exchange the service that is meant, and reports whether there
+// is one.
+func (h *Handler) find(x *Exchange, operation string, is func(*service) bool) bool {
 	for i := range h.services {
 		if is(&h.services[i]) {
 			x.service = &h.services[i]
 			x.operation = x.service.byName[operation]
 			x.named = operation
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // unknown returns the failure of a request for something that is not served:
@@ -175,7 +231,7 @@ func (x *Exchange) unknown() error {
 		return wire.Unsupported("The operation " + x.named + " is not supported by Holdfast.")
 	}
 	code := "UnknownOperationException"
-	if x.service.Version != "" {
+	if x.protocol == overQuery {
 		code = "InvalidAction"
 	}
 	return &fault.Error{

@@ -16,15 +16,25 @@ import (
 func (m *Members) check() error {
 	var v violations
 	m.checkAt(&v, "")
-	switch {
-	case len(v.texts) == 1:
-		return Validation("1 validation error detected: " + v.texts[0])
-	case len(v.texts) > 1:
-		return Validation(strconv.Itoa(len(v.texts)) + " validation errors detected: " + strings.Join(v.texts, "; "))
-	case v.unsupported != "":
+	if err := v.err("ValidationException"); err != nil {
+		return err
+	}
+	if v.unsupported != "" {
 		return wire.Unsupported("Holdfast does not support the parameter " + v.unsupported + ".")
 	}
 	return nil
+}
+
+// err returns all complaints as the exception of a code, nil for none.
+func (v *violations) err(code string) error {
+	switch len(v.texts) {
+	case 0:
+		return nil
+	case 1:
+		return wire.Invalid(code, "1 validation error detected: "+v.texts[0])
+	default:
+		return wire.Invalid(code, strconv.Itoa(len(v.texts))+" validation errors detected: "+strings.Join(v.texts, "; "))
+	}
 }
 
 // checkAt validates the members of a structure. Path is where it is: empty

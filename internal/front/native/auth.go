@@ -29,6 +29,9 @@ func (f *Front) authenticate(r *http.Request, call *key.Call) error {
 	if !call.Secure && !call.Source.IsLoopback() {
 		return fault.Because(fault.Unauthenticated, fault.UnsupportedProof, "credentials are taken only over https")
 	}
+	if f.byCertificate(r) {
+		return f.authenticateClient(r, call)
+	}
 	id, secret, err := basic(r)
 	if err != nil {
 		return err
@@ -45,10 +48,35 @@ func (f *Front) authenticate(r *http.Request, call *key.Call) error {
 	}
 	call.Caller = c.Caller
 	call.Caller.Method = Method
+	return checkRegion(call)
+}
+
+func checkRegion(call *key.Call) error {
 	if !regionName.MatchString(call.Region) {
 		return fault.New(fault.InvalidArgument, "the header %s has no region's name", wire.HeaderRegion)
 	}
 	return nil
+}
+
+// byCertificate reports whether a request has no other credential than the
+// certificate of its TLS connection.
+func (f *Front) byCertificate(r *http.Request) bool {
+	return f.config.Issuers != nil && r.TLS != nil && len(r.TLS.PeerCertificates) > 0 &&
+		r.Header.Get("Authorization") == "" && r.Header.Get(wire.HeaderSessionToken) == ""
+}
+
+// authenticateClient proves who asks by the client's certificate, whose key the
+// handshake showed it to have (RFC 8446 section 4.4.3). Whether it is good is
+// asked for each request: a connection outlives a revocation.
+func (f *Front) authenticateClient(r *http.Request, call *key.Call) error {
+	c := r.TLS.PeerCertificates[0]
+	call.Caller.Credential = identity.CertificateHash(c)
+	caller, err := f.config.Directory.ClientCaller(r.Context(), c, f.config.Issuers)
+	if err != nil {
+		return err
+	}
+	call.Caller = caller
+	return checkRegion(call)
 }
 
 // credential finds a long-lived credential, or with a token a temporary one.
@@ -64,7 +92,7 @@ func basic(r *http.Request) (id, secret string, err error) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
 		return "", "", fault.Because(fault.Unauthenticated, fault.MissingCredential,
-			"the request has no credential: send an access key id and its secret by HTTP Basic")
+			"the request has no credential: send an access key id and its secret by HTTP Basic, or a client's certificate")
 	}
 	if scheme, _, _ := strings.Cut(header, " "); !strings.EqualFold(scheme, "Basic") {
 		return "", "", fault.Because(fault.Unauthenticated, fault.UnsupportedProof,

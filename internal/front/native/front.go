@@ -46,7 +46,10 @@ type Config struct {
 	// Operations are those of the packages under this one.
 	Operations []Operation
 	Directory  *identity.Directory
-	Door       Refuser
+	// Issuers know the certificates of TLS clients; nil means that those prove
+	// nothing.
+	Issuers identity.Issuers
+	Door    Refuser
 	// Version is what the version operation tells.
 	Version wire.ServerVersion
 	// Region is of requests that name none; empty means DefaultRegion.

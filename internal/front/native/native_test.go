@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -15,16 +18,24 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/ca"
+	"github.com/holdfast-kms/holdfast/internal/deployment"
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
+	"github.com/holdfast-kms/holdfast/internal/event"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	"github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
 	"github.com/holdfast-kms/holdfast/internal/front/native/authorities"
+	"github.com/holdfast-kms/holdfast/internal/front/native/clientcerts"
+	"github.com/holdfast-kms/holdfast/internal/front/native/deployments"
 	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
 	"github.com/holdfast-kms/holdfast/internal/front/native/keys"
 	nativemanaged "github.com/holdfast-kms/holdfast/internal/front/native/managed"
+	"github.com/holdfast-kms/holdfast/internal/front/native/notices"
 	"github.com/holdfast-kms/holdfast/internal/front/native/providers"
+	"github.com/holdfast-kms/holdfast/internal/front/native/roles"
+	nativesecrets "github.com/holdfast-kms/holdfast/internal/front/native/secrets"
 	"github.com/holdfast-kms/holdfast/internal/front/native/tokens"
+	nativetopics "github.com/holdfast-kms/holdfast/internal/front/native/topics"
 	"github.com/holdfast-kms/holdfast/internal/front/native/users"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/identity"
@@ -32,10 +43,14 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/managed"
+	"github.com/holdfast-kms/holdfast/internal/notice"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/secret"
 	"github.com/holdfast-kms/holdfast/internal/status"
+	storage "github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
+	"github.com/holdfast-kms/holdfast/internal/topic"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
 )
@@ -70,7 +85,7 @@ func newHouse(t testing.TB) *house {
 	root, err := seal.Ephemeral()
 	must(err)
 	store := mem.New()
-	directory, err := identity.Open(ctx, identity.Config{Root: root, Store: store, Compile: compile(policy.ForIdentity)})
+	directory, err := identity.Open(ctx, identity.Config{Root: root, Store: store, Compile: compile(policy.ForIdentity), CompileTrust: compile(policy.ForTrust)})
 	must(err)
 	g := guard.New(h.log, directory)
 	admin := identity.NewAdmin(directory, g)
@@ -89,18 +104,74 @@ func newHouse(t testing.TB) *house {
 	lists, err := status.New(ctx, status.Config{Authorities: issuers, Keys: door, Guard: g, Store: store})
 	must(err)
 	kept := managed.New(managed.Config{Keys: door, Authorities: issuers, Guard: g, Store: store, Principal: aws.ManagedService})
+	hidden := secret.New(secret.Config{
+		Keys: door, Guard: g, Store: store, Compile: compile(policy.ForResource), Alias: aws.SecretsAlias, KeyPolicy: aws.SecretsKeyPolicy, Context: aws.SecretContext,
+	})
+	tell, err := notice.New(notice.Config{Store: store, Guard: g, Channels: []notice.Channel{{Name: "hook", Kind: "webhook", Sender: nobody{}}}})
+	must(err)
+	must(store.Update(ctx, func(tx storage.Tx) error {
+		return event.Emit(tx, &event.Event{ID: "1", Kind: event.CertificateExpired, Realm: key.DefaultRealm, Time: time.Now().Add(-time.Minute), Summary: "It has expired.", Details: []event.Detail{{Name: "serial", Value: "1"}}})
+	}))
+	_, err = tell.Tick(ctx)
+	must(err)
+	topics := topic.New(topic.Config{
+		Guard: g, Store: store, Keys: door, Compile: compile(policy.ForResource), DefaultPolicy: aws.DefaultTopicPolicy,
+	})
 	call := &key.Call{Caller: key.Caller{Principal: key.Principal{Realm: key.DefaultRealm, Kind: key.Root}}, Time: time.Now()}
 	k, err := admin.Bootstrap(ctx, call, "admin", key.Document{Dialect: "aws", Text: everything}, nil)
 	must(err)
 	h.id, h.secret = k.ID, k.Secret
 	h.config = native.Config{
-		Operations: slices.Concat(keys.Operations(door), users.Operations(admin), authorities.Operations(issuers, lists, certificates),
-			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}), auditlog.Operations(fakeAudit{})),
+		Operations: slices.Concat(keys.Operations(door), users.Operations(admin), roles.Operations(admin), authorities.Operations(issuers, lists, certificates),
+			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), nativesecrets.Operations(hidden), nativetopics.Operations(topics), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}),
+			clientcerts.Operations(admin, issuers), deployments.Operations(deployment.New(g, store, nil)), notices.Operations(tell), auditlog.Operations(fakeAudit{})),
 		Directory: directory, Door: door, Version: wire.ServerVersion{Version: "test"},
 		Observe: func(_, operation, code string, _ time.Duration) { h.observed = append(h.observed, operation+" "+code) },
 	}
 	h.front = native.New(h.config)
 	return h
+}
+
+// nobody takes no message.
+type nobody struct{}
+
+func (nobody) Send(context.Context, *notice.Message) error {
+	return notice.Refused(errors.New("422 no"))
+}
+
+// TestNotices: what could not be told, and having it tried again.
+func TestNotices(t *testing.T) {
+	h := newHouse(t)
+	var list wire.NoticeList
+	h.ask(t, "GET", "/notices?state=failed", "", &list)
+	if len(list.Notices) != 1 || list.Notices[0].Error != "422 no" || list.Notices[0].Events != nil || list.Notices[0].Title != "[Holdfast] critical: It has expired." {
+		t.Fatalf("%+v", list)
+	}
+	var one wire.Notice
+	h.ask(t, "GET", "/notices/"+list.Notices[0].ID, "", &one)
+	if len(one.Events) != 1 || one.Events[0].Severity != "critical" || one.Events[0].Details[0].Value != "1" || !one.NextAt.IsZero() {
+		t.Errorf("%+v", one)
+	}
+	h.ask(t, "POST", "/notices/"+one.ID+"/retry", "", &one)
+	if one.State != "waiting" || one.NextAt.IsZero() {
+		t.Errorf("%+v", one)
+	}
+	var channels wire.NoticeChannelList
+	h.ask(t, "GET", "/notice-channels", "", &channels)
+	if len(channels.Channels) != 1 || channels.Channels[0].GivenUp != 1 || channels.Channels[0].Waiting != 1 || channels.Channels[0].State != "up" {
+		t.Errorf("%+v", channels)
+	}
+	var trial wire.NoticeTrial
+	h.ask(t, "POST", "/notice-channels/hook/test", "", &trial)
+	if len(trial.Results) != 1 || trial.Results[0].OK || trial.Results[0].Error != "422 no" {
+		t.Errorf("%+v", trial)
+	}
+	for path, want := range map[string]int{"POST /notice-channels/none/test": http.StatusNotFound, "GET /notices?state=lost": http.StatusBadRequest, "GET /notices/1": http.StatusNotFound} {
+		method, target, _ := strings.Cut(path, " ")
+		if got := h.serve(h.request(method, target, "")).Code; got != want {
+			t.Errorf("%s answers %d, want %d", path, got, want)
+		}
+	}
 }
 
 // fakeAudit answers with the filter that it was asked for.
@@ -109,6 +180,11 @@ type fakeAudit struct{}
 func (fakeAudit) Audit(_ context.Context, _ *key.Call, f wire.AuditFilter) (*wire.AuditList, error) {
 	text, err := json.Marshal(f)
 	return &wire.AuditList{Records: []wire.AuditRecord{{Why: string(text)}}}, err
+}
+
+func (fakeAudit) ExportAudit(_ context.Context, _ *key.Call, f wire.AuditFilter, format string, open func(string) io.Writer) error {
+	_, err := fmt.Fprintf(open("text/plain"), "%s %s %s", format, f.Action, f.Since.Format(time.RFC3339))
+	return err
 }
 
 // fakeTokens has one token, and tells who asks nothing.
@@ -402,6 +478,15 @@ func TestAuditFilter(t *testing.T) {
 	want := wire.AuditFilter{After: 7, Limit: 5, Action: "key:*", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Result: "ok"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// The parameters of an export arrive, and what it is comes as it says.
+func TestAuditExport(t *testing.T) {
+	h := newHouse(t)
+	w := h.serve(h.request("GET", "/audit-export?format=cef&action=key:*&since=2026-01-02T03:04:05Z", ""))
+	if got := w.Body.String(); w.Code != http.StatusOK || got != "cef key:* 2026-01-02T03:04:05Z" || w.Header().Get("Content-Type") != "text/plain" {
+		t.Errorf("%d %q %q", w.Code, got, w.Header())
 	}
 }
 

@@ -272,6 +272,8 @@ func typeText(t reflect.Type) string {
 		return "boolean"
 	case reflect.String:
 		return "string"
+	case reflect.Float64:
+		return "number"
 	}
 	return "integer"
 }

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -154,6 +155,15 @@ func DocumentOf(p wire.Policy) (key.Document, error) {
 		return key.Document{}, fault.New(fault.InvalidArgument, "the policy dialect %q is not known: it is aws", p.Dialect)
 	}
 	return key.Document{Dialect: p.Dialect, Text: p.Document}, Required("document", p.Document)
+}
+
+// NamedPolicies puts the policies of an identity into the API's shape, sorted.
+func NamedPolicies(docs map[string]key.Document) []wire.NamedPolicy {
+	list := []wire.NamedPolicy{}
+	for _, name := range slices.Sorted(maps.Keys(docs)) {
+		list = append(list, wire.NamedPolicy{Name: name, Policy: PolicyOf(docs[name])})
+	}
+	return list
 }
 
 // PolicyOf is the way back.

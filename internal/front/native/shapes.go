@@ -5,6 +5,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/identity"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/keystore"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/native"
@@ -58,6 +59,28 @@ func ReasonOf(text string) (ca.Reason, error) {
 		return ca.Unspecified, nil
 	}
 	return ca.ParseReason(text)
+}
+
+// IdentitiesOut returns a page of a listing of the directory's in the API's shape.
+func IdentitiesOut[T, Out any](
+	r *Request, list func(identity.Page) ([]T, string, error), shape func(T, error) (*Out, error),
+) (all []Out, next string, err error) {
+	page, err := r.Page()
+	if err != nil {
+		return nil, "", err
+	}
+	found, next, err := list(identity.Page(page))
+	all = make([]Out, len(found))
+	for i, t := range found {
+		out, _ := shape(t, nil) // which fails for the error only
+		all[i] = *out
+	}
+	return all, next, err
+}
+
+// SessionOut puts a temporary credential into the API's shape.
+func SessionOut(s *identity.NewSession) *wire.Session {
+	return &wire.Session{AccessKeyID: s.ID, SecretAccessKey: s.Secret, SessionToken: s.Token, ExpiresAt: s.Expires}
 }
 
 // Nothing is the answer of an operation that has none.

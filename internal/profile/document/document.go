@@ -49,6 +49,7 @@ type document struct {
 	Keys                     *keysDocument      `yaml:"keys,omitempty"`
 	Validity                 validityDocument   `yaml:"validity"`
 	Exportable               bool               `yaml:"exportable,omitempty"`
+	Renewal                  *renewalDocument   `yaml:"renewal,omitempty"`
 	Policies                 []policyDocument   `yaml:"policies,omitempty"`
 	NameConstraints          *constraintsDoc    `yaml:"name_constraints,omitempty"`
 	Extensions               []extensionDoc     `yaml:"extensions,omitempty"`

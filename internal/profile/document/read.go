@@ -62,7 +62,7 @@ func (d *document) profile() (*profile.Profile, error) {
 		p.Rules = append(p.Rules, profile.Rule(r))
 	}
 	for _, step := range []func(*profile.Profile) error{
-		d.readAuthority, d.readUsages, d.readSources, d.readNames, d.readKeys, d.readValidity, d.readPolicies, d.readExtensions,
+		d.readAuthority, d.readUsages, d.readSources, d.readNames, d.readKeys, d.readValidity, d.readRenewal, d.readPolicies, d.readExtensions,
 	} {
 		if err := step(p); err != nil {
 			return nil, err

@@ -22,7 +22,7 @@ func documentOf(p *profile.Profile) (*document, error) {
 		Subject: subjectDocument{
 			Others: p.Subject.Others, Repeated: p.Subject.Repeated, FreeCommonName: p.Subject.FreeName,
 		},
-		Names: writeNames(p), Keys: writeKeys(&p.Keys), Validity: writeValidity(p),
+		Names: writeNames(p), Keys: writeKeys(&p.Keys), Validity: writeValidity(p), Renewal: writeRenewal(p),
 	}
 	if p.PlainBasicConstraints {
 		d.BasicConstraintsCritical = new(bool)

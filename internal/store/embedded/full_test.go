@@ -18,7 +18,7 @@ import (
 // once there is room.
 func TestFull(t *testing.T) {
 	for name, disk := range map[string]struct{ fill, free func(t *testing.T, s *Store) }{
-		"SQLite finds no page":    {fill: limitPages(80), free: limitPages(1 << 30)},
+		"SQLite finds no page":    {fill: limitPages(160), free: limitPages(1 << 30)},
 		"a write fails in a file": {fill: limitFiles(1 << 19), free: limitFiles(1 << 40)},
 	} {
 		t.Run(name, func(t *testing.T) {

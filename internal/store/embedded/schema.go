@@ -69,7 +69,7 @@ CREATE TABLE "tokens" (id TEXT NOT NULL PRIMARY KEY, "expires" TEXT NOT NULL, bo
 CREATE INDEX "tokens_expires" ON "tokens" ("expires", id);
 
 CREATE TABLE "reports" (id TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL);
-` + certificatesOfVersion2, version3}
+` + certificatesOfVersion2, version3, version4}
 }
 
 // version3 adds what keys from elsewhere and hardware need.
@@ -86,6 +86,69 @@ CREATE INDEX "clusters_scope" ON "clusters" ("scope", id);
 CREATE TABLE "backups" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, "due" TEXT NOT NULL, body BLOB NOT NULL);
 CREATE INDEX "backups_scope" ON "backups" ("scope", id);
 CREATE INDEX "backups_due" ON "backups" ("due", id);
+`
+
+// version4 adds what the clock, governance and the services around keys need.
+const version4 = `
+CREATE TABLE "roles" (id TEXT NOT NULL PRIMARY KEY, "realm" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "roles_realm" ON "roles" ("realm", id);
+
+CREATE TABLE "issuers" (id TEXT NOT NULL PRIMARY KEY, "realm" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "issuers_realm" ON "issuers" ("realm", id);
+
+CREATE TABLE "factors" (id TEXT NOT NULL PRIMARY KEY, "user" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "factors_user" ON "factors" ("user", id);
+
+CREATE TABLE "approvals" (id TEXT NOT NULL PRIMARY KEY, "realm" TEXT NOT NULL, "due" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "approvals_realm" ON "approvals" ("realm", id);
+CREATE INDEX "approvals_due" ON "approvals" ("due", id);
+
+CREATE TABLE "leases" (id TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL);
+
+CREATE TABLE "events" (id TEXT NOT NULL PRIMARY KEY, "due" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "events_due" ON "events" ("due", id);
+
+CREATE TABLE "notices" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, "due" TEXT NOT NULL, "lane" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "notices_scope" ON "notices" ("scope", id);
+CREATE INDEX "notices_lane" ON "notices" ("lane", id);
+CREATE INDEX "notices_due" ON "notices" ("due", id);
+
+CREATE TABLE "secrets" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, "due" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "secrets_scope" ON "secrets" ("scope", id);
+CREATE INDEX "secrets_due" ON "secrets" ("due", id);
+
+CREATE TABLE "secret_versions" (id TEXT NOT NULL PRIMARY KEY, "secret" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "secret_versions_secret" ON "secret_versions" ("secret", id);
+
+CREATE TABLE "topics" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "topics_scope" ON "topics" ("scope", id);
+
+CREATE TABLE "subscriptions" (id TEXT NOT NULL PRIMARY KEY, "topic" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "subscriptions_topic" ON "subscriptions" ("topic", id);
+
+CREATE TABLE "messages" (id TEXT NOT NULL PRIMARY KEY, "due" TEXT NOT NULL, "failed" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "messages_due" ON "messages" ("due", id);
+CREATE INDEX "messages_failed" ON "messages" ("failed", id);
+
+CREATE TABLE "trails" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "trails_scope" ON "trails" ("scope", id);
+
+CREATE TABLE "alarms" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "alarms_scope" ON "alarms" ("scope", id);
+
+CREATE TABLE "alarm_changes" (id TEXT NOT NULL PRIMARY KEY, "expires" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "alarm_changes_expires" ON "alarm_changes" ("expires", id);
+
+CREATE TABLE "metrics" (id TEXT NOT NULL PRIMARY KEY, "expires" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "metrics_expires" ON "metrics" ("expires", id);
+
+CREATE TABLE "rotations" (id TEXT NOT NULL PRIMARY KEY, "realm" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "rotations_realm" ON "rotations" ("realm", id);
+
+CREATE TABLE "deployments" (id TEXT NOT NULL PRIMARY KEY, "scope" TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX "deployments_scope" ON "deployments" ("scope", id);
+
+CREATE TABLE "sinks" (id TEXT NOT NULL PRIMARY KEY, body BLOB NOT NULL);
 `
 
 // certificatesOfVersion2 brings the certificates of version 1 to version 2:

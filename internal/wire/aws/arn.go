@@ -12,6 +12,9 @@ const Partition = "aws"
 // CAService is the service principal as which an authority uses its key.
 const CAService = "acm-pca.amazonaws.com"
 
+// TopicService is the service principal as which topics use their keys.
+const TopicService = "sns.amazonaws.com"
+
 // ManagedService is the service principal as which managed certificates use
 // their keys and are renewed: authorities give it their permission.
 const ManagedService = "acm.amazonaws.com"
@@ -88,18 +91,24 @@ func ResourceARN(r key.Resource) string {
 	case key.KindCluster, key.KindBackup, key.KindHSM:
 		kind := string(r.Kind)
 		return "arn:" + Partition + ":cloudhsm:" + r.Region + ":" + string(r.Realm) + ":" + kind + "/" + kind + "-" + r.ID
+	case key.KindRole, key.KindIssuer, key.KindSecret, key.KindTopic, key.KindSubscription, key.KindTrail, key.KindAlarm,
+		key.KindFunction, key.KindApproval:
+		return namedARN(r)
 	}
 	return "*"
 }
 
 // ParseResource reads the ARN of a key, an alias, an authority, a certificate
-// (of an authority or managed), a cluster of HSMs or its backup, an HSM, or a
-// user. The resource's Key is not set.
+// (of an authority or managed), a cluster of HSMs or its backup, an HSM, a
+// user, or what parseNamed reads. The resource's Key is not set.
 func ParseResource(s string) (key.Resource, bool) {
 	a, ok := ParseARN(s)
 	r := key.Resource{Realm: key.RealmID(a.Account), Region: a.Region}
 	if !ok || a.Partition != Partition || !r.Realm.Valid() {
 		return key.Resource{}, false
+	}
+	if named, ok := parseNamed(a, r); ok {
+		return named, true
 	}
 	kind, id, ok := strings.Cut(a.Resource, "/")
 	if !ok || id == "" || (r.Region == "") != (a.Service == "iam") {
@@ -161,6 +170,8 @@ func PrincipalARN(p key.Principal) string {
 		return "arn:" + Partition + ":sts::" + string(p.Realm) + ":assumed-role/" + role + "/" + session
 	case key.Service:
 		return ServiceName(p)
+	case key.Federated:
+		return iam + ":oidc-provider/" + p.Name
 	case key.Anonymous:
 	}
 	return "anonymous"

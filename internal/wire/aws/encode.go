@@ -90,6 +90,12 @@ func (e *Encoder) Int(name string, value int) {
 	e.b = strconv.AppendInt(e.b, int64(value), 10)
 }
 
+// Float adds a finite number.
+func (e *Encoder) Float(name string, value float64) {
+	e.key(name)
+	e.b = strconv.AppendFloat(e.b, value, 'g', -1, 64)
+}
+
 // Bool adds a boolean.
 func (e *Encoder) Bool(name string, value bool) {
 	e.key(name)

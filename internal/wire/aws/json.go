@@ -156,6 +156,20 @@ func (d *Decoder) Int() int { return int(d.whole(32, "an Integer")) }
 // Long reads a whole number of 64 bits.
 func (d *Decoder) Long() int64 { return d.whole(64, "a Long") }
 
+// Double reads a finite number.
+func (d *Decoder) Double() float64 {
+	const what = "a Double"
+	if !d.want(JSONNumber, what) {
+		return 0
+	}
+	n, err := strconv.ParseFloat(string(d.number()), 64)
+	if err != nil {
+		d.Fail("NUMBER_VALUE can not be converted to " + what)
+		return 0
+	}
+	return n
+}
+
 func (d *Decoder) whole(bits int, what string) int64 {
 	if !d.want(JSONNumber, what) {
 		return 0

@@ -32,6 +32,18 @@ func DefaultKeyPolicy(realm key.RealmID) key.Document {
 }`}
 }
 
+// DefaultTopicPolicy returns the policy of a topic that was made without one,
+// as AWS has it ("Example cases for Amazon SNS access control"): the account's
+// services may use the topic, and its users what their own policies allow.
+// AWS:SourceOwner is the account for which a service asks.
+func DefaultTopicPolicy(topic key.Resource) key.Document {
+	return key.Document{Dialect: Dialect, Text: `{"Version":"2008-10-17","Id":"__default_policy_ID","Statement":[{` +
+		`"Sid":"__default_statement_ID","Effect":"Allow","Principal":{"AWS":"*"},"Action":["SNS:GetTopicAttributes",` +
+		`"SNS:SetTopicAttributes","SNS:AddPermission","SNS:RemovePermission","SNS:DeleteTopic","SNS:Subscribe",` +
+		`"SNS:ListSubscriptionsByTopic","SNS:Publish"],"Resource":"` + ResourceARN(topic) +
+		`","Condition":{"StringEquals":{"AWS:SourceOwner":"` + string(topic.Realm) + `"}}}]}`}
+}
+
 // Vocabulary returns the words of AWS's policy documents: IAM action names,
 // ARNs, and the condition keys of IAM, KMS and the private CA.
 func Vocabulary() policy.Vocabulary { return vocabulary{} }
@@ -75,12 +87,7 @@ func (vocabulary) Principal(class, name string) (policy.Principal, error) {
 	case "Service":
 		return servicePrincipal(name)
 	case "Federated":
-		// Sessions of external issuers are role sessions for a key's policy, so
-		// this names nobody. It is accepted because trust policies have it.
-		if name == "" || strings.ContainsAny(name, "*?") {
-			return policy.Principal{}, fmt.Errorf("%q is not an identity provider", name)
-		}
-		return policy.Principal{}, nil
+		return federatedPrincipal(name)
 	case "CanonicalUser":
 		return policy.Principal{}, errors.New("canonical user ids are S3's and name nobody here")
 	}
@@ -101,6 +108,26 @@ func awsPrincipal(name string) (policy.Principal, error) {
 		return policy.Principal{}, fmt.Errorf("%q: a wildcard cannot stand for a part of a principal", name)
 	}
 	return policy.Principal{}, fmt.Errorf("%q is not an account id, nor the ARN of an account's root, a user, a role or an assumed role", name)
+}
+
+// federatedPrincipal returns an issuer of tokens, by the ARN of the provider or
+// by its name alone ("accounts.google.com"). Providers of SAML are nobody here.
+func federatedPrincipal(name string) (policy.Principal, error) {
+	nobody := policy.Principal{}
+	if name == "" || strings.ContainsAny(name, "*?") {
+		return nobody, fmt.Errorf("%q is not an identity provider", name)
+	}
+	if !strings.HasPrefix(name, "arn:") {
+		return policy.Principal{Principal: key.Principal{Kind: key.Federated, Name: name}}, nil
+	}
+	r, ok := ParseResource(name)
+	if ok && r.Kind == key.KindIssuer {
+		return policy.Principal{Principal: key.Principal{Realm: r.Realm, Kind: key.Federated, Name: r.ID}}, nil
+	}
+	if a, whole := ParseARN(name); whole && a.Service == "iam" && strings.HasPrefix(a.Resource, "saml-provider/") {
+		return nobody, nil
+	}
+	return nobody, fmt.Errorf("%q is not the ARN of an identity provider", name)
 }
 
 // servicePrincipal returns the part of Holdfast that does what the AWS service

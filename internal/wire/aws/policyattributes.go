@@ -58,7 +58,7 @@ func requestTag(name string) getter {
 func resourceTag(name string) getter {
 	return tagValue(name, func(r *policy.Request) []key.Tag {
 		if r.Resource.Key == nil {
-			return nil
+			return attributes(r).ResourceTags
 		}
 		return r.Resource.Key.Tags
 	})

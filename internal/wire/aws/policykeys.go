@@ -17,8 +17,8 @@ type getter = func(r *policy.Request, i int) (policy.Value, bool)
 // case ("AWS global condition context keys", IAM User Guide; "AWS KMS condition
 // keys", AWS KMS Developer Guide). Keys of the same namespaces that are not
 // here are never present: those about organisations, VPCs, grants, replicas
-// and custom key stores, kms:ViaService, aws:CalledVia, and
-// kms:ResourceAliases, which a Request does not tell.
+// and custom key stores, and kms:ResourceAliases, which a Request does not tell.
+// Those of Secrets Manager are in policysecrets.go.
 var conditionKeys = map[string]policy.ConditionKey{
 	"aws:principalarn":          single(principalARN),
 	"aws:principalaccount":      single(principalAccount),
@@ -38,9 +38,21 @@ var conditionKeys = map[string]policy.ConditionKey{
 	"aws:multifactorauthage":                     single(mfaAge),
 	"aws:tokenissuetime":                         single(tokenIssueTime),
 	"aws:viaawsservice":                          single(viaService),
+	"aws:calledviafirst":                         single(calledVia),
+	"aws:calledvialast":                          single(calledVia),
+	"aws:calledvia":                              {Get: single(calledVia).Get, Multivalued: true},
+	"kms:viaservice":                             single(kmsVia),
 	"aws:sourcearn":                              single(sourceARN),
 	"aws:sourceaccount":                          single(sourceAccount),
+	"aws:sourceowner":                            single(sourceAccount),
 	"aws:resourceaccount":                        single(resourceAccount),
+	"aws:federatedprovider":                      single(federatedProvider),
+	"aws:sourceidentity":                         single(sourceIdentity),
+	"sts:externalid":                             single(externalID),
+	"sts:rolesessionname":                        single(roleSessionName),
+	"sts:sourceidentity":                         single(requestedSourceIdentity),
+	"sts:durationseconds":                        single(durationSeconds),
+	"sts:transitivetagkeys":                      {Get: transitiveKeys, Multivalued: true},
 	"aws:tagkeys":                                {Get: tagKeys, Multivalued: true},
 	"kms:encryptioncontextkeys":                  {Get: contextKeys, Multivalued: true},
 	"kms:encryptionalgorithm":                    single(algorithmOf(alg.EncryptDecrypt)),
@@ -66,18 +78,30 @@ var conditionKeys = map[string]policy.ConditionKey{
 	"kms:schedulekeydeletionpendingwindowindays": single(waitDays),
 	"acm-pca:templatearn":                        single(templateARN),
 	"holdfast:profile":                           single(profile),
+
+	"secretsmanager:secretid":                   single(secretARN),
+	"secretsmanager:name":                       single(secretName),
+	"secretsmanager:description":                single(secretDescription),
+	"secretsmanager:kmskeyid":                   single(secretKey),
+	"secretsmanager:versionid":                  single(secretVersion),
+	"secretsmanager:versionstage":               single(secretStage),
+	"secretsmanager:recoverywindowindays":       single(waitDays),
+	"secretsmanager:forcedeletewithoutrecovery": single(secretForced),
+	"secretsmanager:blockpublicpolicy":          single(secretBlocks),
 }
 
 // namedKeys are the families of keys that have a name of the author's in them.
 var namedKeys = map[string]func(name string) getter{
-	"aws:principaltag/":      principalTag,
-	"aws:requesttag/":        requestTag,
-	"aws:resourcetag/":       resourceTag,
-	"kms:encryptioncontext:": contextValue,
+	"aws:principaltag/": principalTag,
+	"aws:requesttag/":   requestTag,
+	"aws:resourcetag/":  resourceTag,
+	"iam:resourcetag/":  resourceTag,
+
+	"secretsmanager:resourcetag/": resourceTag,
+	"kms:encryptioncontext:":      contextValue,
 }
 
-// namespaces are those whose keys are accepted though no request has them. A
-// namespace with a dot is that of an identity provider.
+// namespaces are those whose keys are accepted though no request has them.
 var namespaces = map[string]bool{
 	"aws": true, "kms": true, "acm-pca": true, "acm": true, "iam": true, "sts": true, "cloudtrail": true, "holdfast": true,
 	"s3": true, "ec2": true, "lambda": true, "secretsmanager": true, "sns": true, "sqs": true, "cloudhsm": true, "saml": true,
@@ -95,11 +119,14 @@ func (vocabulary) ConditionKey(name string) (policy.ConditionKey, error) {
 			return policy.ConditionKey{Get: family(name[len(prefix):])}, nil
 		}
 	}
+	if issuer, claim, ok := claimKey(lower); ok {
+		return policy.ConditionKey{Get: claimOf(issuer, claim), Multivalued: severalClaims[claim]}, nil
+	}
 	namespace, rest, ok := strings.Cut(lower, ":")
 	if !ok || rest == "" {
 		return policy.ConditionKey{}, fmt.Errorf("%q is not a condition key: it has no service before a colon", name)
 	}
-	if !namespaces[namespace] && !strings.Contains(namespace, ".") {
+	if !namespaces[namespace] {
 		return policy.ConditionKey{}, fmt.Errorf("%q is not a condition key: there is no service %q", name, namespace)
 	}
 	return policy.ConditionKey{}, nil
@@ -129,7 +156,7 @@ func principalARN(r *policy.Request) (policy.Value, bool) {
 		p.Kind = key.Role
 		p.Name, _ = cutLast(p.Name)
 	case key.Root, key.User, key.Role:
-	case key.Service, key.Anonymous:
+	case key.Service, key.Federated, key.Anonymous:
 		return policy.Value{}, false
 	}
 	return policy.Text(PrincipalARN(p)), true
@@ -139,7 +166,7 @@ func principalAccount(r *policy.Request) (policy.Value, bool) {
 	switch p := r.Call.Caller.Principal; p.Kind {
 	case key.Anonymous:
 		return policy.Text("anonymous"), true
-	case key.Service:
+	case key.Service, key.Federated:
 		return policy.Value{}, false
 	case key.Root, key.User, key.Role, key.Session:
 		return present(string(p.Realm))
@@ -157,7 +184,7 @@ func principalType(r *policy.Request) (policy.Value, bool) {
 		return policy.Text("AssumedRole"), true
 	case key.Anonymous:
 		return policy.Text("Anonymous"), true
-	case key.Service:
+	case key.Service, key.Federated:
 	}
 	return policy.Value{}, false
 }
@@ -205,13 +232,17 @@ func sourceAccount(r *policy.Request) (policy.Value, bool) {
 // The keys about the session: long-lived credentials have none of them.
 
 func mfaPresent(r *policy.Request) (policy.Value, bool) {
-	return policy.Bool(r.Call.Caller.MFA), !r.Call.Caller.AuthenticatedAt.IsZero()
+	c := &r.Call.Caller
+	return policy.Bool(c.MFA), c.MFA || !c.AuthenticatedAt.IsZero()
 }
 
 func mfaAge(r *policy.Request) (policy.Value, bool) {
 	c := &r.Call.Caller
-	seconds := r.Call.Time.Sub(c.AuthenticatedAt).Truncate(time.Second).Seconds()
-	return policy.Number(seconds), c.MFA && !c.AuthenticatedAt.IsZero()
+	since := c.FactorAt
+	if since.IsZero() {
+		since = c.AuthenticatedAt
+	}
+	return policy.Number(r.Call.Time.Sub(since).Truncate(time.Second).Seconds()), c.MFA && !since.IsZero()
 }
 
 func tokenIssueTime(r *policy.Request) (policy.Value, bool) {
@@ -233,5 +264,21 @@ func userAgent(r *policy.Request) (policy.Value, bool) { return present(r.Call.U
 
 func requestedRegion(r *policy.Request) (policy.Value, bool) { return present(r.Call.Region) }
 
-// viaService is always there: no part of Holdfast asks in a caller's name.
-func viaService(*policy.Request) (policy.Value, bool) { return policy.Bool(false), true }
+// viaServices are the services as which the parts of Holdfast ask in their
+// callers' names (key.Call.Via).
+var viaServices = map[string]string{"secret": "secretsmanager"}
+
+// viaService is always there.
+func viaService(r *policy.Request) (policy.Value, bool) { return policy.Bool(r.Call.Via != ""), true }
+
+// calledVia is the service principal, as which there is never more than one.
+func calledVia(r *policy.Request) (policy.Value, bool) {
+	name := viaServices[r.Call.Via]
+	return policy.Text(name + ".amazonaws.com"), name != ""
+}
+
+// kmsVia is the service's name in a region.
+func kmsVia(r *policy.Request) (policy.Value, bool) {
+	name := viaServices[r.Call.Via]
+	return policy.Text(name + "." + r.Call.Region + ".amazonaws.com"), name != ""
+}

@@ -67,6 +67,7 @@ func TestKeysAboutTheCaller(t *testing.T) {
 		{"aws:MultiFactorAuthAge", "-", "-", "90", "-", "-"},
 		{"aws:TokenIssueTime", "-", "-", "2026-11-22T11:58:29Z", "-", "-"},
 		{"aws:SourceAccount", "-", "-", "-", "123456789012", "-"},
+		{"aws:SourceOwner", "-", "-", "-", "123456789012", "-"},
 		{"aws:SourceArn", "-", "-", "-", "arn:aws:acm-pca:eu-west-1:123456789012:certificate-authority/" + uuid, "-"},
 		{"aws:ViaAWSService", "false", "false", "false", "false", "false"},
 		{"aws:CalledVia", "-", "-", "-", "-", "-"},
@@ -207,14 +208,13 @@ func TestKeysAboutImports(t *testing.T) {
 
 func TestUnknownKeys(t *testing.T) {
 	for _, name := range []string{
-		"aws:Referer", "kms:GrantOperations", "acm-pca:Anything", "s3:prefix", "oidc.example.com/id/E:sub",
-		"accounts.google.com:aud", "aws:PrincipalTag/", "kms:EncryptionContext:",
+		"aws:Referer", "kms:GrantOperations", "acm-pca:Anything", "s3:prefix", "aws:PrincipalTag/", "kms:EncryptionContext:",
 	} {
 		if k, err := Vocabulary().ConditionKey(name); err != nil || k.Get != nil {
 			t.Errorf("%s: %v, present %v; want a key that no request has", name, err, k.Get != nil)
 		}
 	}
-	for _, name := range []string{"", "KeySpec", "aws:", ":KeySpec", "ksm:KeySpec"} {
+	for _, name := range []string{"", "KeySpec", "aws:", ":KeySpec", "ksm:KeySpec", "ksm:a:b", "/id:sub", "oidc.example.com:", "a.example.com/x:y:sub"} {
 		if _, err := Vocabulary().ConditionKey(name); err == nil {
 			t.Errorf("%q is a condition key", name)
 		}
@@ -238,6 +238,57 @@ func TestDefaultKeyPolicy(t *testing.T) {
 		}}
 		if got, want := policy.Decide(in).Allowed, strings.HasPrefix(ActionName(a), "kms:"); got != want {
 			t.Errorf("%s is allowed: %v, want %v", ActionName(a), got, want)
+		}
+	}
+}
+
+// TestKeysAboutSecrets has those of Secrets Manager, and those about whom a
+// part of Holdfast asks for.
+func TestKeysAboutSecrets(t *testing.T) {
+	full := &policy.Request{
+		Call: &key.Call{Region: "eu-west-1", Via: "secret"}, Action: key.DeleteSecret,
+		Resource: key.Resource{Kind: key.KindSecret, Realm: realm, Region: "eu-west-1", ID: "prod/db-AbCdEf"},
+		Attributes: &policy.Attributes{
+			WaitDays: 7, ResourceTags: []key.Tag{{Key: "team", Value: "web"}},
+			Secret: &policy.Secret{Name: "prod/db", Description: "d", Key: "alias/a", Version: "v", Stage: "current", Forced: true, NotPublic: true},
+		},
+	}
+	empty := &policy.Request{Call: &key.Call{}, Action: key.PutSecretPolicy}
+	for _, c := range []struct{ key, full, empty string }{
+		{"secretsmanager:SecretId", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbCdEf", "-"},
+		{"secretsmanager:Name", "prod/db", "-"},
+		{"secretsmanager:Description", "d", "-"},
+		{"secretsmanager:KmsKeyId", "alias/a", "-"},
+		{"secretsmanager:VersionId", "v", "-"},
+		{"secretsmanager:VersionStage", "AWSCURRENT", "-"},
+		{"secretsmanager:RecoveryWindowInDays", "7", "-"},
+		{"secretsmanager:ForceDeleteWithoutRecovery", "true", "-"},
+		{"secretsmanager:BlockPublicPolicy", "-", "false"},
+		{"secretsmanager:ResourceTag/team", "web", "-"},
+		{"aws:ResourceTag/Team", "web", "-"},
+		{"secretsmanager:RotationLambdaARN", "-", "-"},
+		{"kms:ViaService", "secretsmanager.eu-west-1.amazonaws.com", "-"},
+		{"aws:CalledVia", "secretsmanager.amazonaws.com", "-"},
+		{"aws:CalledViaFirst", "secretsmanager.amazonaws.com", "-"},
+		{"aws:CalledViaLast", "secretsmanager.amazonaws.com", "-"},
+		{"aws:ViaAWSService", "true", "false"},
+	} {
+		if got := values(t, c.key, full); got != c.full {
+			t.Errorf("%s is %q, want %q", c.key, got, c.full)
+		}
+		if got := values(t, c.key, empty); got != c.empty {
+			t.Errorf("%s of an empty request is %q, want %q", c.key, got, c.empty)
+		}
+	}
+}
+
+// TestStageNames: every label has one stage, and a stage's own name is no
+// label.
+func TestStageNames(t *testing.T) {
+	for label, want := range map[string]string{"AWSCURRENT": "current", "AWSPREVIOUS": "previous", "AWSPENDING": "pending", "blue": "blue", "": "", "Current": "Current", "current": "", "pending": ""} {
+		stage, ok := ParseStage(label)
+		if ok != (want != "" || label == "") || ok && (stage != want || StageName(stage) != label) {
+			t.Errorf("%q is the stage %q, %v", label, stage, ok)
 		}
 	}
 }

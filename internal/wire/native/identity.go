@@ -53,6 +53,10 @@ type UpdateAccessKeyRequest struct {
 type CreateSessionRequest struct {
 	// Seconds is how long they hold; 0 stands for an hour.
 	Seconds int `json:"seconds,omitempty"`
+	// Code is what a second factor of the caller's shows, Factor its name: the
+	// only one of the caller's when it is empty.
+	Factor string `json:"factor,omitempty"`
+	Code   string `json:"code,omitempty"`
 }
 
 // Session is temporary credentials, shown only once.

@@ -13,11 +13,47 @@ type RequestManagedRequest struct {
 	Names  []string `json:"names,omitempty"`
 	// Spec is the key's, empty for RSA_2048.
 	Spec string `json:"spec,omitempty"`
+	// Profile is what it is issued under, empty for TLS servers and clients alike.
+	// The key may leave only if a profile that is named lets it.
+	Profile string `json:"profile,omitempty"`
+	// Validity is how long it is valid, such as "90d"; empty for the profile's
+	// default, or without a profile 395 days.
+	Validity string `json:"validity,omitempty"`
+	// Renewal is its rule of renewal, absent for its profile's or the usual one.
+	Renewal *RenewalRule `json:"renewal,omitempty"`
 	// KeyStays keeps the key here for good: exporting it is refused then.
 	KeyStays bool  `json:"key_stays,omitempty"`
 	Tags     []Tag `json:"tags,omitempty"`
 	// Token makes the same request twice within an hour one.
 	Token string `json:"token,omitempty"`
+}
+
+// RenewalRule says when a managed certificate is renewed, and how. With
+// neither Before nor Share it is when the last third of its time begins, at most
+// 60 days before its end.
+type RenewalRule struct {
+	// Before is how long before its end it is renewed at the latest, such as
+	// "30d" or "36h".
+	Before string `json:"before,omitempty"`
+	// Share, in place of Before, is the part of its time that is left then: 0.01
+	// to 0.9.
+	Share float64 `json:"share,omitempty"`
+	// Key is "new" or "same", empty for "new".
+	Key string `json:"key,omitempty"`
+	// Jitter is the time over which certificates of one age are spread, each
+	// renewed up to so much earlier; empty for a twentieth of their time, at most
+	// a day.
+	Jitter string `json:"jitter,omitempty"`
+}
+
+// UpdateManagedRequest changes how a managed certificate is renewed: one of
+// the two.
+type UpdateManagedRequest struct {
+	// Renewal is the new rule, as a whole. A certificate with a rule of its own is
+	// renewed whether anybody has it or not.
+	Renewal *RenewalRule `json:"renewal,omitempty"`
+	// DropRenewal takes the certificate's own rule away.
+	DropRenewal bool `json:"drop_renewal,omitempty"`
 }
 
 // Managed is a managed certificate.
@@ -46,10 +82,21 @@ type Managed struct {
 	// Exportable tells that the key may leave, ExportedAt when it last did.
 	Exportable bool      `json:"exportable"`
 	ExportedAt time.Time `json:"exported_at,omitzero"`
-	// Renewable tells that the clock renews it: somebody has exported or uses it.
-	Renewable bool     `json:"renewable"`
-	UsedBy    []string `json:"used_by,omitempty"`
-	Tags      []Tag    `json:"tags,omitempty"`
+	// Renewable tells that the clock renews it: somebody has exported or uses it,
+	// or there is a rule of renewal for it.
+	Renewable bool `json:"renewable"`
+	// Profile is what it is issued under, absent for the usual one.
+	Profile string `json:"profile,omitempty"`
+	// RenewalRule is the rule that holds, RenewalFrom where it comes from:
+	// "certificate", "profile" or "default". Absent for imported ones.
+	RenewalRule *RenewalRule `json:"renewal_rule,omitempty"`
+	RenewalFrom string       `json:"renewal_from,omitempty"`
+	// RenewalDue is when the clock next tries, RenewalCause why then: "rule",
+	// "retry", "issuer revoked", "issuer ends", "issuer replaced" or "on hold".
+	RenewalDue   time.Time `json:"renewal_due,omitzero"`
+	RenewalCause string    `json:"renewal_cause,omitempty"`
+	UsedBy       []string  `json:"used_by,omitempty"`
+	Tags         []Tag     `json:"tags,omitempty"`
 	// Renewal is the latest attempt; absent before the first.
 	Renewal *ManagedRenewal `json:"renewal,omitempty"`
 	// Certificate is PEM, Chain the PEM of its issuers.

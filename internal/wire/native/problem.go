@@ -55,7 +55,11 @@ var reasonNames = [...]string{
 	fault.MissingCredential: "missing-credential", fault.UnknownCredential: "unknown-credential",
 	fault.DisabledCredential: "disabled-credential", fault.ExpiredCredential: "expired-credential",
 	fault.ClockSkew: "clock-skew", fault.WrongProof: "wrong-proof", fault.UnsupportedProof: "unsupported-proof",
-	fault.MalformedProof:       "malformed-proof",
+	fault.MalformedProof:        "malformed-proof",
+	fault.DeniedBySessionPolicy: "denied-by-session-policy", fault.NoSessionPolicyAllows: "no-session-policy-allows",
+	fault.InvalidIdentityToken: "invalid-identity-token", fault.ExpiredIdentityToken: "expired-identity-token",
+	fault.RejectedIdentityToken: "rejected-identity-token", fault.IssuerUnreachable: "issuer-unreachable",
+	fault.WrongFactor:          "wrong-factor",
 	fault.AuthorityCreating:    "authority-creating",
 	fault.AuthorityPending:     "authority-pending",
 	fault.AuthorityDisabled:    "authority-disabled",
@@ -87,6 +91,13 @@ var reasonNames = [...]string{
 	fault.NoSuchKeyStore:       "no-such-key-store",
 	fault.NoSuchCluster:        "no-such-cluster",
 	fault.KeyStoreNameTaken:    "key-store-name-taken",
+	fault.SecretDeleted:        "secret-deleted",
+	fault.StageAttached:        "stage-attached",
+	fault.StageStays:           "stage-stays",
+	fault.PublicPolicy:         "public-policy",
+	fault.SecretKey:            "secret-key",
+	fault.NoSuchVersion:        "no-such-version",
+	fault.VersionTaken:         "version-taken",
 }
 
 // ReasonName returns the reason as the API writes it, "" for none.

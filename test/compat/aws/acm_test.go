@@ -210,24 +210,31 @@ func renewed(t *testing.T, c *acm.Client, arn *string) {
 // acmCall finds the operations that the Python program calls.
 var acmCall = regexp.MustCompile(`acm\.(?:get_paginator\(")?([a-z]+_[a-z_]+)`)
 
-// acmServed is the sentence of docs/aws-acm.md with the operations that we have.
-var acmServed = regexp.MustCompile(`(?m)^\d+ of \d+: (.*)\.$`)
-
 // TestEveryManagedOperationHasACase: what the page documents, acm.py calls.
 func TestEveryManagedOperationHasACase(t *testing.T) {
+	everyDocumented(t, "aws-acm.md", "testdata/acm.py", acmCall)
+}
+
+// servedLine is the sentence of a page with the operations that we have.
+var servedLine = regexp.MustCompile(`(?m)^\d+ of \d+: (.*)\.$`)
+
+// everyDocumented holds that a program calls each operation that a page of
+// docs says we have.
+func everyDocumented(t *testing.T, page, program string, call *regexp.Regexp) {
+	t.Helper()
 	root, err := compat.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	doc, err := os.ReadFile(filepath.Join(root, "docs", "aws-acm.md"))
+	doc, err := os.ReadFile(filepath.Join(root, "docs", page))
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := acmServed.FindSubmatch(doc)
+	m := servedLine.FindSubmatch(doc)
 	if m == nil {
-		t.Fatal("docs/aws-acm.md has no operations: the test looks for the wrong thing")
+		t.Fatalf("docs/%s has no operations: the test looks for the wrong thing", page)
 	}
-	called := scripted(t, "testdata/acm.py", acmCall)
+	called := scripted(t, program, call)
 	for name := range strings.SplitSeq(string(m[1]), ", ") {
 		if !slices.Contains(called, name) {
 			t.Errorf("%s is documented and has no case", name)

@@ -161,6 +161,7 @@ func all() map[string]func(*testing.T, *target, *kms.Client) {
 	maps.Copy(cases, lifeCycle)
 	maps.Copy(cases, imports)
 	maps.Copy(cases, keyStores)
+	maps.Copy(cases, federation)
 	return cases
 }
 
@@ -218,8 +219,8 @@ func TestEveryOperationHasACase(t *testing.T) {
 	want, _ := documented(t)
 	for client, have := range map[string][]string{
 		"aws-sdk-go-v2": slices.Sorted(maps.Keys(all())),
-		"the aws CLI":   slices.Concat(scripted(t, "testdata/*.sh", cliCall), scripted(t, "testdata/hsm/*.sh", cliCall)),
-		"boto3":         slices.Concat(scripted(t, "testdata/*.py", boto3Call), scripted(t, "testdata/hsm/*.py", boto3Call)),
+		"the aws CLI":   slices.Concat(scripted(t, "testdata/*.sh", cliCall), scripted(t, "testdata/hsm/*.sh", cliCall), scripted(t, "testdata/roles/*.sh", cliCall)),
+		"boto3":         slices.Concat(scripted(t, "testdata/*.py", boto3Call), scripted(t, "testdata/hsm/*.py", boto3Call), scripted(t, "testdata/roles/*.py", boto3Call)),
 	} {
 		for _, name := range want {
 			if !slices.Contains(have, name) {

@@ -21,14 +21,16 @@ import (
 
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/audit/index"
 	"github.com/holdfast-kms/holdfast/internal/terminal"
 	"github.com/holdfast-kms/holdfast/internal/wire/native"
 )
 
 const (
-	// auditDirectory is where a data directory has its audit log, auditKey the
-	// public key that verifies it.
+	// auditDirectory is where a data directory has its audit log, indexDirectory
+	// where that has its index, auditKey the public key that verifies it.
 	auditDirectory = "audit"
+	indexDirectory = "index"
 	auditKey       = "audit.pub"
 	// followInterval is how often `audit tail --follow` asks a server.
 	followInterval = time.Second
@@ -40,7 +42,7 @@ type app struct{ *terminal.App }
 // New returns `holdfast audit`.
 func New(t *terminal.App) *cobra.Command {
 	a := &app{t}
-	return a.Connection(terminal.Group("audit", "Verify and read the audit log", a.auditVerify(), a.auditTail(), a.auditSearch()))
+	return a.Connection(terminal.Group("audit", "Verify and read the audit log", a.auditVerify(), a.auditTail(), a.auditSearch(), a.export()))
 }
 
 // auditSource is where a command finds the log.
@@ -58,6 +60,19 @@ func (s *auditSource) log() string {
 		return inside
 	}
 	return s.dir
+}
+
+// entries returns the log in the directory, with its index where it has one.
+func (s *auditSource) entries() audit.Source {
+	log, dir := audit.Files(s.log()), filepath.Join(s.log(), indexDirectory)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return log
+	}
+	x, err := index.Open(index.Config{Log: log, Dir: dir, ReadOnly: true})
+	if err != nil {
+		return log // an index is only for speed
+	}
+	return x
 }
 
 // local reports whether the log is to be read from a directory: one that the
@@ -225,7 +240,7 @@ func (a *app) auditTail() *cobra.Command {
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with new entries until interrupted")
 	cmd.RunE = a.auditRead(&s, &f, func(ctx context.Context, c *client.Client) iter.Seq2[client.AuditRecord, error] {
 		if c == nil {
-			return localRecords(audit.Files(s.log()).Tail(ctx, f.filter.Last, localFilter(&f.filter), follow))
+			return localRecords(s.entries().Tail(ctx, f.filter.Last, localFilter(&f.filter), follow))
 		}
 		return tailOf(ctx, c, f.filter, follow)
 	})
@@ -243,7 +258,7 @@ func (a *app) auditSearch() *cobra.Command {
 	f.flags(cmd)
 	cmd.RunE = a.auditRead(&s, &f, func(ctx context.Context, c *client.Client) iter.Seq2[client.AuditRecord, error] {
 		if c == nil {
-			return localRecords(audit.Files(s.log()).Read(ctx, localFilter(&f.filter)))
+			return localRecords(s.entries().Read(ctx, localFilter(&f.filter)))
 		}
 		return searchOf(ctx, c, f.filter)
 	})

@@ -23,7 +23,7 @@ type app struct{ *terminal.App }
 func New(t *terminal.App) *cobra.Command {
 	a := &app{t}
 	return a.Connection(terminal.Group("managed", "Manage certificates that are renewed, and whose keys are kept here",
-		a.request(), a.importOne(), a.list(), a.describe(), a.export(), a.renew(), a.revoke(), a.remove(), a.tag(), a.untag()))
+		a.request(), a.importOne(), a.list(), a.describe(), a.export(), a.update(), a.plan(), a.renew(), a.revoke(), a.remove(), a.tag(), a.untag()))
 }
 
 // argument is a command's certificate: its first argument, or --id.
@@ -43,11 +43,13 @@ func (a *app) on(n *argument, act func(ctx context.Context, c *client.Client, id
 
 func (a *app) request() *cobra.Command {
 	var req client.RequestManagedRequest
+	var rule ruleFlags
 	var tags []string
 	cmd := &cobra.Command{
 		Use: "request", Short: "Have a certificate issued, kept and renewed", Args: cobra.NoArgs,
 		Long: "Have an authority issue a certificate for a key that is made and kept here. It is renewed\n" +
-			"60 days before it ends, once it was exported or is used. For that the authority has to let\n" +
+			"60 days before it ends, once it was exported or is used; by the --renew flags, or a rule of\n" +
+			"its profile, in any case and when you say. For that the authority has to let\n" +
 			"the service: \"ca permission create issuing --principal acm.amazonaws.com --action ca:Issue\n" +
 			"--action ca:GetCertificate --action ca:ListPermissions\".",
 		Example: "  holdfast managed request --ca issuing --domain web.example.com --name www.example.com\n" +
@@ -58,6 +60,9 @@ func (a *app) request() *cobra.Command {
 	flags.StringVar(&req.Domain, "domain", "", "the name that the certificate is known by")
 	flags.StringArrayVar(&req.Names, "name", nil, "a further name or address (repeatable)")
 	flags.StringVar(&req.Spec, "spec", "", "the key's type and size; without it RSA_2048")
+	flags.StringVar(&req.Profile, "profile", "", "the profile to issue under; without it for TLS servers and clients alike")
+	flags.StringVar(&req.Validity, "validity", "", "how long it is valid, such as 90d; without it the profile's, or 395d")
+	rule.add(cmd)
 	flags.BoolVar(&req.KeyStays, "key-stays", false, "never let the key leave")
 	flags.StringArrayVar(&tags, "tag", nil, "a tag, NAME=VALUE (repeatable)")
 	terminal.CompleteBy(cmd, "ca", a.AuthorityNames())
@@ -68,6 +73,9 @@ func (a *app) request() *cobra.Command {
 			if err := terminal.CheckSpec(req.Spec); err != nil {
 				return err
 			}
+		}
+		if req.Renewal, err = rule.given(); err != nil {
+			return err
 		}
 		if req.Tags, err = terminal.TagsOf(tags); err != nil {
 			return err
@@ -97,7 +105,11 @@ func (a *app) show(x *client.Managed) error {
 		w.Fact("Valid until", x.NotAfter)
 		w.Fact("Exportable", x.Exportable)
 		w.Fact("Exported", x.ExportedAt)
+		w.Fact("Profile", x.Profile)
 		w.Fact("Renewed", x.Renewable)
+		w.Fact("Renewal rule", ruleText(x))
+		w.Fact("Next renewal", x.RenewalDue)
+		w.Fact("Why then", x.RenewalCause)
 		w.Fact("Revoked", x.RevokedAt)
 		if r := x.Renewal; r != nil {
 			w.Fact("Last renewal", r.Outcome+" at "+terminal.Cell(r.At)+" "+r.Failure)
@@ -154,7 +166,7 @@ func (a *app) describe() *cobra.Command {
 }
 
 func (a *app) renew() *cobra.Command {
-	return a.simple("renew", "Renew a managed certificate now, with a new key", (*client.Client).RenewManaged)
+	return a.simple("renew", "Renew a managed certificate now, with a new key unless its rule says otherwise", (*client.Client).RenewManaged)
 }
 
 func (a *app) remove() *cobra.Command {

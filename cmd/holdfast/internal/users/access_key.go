@@ -35,7 +35,7 @@ func (a *app) showAccessKey(k *client.NewAccessKey) error {
 	if err := a.Done("The secret is shown only now: keep it safe."); err != nil {
 		return err
 	}
-	return a.Show(k, func(w *terminal.Table) { exports(w, k.ID, k.SecretAccessKey) })
+	return a.Show(k, func(w *terminal.Table) { terminal.Exports(w, k.ID, k.SecretAccessKey) })
 }
 
 // idFlag adds --id to a command about one access key.

@@ -1,12 +1,11 @@
 // Package users has the commands of the noun identity: users, their policies,
-// access keys and sessions.
+// access keys, second factors and sessions.
 //
 // Start with New. The package is internal and may change with any release.
 package users
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,6 +40,7 @@ func (a *app) whoAmI() *cobra.Command {
 			w.Fact("Name", i.Name)
 			w.Fact("User id", i.UserID)
 			w.Fact("Credential", i.Credential)
+			w.Fact("Second factor", i.MFA)
 		})
 	})
 	return cmd
@@ -49,7 +49,7 @@ func (a *app) whoAmI() *cobra.Command {
 func (a *app) userCommand() *cobra.Command {
 	return terminal.Group("user", "Manage users",
 		a.userCreate(), a.userList(), a.userShow(), a.userDelete(),
-		terminal.Group("policy", "Manage what a user may do", a.userPolicyPut(), a.userPolicyDelete()))
+		terminal.Group("policy", "Manage what a user may do", a.userPolicyPut(), a.userPolicyDelete()), a.certificateCommand(), a.mfaCommand())
 }
 
 // userArgument is a command's user: its first argument, or --user.
@@ -183,54 +183,26 @@ func (a *app) userPolicyPut() *cobra.Command {
 }
 
 func (a *app) userPolicyDelete() *cobra.Command {
-	var user userArgument
-	var policy string
-	var yes bool
-	cmd := user.add(a, &cobra.Command{Use: "delete", Short: "Remove a policy of a user"})
-	cmd.Flags().StringVar(&policy, "policy-name", "", "the policy's name")
-	terminal.Require(cmd, "policy-name")
-	terminal.YesFlag(cmd, &yes)
-	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
-		if err := a.Confirm(yes, "remove the policy %s of %s", policy, name); err != nil {
-			return err
-		}
-		if err := c.DeleteUserPolicy(ctx, name, policy); err != nil {
-			return err
-		}
-		return a.Done("%s has the policy %s no more", name, policy)
-	})
-	return cmd
+	return a.takeAway(&cobra.Command{Use: "delete", Short: "Remove a policy of a user"},
+		"policy-name", "the policy's name", (*client.Client).DeleteUserPolicy)
 }
 
 func (a *app) sessionCommand() *cobra.Command {
 	var length time.Duration
+	var ask client.CreateSessionRequest
 	cmd := &cobra.Command{
-		Use: "create", Short: "Make temporary credentials of your own", Args: cobra.NoArgs,
-		Example: "  eval \"$(holdfast identity session create --duration 15m)\"",
+		Use: "create", Short: "Make temporary credentials of your own, with a second factor or without", Args: cobra.NoArgs,
+		Example: "  eval \"$(holdfast identity session create --duration 15m --mfa 123456)\"",
 	}
 	cmd.Flags().DurationVar(&length, "duration", time.Hour, "how long they hold")
+	terminal.FactorFlags(cmd, &ask.Factor, &ask.Code)
 	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, _ []string) error {
-		s, err := c.CreateSession(ctx, length)
+		ask.Seconds = int(length / time.Second)
+		s, err := c.StartSession(ctx, &ask)
 		if err != nil {
 			return err
 		}
-		if err := a.Done("These credentials are shown only now. They hold until %s.", terminal.Cell(s.ExpiresAt)); err != nil {
-			return err
-		}
-		return a.Show(s, func(w *terminal.Table) {
-			exports(w, s.AccessKeyID, s.SecretAccessKey)
-			w.Row("export HOLDFAST_SESSION_TOKEN=" + s.SessionToken)
-			w.Row("export AWS_SESSION_TOKEN=" + s.SessionToken)
-		})
+		return a.ShowSession(s)
 	})
 	return terminal.Group("session", "Make temporary credentials", cmd)
-}
-
-// exports writes a credential as lines to source. Ids, secrets and tokens are
-// of letters, digits and signs that a shell leaves alone.
-func exports(w *terminal.Table, id, secret string) {
-	for _, api := range []string{"HOLDFAST", "AWS"} {
-		w.Row(fmt.Sprintf("export %s_ACCESS_KEY_ID=%s", api, id))
-		w.Row(fmt.Sprintf("export %s_SECRET_ACCESS_KEY=%s", api, secret))
-	}
 }

@@ -2,11 +2,7 @@ package acm_test
 
 import (
 	"flag"
-	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/holdfast-kms/holdfast/internal/front/aws/acm"
@@ -43,34 +39,7 @@ SearchCertificates TagResource UntagResource UpdateAcmeDomainValidation UpdateAc
 
 // TestDocumentation holds that the page for users says what is implemented.
 func TestDocumentation(t *testing.T) {
-	path := filepath.Join("..", "..", "..", "..", "docs", "aws-acm.md")
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var served, unserved []string
-	for _, o := range acm.Operations() {
-		if o.Served {
-			served = append(served, o.Name)
-		} else {
-			unserved = append(unserved, o.Name)
-		}
-	}
-	text := fmt.Sprintf("%d of %d: %s.\n\nNot served: %s.\n", len(served), len(served)+len(unserved), strings.Join(served, ", "), strings.Join(unserved, ", "))
-	const begin, end = "<!-- operations: written by go test ./internal/front/aws/acm -update -->\n", "<!-- end of operations -->"
-	before, rest, ok := strings.Cut(string(raw), begin)
-	_, after, closed := strings.Cut(rest, end)
-	if !ok || !closed {
-		t.Fatal("the page has no marks for the operations")
-	}
-	want := before + begin + text + end + after
-	if *update {
-		if err := os.WriteFile(path, []byte(want), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if want != string(raw) {
-		t.Error("docs/aws-acm.md is out of date: go test ./internal/front/aws/acm -update")
-	}
+	awstest.TestPage(t, awstest.Page{
+		Path: "../../../../docs/aws-acm.md", Package: "aws/acm", Operations: acm.Operations(), Update: *update,
+	})
 }

@@ -8,9 +8,11 @@ package awstest
 import (
 	"context"
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -129,24 +131,42 @@ func serve(service aws.Service, door aws.Refuser, now func() time.Time) http.Han
 }
 
 // NewRequest returns alice's signed request for an operation.
+//
+// Of a Query API, body is the form without the operation.
 func NewRequest(t testing.TB, service aws.Service, operation, body string) *http.Request {
+	if service.Target == "" {
+		body = "Action=" + url.QueryEscape(operation) + "&Version=" + service.Version + "&" + body
+	}
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:8080/", strings.NewReader(body))
-	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	r.Header.Set(wire.HeaderTarget, service.Target+"."+operation)
+	if service.Target == "" {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+	} else {
+		r.Header.Set("Content-Type", jsonType(service))
+		r.Header.Set(wire.HeaderTarget, service.Target+"."+operation)
+	}
 	wire.Sign(r, []byte(body), wire.Credentials{AccessKeyID: accessKey, Secret: secret}, "us-east-1", service.Scope, time.Now())
 	return r
 }
 
 // Send signs a request for an operation, as a client does, and sends it. An
-// answer that is no JSON, or without the headers of one, ends the test.
+// answer that is no JSON or, of a Query API, no XML, or without the headers of
+// one, ends the test.
 func (c *Client) Send(t testing.TB, operation, body string) Answer {
 	t.Helper()
 	w := httptest.NewRecorder()
 	c.handler.ServeHTTP(w, NewRequest(t, c.service, operation, body))
-	if w.Header().Get("X-Amzn-Requestid") == "" || w.Header().Get("Content-Type") != "application/x-amz-json-1.1" {
+	kind := jsonType(c.service)
+	if c.service.Target == "" {
+		kind = "text/xml"
+	}
+	if w.Header().Get("X-Amzn-Requestid") == "" || w.Header().Get("Content-Type") != kind {
 		t.Fatalf("%s: headers are %v", operation, w.Header())
 	}
 	a := Answer{Status: w.Code, Body: w.Body.String()}
+	if c.service.Target == "" {
+		a.readXML(t)
+		return a
+	}
 	if a.Status == http.StatusOK && a.Body == "" {
 		return a
 	}
@@ -156,4 +176,16 @@ func (c *Client) Send(t testing.TB, operation, body string) Answer {
 	a.Kind, _ = a.Fields["__type"].(string)
 	a.Message, _ = a.Fields["message"].(string)
 	return a
+}
+
+// readXML reads the answer of a Query API. Fields stays empty.
+func (a *Answer) readXML(t testing.TB) {
+	t.Helper()
+	var e struct {
+		Error struct{ Code, Message string }
+	}
+	if err := xml.Unmarshal([]byte(a.Body), &e); err != nil {
+		t.Fatalf("the answer is no XML: %v: %s", err, a.Body)
+	}
+	a.Kind, a.Message = e.Error.Code, e.Error.Message
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,15 +62,24 @@ func TestReasons(t *testing.T, fake Fake, rows []Refusal) {
 	}
 }
 
+// secrets are the reasons that only the secrets have: the tests of their API
+// have rows of them.
+var secrets = []fault.Reason{
+	fault.SecretDeleted, fault.StageAttached, fault.StageStays, fault.PublicPolicy, fault.SecretKey, fault.NoSuchVersion, fault.VersionTaken,
+}
+
 // TestEveryReason holds that every reason has a row, unless it is one that no
 // operation of the API can meet, and so fails for a reason that is added. The
 // proof's own reasons are in the tests of package aws.
 func TestEveryReason(t *testing.T, rows []Refusal, unmet ...fault.Reason) {
 	seen := map[fault.Reason]bool{fault.Unspecified: true}
-	for _, r := range unmet {
+	for _, r := range slices.Concat(unmet, secrets) {
 		seen[r] = true
 	}
 	for r := fault.MissingCredential; r <= fault.MalformedProof; r++ {
+		seen[r] = true
+	}
+	for _, r := range ofSecrets {
 		seen[r] = true
 	}
 	for _, row := range rows {
@@ -80,6 +90,12 @@ func TestEveryReason(t *testing.T, rows []Refusal, unmet ...fault.Reason) {
 			t.Errorf("reason %d has no row", r)
 		}
 	}
+}
+
+// ofSecrets are the reasons that only AWS Secrets Manager meets, whose tests
+// have their rows.
+var ofSecrets = []fault.Reason{
+	fault.SecretDeleted, fault.StageAttached, fault.StageStays, fault.PublicPolicy, fault.SecretKey, fault.NoSuchVersion, fault.VersionTaken,
 }
 
 // TestSecretCause holds that the cause of a failure stays in the log. The

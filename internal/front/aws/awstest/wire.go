@@ -26,7 +26,13 @@ const (
 // Recorded reads the request that botocore made for an operation, and when.
 func Recorded(t *testing.T, operation string) (*http.Request, time.Time) {
 	t.Helper()
-	raw, err := fs.ReadFile(os.DirFS(requestDir), operation+".http")
+	return RecordedIn(t, requestDir, operation)
+}
+
+// RecordedIn reads a request from another folder.
+func RecordedIn(t *testing.T, dir, operation string) (*http.Request, time.Time) {
+	t.Helper()
+	raw, err := fs.ReadFile(os.DirFS(dir), operation+".http")
 	if err != nil {
 		t.Fatal(err)
 	}

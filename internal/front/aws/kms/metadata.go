@@ -21,7 +21,7 @@ func (f *front) writeMetadata(out *wire.Encoder, k *key.Key) {
 		}
 		out.Text("Origin", wire.KeyOriginName(k))
 		f.writeStore(out, k)
-		out.Text("KeyManager", "CUSTOMER")
+		out.Text("KeyManager", keyManager(k))
 		writeKind(out, k)
 		out.Bool("MultiRegion", false)
 		current := k.Current()
@@ -30,6 +30,14 @@ func (f *front) writeMetadata(out *wire.Encoder, k *key.Key) {
 		}
 		writeExpiry(out, k, &current)
 	})
+}
+
+// keyManager returns the KeyManagerType of a key.
+func keyManager(k *key.Key) string {
+	if k.Provided {
+		return "AWS"
+	}
+	return "CUSTOMER"
 }
 
 // writeKind adds what the key is and what it can do, as KeyMetadata and

@@ -98,21 +98,11 @@ func keyRef(id string) (kms.Ref, error) {
 // anyRef returns the key of a key id, key ARN, alias name or alias ARN, which
 // is what operations take that use a key.
 func anyRef(id string) (kms.Ref, error) {
-	switch {
-	case strings.HasPrefix(id, kms.AliasPrefix):
-		return kms.Ref{Alias: id}, nil
-	case !strings.HasPrefix(id, "arn:"):
-		return kms.Ref{ID: key.ID(id)}, nil
-	}
-	r, ok := wire.ParseResource(id)
-	switch {
-	case ok && r.Kind == key.KindKey:
-		return kms.Ref{Realm: r.Realm, Region: r.Region, ID: key.ID(r.ID)}, nil
-	case ok && r.Kind == key.KindAlias:
-		return kms.Ref{Realm: r.Realm, Region: r.Region, Alias: r.ID}, nil
-	default:
+	ref, ok := aws.KeyRef(id)
+	if !ok {
 		return kms.Ref{}, invalidKeyID(id)
 	}
+	return ref, nil
 }
 
 func invalidKeyID(id string) error {

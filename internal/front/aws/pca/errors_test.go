@@ -109,6 +109,8 @@ func TestReasons(t *testing.T) {
 		{"IssueCertificate", issue, because(denied, fault.DeniedByIdentityPolicy), "AccessDeniedException " + alice + " with an explicit deny in an identity-based policy"},
 		{"IssueCertificate", issue, because(denied, fault.NoResourcePolicyAllows), "AccessDeniedException " + alice + " because no resource-based policy allows the acm-pca:IssueCertificate action"},
 		{"IssueCertificate", issue, because(denied, fault.NoIdentityPolicyAllows), "AccessDeniedException " + alice + " because no identity-based policy allows the acm-pca:IssueCertificate action"},
+		{"IssueCertificate", issue, because(denied, fault.DeniedBySessionPolicy), "AccessDeniedException " + alice + " with an explicit deny in a session policy"},
+		{"IssueCertificate", issue, because(denied, fault.NoSessionPolicyAllows), "AccessDeniedException " + alice + " because no session policy allows the acm-pca:IssueCertificate action"},
 	}
 	awstest.TestReasons(t, fake, rows)
 	// What no operation of this API can meet: these are about other uses of keys.

@@ -11,15 +11,18 @@ import (
 func explain(x *aws.Exchange, err error) aws.Failure {
 	e := aws.FaultOf(err)
 	if f, ok := aws.Carried(e); ok {
-		return inQuery(f)
+		return aws.InQuery(f)
+	}
+	if f, ok := reason(x, e); ok {
+		return f
 	}
 	switch e.Kind {
 	case fault.Internal:
 		return aws.Internal(x, "InternalFailure")
 	case fault.Unauthenticated:
-		return inQuery(aws.Unauthenticated(e))
+		return aws.InQuery(aws.Unauthenticated(e))
 	case fault.PermissionDenied:
-		return inQuery(aws.Denied(x, e))
+		return aws.InQuery(aws.Denied(x, e))
 	case fault.Unavailable:
 		return aws.Failure{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", Message: e.Public}
 	case fault.LimitExceeded:
@@ -31,25 +34,43 @@ func explain(x *aws.Exchange, err error) aws.Failure {
 	return aws.Internal(x, "InternalFailure")
 }
 
-// queryCodes are the codes of the protocol's errors in the Query APIs, which
-// have no "Exception" in them and answer 403 to who is not let in.
-var queryCodes = map[string]struct {
-	status int
-	code   string
-}{
-	"MissingAuthenticationTokenException": {http.StatusForbidden, "MissingAuthenticationToken"},
-	"UnrecognizedClientException":         {http.StatusForbidden, "InvalidClientTokenId"},
-	"InvalidSignatureException":           {http.StatusForbidden, "SignatureDoesNotMatch"},
-	"ExpiredTokenException":               {http.StatusForbidden, "ExpiredToken"},
-	"IncompleteSignatureException":        {http.StatusBadRequest, "IncompleteSignature"},
-	"AccessDeniedException":               {http.StatusForbidden, "AccessDenied"},
-	"UnsupportedOperationException":       {http.StatusBadRequest, "InvalidAction"},
+// reason explains those faults for which AWS STS has errors of its own.
+func reason(x *aws.Exchange, e *fault.Error) (aws.Failure, bool) {
+	denied := aws.Failure{Status: http.StatusForbidden, Code: "AccessDenied", Message: e.Public}
+	bad := aws.Failure{Status: http.StatusBadRequest, Message: e.Public}
+	switch e.Reason {
+	case fault.InvalidIdentityToken:
+		bad.Code = "InvalidIdentityToken"
+	case fault.ExpiredIdentityToken:
+		bad.Code = "ExpiredTokenException"
+	case fault.RejectedIdentityToken:
+		bad.Status, bad.Code = http.StatusForbidden, "IDPRejectedClaim"
+	case fault.IssuerUnreachable:
+		bad.Code = "IDPCommunicationError"
+	case fault.MalformedPolicy:
+		bad.Code = "MalformedPolicyDocument"
+	case fault.PolicyTooLong:
+		bad.Code = "PackedPolicyTooLarge"
+	case fault.WrongFactor:
+		denied.Message = "MultiFactorAuthentication failed: " + e.Public
+		return denied, true
+	default:
+		return denial(x, e, denied)
+	}
+	return bad, true
 }
 
-// inQuery returns a failure in the words of the Query APIs.
-func inQuery(f aws.Failure) aws.Failure {
-	if q, ok := queryCodes[f.Code]; ok {
-		f.Status, f.Code = q.status, q.code
+// denial explains refusals of which AWS STS tells less than other services: a
+// web identity is nobody until a role takes it in, and what no policy refused
+// has no policy to name.
+func denial(x *aws.Exchange, e *fault.Error, denied aws.Failure) (aws.Failure, bool) {
+	switch {
+	case e.Kind != fault.PermissionDenied:
+		return aws.Failure{}, false
+	case x.Operation() == "AssumeRoleWithWebIdentity":
+		denied.Message = "Not authorized to perform sts:AssumeRoleWithWebIdentity"
+	case e.Reason != fault.Unspecified:
+		return aws.Failure{}, false
 	}
-	return f
+	return denied, true
 }

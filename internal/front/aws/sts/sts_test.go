@@ -24,6 +24,7 @@ const secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
 // directory knows one caller.
 type directory struct {
+	sts.Directory
 	caller  key.Caller
 	err     error
 	refused int
@@ -111,7 +112,7 @@ func TestRequests(t *testing.T) {
 		{"unknown key", get(ok, "AKIDOTHER", secret), 403, refusal("InvalidClientTokenId", "The security token included in the request is invalid.")},
 		{"wrong secret", get(ok, "AKIDEXAMPLE", "x"), 403, refusal("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")},
 		{"unsigned", unsigned, 403, refusal("MissingAuthenticationToken", "Missing Authentication Token")},
-		{"known operation", get("Action=AssumeRole"+version, "AKIDEXAMPLE", secret), 400, refusal("InvalidAction", "The operation AssumeRole is not supported by Holdfast.")},
+		{"known operation", get("Action=AssumeRoot"+version, "AKIDEXAMPLE", secret), 400, refusal("InvalidAction", "The operation AssumeRoot is not supported by Holdfast.")},
 		{"unknown operation", get("Action=Nothing"+version, "AKIDEXAMPLE", secret), 400, refusal("InvalidAction", "The requested operation is not recognized by the service.")},
 		{"another version", get("Action=GetCallerIdentity&Version=2020-01-01", "AKIDEXAMPLE", secret), 400, `{"__type":"UnknownOperationException","message":"The requested operation is not recognized by the service."}`},
 		{"bad query", get("Action=%zz", "AKIDEXAMPLE", secret), 400, `{"__type":"UnknownOperationException","message":"The requested operation is not recognized by the service."}`},

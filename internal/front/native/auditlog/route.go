@@ -3,6 +3,7 @@ package auditlog
 
 import (
 	"context"
+	"io"
 
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -16,6 +17,10 @@ type Reader interface {
 	// positive. Next is the position after which the next page begins, empty
 	// at the end of the log.
 	Audit(ctx context.Context, call *key.Call, f wire.AuditFilter) (*wire.AuditList, error)
+	// ExportAudit authorises key.ReadAudit for the call and writes out all
+	// entries that the filter wants, in the order of the log, to what open
+	// returns for a media type. Format "" is the log's own.
+	ExportAudit(ctx context.Context, call *key.Call, f wire.AuditFilter, format string, open func(media string) io.Writer) error
 }
 
 // front has the handlers.
@@ -28,5 +33,7 @@ func Operations(r Reader) []native.Operation {
 	f := &front{r}
 	return []native.Operation{
 		native.Get("/audit", "ReadAudit", key.ReadAudit, native.Handle(f.audit)).Takes(native.Paged("last", "since", "until", "action", "principal", "resource", "result", "request_id")...),
+		native.Get("/audit-export", "ExportAudit", key.ReadAudit, f.exportEndpoint()).
+			Takes("format", "since", "until", "action", "principal", "resource", "result", "request_id"),
 	}
 }

@@ -22,6 +22,9 @@ func (f *front) requestManaged(ctx context.Context, r *native.Request, req *wire
 	if err := native.Required("authority", req.Authority); err != nil {
 		return nil, err
 	}
+	if err := settings(req, ask); err != nil {
+		return nil, err
+	}
 	if req.Spec != "" {
 		spec, err := native.SpecOf(req.Spec)
 		if err != nil {
@@ -59,7 +62,11 @@ func (f *front) listManaged(ctx context.Context, r *native.Request, _ *wire.None
 	if state := r.Param("state"); state != "" {
 		list.Filter.States = []managed.State{managed.State(state)}
 	}
-	all, next, err := f.managed.List(ctx, r.Call, list)
+	return listOut(f.managed.List(ctx, r.Call, list))
+}
+
+// listOut puts a page of managed certificates into the API's shape.
+func listOut(all []*managed.Certificate, next string, err error) (*wire.ManagedList, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +147,10 @@ func managedOut(c *managed.Certificate, err error) (*wire.Managed, error) {
 		KeyID: string(c.Key), Spec: aws.SpecName(c.Spec), State: string(c.State(now)), Failure: string(c.Failure), Serial: c.Serial,
 		NotBefore: c.NotBefore, NotAfter: c.NotAfter, CreatedAt: c.CreatedAt, RevokedAt: c.RevokedAt, Exportable: c.Exportable,
 		ExportedAt: c.ExportedAt, Renewable: c.Renewable(now), UsedBy: c.UsedBy, Tags: native.TagsOut(c.Tags), Chain: native.PEM(c.Chain...),
+		Profile: c.Profile,
+	}
+	if c.Kind == managed.Private {
+		outlookOut(out, c)
 	}
 	if c.DER != nil {
 		out.Certificate = native.PEM(c.DER)

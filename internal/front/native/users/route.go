@@ -1,4 +1,5 @@
-// Package users serves users, their access keys and sessions over the native API.
+// Package users serves users, their access keys, second factors and sessions
+// over the native API.
 package users
 
 import (
@@ -26,6 +27,10 @@ func Operations(identities *identity.Admin) []native.Operation {
 		native.Delete("/users/{user}/policies/{policy}", "DeleteUserPolicy", key.DeleteUserPolicy, native.Handle(f.deleteUserPolicy)),
 		native.Post("/users/{user}/access-keys", "CreateAccessKey", key.CreateAccessKey, native.Handle(f.createAccessKey)).Created(),
 		native.Put("/users/{user}/access-keys/{id}", "UpdateAccessKey", key.UpdateAccessKey, native.Handle(f.updateAccessKey)),
+		native.Post("/users/{user}/factors", "EnrolFactor", key.EnrolFactor, native.Handle(f.enrolFactor)).Created(),
+		native.Get("/users/{user}/factors", "ListFactors", key.ListFactors, native.Handle(f.listFactors)),
+		native.Post("/users/{user}/factors/{factor}/confirm", "ConfirmFactor", key.EnrolFactor, native.Handle(f.confirmFactor)),
+		native.Delete("/users/{user}/factors/{factor}", "RemoveFactor", key.RemoveFactor, native.Handle(f.removeFactor)),
 		native.Delete("/users/{user}/access-keys/{id}", "DeleteAccessKey", key.DeleteAccessKey, native.Handle(f.deleteAccessKey)),
 	}
 }

@@ -2,8 +2,6 @@ package users
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/front/native"
@@ -30,11 +28,11 @@ func (f *front) createSession(ctx context.Context, r *native.Request, req *wire.
 	if req.Seconds == 0 {
 		d = defaultSession
 	}
-	s, err := f.identities.CreateSession(ctx, r.Call, d)
+	s, err := f.identities.CreateSession(ctx, r.Call, identity.SessionRequest{Length: d, Factor: req.Factor, Code: req.Code})
 	if err != nil {
 		return nil, err
 	}
-	return &wire.Session{AccessKeyID: s.ID, SecretAccessKey: s.Secret, SessionToken: s.Token, ExpiresAt: s.Expires}, nil
+	return native.SessionOut(s), nil
 }
 
 func (f *front) createUser(ctx context.Context, r *native.Request, req *wire.CreateUserRequest) (*wire.User, error) {
@@ -42,17 +40,10 @@ func (f *front) createUser(ctx context.Context, r *native.Request, req *wire.Cre
 }
 
 func (f *front) listUsers(ctx context.Context, r *native.Request, _ *wire.None) (*wire.UserList, error) {
-	page, err := r.Page()
-	if err != nil {
-		return nil, err
-	}
-	users, next, err := f.identities.ListUsers(ctx, r.Call, identity.Page(page))
-	list := &wire.UserList{Users: make([]wire.User, len(users)), Next: next}
-	for i, u := range users {
-		out, _ := userOut(u, nil)
-		list.Users[i] = *out
-	}
-	return list, err
+	all, next, err := native.IdentitiesOut(r, func(p identity.Page) ([]*identity.User, string, error) {
+		return f.identities.ListUsers(ctx, r.Call, p)
+	}, userOut)
+	return &wire.UserList{Users: all, Next: next}, err
 }
 
 func (f *front) user(ctx context.Context, r *native.Request, _ *wire.None) (*wire.User, error) {
@@ -101,10 +92,7 @@ func userOut(u *identity.User, err error) (*wire.User, error) {
 	}
 	out := &wire.User{
 		Name: u.Name, ID: u.ID, Realm: string(u.Realm), CreatedAt: u.CreatedAt,
-		Policies: []wire.NamedPolicy{}, AccessKeys: []wire.AccessKey{},
-	}
-	for _, name := range slices.Sorted(maps.Keys(u.Policies)) {
-		out.Policies = append(out.Policies, wire.NamedPolicy{Name: name, Policy: native.PolicyOf(u.Policies[name])})
+		Policies: native.NamedPolicies(u.Policies), AccessKeys: []wire.AccessKey{},
 	}
 	for _, k := range u.AccessKeys {
 		out.AccessKeys = append(out.AccessKeys, accessKeyOut(k))

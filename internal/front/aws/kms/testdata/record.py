@@ -8,6 +8,7 @@ of recording. Nothing is sent anywhere.
 """
 import datetime
 import os
+import urllib.parse
 
 import botocore
 import botocore.awsrequest
@@ -74,18 +75,34 @@ KMS = {
 }
 
 
-def client(service):
+def client(service, protocol=None):
+    """A client that speaks the protocol, where the service has several."""
     session = botocore.session.Session()
+    if protocol:
+        loader = session.get_component("data_loader")
+        load = loader.load_service_model
+
+        def choose(name, kind, *args, **kwargs):
+            model = load(name, kind, *args, **kwargs)
+            if kind == "service-2":
+                model["metadata"].update(protocol=protocol, protocols=[protocol])
+            return model
+
+        loader.load_service_model = choose
     session.set_credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
     return session.create_client(service, region_name="us-east-1", endpoint_url="http://127.0.0.1:8080")
 
 
-def record(service, operation, arguments, folder):
+def record(service, operation, arguments, folder, protocol=None):
     captured = []
 
     def capture(request, **_):
         captured.append(request)
-        body = b"{}" if service != "sts" else b"<r><GetCallerIdentityResult/><ResponseMetadata/></r>"
+        body = b"{}"
+        if service in ("sts", "sns") or protocol == "query":
+            body = f"<r><{operation}Result/><ResponseMetadata/></r>".encode()
+        elif protocol == "smithy-rpc-v2-cbor":
+            body = b"\xbf\xff"
 
         class Raw:
             def stream(self):
@@ -93,13 +110,14 @@ def record(service, operation, arguments, folder):
 
         return botocore.awsrequest.AWSResponse(request.url, 200, {}, Raw())
 
-    c = client(service)
+    c = client(service, protocol)
     c.meta.events.register("before-send", capture)
     method = botocore.xform_name(operation)
     getattr(c, method)(**arguments)
     request = captured[0]
     body = request.body if isinstance(request.body, bytes) else (request.body or "").encode()
-    head = [f"{request.method} / HTTP/1.1", "Host: 127.0.0.1:8080"]
+    url = urllib.parse.urlsplit(request.url)
+    head = [f"{request.method} {urllib.parse.urlunsplit(('', '', url.path or '/', url.query, ''))} HTTP/1.1", "Host: 127.0.0.1:8080"]
     for name, value in request.headers.items():
         value = value.decode() if isinstance(value, bytes) else value
         if name == "User-Agent":  # it is not signed, and says which machine recorded
