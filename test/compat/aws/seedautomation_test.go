@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -128,7 +129,7 @@ func TestSeedSigningHandler(t *testing.T) {
 			StatusCode int    `json:"statusCode"`
 			Signature  string `json:"signature"`
 		}
-		if err := json.Unmarshal([]byte(out), &answer); err != nil || answer.StatusCode != 200 {
+		if err := json.Unmarshal([]byte(out), &answer); err != nil || answer.StatusCode != http.StatusOK {
 			t.Fatalf("%v: %s", err, out)
 		}
 		signature, err := base64.StdEncoding.DecodeString(answer.Signature)
