@@ -344,6 +344,4 @@ func (d *disk) Update(ctx context.Context, f func(store.Tx) error) error {
 // expected reports whether errors are part of the plan at the moment.
 func (w *World) expected() bool { return w.disk.broken.Load() || w.disk.dead.Load() }
 
-func (w *World) failing() bool { return w.disk.broken.Load() }
-
 func (w *World) killed() bool { return w.disk.dead.Load() }
