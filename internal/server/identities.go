@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	//nolint:gosec // thumbprints of issuers' certificates are SHA-1 in IAM
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/identity"
