@@ -118,7 +118,7 @@ const perTick = 100
 func (s *Service) Tick(ctx context.Context) (more bool, err error) {
 	var due []*Request
 	err = s.gate.store.View(ctx, func(tx store.Reader) error {
-		q := store.Query{Column: "due", From: "0", To: s.gate.now().UTC().Format(store.TimeFormat), Limit: perTick}
+		q := store.Query{Column: "due", From: "0", To: s.gate.now().Add(1).UTC().Format(store.TimeFormat), Limit: perTick}
 		for row, err := range tx.Scan(store.Approvals, q) {
 			if err != nil {
 				return err
