@@ -55,7 +55,7 @@ type Request struct {
 	Resource  string
 	API       string
 	Operation string
-	// Digest is the SHA-256 of who asks for what, in hexadecimal: another request
+	// Digest is a keyed hash of who asks for what, in hexadecimal: another request
 	// has another one.
 	Digest string
 	// Text is the request itself, where requests of its kind hold no secret.

@@ -2,6 +2,7 @@ package approval
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -19,14 +20,16 @@ import (
 )
 
 // digestOf returns what tells a request from all others, in hexadecimal: the
-// SHA-256 of the fields below, each with its length before it. What is approved
-// is what is done, because the request that uses an approval has this digest.
-func digestOf(call *key.Call, action key.Action, resource string) (string, error) {
+// HMAC-SHA-256 of the fields below, each with its length before it. What is
+// approved is what is done, because the request that uses an approval has this
+// digest. It has a key because requests may hold secrets that can be guessed, and
+// the digest is kept and shown.
+func digestOf(secret []byte, call *key.Call, action key.Action, resource string) (string, error) {
 	body, err := canonical(call.Asked.Body, call.Asked.Tokens)
 	if err != nil {
 		return "", err
 	}
-	h := sha256.New()
+	h := hmac.New(sha256.New, secret)
 	for _, field := range []string{
 		"holdfast approval 1", call.Caller.Principal.String(), call.Caller.UserID, call.Caller.Person(),
 		action.String(), resource, call.API, call.Operation, call.Region, call.Asked.Path, call.Asked.Query, string(body),

@@ -72,7 +72,7 @@ func newFixture(t *testing.T, rules ...Rule) *fixture {
 // open starts a server with rules on the fixture's store.
 func (f *fixture) open(rules ...Rule) {
 	f.Helper()
-	gate, err := NewGate(Config{Store: f.store, Rules: rules, Now: func() time.Time { return f.time }})
+	gate, err := NewGate(Config{Store: f.store, Key: make([]byte, minKey), Rules: rules, Now: func() time.Time { return f.time }})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -23,6 +23,9 @@ import (
 type Config struct {
 	Store store.Store
 	Rules []Rule
+	// Key is what digests are made with: a secret that all servers on one store
+	// share, at least minKey bytes.
+	Key []byte
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Log is told what could not be given back; nil means slog.Default.
@@ -33,6 +36,7 @@ type Config struct {
 // of its methods may be called at the same time, by several servers on one store.
 type Gate struct {
 	store   store.Store
+	key     []byte
 	now     func() time.Time
 	log     *slog.Logger
 	rules   []Rule
@@ -43,12 +47,17 @@ type Gate struct {
 
 var _ guard.Gate = (*Gate)(nil)
 
+const minKey = 32
+
 // storeTime bounds how long a request waits for the store.
 const storeTime = 10 * time.Second
 
 // NewGate returns a gate. A rule that is wrong is an InvalidArgument.
 func NewGate(c Config) (*Gate, error) {
-	g := &Gate{store: c.Store, now: c.Now, log: c.Log, rules: slices.Clone(c.Rules), of: map[key.Action][]*Rule{}}
+	if len(c.Key) < minKey {
+		return nil, fault.New(fault.InvalidArgument, "the key for digests has at least %d bytes", minKey)
+	}
+	g := &Gate{store: c.Store, key: c.Key, now: c.Now, log: c.Log, rules: slices.Clone(c.Rules), of: map[key.Action][]*Rule{}}
 	if g.now == nil {
 		g.now = time.Now
 	}
@@ -192,7 +201,7 @@ func (x *attempt) admit(ctx context.Context) (string, error) {
 			x.Action, x.rules[0].Name)
 	}
 	var err error
-	if x.digest, err = digestOf(x.Call, x.Action, x.resource); err != nil {
+	if x.digest, err = digestOf(x.gate.key, x.Call, x.Action, x.resource); err != nil {
 		return "", err
 	}
 	var r *Request

@@ -326,7 +326,7 @@ func TestOneUseOfTwoServers(t *testing.T) {
 	f := newFixture(t)
 	f.store = s
 	f.open(deletions())
-	second, err := NewGate(Config{Store: s, Rules: []Rule{deletions()}, Now: func() time.Time { return f.time }})
+	second, err := NewGate(Config{Store: s, Key: make([]byte, minKey), Rules: []Rule{deletions()}, Now: func() time.Time { return f.time }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func TestRuleCheck(t *testing.T) {
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: %v, want %q", r, err, tt.want)
 		}
-		if _, made := NewGate(Config{Rules: []Rule{r}}); (made == nil) != (err == nil) || made != nil && fault.KindOf(made) != fault.InvalidArgument {
+		if _, made := NewGate(Config{Key: make([]byte, minKey), Rules: []Rule{r}}); (made == nil) != (err == nil) || made != nil && fault.KindOf(made) != fault.InvalidArgument {
 			t.Errorf("a gate with %+v: %v", r, made)
 		}
 	}

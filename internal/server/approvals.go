@@ -1,18 +1,28 @@
 package server
 
 import (
+	"context"
 	"log/slog"
 
 	"github.com/holdfast-kms/holdfast/internal/approval"
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/guard"
+	"github.com/holdfast-kms/holdfast/internal/seal"
 )
+
+// approvalKeySetting is the sealed key of the digests of requests that wait for
+// approval.
+const approvalKeySetting = "approval digest key"
 
 // openGuard opens the guard, with the gate before critical operations in it, and
 // who takes the decisions about those.
-func (i *instance) openGuard(c *config.Config, recorder audit.Recorder, log *slog.Logger) error {
-	gate, err := approval.NewGate(approval.Config{Store: i.store, Rules: c.Approvals.List(), Log: log})
+func (i *instance) openGuard(ctx context.Context, c *config.Config, root *seal.Root, recorder audit.Recorder, log *slog.Logger) error {
+	secret, err := seal.Secret(ctx, root, i.store, approvalKeySetting, newSeed)
+	if err != nil {
+		return err
+	}
+	gate, err := approval.NewGate(approval.Config{Store: i.store, Key: secret, Rules: c.Approvals.List(), Log: log})
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func (i *instance) openIdentities(ctx context.Context, c *config.Config, root *s
 	if err != nil {
 		return err
 	}
-	if err := i.openGuard(c, i.tapped(c), log); err != nil {
+	if err := i.openGuard(ctx, c, root, i.tapped(c), log); err != nil {
 		return err
 	}
 	i.admin = identity.NewAdmin(i.directory, i.guard)

@@ -89,7 +89,7 @@ func newHouse(t testing.TB) *house {
 	store := mem.New()
 	directory, err := identity.Open(ctx, identity.Config{Root: root, Store: store, Compile: compile(policy.ForIdentity), CompileTrust: compile(policy.ForTrust)})
 	must(err)
-	gate, err := approval.NewGate(approval.Config{Store: store, Rules: []approval.Rule{{
+	gate, err := approval.NewGate(approval.Config{Store: store, Key: make([]byte, 32), Rules: []approval.Rule{{
 		Name: "users", Actions: []string{"identity:DeleteUser"}, Resources: []string{"*/user/critical"}, Require: approval.Others, Count: 1,
 		Expires: time.Hour, Valid: time.Hour,
 	}}})

@@ -19,7 +19,7 @@ type Approval struct {
 	// API and Operation are what was called.
 	API       string `json:"api"`
 	Operation string `json:"operation"`
-	// Digest is the SHA-256 of who asks for what.
+	// Digest is a keyed hash of who asks for what: another request has another one.
 	Digest string `json:"digest"`
 	// Request is the request itself. It is absent where requests of its kind may
 	// hold a secret, and in listings.
