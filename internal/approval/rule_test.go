@@ -14,10 +14,22 @@ func TestMatches(t *testing.T) {
 		pattern, text string
 		want          bool
 	}{
-		{"key:Sign", "key:Sign", true}, {"key:Sign", "key:Signs", false}, {"*", "", true}, {"*", "key:Sign", true},
-		{"key:*", "key:Sign", true}, {"key:*", "ca:Issue", false}, {"*:Delete", "ca:Delete", true}, {"*:Delete", "ca:DeletePolicy", false},
-		{"*:Delete*", "ca:DeletePolicy", true}, {"a*b*c", "abc", true}, {"a*b*c", "a-b-c", true}, {"a*b*c", "acb", false},
-		{"ab*ba", "aba", false}, {"a**b", "ab", true}, {"", "", true}, {"", "a", false},
+		{"key:Sign", "key:Sign", true},
+		{"key:Sign", "key:Signs", false},
+		{"*", "", true},
+		{"*", "key:Sign", true},
+		{"key:*", "key:Sign", true},
+		{"key:*", "ca:Issue", false},
+		{"*:Delete", "ca:Delete", true},
+		{"*:Delete", "ca:DeletePolicy", false},
+		{"*:Delete*", "ca:DeletePolicy", true},
+		{"a*b*c", "abc", true},
+		{"a*b*c", "a-b-c", true},
+		{"a*b*c", "acb", false},
+		{"ab*ba", "aba", false},
+		{"a**b", "ab", true},
+		{"", "", true},
+		{"", "a", false},
 	}
 	for _, tt := range tests {
 		if got := matches(tt.pattern, tt.text); got != tt.want {

@@ -137,26 +137,11 @@ type step struct {
 func (s *Service) change(ctx context.Context, call *key.Call, c *step) (*Request, error) {
 	return guard.Do(ctx, s.guard, call, c.action, func(v *guard.Visit) (*Request, error) {
 		r, err := s.visit(ctx, v, c.action, c.id)
+		if err == nil {
+			err = s.check(ctx, v, c, r)
+		}
 		if err != nil {
 			return nil, err
-		}
-		if c.allowed != nil {
-			if err := c.allowed(r); err != nil {
-				return nil, err
-			}
-		}
-		if err := checkText(c.text); err != nil {
-			return nil, err
-		}
-		r.note(v)
-		if c.text != "" {
-			v.Note("reason", c.text)
-		}
-		if err := s.gate.store.View(ctx, func(tx store.Reader) error { return c.try(tx, s.gate.now().UTC()) }); err != nil {
-			return nil, err
-		}
-		if call.DryRun {
-			return nil, fault.Because(fault.InvalidArgument, fault.DryRun, "the call would have succeeded, had it not been a dry run")
 		}
 		err = v.Commit(ctx, func() error {
 			return s.gate.store.Update(ctx, func(tx store.Tx) (err error) {
@@ -173,7 +158,30 @@ func (s *Service) change(ctx context.Context, call *key.Call, c *step) (*Request
 	})
 }
 
-// try applies the step to a copy, so that what cannot be is not recorded as done.
+// check tries a step, so that what cannot be is not recorded as done.
+func (s *Service) check(ctx context.Context, v *guard.Visit, c *step, r *Request) error {
+	if c.allowed != nil {
+		if err := c.allowed(r); err != nil {
+			return err
+		}
+	}
+	if err := checkText(c.text); err != nil {
+		return err
+	}
+	r.note(v)
+	if c.text != "" {
+		v.Note("reason", c.text)
+	}
+	if err := s.gate.store.View(ctx, func(tx store.Reader) error { return c.try(tx, s.gate.now().UTC()) }); err != nil {
+		return err
+	}
+	if v.Call.DryRun {
+		return fault.Because(fault.InvalidArgument, fault.DryRun, "the call would have succeeded, had it not been a dry run")
+	}
+	return nil
+}
+
+// try applies the step to a copy.
 func (c *step) try(tx store.Reader, now time.Time) error {
 	r, err := read(tx, c.id)
 	if err != nil {
@@ -272,8 +280,11 @@ func (r *Request) expire(tx store.Tx, now time.Time) error {
 // emit tells people of a request.
 func emit(tx store.Tx, kind event.Kind, r *Request, now time.Time, summary string) error {
 	details := []event.Detail{
-		{Name: "state", Value: string(r.State)}, {Name: "action", Value: r.Action.String()}, {Name: "resource", Value: r.Resource},
-		{Name: "requester", Value: r.Requester.String()}, {Name: "rules", Value: strings.Join(r.Rules, ", ")},
+		{Name: "state", Value: string(r.State)},
+		{Name: "action", Value: r.Action.String()},
+		{Name: "resource", Value: r.Resource},
+		{Name: "requester", Value: r.Requester.String()},
+		{Name: "rules", Value: strings.Join(r.Rules, ", ")},
 	}
 	if r.State.open() {
 		details = append(details, event.Detail{Name: "expires", Value: r.ExpiresAt.Format(time.RFC3339)})

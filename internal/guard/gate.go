@@ -78,13 +78,10 @@ func (v *Visit) through(err error) []string {
 	if p == nil {
 		return nil
 	}
-	own := slices.Clone(p.Approvals[v.outer:])
+	own, acted := slices.Clone(p.Approvals[v.outer:]), p.Acted
 	p.Approvals = p.Approvals[:v.outer]
-	if err == nil {
-		p.Acted = true
-		return nil
-	}
-	if v.tried || p.Acted || !harmless(fault.KindOf(err)) {
+	p.Acted = v.outer > 0 && (acted || err == nil)
+	if err == nil || v.tried || acted || !harmless(fault.KindOf(err)) {
 		return nil
 	}
 	if len(own) > 0 {

@@ -153,8 +153,8 @@ type Passage struct {
 	// Approvals are the ids of those that the visits which have not ended use,
 	// the outermost's first.
 	Approvals []string
-	// Acted is set once a visit that began after one of them was used has ended
-	// well: they cannot be given back.
+	// Acted is set once a visit within those that use them has ended well: they
+	// cannot be given back.
 	Acted bool
 }
 

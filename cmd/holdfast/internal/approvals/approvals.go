@@ -131,7 +131,7 @@ func (a *app) request() *cobra.Command {
 
 // decide returns a command with which others decide.
 func (a *app) decide(
-	verb, short, long string, do func(c *client.Client, ctx context.Context, id, comment string) (*client.Approval, error), //nolint:revive // a method's receiver comes first
+	verb, short, long string, do func(c *client.Client, ctx context.Context, id, comment string) (*client.Approval, error),
 ) *cobra.Command {
 	var comment string
 	cmd := a.one(&cobra.Command{
