@@ -112,6 +112,31 @@ func TestApprovalIsOfOneRequest(t *testing.T) {
 	}
 }
 
+// TestMadeByTheRequest: what a request makes has another id at each attempt, and
+// the request is one all the same.
+func TestMadeByTheRequest(t *testing.T) {
+	f := newFixture(t, deletions())
+	named := resource("named")
+	try := func(id string) error {
+		call := f.as("alice", "x")
+		_, err := guard.Do(t.Context(), f.guard, call, key.ScheduleKeyDeletion, func(v *guard.Visit) (none struct{}, err error) {
+			return none, v.Authorize(guard.Target{Action: key.ScheduleKeyDeletion, Resource: resource(id), Lasting: &named})
+		})
+		return err
+	}
+	id := f.refused(try("named-1"))
+	if got := f.refused(try("named-2")); got != id {
+		t.Errorf("the second attempt is another request: %s and %s", id, got)
+	}
+	f.file("alice", id)
+	if _, err := f.Decide(t.Context(), f.as("bob", ""), id, true, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := try("named-3"); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestWhatCannotBeApproved: nobody could be asked for these.
 func TestWhatCannotBeApproved(t *testing.T) {
 	tests := map[string]struct {

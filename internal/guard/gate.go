@@ -28,8 +28,9 @@ type Gate interface {
 
 // Admission is what a Gate is asked.
 type Admission struct {
-	Call     *key.Call
-	Action   key.Action
+	Call   *key.Call
+	Action key.Action
+	// Resource is the same whenever the request is sent.
 	Resource key.Resource
 	// Own are the approvals that the visit has used already, Outer those of the
 	// visits of which this one is a step.
@@ -43,12 +44,15 @@ func Gated(log audit.Recorder, ids Identities, gate Gate) *Guard {
 
 // pass brings an allowed act past the gate. Parts of Holdfast pass: they do
 // what a caller was let through for, or a stored rule says.
-func (v *Visit) pass(action key.Action, r key.Resource) error {
+func (v *Visit) pass(t Target) error {
 	call := v.Call
 	if call.Caller.Principal.Kind == key.Service {
 		return nil
 	}
-	a := &Admission{Call: call, Action: action, Resource: r}
+	a := &Admission{Call: call, Action: t.Action, Resource: t.Resource}
+	if t.Lasting != nil {
+		a.Resource = *t.Lasting
+	}
 	if call.Passage != nil {
 		a.Outer, a.Own = call.Passage.Approvals[:v.outer], call.Passage.Approvals[v.outer:]
 	}

@@ -129,6 +129,9 @@ type Target struct {
 	Policy *policy.Policy
 	// Grants are the resource's grants.
 	Grants []key.Grant
+	// Lasting is what an approval is of, where the resource is made by the
+	// request, under an id that is another one whenever that is sent; else nil.
+	Lasting *key.Resource
 }
 
 // Authorize asks whether the call may do the target's action. A refusal is a
@@ -140,7 +143,7 @@ func (v *Visit) Authorize(t Target) error {
 		return v.Deny(t, d.Reason, d.Why)
 	}
 	if v.guard.critical.Has(t.Action) {
-		if err := v.pass(t.Action, t.Resource); err != nil {
+		if err := v.pass(t); err != nil {
 			return err
 		}
 	}

@@ -14,7 +14,7 @@ import (
 const critical = `approvals:
   rules:
     - {name: deletions, actions: ["key:ScheduleDeletion"], require: approval}
-    - {name: values, actions: ["secret:PutValue"], require: approval}
+    - {name: values, actions: ["secret:Create"], require: approval}
     - {name: switches, actions: ["key:Disable"], require: mfa}
 `
 
