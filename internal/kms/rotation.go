@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/material"
 	"github.com/holdfast-kms/holdfast/internal/policy"
+	"github.com/holdfast-kms/holdfast/internal/succession"
 )
 
 // EnableRotation has the clock give a symmetric key new material every so
@@ -86,6 +87,9 @@ func (s *Service) RotateOnDemand(ctx context.Context, call *key.Call, ref Ref) (
 			err = material.Promote(k, s.now().UTC())
 		} else {
 			c.store.Put, c.undo, err = s.renew(ctx, k, key.OnDemand)
+		}
+		if err == nil {
+			c.store.Events, err = succession.Rotated(ctx, s.keys, k, "")
 		}
 		v.NoteInt("version", len(k.Versions))
 		return err

@@ -20,6 +20,9 @@ func (s *Service) state(e *catalog.Entry) key.State {
 	if s.expired(e) {
 		now = after(now, key.LoseMaterial)
 	}
+	if e.Key.Succession.Over(s.now()) {
+		now = after(now, key.Disable)
+	}
 	if e.Key.Store != "" {
 		if _, err := s.engines.Of(e.Key); err != nil {
 			now = after(now, key.Disconnect)
