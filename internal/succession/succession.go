@@ -15,6 +15,7 @@ package succession
 import (
 	"context"
 	"crypto/sha256"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,6 +38,7 @@ const (
 	Version   Way = "version"   // a new version of the same key
 	Successor Way = "successor" // a new key under the same aliases
 	ByOwner   Way = "owner"     // only somebody who knows what depends on the key
+	Never     Way = "never"     // whatever it is for gets a new key each time
 )
 
 // WayOf returns how a key gets new material, and where that is not for a clock
@@ -49,7 +51,9 @@ func WayOf(k *key.Key) (way Way, why string) {
 		return ByOwner, "the key is made and managed elsewhere"
 	case k.Store != "":
 		return ByOwner, "the key lives in a custom key store: make a new key there"
-	case served(k):
+	case served(k, managedPrefix):
+		return Never, "the key is a managed certificate's, whose renewal makes new keys"
+	case served(k, ""):
 		return ByOwner, "a part of Holdfast signs with it: a certificate authority gets a new key with a new certificate"
 	case k.Spec == alg.AES256:
 		return Version, ""
@@ -62,10 +66,15 @@ func WayOf(k *key.Key) (way Way, why string) {
 	}
 }
 
-// served reports whether a part of Holdfast has a grant on the key.
-func served(k *key.Key) bool {
+// managedPrefix begins the names of the services that managed certificates are
+// (package managed).
+const managedPrefix = "managed/"
+
+// served reports whether a part of Holdfast whose name begins so has a grant on
+// the key.
+func served(k *key.Key, prefix string) bool {
 	for _, g := range k.Grants {
-		if g.Grantee.Kind == key.Service {
+		if g.Grantee.Kind == key.Service && strings.HasPrefix(g.Grantee.Name, prefix) {
 			return true
 		}
 	}
@@ -190,7 +199,7 @@ func (s *Line) RenewByRule(ctx context.Context, o *Order) error {
 		return nil
 	}
 	way, why := WayOf(e.Key)
-	if way == ByOwner {
+	if way != Version && way != Successor {
 		return e.At(fault.New(fault.Unsupported, "%s", why))
 	}
 	if err := s.usable(e); err != nil {
