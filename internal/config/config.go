@@ -50,6 +50,7 @@ type Config struct {
 	Mail      Mail       `yaml:"mail"`
 	Notices   Notices    `yaml:"notices"`
 	Egress    Egress     `yaml:"egress"`
+	Rotation  Rotation   `yaml:"rotation"`
 
 	Certificates Certificates `yaml:"certificates"`
 	Issuers      Issuers      `yaml:"issuers"`
@@ -145,6 +146,7 @@ func Default() Config {
 		Trails:    Trails{Interval: 5 * time.Minute},
 		Buckets:   Buckets{S3: S3{Region: "us-east-1", Timeout: time.Minute}},
 		Notices:   Notices{GiveUp: 72 * time.Hour, Denials: 20, DenialsWindow: 5 * time.Minute},
+		Rotation:  Rotation{SymmetricDays: 365, AsymmetricDays: 730, OverlapDays: 90, NoticeDays: 30},
 	}
 }
 
@@ -200,6 +202,7 @@ func (c *Config) Validate() error {
 	c.Mail.validate(refuse)
 	c.Notices.validate(&c.Mail, refuse)
 	c.Egress.validate(refuse)
+	c.Rotation.validate(refuse)
 	c.validateProviders(c.HSM.validate(refuse), refuse)
 	c.validateRanges(refuse)
 	if len(wrong) > 0 {

@@ -1,0 +1,13 @@
+package server
+
+import (
+	"github.com/holdfast-kms/holdfast/internal/config"
+	"github.com/holdfast-kms/holdfast/internal/rotation"
+)
+
+// openRotation opens the rules of rotation.
+func (i *instance) openRotation(c *config.Config) {
+	i.rotation = rotation.New(rotation.Config{
+		Keys: i.keys, Guard: i.guard, Store: i.store, Defaults: rotation.Defaults(c.Rotation),
+	})
+}
