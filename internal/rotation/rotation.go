@@ -98,7 +98,7 @@ func (s *Service) Put(ctx context.Context, call *key.Call, r *Rule) (*Rule, erro
 			return nil, err
 		}
 		rule := *r
-		rule.Realm, rule.Since = call.Caller.Principal.Realm, s.now().UTC()
+		rule.Realm, rule.Since = call.Caller.Principal.Realm, s.now().UTC().Truncate(time.Second)
 		if err := rule.check(&s.defaults); err != nil {
 			return nil, err
 		}

@@ -36,8 +36,8 @@ type PutRotationRuleRequest struct {
 	Specs       []string `json:"specs,omitempty"`
 	Usages      []string `json:"usages,omitempty"`
 	Protections []string `json:"protections,omitempty"`
-	// Mode is "automatic", the default, or "notify".
-	Mode        string `json:"mode,omitempty"`
+	// Mode is "automatic" or "notify".
+	Mode        string `json:"mode"`
 	PeriodDays  int    `json:"period_days,omitempty"`
 	OverlapDays *int   `json:"overlap_days,omitempty"`
 	After       string `json:"after,omitempty"`
@@ -77,8 +77,8 @@ type PlannedKey struct {
 	Rotated    time.Time `json:"rotated"`
 	PeriodDays int       `json:"period_days,omitempty"`
 	// Due is when the action is, Notice when people are told of it.
-	Due    *time.Time `json:"due,omitempty"`
-	Notice *time.Time `json:"notice,omitempty"`
+	Due    time.Time `json:"due,omitzero"`
+	Notice time.Time `json:"notice,omitzero"`
 	// Steps are all that happens within the time of the plan.
 	Steps []PlannedStep `json:"steps,omitempty"`
 }
@@ -89,5 +89,5 @@ type PlannedStep struct {
 	At     time.Time `json:"at"`
 	// OverlapEnd is when a key that gets a successor stops verifying and
 	// decrypting; absent where it goes on.
-	OverlapEnd *time.Time `json:"overlap_end,omitempty"`
+	OverlapEnd time.Time `json:"overlap_end,omitzero"`
 }

@@ -46,7 +46,7 @@ func (a *app) plan() *cobra.Command {
 type line struct {
 	at     time.Time
 	action string
-	until  *time.Time
+	until  time.Time
 	key    *client.PlannedKey
 }
 
@@ -85,20 +85,20 @@ func name(k *client.PlannedKey) string {
 func show(w *terminal.Table, keys []client.PlannedKey) {
 	w.Row("WHEN", "ACTION", "KEY", "SPEC", "RULE", "ROTATED", "OVERLAP ENDS", "WHY")
 	for _, l := range lines(keys) {
-		when, until, action := "-", "-", l.action
+		when, until := "-", "-"
 		switch {
 		case !l.at.IsZero():
 			when = l.at.UTC().Format(time.DateTime)
-		case l.key.Due != nil: // beyond the time of the plan
-			when, action = "later", l.action
+		case !l.key.Due.IsZero(): // beyond the time of the plan
+			when = "later"
 		}
-		if l.until != nil {
+		if !l.until.IsZero() {
 			until = l.until.UTC().Format(time.DateOnly)
 		}
 		rule := l.key.Rule
 		if l.key.Own {
 			rule = "(the key's own)"
 		}
-		w.Row(when, action, name(l.key), l.key.Spec, terminal.OrDash(rule), l.key.Rotated.UTC().Format(time.DateOnly), until, terminal.OrDash(l.key.Why))
+		w.Row(when, l.action, name(l.key), l.key.Spec, terminal.OrDash(rule), l.key.Rotated.UTC().Format(time.DateOnly), until, terminal.OrDash(l.key.Why))
 	}
 }

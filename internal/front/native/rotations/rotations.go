@@ -4,7 +4,6 @@ package rotations
 
 import (
 	"context"
-	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -55,20 +54,12 @@ func plannedOut(p *rotation.Planned) wire.PlannedKey {
 	out := wire.PlannedKey{
 		Key: string(k.Name.ID), Region: k.Name.Region, Aliases: p.Aliases, Spec: aws.SpecName(k.Spec), Usage: aws.UsageName(k.Usage),
 		Rule: p.RuleName(), Own: p.Own, Action: string(p.Action), Why: p.Why, Rotated: p.Last, PeriodDays: p.PeriodDays,
-		Due: moment(p.Due), Notice: moment(p.Notice),
+		Due: p.Due, Notice: p.Notice,
 	}
 	for _, s := range p.Steps {
-		out.Steps = append(out.Steps, wire.PlannedStep{Action: string(s.Action), At: s.At, OverlapEnd: moment(s.Until)})
+		out.Steps = append(out.Steps, wire.PlannedStep{Action: string(s.Action), At: s.At, OverlapEnd: s.Until})
 	}
 	return out
-}
-
-// moment returns a time, nil for zero.
-func moment(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 func (f *front) list(ctx context.Context, r *native.Request, _ *wire.None) (*wire.RotationRuleList, error) {
@@ -104,6 +95,9 @@ func ruleOut(r *rotation.Rule) wire.RotationRule {
 }
 
 func (f *front) put(ctx context.Context, r *native.Request, req *wire.PutRotationRuleRequest) (*wire.RotationRule, error) {
+	if err := native.Required("mode", req.Mode); err != nil {
+		return nil, err
+	}
 	d := f.rotation.Defaults()
 	rule := &rotation.Rule{
 		Name: r.Path("rule"), Description: req.Description, Select: rotation.Selector{Keys: req.Keys, Tags: native.TagsIn(req.Tags)},
