@@ -60,10 +60,25 @@ func (s *Service) DisableRotation(ctx context.Context, call *key.Call, ref Ref) 
 	return err
 }
 
-// RotationStatus returns a key with its rotation rule.
+// RotationStatus returns a key with its rotation rule: its own, or else what a
+// rule of its realm comes to for it.
 func (s *Service) RotationStatus(ctx context.Context, call *key.Call, ref Ref) (*key.Key, error) {
-	return s.read(ctx, call, ref, key.GetKeyRotationStatus)
+	k, err := s.read(ctx, call, ref, key.GetKeyRotationStatus)
+	if err != nil || s.ruled == nil || k.Rotation.Enabled {
+		return k, err
+	}
+	r, err := s.ruled(ctx, k)
+	if err != nil || !r.Enabled {
+		return k, err
+	}
+	k = k.Clone()
+	k.Rotation = r
+	return k, nil
 }
+
+// FollowRules has RotationStatus tell of rules, too. It is for before the
+// Service is used.
+func (s *Service) FollowRules(of func(context.Context, *key.Key) (key.Rotation, error)) { s.ruled = of }
 
 // RotateOnDemand gives a symmetric key new material now, at most MaxOnDemand
 // times in its life. The rotation by the clock goes on as planned.

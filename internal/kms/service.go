@@ -65,6 +65,7 @@ type Service struct {
 	defaultPolicy func(key.RealmID) key.Document
 	now           func() time.Time
 	later         succession.Later
+	ruled         func(context.Context, *key.Key) (key.Rotation, error) // not changed once it is used
 }
 
 // New loads every key and alias of the store into memory and returns the

@@ -184,7 +184,11 @@ func (o *Outlook) event(now time.Time) *event.Event {
 	case Rotate:
 		text = fmt.Sprintf("The key %s gets new material on %s; what it encrypted before still decrypts.", name, when)
 	case Succeed:
-		text = fmt.Sprintf("%s leads to a new key from %s on: whoever has the public half of the present one needs the new one too.", name, when)
+		text = fmt.Sprintf("%s leads to a new key from %s on", name, when)
+		if !o.Key.Spec.Symmetric() {
+			text += ": whoever has the public half of the present one needs the new one too"
+		}
+		text += "."
 	default:
 		text = fmt.Sprintf("The key %s is due for rotation on %s, which is for its owner to do: %s.", name, when, o.Why)
 	}

@@ -351,4 +351,3 @@ func TestNotice(t *testing.T) {
 		t.Errorf("%d versions after the notice", n)
 	}
 }
-

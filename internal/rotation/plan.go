@@ -76,6 +76,29 @@ func (s *Service) Plan(ctx context.Context, call *key.Call, q *PlanRequest) (*Pl
 	})
 }
 
+// Of returns what lies ahead of a key that the caller has been shown.
+func (s *Service) Of(ctx context.Context, k *key.Key) (*Outlook, error) {
+	rules, err := s.rules(ctx, k.Name.Realm)
+	if err != nil {
+		return nil, err
+	}
+	aliases, err := s.keys.AliasesOfKey(ctx, k.Name)
+	if err != nil {
+		return nil, err
+	}
+	return outlookOf(k, aliases, rules, &s.defaults), nil
+}
+
+// Status returns what the rules come to for a key that the caller has been
+// shown, if they give it new versions (kms.Service.FollowRules).
+func (s *Service) Status(ctx context.Context, k *key.Key) (r key.Rotation, err error) {
+	o, err := s.Of(ctx, k)
+	if err != nil || o.Rule == nil || o.Action != Rotate {
+		return r, err
+	}
+	return key.Rotation{Enabled: true, PeriodDays: o.PeriodDays, Next: o.Due, OnDemandCount: k.Rotation.OnDemandCount}, nil
+}
+
 // after returns the keys of a realm whose ids come after one, in their order.
 func (s *Service) after(realm key.RealmID, id key.ID) (list []*key.Key) {
 	s.keys.EachKey(func(k *key.Key) bool {

@@ -35,6 +35,8 @@ type Keys interface {
 	EachKey(yield func(*key.Key) bool)
 	// AliasesByKey returns the names of a realm's aliases by their keys, sorted.
 	AliasesByKey(realm key.RealmID) map[key.ID][]string
+	// AliasesOfKey returns those of one key.
+	AliasesOfKey(ctx context.Context, n key.Name) ([]string, error)
 	// RenewByRule gives a key new material, once however often it is asked for
 	// one version. An order that is out of date does nothing.
 	RenewByRule(ctx context.Context, o *succession.Order) error

@@ -120,6 +120,10 @@ func succeeded(old, next *key.Key, names []string, rule string) *event.Event {
 	if old.Usage == alg.EncryptDecrypt {
 		does = "decrypts"
 	}
+	public := ""
+	if !old.Spec.Symmetric() {
+		public = ", whose public half others may need"
+	}
 	until := "until somebody disables it"
 	if end := old.Succession.Until; !end.IsZero() {
 		until = "until " + end.UTC().Format(time.RFC3339)
@@ -127,7 +131,7 @@ func succeeded(old, next *key.Key, names []string, rule string) *event.Event {
 	return &event.Event{
 		ID: fmt.Sprintf("%s/%s/%s", event.KeyRotated, old.Name.ID, next.Name.ID), Kind: event.KeyRotated,
 		Realm: old.Name.Realm, Region: old.Name.Region, Time: old.Succession.At, Subject: old.Resource().String(), Name: names[0],
-		Summary: fmt.Sprintf("%s leads to a new key, whose public half others may need; the old key only %s, %s.", names[0], does, until),
+		Summary: fmt.Sprintf("%s leads to a new key%s; the old key only %s, %s.", names[0], public, does, until),
 		Details: []event.Detail{
 			{Name: "key", Value: string(old.Name.ID)}, {Name: "successor", Value: string(next.Name.ID)},
 			{Name: "aliases", Value: strings.Join(names, " ")}, {Name: "rule", Value: rule},

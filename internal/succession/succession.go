@@ -271,6 +271,12 @@ func (s *Line) EachKey(yield func(*key.Key) bool) {
 	s.keys.All(func(e *catalog.Entry) bool { return yield(e.Key) })
 }
 
+// AliasesOfKey returns the names of a key's aliases, sorted.
+func (s *Line) AliasesOfKey(ctx context.Context, n key.Name) ([]string, error) {
+	list, err := s.aliases(ctx, n)
+	return texts(list), err
+}
+
 // AliasesByKey returns the names of the aliases in a realm by their keys,
 // sorted.
 func (s *Line) AliasesByKey(realm key.RealmID) map[key.ID][]string { return s.keys.AliasNames(realm) }
