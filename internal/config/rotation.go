@@ -20,8 +20,10 @@ func (r *Rotation) validate(refuse func(name, format string, args ...any)) {
 		name       string
 		value, max int
 	}{
-		{"symmetric_days", r.SymmetricDays, 3650}, {"asymmetric_days", r.AsymmetricDays, 3650},
-		{"overlap_days", r.OverlapDays, 3650}, {"notice_days", r.NoticeDays, 365},
+		{"symmetric_days", r.SymmetricDays, 3650},
+		{"asymmetric_days", r.AsymmetricDays, 3650},
+		{"overlap_days", r.OverlapDays, 3650},
+		{"notice_days", r.NoticeDays, 365},
 	} {
 		if n.value < 1 || n.value > n.max {
 			refuse("rotation."+n.name, "%d is not between 1 and %d", n.value, n.max)

@@ -196,8 +196,10 @@ func (o *Outlook) event(now time.Time) *event.Event {
 		ID: dueID(o.Key), Kind: event.KeyRotationDue, Realm: o.Key.Name.Realm, Region: o.Key.Name.Region, Time: now.UTC(),
 		Subject: o.Key.Resource().String(), Name: name, Summary: text,
 		Details: []event.Detail{
-			{Name: "key", Value: string(o.Key.Name.ID)}, {Name: "due", Value: o.Due.UTC().Format(time.RFC3339)},
-			{Name: "days", Value: fmt.Sprint(max(0, int(o.Due.Sub(now)/day)))}, {Name: "action", Value: string(o.Action)},
+			{Name: "key", Value: string(o.Key.Name.ID)},
+			{Name: "due", Value: o.Due.UTC().Format(time.RFC3339)},
+			{Name: "days", Value: fmt.Sprint(max(0, int(o.Due.Sub(now)/day)))},
+			{Name: "action", Value: string(o.Action)},
 			{Name: "rule", Value: o.Rule.Name},
 		},
 	}

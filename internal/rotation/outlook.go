@@ -147,8 +147,8 @@ func due(k *key.Key, days int, r *Rule) time.Time {
 // It is always the same for a key, so that periods do not drift.
 func timeOfDay(id key.ID) time.Duration {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(id))                                                      // never fails
-	return time.Duration(h.Sum64() % uint64(day/time.Second) * uint64(time.Second)) //nolint:gosec // less than a day
+	_, _ = h.Write([]byte(id)) // never fails
+	return time.Duration(h.Sum64() % uint64(day/time.Second) * uint64(time.Second))
 }
 
 // until is when a key that gets its successor at a time is disabled, zero for

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,11 +12,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	sdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	awskmssdk "github.com/aws/aws-sdk-go-v2/service/kms"
-	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/audit"
@@ -116,97 +110,87 @@ func (r *rotating) cli(t *testing.T, dir string, args ...string) (string, error)
 	return strings.TrimSpace(string(out)), err
 }
 
-// TestRotation signs by an alias with the official clients, has a rule rotate
-// the key, and verifies what was signed before and after it.
+// TestRotation signs by an alias, has a rule rotate the key, and verifies what
+// was signed before and after it, with the native client and the AWS CLI.
 func TestRotation(t *testing.T) {
 	r := newRotating(t)
-	ctx := t.Context()
-	c := awskmssdk.New(awskmssdk.Options{
-		Region: "us-east-1", BaseEndpoint: &r.url, Credentials: credentials.NewStaticCredentialsProvider(r.id, r.secret, ""), RetryMaxAttempts: 1,
-	})
-	mine, err := client.New(client.Config{Address: r.url, AccessKeyID: r.id, SecretAccessKey: r.secret, Region: "us-east-1"})
+	ctx, text, alias := t.Context(), []byte("release 1.0"), "alias/releases"
+	c, err := client.New(client.Config{Address: r.url, AccessKeyID: r.id, SecretAccessKey: r.secret, Region: "us-east-1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	alias, text := sdk.String("alias/releases"), []byte("release 1.0")
-	made, err := c.CreateKey(ctx, &awskmssdk.CreateKeyInput{KeySpec: types.KeySpecEccNistP256, KeyUsage: types.KeyUsageTypeSignVerify})
+	made, err := c.CreateKey(ctx, &client.CreateKeyRequest{Spec: "ECC_NIST_P256", Usage: "SIGN_VERIFY", Alias: alias})
 	if err != nil {
 		t.Fatal(err)
 	}
-	old := *made.KeyMetadata.KeyId
-	if _, err := c.CreateAlias(ctx, &awskmssdk.CreateAliasInput{AliasName: alias, TargetKeyId: &old}); err != nil {
-		t.Fatal(err)
-	}
-	sign := func(id *string) ([]byte, error) {
-		out, err := c.Sign(ctx, &awskmssdk.SignInput{KeyId: id, Message: text, SigningAlgorithm: types.SigningAlgorithmSpecEcdsaSha256})
+	sign := client.SignRequest{Message: text, Algorithm: "ECDSA_SHA_256"}
+	// verify returns the key that a signature is of, or why it is of none.
+	verify := func(name string, s *client.Signature) string {
+		v, err := c.Verify(ctx, name, &client.VerifyRequest{SignRequest: sign, Signature: s.Signature})
 		if err != nil {
-			return nil, err
+			return string(client.KindOf(err))
 		}
-		return out.Signature, nil
+		return v.KeyID
 	}
-	verify := func(id *string, signature []byte) (string, error) {
-		out, err := c.Verify(ctx, &awskmssdk.VerifyInput{KeyId: id, Message: text, Signature: signature, SigningAlgorithm: types.SigningAlgorithmSpecEcdsaSha256})
-		if err != nil {
-			return "", err
-		}
-		return (*out.KeyId)[strings.LastIndex(*out.KeyId, "/")+1:], nil
-	}
-	before, err := sign(alias)
+	before, err := c.Sign(ctx, alias, &sign)
 	if err != nil {
 		t.Fatal(err)
 	}
-
 	none := 0
-	if _, err := mine.PutRotationRule(ctx, "releases", &client.PutRotationRuleRequest{
-		Keys: []string{*alias}, Mode: "automatic", PeriodDays: 500, NoticeDays: &none,
+	if _, err := c.PutRotationRule(ctx, "releases", &client.PutRotationRuleRequest{
+		Keys: []string{alias}, Mode: "automatic", PeriodDays: 500, NoticeDays: &none,
 	}); err != nil {
 		t.Fatal(err)
 	}
-	plan, err := mine.RotationPlan(ctx, 18, client.Page{})
+	plan, err := c.RotationPlan(ctx, 18, client.Page{})
 	if err != nil || len(plan.Keys) != 1 || plan.Keys[0].Action != "successor" || len(plan.Keys[0].Steps) != 1 {
 		t.Fatalf("%+v, %v", plan, err)
 	}
 	r.pass(t, 501*24*time.Hour)
 
-	after, err := sign(alias)
+	after, err := c.Sign(ctx, alias, &sign)
 	if err != nil {
 		t.Fatal(err)
 	}
-	next, err := verify(alias, after)
-	if err != nil || next == old {
-		t.Fatalf("the new signature is of %s: %v", next, err)
+	old, next := made.ID, after.KeyID
+	if next == old || before.KeyID != old {
+		t.Fatalf("the alias leads to %s after the rotation, to %s before", next, before.KeyID)
 	}
-	if by, err := verify(alias, before); err != nil || by != old {
-		t.Errorf("the old signature by the alias is of %s: %v", by, err)
+	for _, v := range []struct {
+		what, name string
+		signature  *client.Signature
+		want       string
+	}{
+		{"new by alias", alias, after, next},
+		{"old by alias", alias, before, old},
+		{"old by the old id", old, before, old},
+		{"old by the new id", next, before, "bad-signature"},
+	} {
+		if got := verify(v.name, v.signature); got != v.want {
+			t.Errorf("in the overlap, %s: %s, want %s", v.what, got, v.want)
+		}
 	}
-	if _, err := mine.Verify(ctx, *alias, &client.VerifyRequest{SignRequest: client.SignRequest{Message: text, Algorithm: "ECDSA_SHA_256"}, Signature: before}); err != nil {
-		t.Errorf("the old signature, natively: %v", err)
-	}
-	var wrong *types.KMSInvalidSignatureException
-	if _, err := verify(&next, before); !errors.As(err, &wrong) {
-		t.Errorf("the old signature with the new key: %v", err)
-	}
-	var state *types.KMSInvalidStateException
-	if _, err := sign(&old); !errors.As(err, &state) {
+	if _, err := c.Sign(ctx, old, &sign); client.KindOf(err) != "wrong-state" {
 		t.Errorf("the old key signs: %v", err)
 	}
-	shown, err := mine.Key(ctx, old)
-	if err != nil || shown.State != "enabled" {
+	shown, err := c.Key(ctx, old)
+	if err != nil || shown.State != "enabled" || shown.Successor != next || !shown.VerifiesUntil.Equal(r.at.Add(90*24*time.Hour)) {
 		t.Errorf("the old key: %+v, %v", shown, err)
 	}
-	t.Run("CLI", func(t *testing.T) { r.commandLine(t, *alias, before, after) })
+	t.Run("CLI", func(t *testing.T) { r.commandLine(t, alias, old, before.Signature) })
 
 	r.pass(t, 91*24*time.Hour)
-	if _, err := verify(alias, before); !errors.As(err, &wrong) {
-		t.Errorf("the old signature after the overlap: %v", err)
+	if got := verify(alias, before); got != "bad-signature" {
+		t.Errorf("the old signature after the overlap: %s", got)
 	}
-	if _, err := verify(alias, after); err != nil {
-		t.Error(err)
+	if got := verify(alias, after); got != next {
+		t.Errorf("the new signature after the overlap: %s", got)
 	}
 }
 
-// commandLine verifies signatures with the AWS CLI, and signs one more.
-func (r *rotating) commandLine(t *testing.T, alias string, signatures ...[]byte) {
+// commandLine verifies signatures with the AWS CLI, signs one more, and asks a
+// key that was succeeded for one.
+func (r *rotating) commandLine(t *testing.T, alias, old string, signatures ...[]byte) {
 	t.Helper()
 	if _, err := exec.LookPath("aws"); err != nil {
 		t.Skip("the AWS CLI is not installed (scripts/install-test-tools)")
@@ -232,5 +216,9 @@ func (r *rotating) commandLine(t *testing.T, alias string, signatures ...[]byte)
 		if err != nil || out != "True" {
 			t.Errorf("signature %d: %s, %v", i, out, err)
 		}
+	}
+	message[1] = old
+	if out, err := r.cli(t, dir, append([]string{"sign"}, message...)...); err == nil || !strings.Contains(out, "(KMSInvalidStateException)") {
+		t.Errorf("the old key signs: %s", out)
 	}
 }

@@ -133,8 +133,10 @@ func succeeded(old, next *key.Key, names []string, rule string) *event.Event {
 		Realm: old.Name.Realm, Region: old.Name.Region, Time: old.Succession.At, Subject: old.Resource().String(), Name: names[0],
 		Summary: fmt.Sprintf("%s leads to a new key%s; the old key only %s, %s.", names[0], public, does, until),
 		Details: []event.Detail{
-			{Name: "key", Value: string(old.Name.ID)}, {Name: "successor", Value: string(next.Name.ID)},
-			{Name: "aliases", Value: strings.Join(names, " ")}, {Name: "rule", Value: rule},
+			{Name: "key", Value: string(old.Name.ID)},
+			{Name: "successor", Value: string(next.Name.ID)},
+			{Name: "aliases", Value: strings.Join(names, " ")},
+			{Name: "rule", Value: rule},
 		},
 	}
 }
