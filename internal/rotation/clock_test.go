@@ -169,6 +169,24 @@ func TestOverlap(t *testing.T) {
 	check("disabled by hand", []verification{{"old by alias", alias, "text", before, "", fault.BadSignature}})
 }
 
+// TestEnabledAfterTheEnd holds that who enables a key after its end, though it
+// was disabled by hand before, has the last word.
+func TestEnabledAfterTheEnd(t *testing.T) {
+	f := newFixture(t)
+	old := byID(f.create(alg.P256, alg.SignVerify, "alias/signing").Name.ID)
+	before := f.sign(byAlias("alias/signing"), "text")
+	f.put(quickly)
+	f.pass(2*day, time.Hour)
+	must(t, f.keys.DisableKey(t.Context(), f.admin(), old))
+	must(t, f.Delete(t.Context(), f.admin(), "quickly"))
+	f.pass(20*day, day)
+	must(t, f.keys.EnableKey(t.Context(), f.admin(), old))
+	f.pass(2*day, day)
+	if k, err := f.verify(f.admin(), byAlias("alias/signing"), "text", before); err != nil || k.State != key.Enabled {
+		t.Errorf("%v, %v", k, err)
+	}
+}
+
 // TestOverlapEndsOnTime holds that a key ends when it was said, though the
 // clock is late.
 func TestOverlapEndsOnTime(t *testing.T) {

@@ -187,28 +187,45 @@ func (s *Line) RenewByRule(ctx context.Context, o *Order) error {
 	if err != nil {
 		return err
 	}
+	if way, _ := WayOf(e.Key); way == Version {
+		return s.rotate(ctx, e, o)
+	}
 	names, unlock, err := s.lock(ctx, e)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if e, err = s.keys.Refresh(ctx, e); err != nil {
+	e, err = s.stillDue(ctx, e, o, Successor)
+	if e == nil || err != nil {
 		return err
-	}
-	if e.Key.Current().Number != o.Version || e.Key.Succession.To != "" {
-		return nil
-	}
-	way, why := WayOf(e.Key)
-	if way != Version && way != Successor {
-		return e.At(fault.New(fault.Unsupported, "%s", why))
-	}
-	if err := s.usable(e); err != nil {
-		return err
-	}
-	if way == Version {
-		return s.byClock(ctx, e.Key, key.RotateKeyOnDemand, "Rotate", o.Rule, func(v *guard.Visit) error { return s.renew(ctx, v, e, o) })
 	}
 	return s.byClock(ctx, e.Key, key.RotateKeyOnDemand, "Succeed", o.Rule, func(v *guard.Visit) error { return s.succeed(ctx, v, e, names, o) })
+}
+
+// rotate does what a rule wants of a key that gets versions.
+func (s *Line) rotate(ctx context.Context, e *catalog.Entry, o *Order) error {
+	defer s.keys.Lock(e.Key.Name.ID)()
+	e, err := s.stillDue(ctx, e, o, Version)
+	if e == nil || err != nil {
+		return err
+	}
+	return s.byClock(ctx, e.Key, key.RotateKeyOnDemand, "Rotate", o.Rule, func(v *guard.Visit) error { return s.renew(ctx, v, e, o) })
+}
+
+// stillDue returns a locked key as it is now, if it is still to get new
+// material in a way, and nil if somebody was quicker.
+func (s *Line) stillDue(ctx context.Context, e *catalog.Entry, o *Order, want Way) (*catalog.Entry, error) {
+	e, err := s.keys.Refresh(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	if e.Key.Current().Number != o.Version || e.Key.Succession.To != "" {
+		return nil, nil //nolint:nilnil // nothing is left to do
+	}
+	if way, why := WayOf(e.Key); way != want {
+		return nil, e.At(fault.New(fault.Unsupported, "%s", why))
+	}
+	return e, s.usable(e)
 }
 
 // lock locks a key and its aliases.
