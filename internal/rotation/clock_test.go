@@ -105,8 +105,9 @@ func distance(t *testing.T, a, b string) time.Duration {
 	return x.Sub(y).Abs()
 }
 
-// quickly is a rule that has keys rotated within two days.
-var quickly = rotation.Rule{Name: "quickly", PeriodDays: 1, OverlapDays: 10}
+// quickly is a rule that has keys rotated once within three days, whatever time
+// of day is theirs.
+var quickly = rotation.Rule{Name: "quickly", PeriodDays: 3, OverlapDays: 10}
 
 // TestOverlap leads a key that signs through its succession.
 func TestOverlap(t *testing.T) {
@@ -114,9 +115,9 @@ func TestOverlap(t *testing.T) {
 	old := f.create(alg.P256, alg.SignVerify, "alias/signing", key.Tag{Key: "team", Value: "pki"})
 	must(t, f.keys.CreateAlias(t.Context(), f.admin(), "alias/second", byID(old.Name.ID)))
 	alias := byAlias("alias/signing")
-	before := f.sign(alias, "text")
+	before := f.sign(alias)
 	f.put(quickly)
-	f.pass(2*day, time.Hour)
+	f.pass(3*day, time.Hour)
 	next := f.key(alias)
 	if next.Name.ID != succession.SuccessorOf(old.Name.ID) || f.key(byAlias("alias/second")).Name != next.Name {
 		t.Fatalf("the alias leads to %s", next.Name.ID)
@@ -126,7 +127,7 @@ func TestOverlap(t *testing.T) {
 	}
 	f.put(rotation.Rule{Name: "quickly", Mode: rotation.Notify, PeriodDays: 1, OverlapDays: 10}) // no third key
 
-	after := f.sign(alias, "text")
+	after := f.sign(alias)
 	_, err := f.keys.Sign(t.Context(), f.admin(), &kms.SignRequest{Key: byID(old.Name.ID), Algorithm: alg.ECDSASHA256, Message: engine.Message{Form: alg.Raw, Bytes: []byte("text")}})
 	if fault.KindOf(err) != fault.WrongState || fault.ReasonOf(err) != fault.KeySucceeded {
 		t.Errorf("the old key signs: %v", err)
@@ -174,9 +175,9 @@ func TestOverlap(t *testing.T) {
 func TestEnabledAfterTheEnd(t *testing.T) {
 	f := newFixture(t)
 	old := byID(f.create(alg.P256, alg.SignVerify, "alias/signing").Name.ID)
-	before := f.sign(byAlias("alias/signing"), "text")
+	before := f.sign(byAlias("alias/signing"))
 	f.put(quickly)
-	f.pass(2*day, time.Hour)
+	f.pass(3*day, time.Hour)
 	must(t, f.keys.DisableKey(t.Context(), f.admin(), old))
 	must(t, f.Delete(t.Context(), f.admin(), "quickly"))
 	f.pass(20*day, day)
@@ -187,14 +188,36 @@ func TestEnabledAfterTheEnd(t *testing.T) {
 	}
 }
 
+// TestDenied holds that the old key's own policy counts by the alias, too.
+func TestDenied(t *testing.T) {
+	f := newFixture(t)
+	old := f.create(alg.P256, alg.SignVerify, "alias/signing")
+	before := f.sign(byAlias("alias/signing"))
+	f.put(quickly)
+	f.pass(3*day, time.Hour)
+	deny := key.Document{Dialect: old.Policy.Dialect, Text: `{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"kms:*","Resource":"*"},
+		{"Effect":"Deny","Principal":"*","Action":"kms:Verify","Resource":"*"}]}`}
+	must(t, f.keys.PutPolicy(t.Context(), f.admin(), byID(old.Name.ID), deny, false))
+	if _, err := f.verify(f.admin(), byAlias("alias/signing"), "text", before); fault.KindOf(err) != fault.BadSignature {
+		t.Errorf("got %v", err)
+	}
+	f.log.mu.Lock()
+	defer f.log.mu.Unlock()
+	last := f.log.entries[len(f.log.entries)-2:]
+	if last[0].Result != fault.PermissionDenied.String() || last[0].Resource != old.Resource().String() || last[1].Result != fault.BadSignature.String() {
+		t.Errorf("on record: %+v", last)
+	}
+}
+
 // TestOverlapEndsOnTime holds that a key ends when it was said, though the
 // clock is late.
 func TestOverlapEndsOnTime(t *testing.T) {
 	f := newFixture(t)
 	old := f.create(alg.P256, alg.SignVerify, "alias/signing")
-	before := f.sign(byAlias("alias/signing"), "text")
+	before := f.sign(byAlias("alias/signing"))
 	f.put(quickly)
-	f.pass(2*day, time.Hour)
+	f.pass(3*day, time.Hour)
 	f.at = f.key(byID(old.Name.ID)).Succession.Until
 	if _, err := f.verify(f.admin(), byAlias("alias/signing"), "text", before); fault.KindOf(err) != fault.BadSignature {
 		t.Errorf("at the end of the overlap: %v", err)
@@ -214,7 +237,7 @@ func TestDecryptAndMAC(t *testing.T) {
 	code, err := f.keys.GenerateMAC(ctx, f.admin(), &kms.MACRequest{Key: mac, Algorithm: alg.HMACSHA256, Message: []byte("text")})
 	must(t, err)
 	f.put(quickly)
-	f.pass(2*day, 6*time.Hour)
+	f.pass(3*day, 6*time.Hour)
 	f.put(rotation.Rule{Name: "quickly", Mode: rotation.Notify, PeriodDays: 30})
 	verify := func() error {
 		_, err := f.keys.VerifyMAC(ctx, f.admin(), &kms.VerifyMACRequest{MACRequest: kms.MACRequest{Key: mac, Algorithm: alg.HMACSHA256, Message: []byte("text")}, MAC: code.MAC})
@@ -248,7 +271,7 @@ func TestKilled(t *testing.T) {
 		symmetric := f.create(alg.AES256, alg.EncryptDecrypt, "alias/data")
 		old := f.create(alg.P256, alg.SignVerify, "alias/signing")
 		f.put(quickly)
-		f.at = f.at.Add(2 * day)
+		f.at = f.at.Add(3 * day)
 		made := f.engine.made.Load()
 		f.disk.left.Store(n)
 		_, err := f.Tick(t.Context())
@@ -288,7 +311,7 @@ func TestServers(t *testing.T) {
 	f.put(quickly)
 	_, other := f.server()
 	made := f.engine.made.Load()
-	f.at = f.at.Add(2 * day)
+	f.at = f.at.Add(3 * day)
 	var both sync.WaitGroup
 	for _, s := range []*rotation.Service{f.Service, other} {
 		both.Go(func() {
@@ -319,7 +342,7 @@ func TestFailing(t *testing.T) {
 	f.create(alg.P256, alg.SignVerify, "alias/signing")
 	f.put(quickly)
 	f.engine.failing = errEngine
-	f.at = f.at.Add(2 * day)
+	f.at = f.at.Add(3 * day)
 	for range 24 * 12 {
 		f.at = f.at.Add(5 * time.Minute)
 		_, _ = f.Tick(t.Context())

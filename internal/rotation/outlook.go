@@ -132,15 +132,22 @@ func (r *Rule) period(k *key.Key, d *Defaults) int {
 	}
 }
 
-// due is when a key is due: on the day on which its material is as old as the
-// rule lets it get, but not before people had the rule's notice, at a time of
-// day of the key's own.
+// due is when a key is due: within the last day before its material is as old
+// as the rule lets it get, at a time of day of the key's own, but not before
+// people had the rule's notice. A clock that is some hours late does not move
+// the time after.
 func due(k *key.Key, days int, r *Rule) time.Time {
-	at := k.Current().CreatedAt.UTC().AddDate(0, 0, days).Truncate(day)
+	at := after(k.Current().CreatedAt, days, k.Name.ID)
 	if first := r.Since.UTC().AddDate(0, 0, r.NoticeDays+1).Truncate(day); r.NoticeDays > 0 && at.Before(first) {
-		at = first
+		at = first.Add(timeOfDay(k.Name.ID))
 	}
-	return at.Add(timeOfDay(k.Name.ID))
+	return at
+}
+
+// after returns when a period that began at a time is over for a key.
+func after(began time.Time, days int, id key.ID) time.Time {
+	own := timeOfDay(id)
+	return began.UTC().Add(-own).Truncate(day).AddDate(0, 0, days).Add(own)
 }
 
 // timeOfDay spreads keys over a day, so that thousands do not rotate at once.

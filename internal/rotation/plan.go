@@ -8,6 +8,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/succession"
 )
 
 // maxSteps is how many steps a plan has of one key.
@@ -62,7 +63,7 @@ func (s *Service) Plan(ctx context.Context, call *key.Call, q *PlanRequest) (*Pl
 		}
 		p := &Plan{From: s.now().UTC()}
 		p.To = p.From.AddDate(0, min(max(q.Months, 1), MaxMonths), 0)
-		list := s.after(realm, q.After)
+		list := s.from(realm, q.After)
 		if q.Limit > 0 && len(list) > q.Limit {
 			list = list[:q.Limit]
 			p.Next = list[q.Limit-1].Name.ID
@@ -99,8 +100,8 @@ func (s *Service) Status(ctx context.Context, k *key.Key) (r key.Rotation, err e
 	return key.Rotation{Enabled: true, PeriodDays: o.PeriodDays, Next: o.Due, OnDemandCount: k.Rotation.OnDemandCount}, nil
 }
 
-// after returns the keys of a realm whose ids come after one, in their order.
-func (s *Service) after(realm key.RealmID, id key.ID) (list []*key.Key) {
+// from returns the keys of a realm whose ids come after one, in their order.
+func (s *Service) from(realm key.RealmID, id key.ID) (list []*key.Key) {
 	s.keys.EachKey(func(k *key.Key) bool {
 		if k.Name.Realm == realm && k.Name.ID > id {
 			list = append(list, k)
@@ -113,6 +114,7 @@ func (s *Service) after(realm key.RealmID, id key.ID) (list []*key.Key) {
 
 // steps returns what happens until a time.
 func (o *Outlook) steps(to time.Time) (list []Step) {
+	id := o.Key.Name.ID
 	for at := o.Due; o.Action != None && !at.After(to) && len(list) < maxSteps; {
 		step := Step{Action: o.Action, At: at}
 		if o.Action == Succeed {
@@ -122,10 +124,16 @@ func (o *Outlook) steps(to time.Time) (list []Step) {
 		if end := step.Until; !end.IsZero() && !end.After(to) {
 			list = append(list, Step{Action: Retire, At: end})
 		}
-		if o.Action != Rotate && o.Action != Succeed {
-			break
+		switch {
+		case o.Own:
+			at = at.AddDate(0, 0, o.PeriodDays)
+			continue
+		case o.Action == Succeed:
+			id = succession.SuccessorOf(id)
+		case o.Action != Rotate:
+			return list
 		}
-		at = at.AddDate(0, 0, o.PeriodDays)
+		at = after(at, o.PeriodDays, id)
 	}
 	slices.SortStableFunc(list, func(a, b Step) int { return a.At.Compare(b.At) })
 	return list

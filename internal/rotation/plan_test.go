@@ -20,11 +20,16 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
+// midnight is the last second of a day, on which every key's time of day is
+// over: so the day on which one is due does not depend on its id.
+var midnight = start.Truncate(day).Add(day - time.Second)
+
 var update = flag.Bool("update", false, "write the golden file")
 
 // TestPlan compares a plan of three years with the one on file. Times of day are of the keys' ids and are left out.
 func TestPlan(t *testing.T) {
 	f := newFixture(t)
+	f.at = midnight
 	f.create(alg.AES256, alg.EncryptDecrypt, "alias/data")
 	f.create(alg.P256, alg.SignVerify, "alias/signing", key.Tag{Key: "team", Value: "pki"})
 	f.create(alg.P384, alg.KeyAgreement, "alias/agreement")
@@ -148,6 +153,7 @@ func TestStatus(t *testing.T) {
 // TestTold holds what people read.
 func TestTold(t *testing.T) {
 	f := newFixture(t)
+	f.at = midnight
 	f.create(alg.AES256, alg.EncryptDecrypt, "alias/data")
 	f.create(alg.P256, alg.SignVerify, "alias/signing")
 	f.create(alg.P256, alg.KeyAgreement, "alias/agreement")
@@ -175,5 +181,42 @@ func TestTold(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, told); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestAsPlanned holds that what a plan of two years says happens when it says.
+func TestAsPlanned(t *testing.T) {
+	f := newFixture(t)
+	f.create(alg.AES256, alg.EncryptDecrypt, "alias/data")
+	f.create(alg.P256, alg.SignVerify, "alias/signing")
+	f.put(rotation.Rule{Name: "r", PeriodDays: 200, NoticeDays: 3, OverlapDays: 50})
+	p, err := f.Plan(t.Context(), f.admin(), &rotation.PlanRequest{Months: 24})
+	must(t, err)
+	var want, got []rotation.Step
+	for _, k := range p.Keys {
+		want = append(want, k.Steps...)
+	}
+	slices.SortFunc(want, func(a, b rotation.Step) int { return a.At.Compare(b.At) })
+	operations := map[string]rotation.Action{"Rotate": rotation.Rotate, "Succeed": rotation.Succeed, "Disable": rotation.Retire}
+	for done := 0; f.at.Before(p.To); {
+		f.pass(time.Hour, time.Hour)
+		acts := f.acts()
+		for _, act := range acts[done:] {
+			name, _, _ := strings.Cut(act, " ")
+			got = append(got, rotation.Step{Action: operations[name], At: f.at})
+		}
+		done = len(acts)
+	}
+	if len(got) != 9 || len(want) != 9 {
+		t.Fatalf("%d steps happened, %d were planned", len(got), len(want))
+	}
+	for i := range want {
+		most := time.Hour
+		if want[i].Action != rotation.Rotate { // a successor that is made late may have missed its own time of day
+			most = day + 2*time.Hour
+		}
+		if late := got[i].At.Sub(want[i].At); got[i].Action != want[i].Action || late < 0 || late > most {
+			t.Errorf("%s at %s, planned was %s at %s", got[i].Action, got[i].At, want[i].Action, want[i].At)
+		}
 	}
 }

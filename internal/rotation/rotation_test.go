@@ -239,9 +239,10 @@ func (f *fixture) acts() (list []string) {
 	return list
 }
 
-func (f *fixture) sign(ref kms.Ref, text string) []byte {
+// sign signs "text".
+func (f *fixture) sign(ref kms.Ref) []byte {
 	f.t.Helper()
-	r, err := f.keys.Sign(f.t.Context(), f.admin(), &kms.SignRequest{Key: ref, Algorithm: alg.ECDSASHA256, Message: engine.Message{Form: alg.Raw, Bytes: []byte(text)}})
+	r, err := f.keys.Sign(f.t.Context(), f.admin(), &kms.SignRequest{Key: ref, Algorithm: alg.ECDSASHA256, Message: engine.Message{Form: alg.Raw, Bytes: []byte("text")}})
 	must(f.t, err)
 	return r.Signature
 }
