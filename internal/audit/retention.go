@@ -145,9 +145,14 @@ func (l *Log) Beginning(number uint64) (Beginning, error) {
 }
 
 // Retire removes all segments before one of the log's, which becomes its
-// first, and returns the mark that says so. The mark is durable before a file
-// is removed. It may be called again, with the same segment or a later one:
-// what an earlier call left is removed.
+// first, and returns the mark that says so, nil for a log of which nothing was
+// removed. The mark is durable before a file is removed. It may be called
+// again, with the same segment or a later one: what an earlier call left is
+// removed.
+//
+// What is to be removed is verified before it is: a log that was changed there,
+// or of which somebody else has removed something, stays as it is, and the
+// error is a *CorruptError.
 func (l *Log) Retire(first uint64) (*Mark, error) {
 	numbers, err := l.segments()
 	if err != nil {
@@ -156,14 +161,20 @@ func (l *Log) Retire(first uint64) (*Mark, error) {
 	if last := numbers[len(numbers)-1]; first > last {
 		return nil, fault.New(fault.InvalidArgument, "audit segment %d is not in the log, whose last one is %d", first, last)
 	}
-	m, err := ReadMark(l.dir)
-	if err != nil {
-		return nil, err
+	pub, _ := l.o.Signer.Public().(ed25519.PublicKey)
+	k := &checker{dir: l.dir, pub: pub, patience: l.patience, saw: func(Position, Hash) {}}
+	k.checkBeginning(numbers[0], numbers[len(numbers)-1])
+	m := k.report.Retention
+	if m == nil && first <= 1 {
+		return nil, k.damage()
 	}
 	if m == nil || m.Segment < first {
-		if m, err = l.mark(first); err != nil {
+		if m, err = l.mark(k, first); err != nil {
 			return nil, err
 		}
+	}
+	if err := k.damage(); err != nil {
+		return nil, err
 	}
 	for _, number := range numbers { // the oldest first: what is left has no holes
 		if number >= m.Segment {
@@ -176,13 +187,30 @@ func (l *Log) Retire(first uint64) (*Mark, error) {
 	return m, syncDir(l.dir)
 }
 
-// mark makes and writes the mark of a first segment.
-func (l *Log) mark(first uint64) (*Mark, error) {
-	h, err := l.header(first)
-	if err != nil {
+// mark makes and writes the mark of a first segment, when what is before it is
+// as it was written.
+func (l *Log) mark(k *checker, first uint64) (*Mark, error) {
+	from := uint64(1)
+	if k.report.Retention != nil {
+		from = k.report.Retention.Segment
+	}
+	for n := from; n <= first && k.report.OK(); n++ {
+		check := k.segment
+		if n == first {
+			check = k.beginning
+		}
+		file, err := openSegment(l.dir, n)
+		if err != nil {
+			return nil, err
+		}
+		if err := errors.Join(check(file, n), file.Close()); err != nil {
+			return nil, err
+		}
+	}
+	if err := k.damage(); err != nil {
 		return nil, err
 	}
-	m := &Mark{Log: l.id, Segment: first, First: h.First, Previous: h.Previous, Time: l.o.Now().UTC()}
+	m := &Mark{Log: l.id, Segment: first, First: k.head.First, Previous: k.head.Previous, Time: l.o.Now().UTC()}
 	if err := m.sign(l.o.Signer); err != nil {
 		return nil, fmt.Errorf("signing an audit retention mark: %w", err)
 	}
@@ -190,6 +218,24 @@ func (l *Log) mark(first uint64) (*Mark, error) {
 		return nil, fmt.Errorf("writing the audit retention mark: %w", err)
 	}
 	return m, nil
+}
+
+// beginning checks the header of a segment.
+func (k *checker) beginning(file *os.File, number uint64) error {
+	c, err := newCursor(file)
+	if err != nil {
+		return err
+	}
+	k.number, k.off = number, 0
+	return k.header(c)
+}
+
+// damage returns what was found as an error, nil for nothing.
+func (k *checker) damage() error {
+	if k.report.OK() {
+		return nil
+	}
+	return &CorruptError{k.dir, k.report.Problems}
 }
 
 // retired reports whether a segment need not be there, because the log's mark

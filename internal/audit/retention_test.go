@@ -190,6 +190,46 @@ func TestRetireTampering(t *testing.T) {
 	}
 }
 
+// TestRetireTampered: a log that was changed is not retired: what would prove it
+// stays, and a removal by somebody else is not signed.
+func TestRetireTampered(t *testing.T) {
+	tests := map[string]func(*testing.T, string){
+		"an entry is changed": func(t *testing.T, dir string) {
+			patch(t, dir, 2, 8192, func(b []byte) { b[bytes.IndexByte(b, 'e')]++ })
+		},
+		"a segment is removed":     func(t *testing.T, dir string) { mustRemove(t, dir, segmentName(2)) },
+		"the beginning is removed": func(t *testing.T, dir string) { mustRemove(t, dir, segmentName(1)) },
+		"a mark is forged": func(t *testing.T, dir string) {
+			m := Mark{Log: "log", Segment: 2, First: 2}
+			_ = m.sign(signer(2))
+			if err := m.write(dir); err != nil {
+				t.Fatal(err)
+			}
+			mustRemove(t, dir, segmentName(1))
+		},
+	}
+	for name, change := range tests {
+		t.Run(name, func(t *testing.T) {
+			l, dir, numbers := aged(t)
+			l.patience = 0
+			change(t, dir)
+			before, err := verify(dir, public(signer(1)), 0, nil)
+			if err != nil || before.OK() {
+				t.Fatalf("%v, %v", before.Problems, err)
+			}
+			for _, first := range []uint64{4, numbers[len(numbers)-1]} {
+				if _, err := l.Retire(first); err == nil {
+					t.Errorf("retired up to %d", first)
+				}
+			}
+			after, err := verify(dir, public(signer(1)), 0, nil)
+			if err != nil || len(after.Problems) != len(before.Problems) || after.Segments != before.Segments {
+				t.Errorf("found %v, %v after %v", after.Problems, err, before.Problems)
+			}
+		})
+	}
+}
+
 func mustRemove(t *testing.T, dir, name string) {
 	t.Helper()
 	if err := os.Remove(filepath.Join(dir, name)); err != nil {
