@@ -16,6 +16,7 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -112,11 +113,12 @@ const (
 // Sinks are all sinks of a server.
 type Sinks struct {
 	all    []*sink
-	cancel context.CancelFunc
+	cancel context.CancelFunc // nil before Start
 	done   sync.WaitGroup
 }
 
-// Open reads how far each sink is. Start has them deliver, and Close ends them.
+// Open reads how far each sink is. Start has them deliver, and Close ends them
+// with their receivers, as Open itself does when it fails.
 func Open(ctx context.Context, c Config) (*Sinks, error) {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -124,13 +126,13 @@ func Open(ctx context.Context, c Config) (*Sinks, error) {
 	if c.Wait == nil {
 		c.Wait = wait
 	}
-	s := &Sinks{cancel: func() {}}
+	s := new(Sinks)
 	for _, o := range c.Sinks {
 		one := newSink(&c, o)
-		if err := one.load(ctx, o.FromNow); err != nil {
-			return nil, err
-		}
 		s.all = append(s.all, one)
+		if err := one.load(ctx, o.FromNow); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
 	}
 	return s, nil
 }
@@ -147,7 +149,9 @@ func (s *Sinks) Start() {
 // Close ends the deliveries and the receivers. What is not delivered is so
 // when the server has started again.
 func (s *Sinks) Close() error {
-	s.cancel()
+	if s.cancel != nil {
+		s.cancel()
+	}
 	s.done.Wait()
 	for _, one := range s.all {
 		if err := one.o.Receiver.Close(); err != nil {

@@ -42,7 +42,7 @@ type app struct{ *terminal.App }
 // New returns `holdfast audit`.
 func New(t *terminal.App) *cobra.Command {
 	a := &app{t}
-	return a.Connection(terminal.Group("audit", "Verify and read the audit log", a.auditVerify(), a.auditTail(), a.auditSearch(), a.export()))
+	return a.Connection(terminal.Group("audit", "Verify and read the audit log", a.auditVerify(), a.auditTail(), a.auditSearch(), a.export(), a.sinks(), a.holds()))
 }
 
 // auditSource is where a command finds the log.
