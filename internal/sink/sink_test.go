@@ -98,6 +98,8 @@ func TestBrokenConnections(t *testing.T) {
 	})
 	time.Sleep(20 * time.Millisecond)
 	got := s.positions()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if left := missing(got, w.log.Last()); left != nil {
 		t.Errorf("lost after %d breaks: %v", breaks, left)
 	}
