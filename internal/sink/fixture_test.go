@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -282,9 +281,6 @@ func (s *server) serve(raw net.Conn) {
 		}
 		message, err := frame(c)
 		if err != nil {
-			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && after < 0 {
-				s.t.Logf("the server read %v", err)
-			}
 			return
 		}
 		s.take(message)

@@ -82,7 +82,7 @@ func TestKilled(t *testing.T) {
 		cmd.Stderr = os.Stderr
 		return cmd
 	}
-	const kills = 4
+	const kills = 3
 	for range kills {
 		cmd := run("write")
 		if err := cmd.Start(); err != nil {

@@ -304,12 +304,14 @@ func TestTLS(t *testing.T) {
 	write(t, w.log, 300)
 	w.start(t, Options{Name: "siem", Receiver: secure(server.address, a, &own), Entries: 100})
 	w.caughtUp(t)
-	if got := server.positions(); len(got) != 300 || missing(got, 300) != nil || server.count != 3 {
+	server.mu.Lock()
+	if got := server.got; len(got) != 300 || missing(got, 300) != nil || server.count != 3 {
 		t.Errorf("%d entries in %d connections", len(got), server.count)
 	}
 	if text := server.texts[0]; !strings.HasPrefix(text, "<110>1 20") || !strings.Contains(text, " kms.test holdfast - Sign [holdfast@32473 ") {
 		t.Errorf("a message is %s", text)
 	}
+	server.mu.Unlock()
 	wrong := a.pair("other.test")
 	impostor := newServer(t, &tls.Config{Certificates: []tls.Certificate{wrong}, MinVersion: tls.VersionTLS12})
 	if err := secure(impostor.address, a, &own).Deliver(context.Background(), batchOf(t, w.log)); err == nil || !strings.Contains(err.Error(), "collector.test") {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,6 +80,7 @@ func TestDownForAnHour(t *testing.T) {
 func TestBrokenConnections(t *testing.T) {
 	w, s := newWorld(t), newServer(t, nil)
 	breaks := 0
+	s.mu.Lock()
 	s.hurt = func() (int, func(net.Conn)) {
 		if breaks == 60 || rand.IntN(4) == 0 {
 			return -1, nil
@@ -90,6 +92,7 @@ func TestBrokenConnections(t *testing.T) {
 		}
 		return rand.IntN(30), how
 	}
+	s.mu.Unlock()
 	const batch = 20
 	w.start(t, Options{Name: "siem", Receiver: s.plain(), Entries: batch})
 	write(t, w.log, 600)
@@ -208,11 +211,11 @@ func TestAskedToWait(t *testing.T) {
 // failing is a store that cannot be written for a while.
 type failing struct {
 	store.Store
-	left int
+	left atomic.Int32
 }
 
 func (f *failing) Update(ctx context.Context, change func(store.Tx) error) error {
-	if f.left--; f.left >= 0 {
+	if f.left.Add(-1) >= 0 {
 		return errors.New("the disk is full")
 	}
 	return f.Store.Update(ctx, change)
@@ -225,7 +228,7 @@ func TestNotStored(t *testing.T) {
 	w.store = f
 	x.refuse = func(context.Context, *Batch) error {
 		if len(x.got) == 0 {
-			f.left = 1
+			f.left.Store(1)
 		}
 		return nil
 	}
