@@ -200,7 +200,6 @@ func (s *Service) Holds(ctx context.Context, call *key.Call) ([]Hold, error) {
 		if err := v.Authorize(guard.Target{Action: key.HoldAudit, Resource: resource(realm, "")}); err != nil {
 			return nil, err
 		}
-		v.Note("change", "none")
 		err = s.Store.View(ctx, func(r store.Reader) error {
 			list, err = all(r, realm)
 			return err

@@ -70,6 +70,9 @@ func (h *HTTP) Deliver(ctx context.Context, b *Batch) error {
 	if err := encode(&body, b, h.o.Format, h.o.Encoder, !h.o.Plain); err != nil {
 		return err
 	}
+	if body.Len() > courier.MaxBody {
+		return &courier.Failure{Status: tooLarge, Permanent: true, Err: fmt.Errorf("a body of %d bytes", body.Len())}
+	}
 	address, err := h.o.URL()
 	if err != nil {
 		return err

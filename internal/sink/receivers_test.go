@@ -192,6 +192,29 @@ func TestJSONL(t *testing.T) {
 	}
 }
 
+// TestLongBody: what would be more than one request may have comes in several.
+func TestLongBody(t *testing.T) {
+	w := newWorld(t)
+	e := call(1)
+	e.Why, e.UserAgent = strings.Repeat("\x01", 4<<10), strings.Repeat("<", 1<<10)
+	for range 300 {
+		if _, err := w.log.Enqueue(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, w.log, 1)
+	h := &hook{t: t}
+	s := httptest.NewServer(h)
+	defer s.Close()
+	receiver, signer := to(t, s.URL, auditformat.OCSF, time.Second)
+	h.signer, receiver.o.Plain = signer, true
+	w.start(t, Options{Name: "lake", Receiver: receiver, Bytes: 8 << 20})
+	w.caughtUp(t)
+	if len(h.got) != 301 || len(h.ids) < 3 {
+		t.Errorf("%d entries in %d requests", len(h.got), len(h.ids))
+	}
+}
+
 // s3 keeps what is put into it, and fails as it is told.
 type s3 struct {
 	mu    sync.Mutex // guards what follows

@@ -234,15 +234,12 @@ func (s *sink) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if done && err == nil {
-			continue
-		}
 		pause := poll
 		if err != nil {
 			pause = s.fail(ctx, err)
 		}
 		s.tell(ctx)
-		if !s.c.Wait(ctx, pause) {
+		if again := done && err == nil; !again && !s.c.Wait(ctx, pause) {
 			return
 		}
 	}
@@ -267,7 +264,7 @@ func (s *sink) step(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	if len(b.Records) == 0 { // positions that were given out and refused
-		return false, s.store(ctx, func(now *state) { now.Position = last })
+		return false, s.store(ctx, func(now *state) { now.Position, now.Upto = last, 0 })
 	}
 	s.see(b.Records[0].Entry.Time)
 	if err := s.deliver(ctx, b, whole); err != nil {
@@ -307,7 +304,10 @@ func (s *sink) deliver(ctx context.Context, b *Batch, whole bool) error {
 		return err
 	}
 	s.feed.taken()
-	s.failures = 0
+	if s.failures > 0 {
+		s.failures = 0
+		s.out.InfoContext(ctx, "the audit log gets to a sink again", slog.Uint64("position", uint64(b.Last())))
+	}
 	oldest := b.Records[len(b.Records)-1].Entry.Time // nearly
 	if whole {
 		s.since, oldest = time.Time{}, time.Time{}

@@ -285,3 +285,26 @@ func FuzzState(f *testing.F) {
 		}
 	})
 }
+
+// TestFarBehind: a sink that delivers, and is behind all the same, is told of
+// once.
+func TestFarBehind(t *testing.T) {
+	w := newWorld(t)
+	for range 30 {
+		e := call(1)
+		e.Time = w.clock.Now().Add(-2 * time.Hour)
+		p, err := w.log.Enqueue(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.log.Wait(context.Background(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.start(t, Options{Name: "slow", Receiver: &box{}, Entries: 2})
+	w.caughtUp(t)
+	until(t, "it is no longer behind", func() bool { return stateOf(t, w.store, "slow").ToldAt.IsZero() })
+	if told := w.events(t); len(told) != 1 || told[0].Details[2].Value == "0" {
+		t.Errorf("people are told %+v", told)
+	}
+}
