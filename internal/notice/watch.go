@@ -72,12 +72,6 @@ var (
 	defaultAuthorityDays   = []int{90, 30, 14, 7, 1}
 )
 
-// DefaultDays returns how many days before their ends certificates and
-// authorities are told of.
-func DefaultDays() (certificates, authorities []int) {
-	return slices.Clone(defaultCertificateDays), slices.Clone(defaultAuthorityDays)
-}
-
 // Watch looks by the clock for what is about to happen, and emits events: each
 // once, whoever of several servers finds it. Its state can be lost: it is where
 // to go on looking. Tick is for one goroutine.

@@ -21,7 +21,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/hsm"
 	"github.com/holdfast-kms/holdfast/internal/remote"
 	"github.com/holdfast-kms/holdfast/internal/seal"
-	"github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws/sigv4"
 )
 
 // running is a development server in this process.
@@ -103,7 +103,7 @@ func (r *running) do(method, path, id, secret, target, body string) (int, string
 			target = "TrentService." + target
 		}
 		req.Header.Set("X-Amz-Target", target)
-		aws.Sign(req, []byte(body), aws.Credentials{AccessKeyID: id, Secret: secret}, "us-east-1", service, time.Now())
+		sigv4.Sign(req, []byte(body), sigv4.Credentials{AccessKeyID: id, Secret: secret}, "us-east-1", service, time.Now())
 	}
 	resp, err := r.http.Do(req)
 	if err != nil {
