@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/courier"
 	"github.com/holdfast-kms/holdfast/internal/event"
+	"github.com/holdfast-kms/holdfast/internal/notice"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
@@ -71,7 +73,11 @@ func TestDownForAnHour(t *testing.T) {
 	until(t, "the sink is no longer behind", func() bool { return !w.Health()[0].Behind })
 	told := w.events(t)
 	if len(told) != 1 || told[0].Kind != event.SinkBehind || told[0].Name != "siem" {
-		t.Errorf("people are told %+v", told)
+		t.Fatalf("people are told %+v", told)
+	}
+	title := (&notice.Message{Events: told}).Title()
+	if !strings.HasPrefix(title, "[Holdfast] warning: The audit log does not get to siem: ") || !strings.Contains(title, " entries wait, the oldest for ") {
+		t.Errorf("a notice has the title %q", title)
 	}
 }
 
