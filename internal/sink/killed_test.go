@@ -73,6 +73,7 @@ func (*quiet) Fatal(args ...any) { panic(fmt.Sprint(args...)) }
 // TestKilled: a server that is killed while it delivers loses nothing, and
 // sends at most a batch twice each time.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	server, dir := newServer(t, nil), t.TempDir()
 	run := func(what string) *exec.Cmd {
 		self, err := os.Executable()

@@ -215,6 +215,7 @@ func (r *rsyslog) positions() (list []audit.Position) {
 // TestRsyslog: a real syslog server, over TLS with a client certificate, gets
 // every entry although it is stopped and started in the middle.
 func TestRsyslog(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t)
 	r := newRsyslog(t, a)
 	own := a.pair("holdfast.test")
@@ -254,6 +255,7 @@ func TestRsyslog(t *testing.T) {
 // TestRsyslogRefuses: without a client certificate, or with another's, nothing
 // counts as delivered.
 func TestRsyslogRefuses(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t)
 	r := newRsyslog(t, a)
 	r.up()
