@@ -21,12 +21,7 @@ import (
 // mark, the newest, in the file markName; each removal replaces it before the
 // first file goes, so that a crash leaves files that the mark covers and never
 // a hole that it does not.
-const (
-	markName    = "retention.json"
-	markPartial = "retention.json.part"
-	// maxMark is more than any mark has, in bytes.
-	maxMark = 4 << 10
-)
+const markName = "retention.json"
 
 // Mark is a signed statement that a log begins with a certain segment, and
 // that what was before was removed on purpose.
@@ -79,9 +74,6 @@ func (m *Mark) sign(signer crypto.Signer) (err error) {
 // parseMark reads the file of a mark.
 func parseMark(text []byte) (*Mark, error) {
 	m := new(Mark)
-	if len(text) > maxMark {
-		return nil, fmt.Errorf("a retention mark of %d bytes", len(text))
-	}
 	if err := entry.DecodeJSON(text, m); err != nil {
 		return nil, err
 	}
@@ -114,7 +106,8 @@ func (m *Mark) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	partial := filepath.Join(dir, markPartial)
+	path := filepath.Join(dir, markName)
+	partial := path + ".part"
 	f, err := os.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the directory is the operator's choice
 	if err != nil {
 		return err
@@ -123,7 +116,7 @@ func (m *Mark) write(dir string) error {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(partial))
 	}
-	if err := os.Rename(partial, filepath.Join(dir, markName)); err != nil {
+	if err := os.Rename(partial, path); err != nil {
 		return err
 	}
 	return syncDir(dir)
