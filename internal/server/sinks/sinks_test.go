@@ -2,10 +2,14 @@ package sinks
 
 import (
 	"crypto/ed25519"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -124,5 +128,59 @@ func TestWrong(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "the sink a ") || strings.Contains(err.Error(), "geheim") {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
+	}
+}
+
+// TestDelivers: what the configuration says leads to TLS with whom it trusts,
+// and to signed requests.
+func TestDelivers(t *testing.T) {
+	requests := make(chan *http.Request, 10)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { requests <- r }))
+	defer server.Close()
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", server.TLS) //nolint:noctx // a test's
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close() //nolint:errcheck // a test's
+	messages := make(chan string, 10)
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			text, err := io.ReadAll(c)
+			if err == nil {
+				messages <- string(text)
+			}
+			_ = c.Close() // a test's
+		}
+	}()
+	c, p, _ := setup(t, strings.ReplaceAll(strings.ReplaceAll(`
+    - {name: siem, interval: 100ms, syslog: {address: "SYSLOG", ca_certificate: DIR/ca, host: kms}}
+    - {name: lake, interval: 100ms, http: {url: "HTTP/in", ca_certificate: DIR/ca, secret_file: DIR/secret, authorization_file: DIR/token}}
+`, "SYSLOG", listener.Addr().String()), "HTTP", server.URL))
+	pool := x509.NewCertPool()
+	pool.AddCert(server.Certificate())
+	p.Roots = func(_, path string) (*x509.CertPool, error) {
+		if filepath.Base(path) != "ca" {
+			t.Errorf("the roots of %q are asked for", path)
+		}
+		return pool, nil
+	}
+	s, err := Open(t.Context(), c, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	defer s.Close() //nolint:errcheck // a test's
+	if _, err := p.Log.(*audit.Log).Enqueue(&audit.Entry{Action: key.Sign, Result: "ok"}); err != nil {
+		t.Fatal(err)
+	}
+	if m := <-messages; !strings.Contains(m, " kms holdfast ") || !strings.Contains(m, ` action="key:Sign"`) {
+		t.Errorf("the message is %q", m)
+	}
+	if r := <-requests; r.Header.Get("Authorization") != "Bearer geheim" || r.Header.Get("Webhook-Signature") == "" {
+		t.Errorf("the header is %v", r.Header)
 	}
 }
