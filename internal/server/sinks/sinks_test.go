@@ -137,7 +137,7 @@ func TestDelivers(t *testing.T) {
 	requests := make(chan *http.Request, 10)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { requests <- r }))
 	defer server.Close()
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", server.TLS) //nolint:noctx // a test's
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", server.TLS)
 	if err != nil {
 		t.Fatal(err)
 	}
