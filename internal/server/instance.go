@@ -20,8 +20,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/durable"
+
 	"github.com/holdfast-kms/holdfast/internal/alarm"
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/approval"
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/audit/index"
 	"github.com/holdfast-kms/holdfast/internal/ca"
@@ -85,6 +88,7 @@ type instance struct {
 	entries   index.Source
 	log       string // the audit log's id
 	guard     *guard.Guard
+	approvals *approval.Service
 	directory *identity.Directory
 	admin     *identity.Admin
 	keys      *kms.Service
@@ -134,6 +138,7 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 		lifecycle.Task{Name: "authorities", Tick: i.ca.Tick},
 		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick},
 		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick},
+		lifecycle.Task{Name: "approvals", Tick: i.approvals.Tick},
 		lifecycle.Task{Name: "deployments", Tick: i.deployed.Tick},
 		lifecycle.Task{Name: "what is about to happen", Tick: i.watch.Tick},
 		lifecycle.Task{Name: "notices", Tick: i.notices.Tick},
@@ -257,7 +262,7 @@ func writeAuditKey(path string, public ed25519.PublicKey) error {
 	if have, err := os.ReadFile(path); err == nil && string(have) == string(text) { //nolint:gosec // the data directory's own file
 		return nil
 	}
-	return replaceFile(path, text, 0o644) // a public key, for auditors to read
+	return durable.WriteFile(path, text, 0o644) // a public key, for auditors to read
 }
 
 // tellMissing tells of keys that are in a place that is not configured.
@@ -271,7 +276,7 @@ func (i *instance) tellMissing(ctx context.Context, log *slog.Logger) {
 
 // openServices opens the directory, the engine, the door and the authorities.
 func (i *instance) openServices(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, log *slog.Logger) (err error) {
-	if err := i.openIdentities(ctx, c, root); err != nil {
+	if err := i.openIdentities(ctx, c, root, log); err != nil {
 		return err
 	}
 	keyring := seal.NewKeyring(root, i.store)
