@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/durable"
 	"github.com/holdfast-kms/holdfast/internal/entry"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
@@ -106,20 +107,7 @@ func (m *Mark) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, markName)
-	partial := path + ".part"
-	f, err := os.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the directory is the operator's choice
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(text, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(partial))
-	}
-	if err := os.Rename(partial, path); err != nil {
-		return err
-	}
-	return syncDir(dir)
+	return durable.WriteFile(filepath.Join(dir, markName), append(text, '\n'), 0o600)
 }
 
 // Beginning is where a segment of a log begins, as its header says.
@@ -177,7 +165,7 @@ func (l *Log) Retire(first uint64) (*Mark, error) {
 			return nil, fmt.Errorf("removing audit segment %d: %w", number, err)
 		}
 	}
-	return m, syncDir(l.dir)
+	return m, durable.SyncDir(l.dir)
 }
 
 // mark makes and writes the mark of a first segment, when what is before it is
