@@ -164,7 +164,7 @@ func TestHTTP(t *testing.T) {
 	if h := w.Health()[0]; h.Failures != 7 || strings.Contains(fmt.Sprint(h), "geheim") {
 		t.Errorf("the sink is %+v", h)
 	}
-	if took := w.clock.Now().Sub(begin); took < 2*time.Minute || took > 10*time.Minute {
+	if took := w.clock.Now().Sub(begin); took < 2*time.Minute || took > time.Hour {
 		t.Errorf("it took %v", took)
 	}
 }

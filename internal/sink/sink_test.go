@@ -62,7 +62,8 @@ func TestDownForAnHour(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	h := w.Health()[0]
-	if !h.Behind || h.Lag < 50*time.Minute || h.Entries == 0 || h.Error == "" || h.Failures < 10 || h.Failures > 40 {
+	most := 15 + int64(w.clock.Now().Sub(begin)/(maxPause/2)) // the pauses grow to between a half and all of the longest
+	if !h.Behind || h.Lag < 50*time.Minute || h.Entries == 0 || h.Error == "" || h.Failures < 10 || h.Failures > most {
 		t.Errorf("after an hour the sink is %+v", h)
 	}
 	s.up()
@@ -181,14 +182,14 @@ func TestSlowReceiver(t *testing.T) {
 	<-begun
 	start := time.Now()
 	write(t, w.log, 500)
-	if took := time.Since(start); took > 2*time.Second {
+	if took := time.Since(start); took > 10*time.Second {
 		t.Errorf("500 entries took %v", took)
 	}
 	if h := w.Health()[0]; h.Entries != 510 {
 		t.Errorf("the sink is %+v", h)
 	}
 	start = time.Now()
-	if err := w.Close(); err != nil || time.Since(start) > time.Second {
+	if err := w.Close(); err != nil || time.Since(start) > 5*time.Second {
 		t.Errorf("closing took %v: %v", time.Since(start), err)
 	}
 }
