@@ -15,6 +15,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/authorities"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/byok"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/certificates"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/compliances"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/deployments"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/files"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/hsms"
@@ -102,6 +103,7 @@ func commands() []func(*terminal.App) *cobra.Command {
 		roles.New,
 		roles.NewIssuer,
 		auditlog.New,
+		compliances.New,
 		newVersionCommand,
 	}
 }

@@ -157,8 +157,10 @@ func outsideHSM(m *Moment, k *Key) Outcome {
 	switch {
 	case !ok:
 		return unknown(k.Protection.Why())
+	case p == key.HSM:
+		return passed()
 	case p == key.Software:
 		return failed("%s, in software", strings.ToUpper(why[:1])+why[1:])
 	}
-	return passed()
+	return unknown("the key is in a service that does not say that hardware keeps it")
 }

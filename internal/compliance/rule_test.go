@@ -181,6 +181,7 @@ var cases = map[string][]row{
 		{"an authority's", good(func(k *Key) { k.Authority = "a" }), Failed, "The key of an authority, in software", 0},
 		{"tagged", good(func(k *Key) { k.Tags = []key.Tag{{Key: "protection", Value: "hsm"}} }), Failed, "Tagged protection=hsm", 0},
 		{"in an HSM", good(func(k *Key) { k.Authority, k.Protection = "a", Known(key.HSM) }), Passed, "", 0},
+		{"in a service", good(func(k *Key) { k.Authority, k.Protection = "a", Known(key.Outside) }), NotEvaluated, "a service", 0},
 		{"any other", good(nil), NotApplicable, "", 0},
 	},
 	"key-exportable": {
