@@ -146,6 +146,8 @@ type Key struct {
 	Name   string
 	Region string
 	Type   Type
+	// Spec and Usage are what it is in the words of commands.
+	Spec, Usage string
 	// Foreign tells that the place's operator manages the key, not the customer.
 	Foreign bool
 	// Authority is the id of the authority whose key it is, "" for none.

@@ -180,7 +180,8 @@ func NewChecker(place string, s Settings, now time.Time) *Checker {
 func (c *Checker) Key(k *Key) {
 	for i := range c.rules {
 		if r := &c.rules[i]; r.key != nil {
-			c.note(r, r.key(&c.moment, k), k.Place, Finding{Resource: k.Resource, ID: k.ID, Name: k.Name, Region: k.Region})
+			about := Finding{Resource: k.Resource, ID: k.ID, Name: k.Name, Region: k.Region}
+			c.note(r, r.key(&c.moment, k), k.Place, about, "{spec}", k.Spec, "{usage}", k.Usage, "{stronger}", stronger(k.Type))
 		}
 	}
 }
@@ -228,7 +229,11 @@ func (c *Checker) note(r *Rule, o Outcome, p Place, about Finding, more ...strin
 				pairs = append(pairs, more[i], quoted(more[i+1]))
 			}
 		}
-		about.Command = strings.NewReplacer(pairs...).Replace(r.Mend[p])
+		command := r.Mend[p]
+		if o.Otherwise {
+			command = r.Otherwise[p]
+		}
+		about.Command = strings.NewReplacer(pairs...).Replace(command)
 	}
 	c.report.note(r, o, about)
 }

@@ -14,9 +14,11 @@ type Rule struct {
 	Controls []string
 	// Advice says in words what to do.
 	Advice string
-	// Mend is the command that does it, by place. {id}, {region} and {name} stand
-	// for the resource's, other words in braces for what only people know.
-	Mend map[Place]string
+	// Mend is the command that does it, by place. {id}, {region}, {name}, {spec},
+	// {usage}, {stronger} and {issuer} stand for the resource's, other words in
+	// braces for what only people know. Otherwise is the command for those that
+	// Mend is not for.
+	Mend, Otherwise map[Place]string
 
 	key          func(*Moment, *Key) Outcome
 	certificate  func(*Moment, *Certificate) Outcome
@@ -56,6 +58,8 @@ type Outcome struct {
 	Text string
 	// Severity, if it is not 0, takes the place of the rule's.
 	Severity Severity
+	// Otherwise has the rule's other command told.
+	Otherwise bool
 }
 
 func exempt() Outcome { return Outcome{} }
@@ -68,6 +72,11 @@ func failed(format string, args ...any) Outcome {
 
 func (o Outcome) as(s Severity) Outcome {
 	o.Severity = s
+	return o
+}
+
+func (o Outcome) otherwise() Outcome {
+	o.Otherwise = true
 	return o
 }
 

@@ -21,47 +21,54 @@ const (
 func endOf(year int) time.Time { return time.Date(year+1, 1, 1, 0, 0, 0, 0, time.UTC) }
 
 func algorithmRules() []Rule {
-	make112 := map[Place]string{
-		Holdfast: "holdfast key create --spec {spec}", AWS: "aws kms create-key --region {region} --key-spec {spec} --key-usage {usage}",
-	}
+	better, signing := anew("{stronger}", "{usage}"), anew("ML_DSA_87", "SIGN_VERIFY")
+	encrypting := anew("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")
 	return []Rule{
 		{
 			ID: "key-weak", Title: "A key has less than 112 bits of strength", Severity: High, Category: Algorithms,
 			Controls: []string{"NIST SP 800-57 pt 1 r5 5.6.3 table 4", "NIST SP 800-131A r2", "PCI DSS 4.0 3.7.1"},
 			Advice:   "Have a stronger key take its place: RSA of 2,048 bits is the least, P-256 and AES-256 are better.",
-			Mend:     make112, key: weak,
+			Mend:     better, key: weak,
 		},
 		{
 			ID: "key-112-bits", Title: "A key has 112 bits of strength, which are enough through 2030 only", Severity: Low, Category: Algorithms,
 			Controls: []string{"NIST SP 800-57 pt 1 r5 5.6.3 table 4", "NIST IR 8547 ipd 4.1"},
 			Advice:   "Plan a key of 128 bits or more, such as RSA of 3,072 bits or P-256, or a post-quantum one. From 2031 on the finding is HIGH.",
-			Mend:     make112, key: until2030,
+			Mend:     better, key: until2030,
 		},
 		{
 			ID: "pq-confidentiality", Title: "Secrets are exchanged by an algorithm that a quantum computer breaks", Severity: Medium, Category: Algorithms,
 			Controls: []string{"NIST IR 8547 ipd 4.1 table 4", "PCI DSS 4.0 12.3.3"},
 			Advice:   "What is recorded today can be read later: encrypt what stays secret beyond 2035 under symmetric keys.",
-			Mend:     make112, key: exchange,
+			Mend:     encrypting, key: exchange,
 		},
 		{
 			ID: "pq-signature", Title: "A key signs by an algorithm that a quantum computer breaks", Severity: Low, Category: Algorithms,
 			Controls: []string{"NIST IR 8547 ipd 4.1 table 2", "PCI DSS 4.0 12.3.3"},
 			Advice:   "Plan an ML-DSA key (FIPS 204) for what has to be believed beyond 2035.",
-			Mend: map[Place]string{
-				Holdfast: "holdfast key create --spec ml-dsa-87", AWS: "aws kms create-key --region {region} --key-spec ML_DSA_87 --key-usage SIGN_VERIFY",
-			},
-			key: signature,
+			Mend:     signing, key: signature,
 		},
 		{
 			ID: "cnsa2-algorithm", Title: "A key is of no algorithm of CNSA 2.0", Severity: Low, Category: Algorithms,
 			Controls: []string{"CNSA 2.0"},
 			Advice:   "Of the types here, national security systems use AES-256 and ML-DSA-87, and hash with SHA-384 or SHA-512.",
-			Mend: map[Place]string{
-				Holdfast: "holdfast key create --spec ml-dsa-87", AWS: "aws kms create-key --region {region} --key-spec ML_DSA_87 --key-usage SIGN_VERIFY",
-			},
-			key: cnsa,
+			Mend:     encrypting, Otherwise: signing, key: cnsa,
 		},
 	}
+}
+
+// stronger returns a spec of 128 bits of strength or more that takes the place
+// of a weaker type, in the words of commands.
+func stronger(t Type) string {
+	switch {
+	case t.Usage == alg.SignVerify || t.Usage == alg.KeyAgreement:
+		return "ECC_NIST_P256"
+	case t.Usage == alg.GenerateVerifyMAC:
+		return "HMAC_256"
+	case t.Family == alg.RSA:
+		return "RSA_3072"
+	}
+	return "SYMMETRIC_DEFAULT"
 }
 
 // typed judges the type of a key in use.
@@ -146,6 +153,8 @@ func cnsa(_ *Moment, k *Key) Outcome {
 		if fits {
 			return passed()
 		}
-		return failed("%s is not of CNSA 2.0", t.Name)
+		o := failed("%s is not of CNSA 2.0", t.Name)
+		o.Otherwise = t.Usage == alg.SignVerify
+		return o
 	})
 }

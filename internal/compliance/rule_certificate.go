@@ -3,7 +3,7 @@ package compliance
 import "time"
 
 func certificateRules() []Rule {
-	again := map[Place]string{Holdfast: "holdfast cert issue --ca {issuer} --profile {profile} --csr {request.pem}"}
+	again := map[Place]string{Holdfast: "holdfast cert issue --ca {issuer} --csr {request.pem}"}
 	return []Rule{
 		{
 			ID: "certificate-weak-key", Title: "A certificate is for a weak key", Severity: High, Category: Certificates,
@@ -36,7 +36,7 @@ func certificateRules() []Rule {
 			ID: "certificate-long-lived", Title: "A certificate of a TLS server lasts too long", Severity: Medium, Category: Certificates,
 			Controls: []string{"CA/B BR 6.3.2"},
 			Advice:   "Have certificates of servers renewed by themselves, and let them last for months at most.",
-			Mend:     map[Place]string{Holdfast: "holdfast managed request --ca {issuer} --name {host}"},
+			Mend:     map[Place]string{Holdfast: "holdfast managed request --ca {issuer} --domain {host}"},
 			certificate: func(m *Moment, c *Certificate) Outcome {
 				// Both ends count (RFC 5280 section 4.1.2.5): 398 days end a second before.
 				life := c.NotAfter.Sub(c.NotBefore) + time.Second

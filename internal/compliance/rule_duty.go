@@ -9,7 +9,7 @@ import (
 
 func dutyRules() []Rule {
 	put := map[Place]string{
-		Holdfast: "holdfast key policy put {id} --policy {policy.json} --region {region}",
+		Holdfast: "holdfast key policy put {id} --in {policy.json} --region {region}",
 		AWS:      "aws kms put-key-policy --region {region} --key-id {id} --policy file://{policy.json}",
 	}
 	return []Rule{

@@ -9,7 +9,7 @@ func loggingRules() []Rule {
 			Controls: []string{"PCI DSS 4.0 10.2.1", "NIST SP 800-53 r5 AU-2"},
 			Advice:   "Have every use of a key recorded where it lasts.",
 			Mend: map[Place]string{
-				Holdfast: "holdfast init --dir {directory}",
+				Holdfast: "holdfast server --data {directory}",
 				AWS:      "aws cloudtrail create-trail --region {region} --name {trail} --s3-bucket-name {bucket} --is-multi-region-trail",
 			},
 			installation: notLogged,

@@ -22,10 +22,7 @@ func rotationRules() []Rule {
 			ID: "key-old", Title: "A key is older than three years", Severity: Low, Category: KeyRotation,
 			Controls: []string{"PCI DSS 4.0 3.7.4", "PCI DSS 4.0 3.7.5"},
 			Advice:   "Rotate the key, or have a new one take its place.",
-			Mend: map[Place]string{
-				Holdfast: "holdfast key create --spec {spec}", AWS: "aws kms create-key --region {region} --key-spec {spec} --key-usage {usage}",
-			},
-			key: old,
+			Mend:     anew("{spec}", "{usage}"), key: old,
 		},
 		{
 			ID: "key-cryptoperiod", Title: "A key is in use beyond its cryptoperiod", Severity: Medium, Category: KeyRotation,
@@ -34,7 +31,7 @@ func rotationRules() []Rule {
 			Mend: map[Place]string{
 				Holdfast: "holdfast key rotate {id} --region {region}", AWS: "aws kms rotate-key-on-demand --region {region} --key-id {id}",
 			},
-			key: cryptoperiod,
+			Otherwise: anew("{spec}", "{usage}"), key: cryptoperiod,
 		},
 		{
 			ID: "key-unused", Title: "A key has not been used for a long time", Severity: Low, Category: KeyUse,
@@ -45,6 +42,14 @@ func rotationRules() []Rule {
 			},
 			key: unused,
 		},
+	}
+}
+
+// anew returns the commands that make a key, in the words that both share.
+func anew(spec, usage string) map[Place]string {
+	return map[Place]string{
+		Holdfast: "holdfast key create --spec " + spec + " --usage " + usage + " --region {region}",
+		AWS:      "aws kms create-key --region {region} --key-spec " + spec + " --key-usage " + usage,
 	}
 }
 
@@ -129,10 +134,15 @@ func cryptoperiod(m *Moment, k *Key) Outcome {
 	if !ok {
 		return unknown(k.Renewed.Why())
 	}
-	if age := m.days(since); age > days {
-		return failed("The current material is in use for %d days, since %s (%s)", age, since.Format(time.DateOnly), what)
+	age := m.days(since)
+	if age <= days {
+		return passed()
 	}
-	return passed()
+	o := failed("The current material is in use for %d days, since %s (%s)", age, since.Format(time.DateOnly), what)
+	if r, _ := k.Rotation.Get(); !r.Possible {
+		o = o.otherwise()
+	}
+	return o
 }
 
 func unused(m *Moment, k *Key) Outcome {

@@ -13,14 +13,14 @@ func storageRules() []Rule {
 			ID: "key-outside-hsm", Title: "A key that belongs in an HSM is not in one", Severity: Medium, Category: KeyStorage,
 			Controls: []string{"PCI DSS 4.0 3.6.1.2", "PCI DSS 4.0 3.7.3", "NIST SP 800-57 pt 1 r5 6.2.2.3"},
 			Advice:   "Make a new key in an HSM or a key service; of an authority, have a successor with it take the name over.",
-			Mend:     map[Place]string{Holdfast: "holdfast key create --spec {spec} --engine {hsm}"},
+			Mend:     map[Place]string{Holdfast: "holdfast key create --spec {spec} --usage {usage} --hsm {hsm} --region {region}"},
 			key:      outsideHSM,
 		},
 		{
 			ID: "key-exportable", Title: "A key's material may leave", Severity: Low, Category: KeyStorage,
 			Controls: []string{"PCI DSS 4.0 3.6.1.4", "NIST SP 800-57 pt 1 r5 6.2.2.3"},
 			Advice:   "Use keys that cannot be exported, unless somebody needs the material elsewhere.",
-			Mend:     map[Place]string{Holdfast: "holdfast key create --spec {spec}"},
+			Mend:     anew("{spec}", "{usage}"),
 			key: func(_ *Moment, k *Key) Outcome {
 				exportable, ok := k.Exportable.Get()
 				switch {
@@ -38,7 +38,7 @@ func storageRules() []Rule {
 			ID: "root-key-in-the-clear", Title: "The root key lies in a file beside what it protects", Severity: Medium, Category: KeyStorage,
 			Controls: []string{"PCI DSS 4.0 3.6.1.2"},
 			Advice:   "Keep the root key under an HSM, in shares for people, or under a passphrase.",
-			Mend:     map[Place]string{Holdfast: "holdfast seal rotate --dir {directory}"},
+			Mend:     map[Place]string{Holdfast: "holdfast seal rotate --data {directory} --seal passphrase"},
 			installation: func(_ *Moment, i *Installation) Outcome {
 				r, ok := i.Root.Get()
 				switch {
@@ -73,7 +73,7 @@ func storageRules() []Rule {
 			installation: fipsMode,
 		},
 		{
-			ID: "fips-module-not-frozen", Title: "The cryptographic module is no version that is validated", Severity: Low, Category: KeyStorage,
+			ID: "fips-module-not-frozen", Title: "The cryptographic module is not a frozen version", Severity: Low, Category: KeyStorage,
 			Controls: []string{"FIPS 140-3"},
 			Advice:   "Build with GOFIPS140 set to a version of the Go Cryptographic Module that the CMVP lists.",
 			Mend:     map[Place]string{Holdfast: "GOFIPS140=v1.0.0 go build ./cmd/holdfast"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/fips140"
 
+	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/compliance"
 	"github.com/holdfast-kms/holdfast/internal/compliance/survey"
 	"github.com/holdfast-kms/holdfast/internal/config"
@@ -24,6 +25,7 @@ func (i *instance) openSurvey(c *config.Config, ephemeral bool) {
 			}
 			return keypolicy.Statements(d.Text)
 		},
+		Words: func(s alg.Spec, u alg.Usage) (string, string) { return aws.SpecName(s), aws.UsageName(u) },
 		Installation: func(ctx context.Context, call *key.Call, facts *compliance.Installation) error {
 			i.auditFacts(ctx, call, facts, ephemeral)
 			facts.FIPS = compliance.Known(compliance.FIPS{Module: fips140.Version(), Enabled: fips140.Enabled(), Enforced: fips140.Enforced()})

@@ -69,7 +69,9 @@ func (x *exception) UnmarshalYAML(n *yaml.Node) error {
 }
 
 // unfit returns the error for a document that has no exceptions.
-func unfit(format string, args ...any) error { return fault.New(fault.InvalidArgument, format, args...) }
+func unfit(format string, args ...any) error {
+	return fault.New(fault.InvalidArgument, format, args...)
+}
 
 // Parse reads a document. What is wrong with it is InvalidArgument, and named
 // with its line.

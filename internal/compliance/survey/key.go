@@ -48,6 +48,7 @@ func (c *check) keyFacts(o *kms.Overview) *compliance.Key {
 		Protection: compliance.Known(k.Protection), Origin: compliance.Known(k.Origin), Exportable: compliance.Known(k.Exportable),
 		Policy: c.statements(o), Activity: c.activityOf(k), Both: c.both(o),
 	}
+	facts.Spec, facts.Usage = c.c.Words(k.Spec, k.Usage)
 	if o.Name != facts.ID {
 		facts.Name = o.Name
 	}

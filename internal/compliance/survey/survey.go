@@ -14,6 +14,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/audit/index"
 	"github.com/holdfast-kms/holdfast/internal/ca"
@@ -61,6 +62,8 @@ type Config struct {
 	Guard       *guard.Guard
 	// Statements reads a policy in the words of its dialect.
 	Statements func(key.Document) ([]compliance.Statement, error)
+	// Words says in the words of commands what a key is.
+	Words func(alg.Spec, alg.Usage) (spec, usage string)
 	// Installation fills in what is known of the server.
 	Installation func(ctx context.Context, call *key.Call, i *compliance.Installation) error
 	// Now is the clock, time.Now when nil.

@@ -122,7 +122,7 @@ func (s *survey) facts(ctx context.Context, arn string) (*compliance.Key, error)
 	facts := &compliance.Key{
 		Place: compliance.AWS, Resource: arn, ID: *m.KeyId, Name: s.names[*m.KeyId], Region: s.region,
 		Type: compliance.Type{Name: string(m.KeySpec)}, Foreign: m.KeyManager == types.KeyManagerTypeAws,
-		Exportable: compliance.Known(false), Protection: protectionOf(m), Activity: s.activity(arn),
+		Spec: string(m.KeySpec), Usage: string(m.KeyUsage), Exportable: compliance.Known(false), Protection: protectionOf(m), Activity: s.activity(arn),
 		Both: compliance.Unknown[[]string]("the policies of an account's users and roles are not read"),
 	}
 	usage, _ := wire.ParseUsage(string(m.KeyUsage))
