@@ -26,6 +26,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
 	"github.com/holdfast-kms/holdfast/internal/front/native/authorities"
 	"github.com/holdfast-kms/holdfast/internal/front/native/clientcerts"
+	"github.com/holdfast-kms/holdfast/internal/front/native/compliance"
 	"github.com/holdfast-kms/holdfast/internal/front/native/deployments"
 	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
 	"github.com/holdfast-kms/holdfast/internal/front/native/keys"
@@ -124,7 +125,8 @@ func newHouse(t testing.TB) *house {
 	h.config = native.Config{
 		Operations: slices.Concat(keys.Operations(door), users.Operations(admin), roles.Operations(admin), authorities.Operations(issuers, lists, certificates),
 			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), nativesecrets.Operations(hidden), nativetopics.Operations(topics), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}),
-			clientcerts.Operations(admin, issuers), deployments.Operations(deployment.New(g, store, nil)), notices.Operations(tell), auditlog.Operations(fakeAudit{})),
+			clientcerts.Operations(admin, issuers), deployments.Operations(deployment.New(g, store, nil)), notices.Operations(tell), auditlog.Operations(fakeAudit{}),
+			compliance.Operations(newSurvey(door, issuers, certificates, directory, h.log, g))),
 		Directory: directory, Door: door, Version: wire.ServerVersion{Version: "test"},
 		Observe: func(_, operation, code string, _ time.Duration) { h.observed = append(h.observed, operation+" "+code) },
 	}
