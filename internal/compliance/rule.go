@@ -86,7 +86,8 @@ func unknown(why string) Outcome { return Outcome{Verdict: NotEvaluated, Text: w
 func Rules() []Rule {
 	var all []Rule
 	for _, group := range [][]Rule{
-		rotationRules(), policyRules(), loggingRules(), algorithmRules(), storageRules(), dutyRules(), certificateRules(), exceptionRules(),
+		rotationRules(), policyRules(), loggingRules(), algorithmRules(), storageRules(), fipsRules(), dutyRules(),
+		certificateRules(), lifeRules(), exceptionRules(),
 	} {
 		all = append(all, group...)
 	}

@@ -2,8 +2,13 @@ package compliance
 
 import "time"
 
+// reissue is the command that issues a certificate in the place of another.
+func reissue() map[Place]string {
+	return map[Place]string{Holdfast: "holdfast cert issue --ca {issuer} --csr {request.pem}"}
+}
+
 func certificateRules() []Rule {
-	again := map[Place]string{Holdfast: "holdfast cert issue --ca {issuer} --csr {request.pem}"}
+	again := reissue()
 	return []Rule{
 		{
 			ID: "certificate-weak-key", Title: "A certificate is for a weak key", Severity: High, Category: Certificates,
@@ -32,6 +37,12 @@ func certificateRules() []Rule {
 			Advice:   "Issue another one for a key of 128 bits of strength, or one that ends in 2030.",
 			Mend:     again, certificate: outlives,
 		},
+	}
+}
+
+// lifeRules are those about how long certificates last.
+func lifeRules() []Rule {
+	return []Rule{
 		{
 			ID: "certificate-long-lived", Title: "A certificate of a TLS server lasts too long", Severity: Medium, Category: Certificates,
 			Controls: []string{"CA/B BR 6.3.2"},
@@ -53,7 +64,7 @@ func certificateRules() []Rule {
 			ID: "certificate-expiring", Title: "A certificate ends soon, and nothing takes its place", Severity: Medium, Category: Certificates,
 			Controls: []string{"PCI DSS 4.0 4.2.1", "NIST SP 1800-16B 5.1"},
 			Advice:   "Renew it, best by itself.",
-			Mend:     again, certificate: expiring,
+			Mend:     reissue(), certificate: expiring,
 		},
 		{
 			ID: "authority-expiring", Title: "An authority's certificate ends soon", Severity: High, Category: Certificates,
