@@ -1,6 +1,7 @@
 package compliance
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -363,6 +364,20 @@ func TestUnknownNeverPasses(t *testing.T) {
 		}
 		if o.Verdict == Passed {
 			t.Errorf("%s passes what nothing is known of", r.ID)
+		}
+	}
+}
+
+// TestDocumentation: the table of docs/compliance.md has every rule as it is.
+func TestDocumentation(t *testing.T) {
+	text, err := os.ReadFile("../../docs/compliance.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range Rules() {
+		row := "| `" + r.ID + "` | " + r.Severity.String() + " | " + r.Title + " | " + strings.Join(r.Controls, "; ") + " |\n"
+		if !strings.Contains(string(text), row) {
+			t.Errorf("docs/compliance.md lacks the row\n%s", row)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package survey_test
 
 import (
 	"context"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -266,5 +267,31 @@ func TestCertificates(t *testing.T) {
 	i := slices.IndexFunc(r.Findings, func(x compliance.Finding) bool { return x.Rule == "certificate-expiring" })
 	if x := r.Findings[i]; x.Command != "holdfast cert issue --ca "+a.ID+" --csr {request.pem}" || x.ID != second.Serial {
 		t.Errorf("%+v", x)
+	}
+}
+
+// TestDocumentedRights: with the policy of docs/compliance.md, nothing is hidden
+// from a check.
+func TestDocumentedRights(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/compliance.md")
+	must(t, err)
+	_, rest, _ := strings.Cut(string(text), "```json\n")
+	document, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("docs/compliance.md has no policy")
+	}
+	f := newFixture(t)
+	k := f.newKey(alg.P256, alg.SignVerify, "alias/ca", "us-east-1")
+	_, err = f.ca.CreateAuthority(t.Context(), f.as("admin"), &ca.CreateAuthorityRequest{
+		Name: "root", Key: kms.Ref{ID: k.Name.ID}, Subject: profile.Subject{CommonName: "Root"}, Validity: 10 * 365 * 24 * time.Hour,
+	})
+	must(t, err)
+	p, err := policy.Compile([]byte(document), policy.ForIdentity, aws.Vocabulary())
+	must(t, err)
+	f.people["auditor"] = []*policy.Policy{p}
+	for _, g := range f.check("auditor").Gaps {
+		if strings.Contains(g.Reason, "may not") {
+			t.Errorf("%s: %s", g.Rule, g.Reason)
+		}
 	}
 }
