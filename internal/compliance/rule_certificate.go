@@ -62,7 +62,7 @@ func lifeRules() []Rule {
 		},
 		{
 			ID: "certificate-expiring", Title: "A certificate ends soon, and nothing takes its place", Severity: Medium, Category: Certificates,
-			Controls: []string{"PCI DSS 4.0 4.2.1", "NIST SP 1800-16B 5.1"},
+			Controls: []string{"PCI DSS 4.0 4.2.1", "PCI DSS 4.0 4.2.1.1"},
 			Advice:   "Renew it, best by itself.",
 			Mend:     reissue(), certificate: expiring,
 		},

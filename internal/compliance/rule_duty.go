@@ -15,13 +15,13 @@ func dutyRules() []Rule {
 	return []Rule{
 		{
 			ID: "same-caller-administers-and-uses", Title: "Somebody both administered and used a key", Severity: Medium, Category: Duties,
-			Controls: []string{"NIST SP 800-53 r5 AC-5", "NIST SP 800-57 pt 2 r1 2.3", "PCI DSS 4.0 7.2.2"},
+			Controls: []string{"NIST SP 800-53 r5 AC-5", "PCI DSS 4.0 7.2.2"},
 			Advice:   "Have different principals administer a key and use it.",
 			Mend:     put, key: bothDone,
 		},
 		{
 			ID: "same-caller-may-administer-and-use", Title: "Policies let a principal both administer and use a key", Severity: Low, Category: Duties,
-			Controls: []string{"NIST SP 800-53 r5 AC-5", "NIST SP 800-57 pt 2 r1 2.3", "PCI DSS 4.0 7.2.2"},
+			Controls: []string{"NIST SP 800-53 r5 AC-5", "PCI DSS 4.0 7.2.2"},
 			Advice:   "Have policies allow administration and use to different principals.",
 			Mend:     put, key: bothAllowed,
 		},

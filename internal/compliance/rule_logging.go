@@ -63,7 +63,7 @@ func notLogged(_ *Moment, i *Installation) Outcome {
 func exceptionRules() []Rule {
 	return []Rule{{
 		ID: "exception-expired", Title: "An exception has ended, and what it excused is still there", Severity: Medium, Category: Exceptions,
-		Controls: []string{"PCI DSS 4.0 12.3.1"},
+		Controls: []string{"NIST SP 800-53 r5 CA-5"},
 		Advice:   "Mend what was excused, or have the owner decide anew until when it is accepted.",
 		exception: func(m *Moment, x *Exception) Outcome {
 			if x.Expired(m.Now) {
