@@ -18,7 +18,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws/sigv4"
 )
 
 const (
@@ -32,7 +32,7 @@ const (
 // server is a running server of any kind.
 type server struct {
 	name, addr string
-	creds      aws.Credentials
+	creds      sigv4.Credentials
 	cmd        *exec.Cmd
 	log        *os.File
 	ready      time.Duration // from the start to the ready line
@@ -148,8 +148,8 @@ func (l *lab) startHoldfast(ctx context.Context, dir string, pin bool) (*server,
 }
 
 // readCredentials returns the administrator's credential of an env file.
-func readCredentials(file string) (aws.Credentials, error) {
-	var c aws.Credentials
+func readCredentials(file string) (sigv4.Credentials, error) {
+	var c sigv4.Credentials
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return c, err
@@ -176,7 +176,7 @@ func (l *lab) startFloor(ctx context.Context) (*server, error) {
 	}
 	s, err := l.newServer(ctx, "floor", addr, true, true, l.floor, "-listen", addr)
 	if err == nil {
-		s.creds = aws.Credentials{AccessKeyID: "FLOOR", Secret: "none"}
+		s.creds = sigv4.Credentials{AccessKeyID: "FLOOR", Secret: "none"}
 	}
 	return s, err
 }
@@ -192,7 +192,7 @@ func (l *lab) startMoto(ctx context.Context) (*server, error) {
 	}
 	s, err := l.newServer(ctx, "moto", addr, true, false, l.moto, "-H", "127.0.0.1", "-p", port)
 	if err == nil {
-		s.creds = aws.Credentials{AccessKeyID: "MOTO", Secret: "none"}
+		s.creds = sigv4.Credentials{AccessKeyID: "MOTO", Secret: "none"}
 	}
 	return s, err
 }

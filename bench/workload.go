@@ -17,7 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws/sigv4"
 )
 
 // workload is a kind of request, and the bar for its cost.
@@ -194,7 +194,7 @@ func (s *server) awsRequest(ctx context.Context, operation string, body []byte) 
 	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	req.Header.Set("X-Amz-Target", "TrentService."+operation)
 	req.Header.Set("User-Agent", "holdfast-bench")
-	aws.Sign(req, body, s.creds, region, "kms", time.Now())
+	sigv4.Sign(req, body, s.creds, region, "kms", time.Now())
 	var b bytes.Buffer
 	err = req.Write(&b)
 	return b.Bytes(), err

@@ -14,7 +14,7 @@ import (
 	"os/exec"
 	"time"
 
-	"github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws/sigv4"
 )
 
 // idle is how long a connection may wait.
@@ -58,7 +58,7 @@ func (d *demo) awsRequest(ctx context.Context, operation string, body map[string
 	}
 	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	req.Header.Set("X-Amz-Target", "TrentService."+operation)
-	aws.Sign(req, text, aws.Credentials{AccessKeyID: d.env["AWS_ACCESS_KEY_ID"], Secret: d.env["AWS_SECRET_ACCESS_KEY"]},
+	sigv4.Sign(req, text, sigv4.Credentials{AccessKeyID: d.env["AWS_ACCESS_KEY_ID"], Secret: d.env["AWS_SECRET_ACCESS_KEY"]},
 		d.env["AWS_REGION"], "kms", time.Now())
 	bundle, err := os.ReadFile(d.env["AWS_CA_BUNDLE"])
 	if err != nil {

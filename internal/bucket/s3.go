@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
-	"github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws/sigv4"
 )
 
 // S3Config says how an endpoint is reached.
@@ -28,7 +28,7 @@ type S3Config struct {
 	// Region is what requests are signed for.
 	Region string
 	// Credentials are what they are signed with.
-	Credentials aws.Credentials
+	Credentials sigv4.Credentials
 	// Roots are whom the endpoint's certificate may be from, nil for the
 	// system's.
 	Roots *x509.CertPool
@@ -128,8 +128,8 @@ func (s *S3) try(ctx context.Context, u *url.URL, contentType string, content *i
 		req.Body = http.NoBody
 	}
 	req.Header.Set("Content-Type", contentType)
-	req.Header.Set(aws.HeaderSHA256, hex.EncodeToString(hash[:]))
-	aws.SignHashed(req, hash, s.config.Credentials, s.config.Region, "s3", s.config.Now())
+	req.Header.Set(sigv4.HeaderSHA256, hex.EncodeToString(hash[:]))
+	sigv4.SignHashed(req, hash, s.config.Credentials, s.config.Region, "s3", s.config.Now())
 	resp, err := s.client.Do(req)
 	if err != nil {
 		return true, s.unavailable(err)

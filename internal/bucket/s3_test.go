@@ -23,10 +23,10 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
-	"github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws/sigv4"
 )
 
-var credentials = aws.Credentials{AccessKeyID: "AKIDEXAMPLE", Secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}
+var credentials = sigv4.Credentials{AccessKeyID: "AKIDEXAMPLE", Secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}
 
 // endpoint takes files from whoever signs as S3 asks, and checks that with
 // code of its own.
@@ -240,8 +240,8 @@ func TestS3Moto(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		req.Header.Set(aws.HeaderSHA256, hex.EncodeToString(sha256.New().Sum(nil)))
-		aws.Sign(req, nil, credentials, "us-east-1", "s3", time.Now())
+		req.Header.Set(sigv4.HeaderSHA256, hex.EncodeToString(sha256.New().Sum(nil)))
+		sigv4.Sign(req, nil, credentials, "us-east-1", "s3", time.Now())
 		return http.DefaultClient.Do(req)
 	}
 	put := func(path string) error {

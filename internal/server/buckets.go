@@ -6,7 +6,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/bucket"
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/inventory"
-	"github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws/sigv4"
 )
 
 // buckets is where files for others go: audit reports, revocation lists.
@@ -31,6 +31,6 @@ func openBuckets(c *config.Config) (buckets, error) {
 	}
 	return bucket.NewS3(bucket.S3Config{
 		Endpoint: s.Endpoint, Region: s.Region, Roots: roots, Timeout: s.Timeout,
-		Credentials: aws.Credentials{AccessKeyID: s.AccessKeyID, Secret: secret.Reveal(), Token: s.SessionToken.Reveal()},
+		Credentials: sigv4.Credentials{AccessKeyID: s.AccessKeyID, Secret: secret.Reveal(), Token: s.SessionToken.Reveal()},
 	})
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/identity"
-	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws/sigv4"
 )
 
 // Directory knows credentials. Credential finds a long-lived one by its
@@ -71,27 +71,27 @@ func (a *authenticator) authenticate(r *http.Request, x *Exchange, scratch []byt
 
 // unsigned reports whether a request does not say who it is from.
 func unsigned(r *http.Request) bool {
-	return len(r.Header["Authorization"]) == 0 && len(r.Header[wire.HeaderToken]) == 0 && !strings.Contains(r.URL.RawQuery, "X-Amz-")
+	return len(r.Header["Authorization"]) == 0 && len(r.Header[sigv4.HeaderToken]) == 0 && !strings.Contains(r.URL.RawQuery, "X-Amz-")
 }
 
 // claimOf reads who the request says it is from.
-func claimOf(r *http.Request) (wire.Authorization, error) {
+func claimOf(r *http.Request) (sigv4.Authorization, error) {
 	if strings.Contains(r.URL.RawQuery, "X-Amz-") {
 		for name := range r.URL.Query() {
 			if strings.HasPrefix(name, "X-Amz-") {
-				return wire.Authorization{}, fault.Because(fault.Unauthenticated, fault.UnsupportedProof,
+				return sigv4.Authorization{}, fault.Because(fault.Unauthenticated, fault.UnsupportedProof,
 					"Presigned requests (X-Amz-Algorithm in the query) are not supported. Sign in the Authorization header.")
 			}
 		}
 	}
 	switch headers := r.Header["Authorization"]; len(headers) {
 	case 0:
-		return wire.Authorization{}, fault.Because(fault.Unauthenticated, fault.MissingCredential,
+		return sigv4.Authorization{}, fault.Because(fault.Unauthenticated, fault.MissingCredential,
 			"Missing Authentication Token")
 	case 1:
-		return wire.ParseAuthorization(headers[0])
+		return sigv4.ParseAuthorization(headers[0])
 	default:
-		return wire.Authorization{}, fault.Because(fault.Unauthenticated, fault.MalformedProof,
+		return sigv4.Authorization{}, fault.Because(fault.Unauthenticated, fault.MalformedProof,
 			"There must be one Authorization header.")
 	}
 }
@@ -99,7 +99,7 @@ func claimOf(r *http.Request) (wire.Authorization, error) {
 // credential finds the credential of an access key id. A token goes with
 // temporary credentials and with no others.
 func (a *authenticator) credential(r *http.Request, id string) (*identity.Credential, error) {
-	tokens := r.Header[wire.HeaderToken]
+	tokens := r.Header[sigv4.HeaderToken]
 	switch {
 	case len(tokens) == 0 && !strings.HasPrefix(id, sessionPrefix):
 		return a.directory.Credential(id)
@@ -112,7 +112,7 @@ func (a *authenticator) credential(r *http.Request, id string) (*identity.Creden
 }
 
 // check looks at all of a claim but its signature.
-func check(r *http.Request, a *wire.Authorization, service string, payload *[sha256.Size]byte, now time.Time) error {
+func check(r *http.Request, a *sigv4.Authorization, service string, payload *[sha256.Size]byte, now time.Time) error {
 	if err := checkTime(r, a, now); err != nil {
 		return err
 	}
@@ -122,21 +122,21 @@ func check(r *http.Request, a *wire.Authorization, service string, payload *[sha
 	if name := a.Unsigned(r); name != "" {
 		return wrong("There were headers present in the request which were not signed, or signed and not present: " + name)
 	}
-	if !wire.PayloadMatches(r, payload) {
+	if !sigv4.PayloadMatches(r, payload) {
 		return wrong("The value of x-amz-content-sha256 is not the SHA-256 of the body.")
 	}
 	return nil
 }
 
 // checkTime checks the request's time against the clock and its own scope.
-func checkTime(r *http.Request, a *wire.Authorization, now time.Time) error {
-	dates := r.Header[wire.HeaderDate]
+func checkTime(r *http.Request, a *sigv4.Authorization, now time.Time) error {
+	dates := r.Header[sigv4.HeaderDate]
 	if len(dates) != 1 {
 		return fault.Because(fault.Unauthenticated, fault.MalformedProof,
 			"Authorization header requires existence of one 'X-Amz-Date' header.")
 	}
-	at, err := time.Parse(wire.DateFormat, dates[0])
-	if err != nil || len(dates[0]) != len(wire.DateFormat) {
+	at, err := time.Parse(sigv4.DateFormat, dates[0])
+	if err != nil || len(dates[0]) != len(sigv4.DateFormat) {
 		return fault.Because(fault.Unauthenticated, fault.MalformedProof,
 			"Date must be in ISO-8601 'basic format'. See http://en.wikipedia.org/wiki/ISO_8601")
 	}
@@ -145,7 +145,7 @@ func checkTime(r *http.Request, a *wire.Authorization, now time.Time) error {
 			a.Scope.Day + "' != '" + dates[0][:8] + "', from '" + dates[0] + "'.")
 	}
 	now = now.UTC()
-	stamp := func(t time.Time) string { return t.Format(wire.DateFormat) }
+	stamp := func(t time.Time) string { return t.Format(sigv4.DateFormat) }
 	switch {
 	case at.Before(now.Add(-maxSkew)):
 		return skewed("Signature expired: " + dates[0] + " is now earlier than " + stamp(now.Add(-maxSkew)) +
@@ -173,38 +173,38 @@ const maxSigningKeys = 8192
 // signingKeys keeps derived signing keys. The zero value is ready.
 type signingKeys struct {
 	mu   sync.RWMutex
-	keys map[signingKeyID]*wire.SigningKey // guarded by mu
+	keys map[signingKeyID]*sigv4.SigningKey // guarded by mu
 }
 
 // signingKeyID names a derived key. A credential that changes is another
 // pointer, so that no key outlives its secret.
 type signingKeyID struct {
 	credential *identity.Credential
-	scope      wire.Scope
+	scope      sigv4.Scope
 }
 
 // get returns the signing key of a credential in a scope, and whether it is
 // kept already.
-func (k *signingKeys) get(c *identity.Credential, s wire.Scope) (*wire.SigningKey, bool) {
+func (k *signingKeys) get(c *identity.Credential, s sigv4.Scope) (*sigv4.SigningKey, bool) {
 	k.mu.RLock()
 	found := k.keys[signingKeyID{c, s}]
 	k.mu.RUnlock()
 	if found != nil {
 		return found, true
 	}
-	return wire.NewSigningKey(c.Secret.Reveal(), s), false
+	return sigv4.NewSigningKey(c.Secret.Reveal(), s), false
 }
 
 // keep puts a signing key into the cache. The parts of the scope point into
 // a request's header and are copied.
-func (k *signingKeys) keep(c *identity.Credential, s wire.Scope, signingKey *wire.SigningKey) {
-	s = wire.Scope{
+func (k *signingKeys) keep(c *identity.Credential, s sigv4.Scope, signingKey *sigv4.SigningKey) {
+	s = sigv4.Scope{
 		Day: strings.Clone(s.Day), Region: strings.Clone(s.Region), Service: strings.Clone(s.Service),
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.keys == nil || len(k.keys) >= maxSigningKeys {
-		k.keys = make(map[signingKeyID]*wire.SigningKey) // yesterday's are of no more use
+		k.keys = make(map[signingKeyID]*sigv4.SigningKey) // yesterday's are of no more use
 	}
 	k.keys[signingKeyID{c, s}] = signingKey
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/front/aws"
 	"github.com/holdfast-kms/holdfast/internal/identity"
 	"github.com/holdfast-kms/holdfast/internal/key"
-	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws/sigv4"
 )
 
 var now = time.Date(2026, 11, 22, 16, 0, 0, 0, time.UTC)
@@ -75,17 +75,17 @@ func (w *world) handler(at time.Time) http.Handler {
 }
 
 var (
-	long    = wire.Credentials{AccessKeyID: "AKIDEXAMPLE", Secret: "secret"}
-	session = wire.Credentials{AccessKeyID: "ASIAEXAMPLE", Secret: "session secret", Token: "token"}
+	long    = sigv4.Credentials{AccessKeyID: "AKIDEXAMPLE", Secret: "secret"}
+	session = sigv4.Credentials{AccessKeyID: "ASIAEXAMPLE", Secret: "session secret", Token: "token"}
 )
 
 // ping returns a signed request.
-func ping(t *testing.T, c wire.Credentials) *http.Request {
+func ping(t *testing.T, c sigv4.Credentials) *http.Request {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:8080/", strings.NewReader("{}"))
 	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	r.Header.Set(wire.HeaderTarget, "Test.Ping")
-	wire.Sign(r, []byte("{}"), c, "eu-west-1", "test", now)
+	r.Header.Set(sigv4.HeaderTarget, "Test.Ping")
+	sigv4.Sign(r, []byte("{}"), c, "eu-west-1", "test", now)
 	return r
 }
 
@@ -126,12 +126,12 @@ func TestAuthentication(t *testing.T) {
 	header := func(name string, values ...string) func(*http.Request) {
 		return func(r *http.Request) { r.Header[name] = values }
 	}
-	sign := func(c wire.Credentials, region, service string) func(*http.Request) {
-		return func(r *http.Request) { wire.Sign(r, []byte("{}"), c, region, service, now) }
+	sign := func(c sigv4.Credentials, region, service string) func(*http.Request) {
+		return func(r *http.Request) { sigv4.Sign(r, []byte("{}"), c, region, service, now) }
 	}
 	tests := []struct {
 		name string
-		by   wire.Credentials
+		by   sigv4.Credentials
 		do   func(*http.Request)
 		want string
 	}{
@@ -145,16 +145,16 @@ func TestAuthentication(t *testing.T) {
 		{"presigned", long, func(r *http.Request) { r.URL.RawQuery = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00" }, "400 IncompleteSignatureException Presigned requests (X-Amz-Algorithm in the query) are not supported. Sign in the Authorization header."},
 		{"incomplete", long, with("SignedHeaders=", "Signed="), "400 IncompleteSignatureException Authorization header has an unknown, empty or repeated parameter."},
 		{"missing parts", long, header("Authorization", "AWS4-HMAC-SHA256 Credential=a/20261122/r/s/aws4_request"), "400 IncompleteSignatureException Authorization header requires 'Signature' parameter. Authorization header requires 'SignedHeaders' parameter."},
-		{"unknown key", wire.Credentials{AccessKeyID: "AKIDOTHER", Secret: "secret"}, func(*http.Request) {}, unknown},
-		{"wrong secret", wire.Credentials{AccessKeyID: "AKIDEXAMPLE", Secret: "Secret"}, func(*http.Request) {}, mismatch},
-		{"no secret", wire.Credentials{AccessKeyID: "AKIDEXAMPLE"}, func(*http.Request) {}, mismatch},
-		{"wrong token", wire.Credentials{AccessKeyID: "ASIAEXAMPLE", Secret: "session secret", Token: "other"}, func(*http.Request) {}, unknown},
-		{"session without its token", wire.Credentials{AccessKeyID: "ASIAEXAMPLE", Secret: "session secret"}, func(*http.Request) {}, unknown},
-		{"token with a long-lived key", wire.Credentials{AccessKeyID: "AKIDEXAMPLE", Secret: "secret", Token: "token"}, func(*http.Request) {}, unknown},
-		{"two tokens", session, header(wire.HeaderToken, "token", "token"), unknown},
+		{"unknown key", sigv4.Credentials{AccessKeyID: "AKIDOTHER", Secret: "secret"}, func(*http.Request) {}, unknown},
+		{"wrong secret", sigv4.Credentials{AccessKeyID: "AKIDEXAMPLE", Secret: "Secret"}, func(*http.Request) {}, mismatch},
+		{"no secret", sigv4.Credentials{AccessKeyID: "AKIDEXAMPLE"}, func(*http.Request) {}, mismatch},
+		{"wrong token", sigv4.Credentials{AccessKeyID: "ASIAEXAMPLE", Secret: "session secret", Token: "other"}, func(*http.Request) {}, unknown},
+		{"session without its token", sigv4.Credentials{AccessKeyID: "ASIAEXAMPLE", Secret: "session secret"}, func(*http.Request) {}, unknown},
+		{"token with a long-lived key", sigv4.Credentials{AccessKeyID: "AKIDEXAMPLE", Secret: "secret", Token: "token"}, func(*http.Request) {}, unknown},
+		{"two tokens", session, header(sigv4.HeaderToken, "token", "token"), unknown},
 		{"another body", long, body("[]"), mismatch},
 		{"more body", long, body("{} "), mismatch},
-		{"another target", long, header(wire.HeaderTarget, "Test.Pong"), mismatch},
+		{"another target", long, header(sigv4.HeaderTarget, "Test.Pong"), mismatch},
 		{"another host", long, func(r *http.Request) { r.Host = "127.0.0.1:8081" }, mismatch},
 		{"another path", long, func(r *http.Request) { r.URL.Path = "/x" }, mismatch},
 		{"another query", long, func(r *http.Request) { r.URL.RawQuery = "x" }, mismatch},
@@ -172,16 +172,16 @@ func TestAuthentication(t *testing.T) {
 		{"header not signed", long, header("X-Amz-Added", "1"), hidden + "x-amz-added"},
 		{"signed header gone", long, func(r *http.Request) { r.Header.Del("Content-Type") }, hidden + "content-type"},
 		{"hash of another body", long, func(r *http.Request) {
-			r.Header.Set(wire.HeaderSHA256, strings.Repeat("0", 64))
+			r.Header.Set(sigv4.HeaderSHA256, strings.Repeat("0", 64))
 			sign(long, "eu-west-1", "test")(r)
 		}, "400 InvalidSignatureException The value of x-amz-content-sha256 is not the SHA-256 of the body."},
 		{"unsigned payload", long, func(r *http.Request) {
-			r.Header.Set(wire.HeaderSHA256, "UNSIGNED-PAYLOAD")
+			r.Header.Set(sigv4.HeaderSHA256, "UNSIGNED-PAYLOAD")
 			sign(long, "eu-west-1", "test")(r)
 		}, "400 InvalidSignatureException The value of x-amz-content-sha256 is not the SHA-256 of the body."},
-		{"no date", long, func(r *http.Request) { r.Header.Del(wire.HeaderDate) }, "400 IncompleteSignatureException Authorization header requires existence of one 'X-Amz-Date' header."},
-		{"date in words", long, header(wire.HeaderDate, "Sun, 22 Nov 2026 16:00:00 GMT"), dated},
-		{"date with a fraction", long, header(wire.HeaderDate, "20261122T160000.0Z"), dated},
+		{"no date", long, func(r *http.Request) { r.Header.Del(sigv4.HeaderDate) }, "400 IncompleteSignatureException Authorization header requires existence of one 'X-Amz-Date' header."},
+		{"date in words", long, header(sigv4.HeaderDate, "Sun, 22 Nov 2026 16:00:00 GMT"), dated},
+		{"date with a fraction", long, header(sigv4.HeaderDate, "20261122T160000.0Z"), dated},
 		{"day of the scope", long, with("20261122", "20261123"), "400 InvalidSignatureException Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '20261123' != '20261122', from '20261122T160000Z'."},
 		{"body that breaks off", long, func(r *http.Request) { r.Body = http.NoBody; r.Body = &broken{} }, "400 SerializationException The body ended early."},
 		{"another content type, signed", long, func(r *http.Request) {
@@ -216,7 +216,7 @@ func (*broken) Read(p []byte) (int, error) { return iotest.ErrReader(fmt.Errorf(
 func (*broken) Close() error               { return nil }
 
 func TestClockSkew(t *testing.T) {
-	const format = wire.DateFormat
+	const format = sigv4.DateFormat
 	for _, test := range []struct {
 		ahead time.Duration // of the server's clock before the client's
 		want  string
@@ -256,7 +256,7 @@ func TestRotatedSecret(t *testing.T) {
 	if got := result(t, h, ping(t, long)); !strings.HasPrefix(got, "400 InvalidSignatureException") {
 		t.Errorf("the old secret gives %s", got)
 	}
-	if got := result(t, h, ping(t, wire.Credentials{AccessKeyID: "AKIDEXAMPLE", Secret: "new secret"})); got != "200 pong" {
+	if got := result(t, h, ping(t, sigv4.Credentials{AccessKeyID: "AKIDEXAMPLE", Secret: "new secret"})); got != "200 pong" {
 		t.Errorf("the new secret gives %s", got)
 	}
 }
@@ -286,13 +286,13 @@ func TestUnrouted(t *testing.T) {
 		do   func(*http.Request)
 		want string
 	}{
-		{"no target", func(r *http.Request) { r.Header.Del(wire.HeaderTarget) }, unknown},
-		{"another service", func(r *http.Request) { r.Header.Set(wire.HeaderTarget, "Other.Ping") }, unknown},
-		{"no dot", func(r *http.Request) { r.Header.Set(wire.HeaderTarget, "Ping") }, unknown},
-		{"two targets", func(r *http.Request) { r.Header.Add(wire.HeaderTarget, "Test.Ping") }, unknown},
+		{"no target", func(r *http.Request) { r.Header.Del(sigv4.HeaderTarget) }, unknown},
+		{"another service", func(r *http.Request) { r.Header.Set(sigv4.HeaderTarget, "Other.Ping") }, unknown},
+		{"no dot", func(r *http.Request) { r.Header.Set(sigv4.HeaderTarget, "Ping") }, unknown},
+		{"two targets", func(r *http.Request) { r.Header.Add(sigv4.HeaderTarget, "Test.Ping") }, unknown},
 		{"GET", func(r *http.Request) { r.Method = http.MethodGet }, unknown},
 		{"nothing at all", func(r *http.Request) { r.Header = http.Header{} }, unknown},
-		{"unknown operation, unsigned", func(r *http.Request) { r.Header = http.Header{wire.HeaderTarget: {"Test.X"}} }, "400 MissingAuthenticationTokenException Missing Authentication Token"},
+		{"unknown operation, unsigned", func(r *http.Request) { r.Header = http.Header{sigv4.HeaderTarget: {"Test.X"}} }, "400 MissingAuthenticationTokenException Missing Authentication Token"},
 	} {
 		w := newWorld()
 		r := ping(t, long)
@@ -310,7 +310,7 @@ func TestObserve(t *testing.T) {
 		seen = append(seen, api+" "+operation+" "+code)
 	}})
 	r := ping(t, long)
-	r.Header.Set(wire.HeaderTarget, "Whatever.A-stranger-sent")
+	r.Header.Set(sigv4.HeaderTarget, "Whatever.A-stranger-sent")
 	result(t, h, r)
 	if len(seen) != 1 || seen[0] != "aws unknown UnknownOperationException" {
 		t.Errorf("observed %q", seen)

@@ -16,7 +16,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/front/aws"
 	"github.com/holdfast-kms/holdfast/internal/key"
-	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws/sigv4"
 )
 
 // form is a request with everything that a Query request can have.
@@ -197,10 +197,10 @@ func TestOpen(t *testing.T) {
 			},
 		}},
 	})
-	send := func(query string, by *wire.Credentials) int {
+	send := func(query string, by *sigv4.Credentials) int {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/?"+query, nil)
 		if by != nil {
-			wire.Sign(r, nil, *by, "us-east-1", "test", now)
+			sigv4.Sign(r, nil, *by, "us-east-1", "test", now)
 		}
 		answer := httptest.NewRecorder()
 		h.ServeHTTP(answer, r)
@@ -210,7 +210,7 @@ func TestOpen(t *testing.T) {
 	wrong.Secret = "x"
 	for _, test := range []struct {
 		query string
-		by    *wire.Credentials
+		by    *sigv4.Credentials
 		want  string // the caller's kind, "" for a refusal
 	}{
 		{"Action=Open", nil, "anonymous"},

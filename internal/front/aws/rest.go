@@ -2,6 +2,7 @@ package aws
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -93,9 +94,7 @@ func (r *REST) answer(w http.ResponseWriter, x *Exchange, f *Failure) {
 	}
 	head["X-Amzn-Requestid"] = []string{x.Call.RequestID}
 	if f == nil {
-		for name, values := range r.Answer {
-			head[name] = values
-		}
+		maps.Copy(head, r.Answer)
 	}
 	if status != http.StatusNoContent {
 		head["Content-Type"] = restTypes

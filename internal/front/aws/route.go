@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws/sigv4"
 )
 
 // Operation is a row of a service's table.
@@ -147,7 +148,7 @@ func (h *Handler) route(r *http.Request, x *Exchange) {
 		h.routeCBOR(r, x)
 		return
 	}
-	if targets := r.Header[wire.HeaderTarget]; len(targets) == 1 {
+	if targets := r.Header[sigv4.HeaderTarget]; len(targets) == 1 {
 		dot := strings.LastIndexByte(targets[0], '.')
 		if dot < 0 || r.Method != http.MethodPost {
 			return
@@ -191,7 +192,7 @@ func (h *Handler) maxBody(r *http.Request, x *Exchange) int {
 		}
 		return MaxBody
 	}
-	targets := r.Header[wire.HeaderTarget]
+	targets := r.Header[sigv4.HeaderTarget]
 	if len(targets) != 1 {
 		return h.maxForm // the operation is in the body: bounded once that is read
 	}

@@ -355,3 +355,5 @@ func (d *Decoder) seen(names [][]byte, name []byte, known *map[string]bool) bool
 	(*known)[string(name)] = true
 	return false
 }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }

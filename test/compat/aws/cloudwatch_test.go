@@ -18,7 +18,6 @@ import (
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
-	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"github.com/holdfast-kms/holdfast/test/compat"
 )
@@ -116,19 +115,7 @@ func TestAlarm(t *testing.T) {
 	l := newListener(t)
 	tg := watched(t, l)
 	ctx := t.Context()
-	topics := sns.New(sns.Options{Region: tg.region, HTTPClient: tg.http, Credentials: provider(tg.creds), RetryMaxAttempts: 1, BaseEndpoint: tg.base()})
-	topic, err := topics.CreateTopic(ctx, &sns.CreateTopicInput{Name: aws.String("key-watch")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := topics.Subscribe(ctx, &sns.SubscribeInput{TopicArn: topic.TopicArn, Protocol: aws.String("https"), Endpoint: &l.URL}); err != nil {
-		t.Fatal(err)
-	}
-	token := l.next(t, "SubscriptionConfirmation").Token
-	if _, err := topics.ConfirmSubscription(ctx, &sns.ConfirmSubscriptionInput{TopicArn: topic.TopicArn, Token: &token}); err != nil {
-		t.Fatal(err)
-	}
-
+	topic := subscribed(t, tg, l, "key-watch")
 	keys := tg.kms(tg.creds)
 	made, err := keys.CreateKey(ctx, &kms.CreateKeyInput{KeySpec: types.KeySpecEccNistP256, KeyUsage: types.KeyUsageTypeSignVerify})
 	if err != nil {
@@ -137,11 +124,11 @@ func TestAlarm(t *testing.T) {
 	id := made.KeyMetadata.KeyId
 	tg.execute(t, t.TempDir(), "aws", "cloudwatch", "put-metric-alarm", "--alarm-name", "signing-fails", "--metric-name", "Errors",
 		"--namespace", "AWS/KMS", "--statistic", "Sum", "--period", "10", "--threshold", "2", "--comparison-operator", "GreaterThanOrEqualToThreshold",
-		"--dimensions", "Name=KeyId,Value="+*id, "--evaluation-periods", "1", "--alarm-actions", *topic.TopicArn)
+		"--dimensions", "Name=KeyId,Value="+*id, "--evaluation-periods", "1", "--alarm-actions", topic)
 	began := time.Now()
 	fail(t, keys, id)
 
-	checkMessage(t, l.next(t, "Notification"), *topic.TopicArn, *id)
+	checkMessage(t, l.next(t, "Notification"), topic, *id)
 	listed, err := tg.server.Run(ctx, "alarm", "list", "--state", "alarm")
 	if row := regexp.MustCompile(`(?m)^signing-fails +alarm .* calls errors ` + *id + ` +sum greater-or-equal 2 in 1 of 1 x 10s`); err != nil || !row.MatchString(listed) {
 		t.Errorf("%v: %s", err, listed)
@@ -151,7 +138,7 @@ func TestAlarm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := tg.execute(t, t.TempDir(), "python3", file, *id, *topic.TopicArn)
+	out := tg.execute(t, t.TempDir(), "python3", file, *id, topic)
 	if !strings.Contains(out, "all is as it should be") {
 		t.Error(out)
 	}

@@ -429,35 +429,21 @@ func TestRolePrograms(t *testing.T) {
 // account, unchanged, from the folder HOLDFAST_SEEDS: its issuer's keys are
 // pinned, since nobody can ask that one.
 func TestSeedTrustPolicy(t *testing.T) {
-	dir := os.Getenv("HOLDFAST_SEEDS")
-	if dir == "" {
-		t.Skip("HOLDFAST_SEEDS names no folder of texts with commands")
-	}
 	tg, _ := setup(t)
 	onlyOurs(t, tg)
 	document := regexp.MustCompile(`(?s)# trust-policy\.json\n(\{.*?\n\})`)
 	provider := regexp.MustCompile(`"Federated": "arn:aws:iam::\d+:oidc-provider/([^"]+)"`)
 	subject := regexp.MustCompile(`:sub": "([^"]+)"`)
-	ran := 0
-	for _, path := range matching(t, filepath.Join(dir, "*.txt")) {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := document.FindSubmatch(text)
-		if m == nil {
-			continue
-		}
-		ran++
+	for _, policy := range seedPrograms(t, document) {
 		p := newOIDC(t)
-		issuer, sub := string(provider.FindSubmatch(m[1])[1]), string(subject.FindSubmatch(m[1])[1])
+		issuer, sub := provider.FindStringSubmatch(policy)[1], subject.FindStringSubmatch(policy)[1]
 		keys, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{KeyID: "rsa", Key: p.keys["rsa"].Public()}}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		name := word(t)
 		cli(t, tg, "issuer", "add", "https://"+issuer, "--keys", file(t, string(keys)))
-		cli(t, tg, "role", "create", name, "--trust", file(t, string(m[1])))
+		cli(t, tg, "role", "create", name, "--trust", file(t, policy))
 		c := sts.New(tg.stsOptions(aws.Credentials{}))
 		for who, code := range map[string]string{sub: "", sub + "x": "AccessDenied"} {
 			_, err := c.AssumeRoleWithWebIdentity(t.Context(), &sts.AssumeRoleWithWebIdentityInput{
@@ -470,8 +456,5 @@ func TestSeedTrustPolicy(t *testing.T) {
 				refused(t, err, code, "*")
 			}
 		}
-	}
-	if ran == 0 {
-		t.Errorf("no text in %s has a trust policy", dir)
 	}
 }

@@ -171,25 +171,11 @@ var issuingHandler = regexp.MustCompile(`(?m)^import boto3\nimport json\nfrom da
 // TestSeedIssuingHandler runs that program, unchanged, from the texts in the
 // folder HOLDFAST_SEEDS, twice, and the function of the same job.
 func TestSeedIssuingHandler(t *testing.T) {
-	dir := os.Getenv("HOLDFAST_SEEDS")
-	if dir == "" {
-		t.Skip("HOLDFAST_SEEDS names no folder of texts with commands")
-	}
 	tg, _ := setup(t)
 	need(t, programs().boto3)
-	ran := 0
-	for _, file := range matching(t, filepath.Join(dir, "*.txt")) {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		handler := issuingHandler.Find(text)
-		if handler == nil {
-			continue
-		}
-		ran++
+	for _, handler := range seedPrograms(t, issuingHandler) {
 		work := t.TempDir()
-		write(t, work, "handler.py", handler)
+		write(t, work, "handler.py", []byte(handler))
 		write(t, work, "run.py", []byte(`
 import json, time
 import boto3
@@ -224,8 +210,5 @@ pca.update_certificate_authority(CertificateAuthorityArn=ca, Status="DISABLED")
 pca.delete_certificate_authority(CertificateAuthorityArn=ca, PermanentDeletionTimeInDays=7)
 `))
 		t.Logf("%s", tg.execute(t, work, "python3", "run.py"))
-	}
-	if ran == 0 {
-		t.Error("the texts hold no such program: the test looks for the wrong thing")
 	}
 }

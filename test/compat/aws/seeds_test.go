@@ -1,9 +1,11 @@
 package aws
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -12,28 +14,56 @@ import (
 // command of the texts in the folder HOLDFAST_SEEDS, as it stands, with its
 // placeholders filled in. The texts are not ours, hence not in this tree.
 func TestSeeds(t *testing.T) {
+	texts := seedTexts(t)
+	tg, _ := setup(t)
+	need(t, programs().aws)
+	ran := 0
+	for _, file := range slices.Sorted(maps.Keys(texts)) {
+		commands := seedCommands(texts[file])
+		if len(commands) == 0 {
+			continue
+		}
+		ran += len(commands)
+		t.Run(file, func(t *testing.T) { runSeed(t, tg, texts[file], commands) })
+	}
+	if ran == 0 {
+		t.Error("the texts hold no command: the test looks for the wrong thing")
+	}
+}
+
+// seedTexts returns the texts of the folder HOLDFAST_SEEDS by their names. The
+// test is skipped where there is none.
+func seedTexts(t *testing.T) map[string]string {
+	t.Helper()
 	dir := os.Getenv("HOLDFAST_SEEDS")
 	if dir == "" {
 		t.Skip("HOLDFAST_SEEDS names no folder of texts with commands")
 	}
-	tg, _ := setup(t)
-	need(t, programs().aws)
-	ran := 0
+	texts := make(map[string]string)
 	for _, file := range matching(t, filepath.Join(dir, "*.txt")) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		commands := seedCommands(string(text))
-		if len(commands) == 0 {
-			continue
+		texts[strings.TrimSuffix(filepath.Base(file), ".txt")] = string(text)
+	}
+	return texts
+}
+
+// seedPrograms returns what a pattern finds first in each of those texts, or
+// the first group of it. That there is none is a failure.
+func seedPrograms(t *testing.T, pattern *regexp.Regexp) []string {
+	t.Helper()
+	var found []string
+	for _, text := range seedTexts(t) {
+		if m := pattern.FindStringSubmatch(text); m != nil {
+			found = append(found, m[len(m)-1])
 		}
-		ran += len(commands)
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) { runSeed(t, tg, string(text), commands) })
 	}
-	if ran == 0 {
-		t.Error("the texts hold no command: the test looks for the wrong thing")
+	if len(found) == 0 {
+		t.Fatal("the texts hold no such program: the test looks for the wrong thing")
 	}
+	return found
 }
 
 var (

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"testing"
@@ -119,25 +117,11 @@ var complianceChecker = regexp.MustCompile(`(?m)^class KMSComplianceChecker:\n(?
 // TestSeedComplianceChecker runs that class, unchanged, from the texts in the
 // folder HOLDFAST_SEEDS, in a region without trails and then with one.
 func TestSeedComplianceChecker(t *testing.T) {
-	dir := os.Getenv("HOLDFAST_SEEDS")
-	if dir == "" {
-		t.Skip("HOLDFAST_SEEDS names no folder of texts with commands")
-	}
 	tg, _ := setup(t)
 	need(t, programs().boto3)
-	ran := 0
-	for _, file := range matching(t, filepath.Join(dir, "*.txt")) {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		class := complianceChecker.Find(text)
-		if class == nil {
-			continue
-		}
-		ran++
+	for _, class := range seedPrograms(t, complianceChecker) {
 		work := t.TempDir()
-		program := "import boto3, json\nfrom datetime import datetime, timedelta\nfrom typing import List, Dict, Any\n\n" + string(class) + `
+		program := "import boto3, json\nfrom datetime import datetime, timedelta\nfrom typing import List, Dict, Any\n\n" + class + `
 region = "ap-southeast-3"
 checker = KMSComplianceChecker(region)
 key = checker.kms_client.create_key()["KeyMetadata"]["KeyId"]
@@ -155,8 +139,5 @@ checker.kms_client.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
 `
 		write(t, work, "checker.py", []byte(program))
 		tg.execute(t, work, "python3", "checker.py")
-	}
-	if ran == 0 {
-		t.Error("the texts hold no such class: the test looks for the wrong thing")
 	}
 }

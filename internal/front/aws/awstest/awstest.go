@@ -21,7 +21,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/front/aws"
 	"github.com/holdfast-kms/holdfast/internal/identity"
 	"github.com/holdfast-kms/holdfast/internal/key"
-	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws/sigv4"
 )
 
 // Fake returns an API over a new fake door, and what that door notes.
@@ -142,9 +142,9 @@ func NewRequest(t testing.TB, service aws.Service, operation, body string) *http
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
 	} else {
 		r.Header.Set("Content-Type", jsonType(service))
-		r.Header.Set(wire.HeaderTarget, service.Target+"."+operation)
+		r.Header.Set(sigv4.HeaderTarget, service.Target+"."+operation)
 	}
-	wire.Sign(r, []byte(body), wire.Credentials{AccessKeyID: accessKey, Secret: secret}, "us-east-1", service.Scope, time.Now())
+	sigv4.Sign(r, []byte(body), sigv4.Credentials{AccessKeyID: accessKey, Secret: secret}, "us-east-1", service.Scope, time.Now())
 	return r
 }
 

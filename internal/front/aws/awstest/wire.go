@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/front/aws"
-	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws/sigv4"
 )
 
 // Where an API's tests keep the wire pairs (see kms/testdata/README.md).
@@ -40,7 +40,7 @@ func RecordedIn(t *testing.T, dir, operation string) (*http.Request, time.Time) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	at, err := time.Parse(wire.DateFormat, r.Header.Get(wire.HeaderDate))
+	at, err := time.Parse(sigv4.DateFormat, r.Header.Get(sigv4.HeaderDate))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	front "github.com/holdfast-kms/holdfast/internal/front/aws"
 	"github.com/holdfast-kms/holdfast/internal/front/aws/awstest"
 	"github.com/holdfast-kms/holdfast/internal/front/aws/cloudtrail"
-	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws/sigv4"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/answers and the page for users")
@@ -30,8 +30,8 @@ func TestBothTargets(t *testing.T) {
 	service, d := fake(t)
 	for _, target := range []string{service.Target, "CloudTrail_20131101"} {
 		r := awstest.NewRequest(t, service, "ListTrails", "{}")
-		r.Header.Set(wire.HeaderTarget, target+".ListTrails")
-		wire.Sign(r, []byte("{}"), wire.Credentials{
+		r.Header.Set(sigv4.HeaderTarget, target+".ListTrails")
+		sigv4.Sign(r, []byte("{}"), sigv4.Credentials{
 			AccessKeyID: "AKIDEXAMPLE", Secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
 		}, "us-east-1", service.Scope, time.Now())
 		w := httptest.NewRecorder()

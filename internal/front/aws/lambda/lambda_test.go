@@ -19,7 +19,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/function"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/secret"
-	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws/sigv4"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/answers and the page for users")
@@ -110,7 +110,7 @@ func send(t testing.TB, d *door, r request) answer {
 		h.Header.Set(name, value)
 	}
 	service := lambda.New(d)
-	wire.Sign(h, []byte(r.body), wire.Credentials{AccessKeyID: "AKIDEXAMPLE", Secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}, "us-east-1", "lambda", time.Now())
+	sigv4.Sign(h, []byte(r.body), sigv4.Credentials{AccessKeyID: "AKIDEXAMPLE", Secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}, "us-east-1", "lambda", time.Now())
 	w := httptest.NewRecorder()
 	front.New(front.Config{Services: []front.Service{service}, Directory: awstest.NewDirectory(), Door: d}).ServeHTTP(w, h)
 	a := answer{status: w.Code, header: w.Header(), code: w.Header().Get("X-Amzn-Errortype"), body: w.Body.String()}

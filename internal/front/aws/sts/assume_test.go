@@ -19,7 +19,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/identity"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/webidentity"
-	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws/sigv4"
 )
 
 // roles answers what is asked of roles and sessions, and notes it.
@@ -75,7 +75,7 @@ func post(t *testing.T, d *directory, signed bool, parameters string) (int, stri
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.RemoteAddr = "127.0.0.1:1"
 	if signed {
-		wire.Sign(r, []byte(body), wire.Credentials{AccessKeyID: "AKIDEXAMPLE", Secret: secret}, "us-east-1", "sts", now)
+		sigv4.Sign(r, []byte(body), sigv4.Credentials{AccessKeyID: "AKIDEXAMPLE", Secret: secret}, "us-east-1", "sts", now)
 	}
 	return serve(d, now, r)
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/front/aws/sts"
 	"github.com/holdfast-kms/holdfast/internal/identity"
 	"github.com/holdfast-kms/holdfast/internal/key"
-	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws/sigv4"
 )
 
 const secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -96,7 +96,7 @@ func TestRequests(t *testing.T) {
 	now := time.Now()
 	get := func(query, id, secret string) *http.Request {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/?"+query, nil)
-		wire.Sign(r, nil, wire.Credentials{AccessKeyID: id, Secret: secret}, "us-east-1", "sts", now)
+		sigv4.Sign(r, nil, sigv4.Credentials{AccessKeyID: id, Secret: secret}, "us-east-1", "sts", now)
 		return r
 	}
 	unsigned := get("Action=GetCallerIdentity"+version, "AKIDEXAMPLE", secret)
@@ -136,7 +136,7 @@ func TestKinds(t *testing.T) {
 		d.err = fmt.Errorf("wrapped: %w", &fault.Error{Kind: k, Public: "text", Err: errors.New("the cause")})
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/?Action=GetCallerIdentity&Version=2011-06-15", nil)
 		now := time.Now()
-		wire.Sign(r, nil, wire.Credentials{AccessKeyID: "AKIDEXAMPLE", Secret: secret}, "us-east-1", "sts", now)
+		sigv4.Sign(r, nil, sigv4.Credentials{AccessKeyID: "AKIDEXAMPLE", Secret: secret}, "us-east-1", "sts", now)
 		code, body := serve(d, now, r)
 		_, rest, _ := strings.Cut(body, "<Code>")
 		name, _, _ := strings.Cut(rest, "</Code>")

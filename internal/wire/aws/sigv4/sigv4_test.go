@@ -1,4 +1,4 @@
-package aws
+package sigv4
 
 import (
 	"crypto/sha256"

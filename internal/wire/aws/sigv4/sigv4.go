@@ -1,4 +1,9 @@
-package aws
+// Package sigv4 is Signature Version 4, with which clients of the AWS APIs and
+// of S3 sign requests: what is signed, and with which key. It is a pure codec:
+// it holds no secrets and decides nothing.
+//
+// Start with ParseAuthorization to verify a request and Sign to make one.
+package sigv4
 
 import (
 	"crypto/hmac"
