@@ -107,10 +107,12 @@ func TestCommands(t *testing.T) {
 		{"key-cryptoperiod", good(func(k *Key) {
 			k.Renewed, k.Type, k.Rotation, k.Spec, k.Usage = Known(ago(2000)), TypeOf(alg.HMAC384, alg.GenerateVerifyMAC), Known(Rotation{}), "HMAC_384", "GENERATE_VERIFY_MAC"
 		}), "holdfast key create --spec HMAC_384 --usage GENERATE_VERIFY_MAC --region us-east-1"},
-		{"key-outside-hsm", good(func(k *Key) {
-			k.Tags, k.Spec, k.Usage = []key.Tag{{Key: "protection", Value: "hsm"}}, "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"
-		}),
-			"holdfast key create --spec SYMMETRIC_DEFAULT --usage ENCRYPT_DECRYPT --hsm {hsm} --region us-east-1"},
+		{
+			"key-outside-hsm", good(func(k *Key) {
+				k.Tags, k.Spec, k.Usage = []key.Tag{{Key: "protection", Value: "hsm"}}, "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"
+			}),
+			"holdfast key create --spec SYMMETRIC_DEFAULT --usage ENCRYPT_DECRYPT --hsm {hsm} --region us-east-1",
+		},
 	} {
 		check := NewChecker("here", Defaults(), now)
 		check.Key(c.k)
