@@ -267,6 +267,14 @@ type (
 	Deployment = native.Deployment
 	// DeploymentList is a page of deployments.
 	DeploymentList = native.DeploymentList
+	// Approval is a request for the approval of a critical operation.
+	Approval = native.Approval
+	// ApprovalDecision is what somebody said to a request for approval.
+	ApprovalDecision = native.ApprovalDecision
+	// ApprovalList is a page of requests for approval.
+	ApprovalList = native.ApprovalList
+	// ApprovalRule is a rule that makes operations critical ones.
+	ApprovalRule = native.ApprovalRule
 	// Notice is a message to one receiver about what happened.
 	Notice = native.Notice
 	// NoticeEvent is something that happened.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/agents"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/alarms"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/approvals"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/auditlog"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/authorities"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/byok"
@@ -98,6 +99,7 @@ func commands() []func(*terminal.App) *cobra.Command {
 		alarms.New,
 		secrets.New,
 		notices.New,
+		approvals.New,
 		topics.New,
 		users.New,
 		roles.New,

@@ -50,6 +50,7 @@ type Config struct {
 	Mail      Mail       `yaml:"mail"`
 	Notices   Notices    `yaml:"notices"`
 	Egress    Egress     `yaml:"egress"`
+	Approvals Approvals  `yaml:"approvals"`
 
 	Certificates Certificates `yaml:"certificates"`
 	Issuers      Issuers      `yaml:"issuers"`
@@ -200,6 +201,7 @@ func (c *Config) Validate() error {
 	c.Mail.validate(refuse)
 	c.Notices.validate(&c.Mail, refuse)
 	c.Egress.validate(refuse)
+	c.Approvals.validate(refuse)
 	c.validateProviders(c.HSM.validate(refuse), refuse)
 	c.validateRanges(refuse)
 	if len(wrong) > 0 {

@@ -146,6 +146,8 @@ const (
 	NoIdentityPolicyAllows // the resource's policy delegates, and no policy of the caller allows
 	DeniedBySessionPolicy  // an explicit deny in the policy that a session was made with
 	NoSessionPolicyAllows  // the policies allow, and the one that a session was made with does not
+	ApprovalRequired       // a critical operation that nobody else has approved
+	MFARequired            // a critical operation, from a session without a second factor
 
 	// With NotFound and AlreadyExists.
 

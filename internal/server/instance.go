@@ -24,6 +24,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/alarm"
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/approval"
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/audit/index"
 	"github.com/holdfast-kms/holdfast/internal/ca"
@@ -86,6 +87,7 @@ type instance struct {
 	entries   index.Source
 	log       string // the audit log's id
 	guard     *guard.Guard
+	approvals *approval.Service
 	directory *identity.Directory
 	admin     *identity.Admin
 	keys      *kms.Service
@@ -134,6 +136,7 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 		lifecycle.Task{Name: "authorities", Tick: i.ca.Tick},
 		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick},
 		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick},
+		lifecycle.Task{Name: "approvals", Tick: i.approvals.Tick},
 		lifecycle.Task{Name: "deployments", Tick: i.deployed.Tick},
 		lifecycle.Task{Name: "what is about to happen", Tick: i.watch.Tick},
 		lifecycle.Task{Name: "notices", Tick: i.notices.Tick},
@@ -270,7 +273,7 @@ func (i *instance) tellMissing(ctx context.Context, log *slog.Logger) {
 
 // openServices opens the directory, the engine, the door and the authorities.
 func (i *instance) openServices(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, log *slog.Logger) (err error) {
-	if err := i.openIdentities(ctx, c, root); err != nil {
+	if err := i.openIdentities(ctx, c, root, log); err != nil {
 		return err
 	}
 	keyring := seal.NewKeyring(root, i.store)

@@ -19,6 +19,7 @@ import (
 	awssts "github.com/holdfast-kms/holdfast/internal/front/aws/sts"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	nativealarms "github.com/holdfast-kms/holdfast/internal/front/native/alarms"
+	nativeapprovals "github.com/holdfast-kms/holdfast/internal/front/native/approvals"
 	nativeaudit "github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
 	nativeauthorities "github.com/holdfast-kms/holdfast/internal/front/native/authorities"
 	nativeclientcerts "github.com/holdfast-kms/holdfast/internal/front/native/clientcerts"
@@ -56,6 +57,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 				nativedeployments.Operations(i.deployed),
 				nativenotices.Operations(i.notices),
 				nativealarms.Operations(i.alarms),
+				nativeapprovals.Operations(i.approvals),
 				nativeclientcerts.Operations(i.admin, i.ca),
 				nativesecrets.Operations(i.secrets), nativetopics.Operations(i.topics),
 				nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}),

@@ -59,6 +59,7 @@ var reasonNames = [...]string{
 	fault.DeniedBySessionPolicy: "denied-by-session-policy", fault.NoSessionPolicyAllows: "no-session-policy-allows",
 	fault.InvalidIdentityToken: "invalid-identity-token", fault.ExpiredIdentityToken: "expired-identity-token",
 	fault.RejectedIdentityToken: "rejected-identity-token", fault.IssuerUnreachable: "issuer-unreachable",
+	fault.ApprovalRequired: "approval-required", fault.MFARequired: "mfa-required",
 	fault.WrongFactor:          "wrong-factor",
 	fault.AuthorityCreating:    "authority-creating",
 	fault.AuthorityPending:     "authority-pending",

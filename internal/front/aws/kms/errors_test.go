@@ -113,6 +113,8 @@ func TestReasons(t *testing.T) {
 		{"Encrypt", encrypt, because(denied, fault.NoIdentityPolicyAllows), "AccessDeniedException " + alice + " because no identity-based policy allows the kms:Encrypt action"},
 		{"Encrypt", encrypt, because(denied, fault.DeniedBySessionPolicy), "AccessDeniedException " + alice + " with an explicit deny in a session policy"},
 		{"Encrypt", encrypt, because(denied, fault.NoSessionPolicyAllows), "AccessDeniedException " + alice + " because no session policy allows the kms:Encrypt action"},
+		{"Encrypt", encrypt, because(denied, fault.ApprovalRequired), "AccessDeniedException " + alice + ": the public text"},
+		{"Encrypt", encrypt, because(denied, fault.MFARequired), "AccessDeniedException " + alice + ": the public text"},
 		{"ListKeys", `{}`, &fault.Error{Kind: denied, Reason: fault.NoIdentityPolicyAllows, Op: "key:List"}, "AccessDeniedException User: arn:aws:iam::123456789012:user/alice is not authorized to perform: kms:ListKeys on resource: * because no identity-based policy allows the kms:ListKeys action"},
 		{"Decrypt", `{"CiphertextBlob":"aGk="}`, because(denied, fault.UnknownKey), "AccessDeniedException The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access."},
 		{"RotateKeyOnDemand", `{"KeyId":"k"}`, because(fault.LimitExceeded, fault.TooManyRotations), "LimitExceededException The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be performed for this key: " + keyARN},

@@ -111,6 +111,8 @@ func TestReasons(t *testing.T) {
 		{"IssueCertificate", issue, because(denied, fault.NoIdentityPolicyAllows), "AccessDeniedException " + alice + " because no identity-based policy allows the acm-pca:IssueCertificate action"},
 		{"IssueCertificate", issue, because(denied, fault.DeniedBySessionPolicy), "AccessDeniedException " + alice + " with an explicit deny in a session policy"},
 		{"IssueCertificate", issue, because(denied, fault.NoSessionPolicyAllows), "AccessDeniedException " + alice + " because no session policy allows the acm-pca:IssueCertificate action"},
+		{"IssueCertificate", issue, because(denied, fault.ApprovalRequired), "AccessDeniedException " + alice + ": the public text"},
+		{"IssueCertificate", issue, because(denied, fault.MFARequired), "AccessDeniedException " + alice + ": the public text"},
 	}
 	awstest.TestReasons(t, fake, rows)
 	// What no operation of this API can meet: these are about other uses of keys.
