@@ -295,6 +295,18 @@ type (
 	ComplianceFinding = native.ComplianceFinding
 	// AlarmList is a page of alarms.
 	AlarmList = native.AlarmList
+	// RotationRule says which keys get new material, and how often.
+	RotationRule = native.RotationRule
+	// PutRotationRuleRequest makes or changes a rule of rotation.
+	PutRotationRuleRequest = native.PutRotationRuleRequest
+	// RotationRuleList is all rules of rotation of a realm.
+	RotationRuleList = native.RotationRuleList
+	// RotationPlan is a page of what will happen to the keys of a realm.
+	RotationPlan = native.RotationPlan
+	// PlannedKey is what will happen to a key.
+	PlannedKey = native.PlannedKey
+	// PlannedStep is one thing that will happen to it.
+	PlannedStep = native.PlannedStep
 	// Profile is a kind of certificate that authorities issue.
 	Profile = native.Profile
 	// AuditRecord is an entry of the audit log.

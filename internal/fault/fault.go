@@ -89,6 +89,7 @@ const (
 	MaterialPending   // other material was imported and waits for a rotation
 	NoMaterialPending // nothing was imported that a rotation could bring into use
 	OriginForbids     // a key whose origin does not go with the call
+	KeySucceeded      // a key that another has succeeded makes nothing new
 
 	SecretDeleted // a secret that waits for its end
 

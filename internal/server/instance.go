@@ -50,6 +50,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/metric"
 	"github.com/holdfast-kms/holdfast/internal/notice"
 	"github.com/holdfast-kms/holdfast/internal/policy"
+	"github.com/holdfast-kms/holdfast/internal/rotation"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/secret"
 	"github.com/holdfast-kms/holdfast/internal/server/providers"
@@ -95,6 +96,7 @@ type instance struct {
 	status    *status.Service
 	inventory *inventory.Service
 	managed   *managed.Service
+	rotation  *rotation.Service
 	deployed  *deployment.Service
 	bursts    *notice.Bursts
 	notices   *notice.Service
@@ -132,6 +134,7 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 	i.deployed = deployment.New(i.guard, i.store, nil)
 	i.clock = lifecycle.Start(c.Lifecycle.Interval, log,
 		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
+		lifecycle.Task{Name: "rotation rules", Tick: i.rotation.Tick},
 		lifecycle.Task{Name: "keys in providers", Tick: i.keys.Mirror},
 		lifecycle.Task{Name: "authorities", Tick: i.ca.Tick},
 		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick},
@@ -326,6 +329,7 @@ func (i *instance) openUpper(ctx context.Context, c *config.Config, keyring *sea
 	i.managed = managed.New(managed.Config{
 		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService, PerMinute: c.Lifecycle.RenewalsPerMinute,
 	})
+	i.openRotation(c)
 	i.openTrails(c, sink, log)
 	if err := i.openCourier(ctx, c, log); err != nil {
 		return err

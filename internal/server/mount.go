@@ -31,6 +31,7 @@ import (
 	nativenotices "github.com/holdfast-kms/holdfast/internal/front/native/notices"
 	nativeproviders "github.com/holdfast-kms/holdfast/internal/front/native/providers"
 	nativeroles "github.com/holdfast-kms/holdfast/internal/front/native/roles"
+	nativerotations "github.com/holdfast-kms/holdfast/internal/front/native/rotations"
 	nativesecrets "github.com/holdfast-kms/holdfast/internal/front/native/secrets"
 	nativetokens "github.com/holdfast-kms/holdfast/internal/front/native/tokens"
 	nativetopics "github.com/holdfast-kms/holdfast/internal/front/native/topics"
@@ -56,7 +57,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 				nativemanaged.Operations(i.managed),
 				nativedeployments.Operations(i.deployed),
 				nativenotices.Operations(i.notices),
-				nativealarms.Operations(i.alarms),
+				nativealarms.Operations(i.alarms), nativerotations.Operations(i.rotation),
 				nativeapprovals.Operations(i.approvals),
 				nativeclientcerts.Operations(i.admin, i.ca),
 				nativesecrets.Operations(i.secrets), nativetopics.Operations(i.topics),

@@ -36,6 +36,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/front/native/notices"
 	"github.com/holdfast-kms/holdfast/internal/front/native/providers"
 	"github.com/holdfast-kms/holdfast/internal/front/native/roles"
+	"github.com/holdfast-kms/holdfast/internal/front/native/rotations"
 	nativesecrets "github.com/holdfast-kms/holdfast/internal/front/native/secrets"
 	"github.com/holdfast-kms/holdfast/internal/front/native/tokens"
 	nativetopics "github.com/holdfast-kms/holdfast/internal/front/native/topics"
@@ -48,6 +49,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/internal/notice"
 	"github.com/holdfast-kms/holdfast/internal/policy"
+	"github.com/holdfast-kms/holdfast/internal/rotation"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/secret"
 	"github.com/holdfast-kms/holdfast/internal/status"
@@ -133,7 +135,8 @@ func newHouse(t testing.TB) *house {
 		Operations: slices.Concat(keys.Operations(door), users.Operations(admin), roles.Operations(admin), authorities.Operations(issuers, lists, certificates),
 			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), nativesecrets.Operations(hidden), nativetopics.Operations(topics), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}),
 			clientcerts.Operations(admin, issuers), deployments.Operations(deployment.New(g, store, nil)), notices.Operations(tell), approvals.Operations(approval.New(gate, g)), auditlog.Operations(fakeAudit{}),
-			compliance.Operations(newSurvey(door, issuers, certificates, directory, h.log, g))),
+			compliance.Operations(newSurvey(door, issuers, certificates, directory, h.log, g)),
+			rotations.Operations(rotation.New(rotation.Config{Keys: door, Guard: g, Store: store}))),
 		Directory: directory, Door: door, Version: wire.ServerVersion{Version: "test"},
 		Observe: func(_, operation, code string, _ time.Duration) { h.observed = append(h.observed, operation+" "+code) },
 	}

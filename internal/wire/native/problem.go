@@ -80,6 +80,7 @@ var reasonNames = [...]string{
 	fault.MaterialPending:      "material-pending",
 	fault.NoMaterialPending:    "no-material-pending",
 	fault.OriginForbids:        "origin-forbids",
+	fault.KeySucceeded:         "key-succeeded",
 	fault.ExpiredImportToken:   "expired-import-token",
 	fault.InvalidImportToken:   "invalid-import-token",
 	fault.IncorrectMaterial:    "incorrect-material",

@@ -76,6 +76,7 @@ func TestReasons(t *testing.T) {
 		{"Encrypt", encrypt, because(state, fault.KeyPendingImport), "KMSInvalidStateException " + keyARN + " is pending import."},
 		{"Encrypt", encrypt, because(state, fault.KeyUnavailable), "KMSInvalidStateException " + keyARN + " is unavailable."},
 		{"Encrypt", encrypt, because(state, fault.KeyCreating), "KMSInvalidStateException " + keyARN + " is creating."},
+		{"Encrypt", encrypt, because(state, fault.KeySucceeded), "KMSInvalidStateException the public text"},
 		{"CancelKeyDeletion", `{"KeyId":"k"}`, because(state, fault.KeyNotPendingDeletion), "KMSInvalidStateException " + keyARN + " is not pending deletion."},
 		{"Encrypt", encrypt, rsa(fault.WrongUsage), "InvalidKeyUsageException " + keyARN + " key usage is SIGN_VERIFY which is not valid for Encrypt."},
 		{"Encrypt", encrypt, because(invalid, fault.WrongUsage), "ValidationException the public text"},

@@ -121,7 +121,7 @@ func TestReasons(t *testing.T) {
 		fault.WrongUsage, fault.UnfitPeer, fault.IncorrectKey, fault.DigestLength, fault.MessageTooLong, fault.MalformedKeyID, fault.MalformedAlias,
 		fault.ReservedAlias, fault.ForeignRegion, fault.IncompatibleUsage, fault.UsageRequired, fault.UnknownKey, fault.TooManyRotations,
 		fault.NotRenewable, fault.InUse, fault.NotExportable,
-		fault.KeyStoreDisconnected, fault.KeyStoreHasKeys, fault.ClusterNotActive, fault.ClusterInUse, fault.MaterialPending, fault.NoMaterialPending, fault.OriginForbids, fault.ExpiredImportToken, fault.InvalidImportToken, fault.IncorrectMaterial, fault.IncorrectTrustAnchor, fault.ClusterNotRelated, fault.InvalidCluster, fault.ForeignBlob, fault.MalformedBlob, fault.ReplayedBlob, fault.NoSuchKeyStore, fault.NoSuchCluster, fault.KeyStoreNameTaken)
+		fault.KeyStoreDisconnected, fault.KeyStoreHasKeys, fault.ClusterNotActive, fault.ClusterInUse, fault.MaterialPending, fault.NoMaterialPending, fault.OriginForbids, fault.KeySucceeded, fault.ExpiredImportToken, fault.InvalidImportToken, fault.IncorrectMaterial, fault.IncorrectTrustAnchor, fault.ClusterNotRelated, fault.InvalidCluster, fault.ForeignBlob, fault.MalformedBlob, fault.ReplayedBlob, fault.NoSuchKeyStore, fault.NoSuchCluster, fault.KeyStoreNameTaken)
 }
 
 // TestSecretCause holds that the cause of a failure stays in the log.
