@@ -150,6 +150,9 @@ type Key struct {
 	Spec, Usage string
 	// Foreign tells that the place's operator manages the key, not the customer.
 	Foreign bool
+	// Succeeded tells that another key took its place: it only verifies and
+	// decrypts what it made before.
+	Succeeded bool
 	// Authority is the id of the authority whose key it is, "" for none.
 	Authority  string
 	Tags       []key.Tag

@@ -84,7 +84,7 @@ func rotationOff(_ *Moment, k *Key) Outcome {
 }
 
 func old(m *Moment, k *Key) Outcome {
-	if k.Foreign {
+	if k.Foreign || k.Succeeded {
 		return exempt()
 	}
 	created, ok := k.Created.Get()
@@ -123,7 +123,7 @@ func period(t Type) (days int, what string) {
 // cryptoperiod does not judge keys of authorities: their certificates say how
 // long they last.
 func cryptoperiod(m *Moment, k *Key) Outcome {
-	if o, ok := inUse(k); !ok || k.Authority != "" {
+	if o, ok := inUse(k); !ok || k.Authority != "" || k.Succeeded {
 		return o
 	}
 	days, what := period(k.Type)

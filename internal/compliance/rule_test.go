@@ -87,6 +87,7 @@ var cases = map[string][]row{
 	},
 	"key-old": {
 		{"1096 days", good(func(k *Key) { k.Created = Known(ago(1096)) }), Failed, "Key is 1096 days old", 0},
+		{"succeeded", good(func(k *Key) { k.Created, k.Succeeded = Known(ago(1096)), true }), NotApplicable, "", 0},
 		{"1095 days", good(func(k *Key) { k.Created = Known(ago(1095)) }), Passed, "", 0},
 		{"not told", good(func(k *Key) { k.Created = Fact[time.Time]{} }), NotEvaluated, "does not tell", 0},
 	},
@@ -100,6 +101,7 @@ var cases = map[string][]row{
 		{"transport", good(func(k *Key) { k.Type = TypeOf(alg.RSA3072, alg.EncryptDecrypt); k.Renewed = Known(ago(800)) }), Failed, "transport", 0},
 		{"an authority's", good(func(k *Key) { k.Type = typed112(); k.Renewed = Known(ago(1096)); k.Authority = "a" }), NotApplicable, "", 0},
 		{"disabled", good(func(k *Key) { k.Renewed = Known(ago(731)); k.State = Known(key.Disabled) }), NotApplicable, "", 0},
+		{"succeeded", good(func(k *Key) { k.Renewed, k.Succeeded = Known(ago(731)), true }), NotApplicable, "", 0},
 		{"not told what for", good(func(k *Key) { k.Type.Usage = alg.NoUsage }), NotEvaluated, "what the key is for", 0},
 	},
 	"key-unused": {

@@ -10,6 +10,7 @@ import (
 
 // Overview is a key as an overview of all shows it.
 type Overview struct {
+	// Key has the rotation that a rule gives it, where it has none of its own.
 	Key *key.Key
 	// Name is the key's first alias, or its id.
 	Name string
@@ -35,7 +36,10 @@ func (s *Service) Each(ctx context.Context, v *guard.Visit, f func(*Overview) er
 			hidden++
 			continue
 		}
-		k := s.seen(e)
+		k, err := s.withRules(ctx, s.seen(e))
+		if err != nil {
+			return hidden, err
+		}
 		name, err := alias.Called(ctx, s.keys, k)
 		if err == nil {
 			err = f(&Overview{k, name, t})

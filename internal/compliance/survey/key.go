@@ -40,7 +40,7 @@ func (c *check) keyFacts(o *kms.Overview) *compliance.Key {
 	k := o.Key
 	facts := &compliance.Key{
 		Place: compliance.Holdfast, Resource: k.Name.String(), ID: string(k.Name.ID), Region: k.Name.Region,
-		Type: compliance.TypeOf(k.Spec, k.Usage), Tags: k.Tags, Foreign: k.Provided,
+		Type: compliance.TypeOf(k.Spec, k.Usage), Tags: k.Tags, Foreign: k.Provided, Succeeded: k.Succession.To != "",
 		State: compliance.Known(k.State), Created: compliance.Known(k.CreatedAt), Renewed: compliance.Known(k.Current().CreatedAt),
 		Rotation: compliance.Known(compliance.Rotation{
 			Possible: k.Spec == alg.AES256 && k.Origin == key.Generated && k.Store == "", Enabled: k.Rotation.Enabled, Days: k.Rotation.PeriodDays,
