@@ -267,6 +267,12 @@ type (
 	Deployment = native.Deployment
 	// DeploymentList is a page of deployments.
 	DeploymentList = native.DeploymentList
+	// AuditSink is where the audit log is sent.
+	AuditSink = native.AuditSink
+	// AuditHold keeps the audit log of a time, however old it gets.
+	AuditHold = native.AuditHold
+	// AddAuditHoldRequest asks for a hold.
+	AddAuditHoldRequest = native.AddAuditHoldRequest
 	// Approval is a request for the approval of a critical operation.
 	Approval = native.Approval
 	// ApprovalDecision is what somebody said to a request for approval.

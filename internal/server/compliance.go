@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/fips140"
+	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/compliance"
@@ -27,7 +28,7 @@ func (i *instance) openSurvey(c *config.Config, ephemeral bool) {
 		},
 		Words: func(s alg.Spec, u alg.Usage) (string, string) { return aws.SpecName(s), aws.UsageName(u) },
 		Installation: func(ctx context.Context, call *key.Call, facts *compliance.Installation) error {
-			i.auditFacts(ctx, call, facts, ephemeral)
+			i.auditFacts(ctx, call, facts, &c.Audit, ephemeral)
 			facts.FIPS = compliance.Known(compliance.FIPS{Module: fips140.Version(), Enabled: fips140.Enabled(), Enforced: fips140.Enforced()})
 			i.deviceFacts(facts)
 			facts.Root = rootFacts(c.Data, ephemeral)
@@ -38,26 +39,34 @@ func (i *instance) openSurvey(c *config.Config, ephemeral bool) {
 
 // auditFacts tells how the audit log is kept: every use is in it before its
 // result leaves.
-func (i *instance) auditFacts(ctx context.Context, call *key.Call, facts *compliance.Installation, ephemeral bool) {
+func (i *instance) auditFacts(ctx context.Context, call *key.Call, facts *compliance.Installation, c *config.Audit, ephemeral bool) {
 	if ephemeral {
 		facts.Logging = compliance.Known(compliance.Log{Where: "the audit log is in memory, and lost when the server stops"})
 		facts.Retention = compliance.Unknown[compliance.Retention]("the audit log is in memory")
 	} else {
 		facts.Logging = compliance.Known(compliance.Log{On: true, Where: "the audit log"})
-		facts.Retention = compliance.Known(compliance.Retention{})
+		facts.Retention = compliance.Known(retentionOf(c.Retention))
 	}
 	trails, err := i.trails.Describe(ctx, call, nil, true)
 	if err != nil {
 		facts.Copies = compliance.Unknown[int]("the caller may not describe trails")
 		return
 	}
-	n := 0
+	n := len(c.Sinks)
 	for _, t := range trails {
 		if t.Logging && t.Failure == "" {
 			n++
 		}
 	}
 	facts.Copies = compliance.Known(n)
+}
+
+// retentionOf returns for how many whole days the log is kept, 0 for ever.
+func retentionOf(age config.Age) compliance.Retention {
+	if age == config.Forever {
+		return compliance.Retention{}
+	}
+	return compliance.Retention{Days: int(time.Duration(age) / (24 * time.Hour))}
 }
 
 // deviceFacts tells of the places of keys beside the process.

@@ -28,6 +28,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/server/certificate"
 	"github.com/holdfast-kms/holdfast/internal/server/notices"
+	"github.com/holdfast-kms/holdfast/internal/sink"
 	"github.com/holdfast-kms/holdfast/internal/wire/native"
 )
 
@@ -85,7 +86,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	s := &server{Options: o, sealed: newSealed(o.Shares, ctx.Done())}
 	s.metrics = newMetrics(s.keys, s.tokens, s.providers)
-	s.metrics.registry.MustRegister(notices.Figures(s.notices))
+	s.metrics.registry.MustRegister(notices.Figures(s.notices), sink.Figures(s.sinks))
 	s.watch()
 	if s.tls, err = certificate.Open(&o.Config); err != nil {
 		return err
