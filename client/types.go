@@ -295,6 +295,10 @@ type (
 	Alarm = native.Alarm
 	// Metric names figures.
 	Metric = native.Metric
+	// ComplianceReport is what is wrong with how keys and certificates are kept.
+	ComplianceReport = native.ComplianceReport
+	// ComplianceFinding is a rule that a resource breaks.
+	ComplianceFinding = native.ComplianceFinding
 	// AlarmList is a page of alarms.
 	AlarmList = native.AlarmList
 	// RotationRule says which keys get new material, and how often.

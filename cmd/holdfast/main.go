@@ -16,6 +16,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/authorities"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/byok"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/certificates"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/compliances"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/deployments"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/files"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/hsms"
@@ -106,6 +107,7 @@ func commands() []func(*terminal.App) *cobra.Command {
 		roles.New,
 		roles.NewIssuer,
 		auditlog.New,
+		compliances.New,
 		newVersionCommand,
 	}
 }

@@ -85,13 +85,7 @@ func checkSigned(s signed, issuer *x509.Certificate) error {
 // checkOwn checks a signature of an algorithm that crypto/x509 does not have.
 // The AlgorithmIdentifier has to be that of the key's own spec.
 func checkOwn(s signed, k *engine.PublicKey) error {
-	in := cryptobyte.String(s.raw)
-	var body, identifier cryptobyte.String
-	if !in.ReadASN1(&body, cbasn1.SEQUENCE) || !body.SkipASN1(cbasn1.SEQUENCE) ||
-		!body.ReadASN1Element(&identifier, cbasn1.SEQUENCE) {
-		return fault.New(fault.InvalidArgument, "the signature has no algorithm")
-	}
-	a, err := AlgorithmOf(identifier)
+	identifier, a, err := algorithmIn(s.raw)
 	if err != nil {
 		return err
 	}
@@ -103,4 +97,24 @@ func checkOwn(s signed, k *engine.PublicKey) error {
 		return fault.New(fault.BadSignature, "the signature's algorithm is of another key's parameters")
 	}
 	return CheckSignature(k, a, s.tbs, s.signature)
+}
+
+// SignedBy returns the algorithm by which a certificate is signed, also where
+// crypto/x509 has no name for it.
+func SignedBy(c *x509.Certificate) (alg.Algorithm, error) {
+	_, a, err := algorithmIn(c.Raw)
+	return a, err
+}
+
+// algorithmIn returns the AlgorithmIdentifier that stands in something signed,
+// and what it is.
+func algorithmIn(raw []byte) (cryptobyte.String, alg.Algorithm, error) {
+	in := cryptobyte.String(raw)
+	var body, identifier cryptobyte.String
+	if !in.ReadASN1(&body, cbasn1.SEQUENCE) || !body.SkipASN1(cbasn1.SEQUENCE) ||
+		!body.ReadASN1Element(&identifier, cbasn1.SEQUENCE) {
+		return nil, alg.NoAlgorithm, fault.New(fault.InvalidArgument, "the signature has no algorithm")
+	}
+	a, err := AlgorithmOf(identifier)
+	return identifier, a, err
 }

@@ -2,8 +2,10 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/key"
 )
 
 // This file has what engines are, beside, whose keys live in a service with
@@ -73,6 +75,14 @@ type Listed struct {
 	Condition Condition
 	// Made is set when it has the name that this engine gives to keys.
 	Made bool
+	// Created is when the key was made, Renewed when its current material was;
+	// zero where the place does not tell.
+	Created, Renewed time.Time
+	// Protection says what keeps the material, "" where the place does not tell.
+	Protection key.Protection
+	// Rotation is how often the place gives the key new material by itself: nil
+	// where it does not tell, 0 for never.
+	Rotation *time.Duration
 }
 
 // Lister is what an Engine is, beside, when it can say what keys are in its

@@ -181,6 +181,11 @@ func (v *Visit) Permit(r key.Resource, why string) {
 	v.authorised = true
 }
 
+// May reports whether the call would be allowed the target's action. It
+// authorises nothing and leaves no trace in the entry: it is for an overview
+// that shows what its caller may see of many things.
+func (v *Visit) May(t Target) bool { return policy.Decide(v.input(t)).Allowed }
+
 // LocksOut reports whether a resource with the target's policy could never be
 // given another one, see policy.LocksOut. It leaves no trace in the entry.
 func (v *Visit) LocksOut(t Target) bool { return policy.LocksOut(v.input(t)) }

@@ -196,3 +196,21 @@ func TestPanickingOperationIsRecorded(t *testing.T) {
 		t.Errorf("the entries are %+v", l.entries)
 	}
 }
+
+// TestMay: asking what is allowed authorises nothing, and leaves no trace.
+func TestMay(t *testing.T) {
+	l := &ledger{}
+	foreign := guard.Target{Action: key.ListKeys, Resource: key.Resource{Realm: "999999999999"}}
+	_, err := guard.Do(t.Context(), guard.New(l, nobody{}), root(), key.ListKeys, func(v *guard.Visit) (none struct{}, err error) {
+		if !v.May(realm) || v.May(foreign) {
+			t.Error("the root may list its own keys, and no others")
+		}
+		return none, nil
+	})
+	if fault.KindOf(err) != fault.Internal || err == nil {
+		t.Errorf("an operation that only asked what it may gave %v", err)
+	}
+	if e := l.entries[0]; e.Decision != audit.Undecided || e.Resource != "" || e.Why != "" {
+		t.Errorf("the entry is %+v", e)
+	}
+}

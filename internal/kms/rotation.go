@@ -64,8 +64,17 @@ func (s *Service) DisableRotation(ctx context.Context, call *key.Call, ref Ref) 
 // rule of its realm comes to for it.
 func (s *Service) RotationStatus(ctx context.Context, call *key.Call, ref Ref) (*key.Key, error) {
 	k, err := s.read(ctx, call, ref, key.GetKeyRotationStatus)
-	if err != nil || s.ruled == nil || k.Rotation.Enabled {
+	if err != nil {
 		return k, err
+	}
+	return s.withRules(ctx, k)
+}
+
+// withRules returns a key with what a rule of its realm comes to for it, if it
+// has none of its own.
+func (s *Service) withRules(ctx context.Context, k *key.Key) (*key.Key, error) {
+	if s.ruled == nil || k.Rotation.Enabled {
+		return k, nil
 	}
 	r, err := s.ruled(ctx, k)
 	if err != nil || !r.Enabled {

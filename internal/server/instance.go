@@ -29,6 +29,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/audit/index"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/cluster"
+	"github.com/holdfast-kms/holdfast/internal/compliance/survey"
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/courier"
 	"github.com/holdfast-kms/holdfast/internal/customstore"
@@ -110,6 +111,7 @@ type instance struct {
 	figures   *metric.Service
 	alarms    *alarm.Service
 	trails    *trail.Service
+	survey    *survey.Service
 	clusters  *cluster.Service
 	keyStores *customstore.Service
 	topics    *topic.Service
@@ -181,6 +183,7 @@ func openCore(ctx context.Context, c *config.Config, root *seal.Root, ephemeral 
 		return nil, err
 	}
 	i.openSecrets()
+	i.openSurvey(c, ephemeral)
 	return i, nil
 }
 

@@ -23,6 +23,7 @@ import (
 	nativeaudit "github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
 	nativeauthorities "github.com/holdfast-kms/holdfast/internal/front/native/authorities"
 	nativeclientcerts "github.com/holdfast-kms/holdfast/internal/front/native/clientcerts"
+	nativecompliance "github.com/holdfast-kms/holdfast/internal/front/native/compliance"
 	nativedeployments "github.com/holdfast-kms/holdfast/internal/front/native/deployments"
 	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
 	nativekeys "github.com/holdfast-kms/holdfast/internal/front/native/keys"
@@ -62,6 +63,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 				nativesecrets.Operations(i.secrets), nativetopics.Operations(i.topics),
 				nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}),
 				nativeproviders.Operations(&providers.Reader{Of: i.providers, Guard: i.guard, Residents: i.keys.Residents}),
+				nativecompliance.Operations(i.survey),
 				nativeaudit.Operations(i, i.retention),
 			),
 			Directory: i.directory, Issuers: i.ca, Door: i.keys, Version: Version(), Region: c.Region, Observe: m.observe,

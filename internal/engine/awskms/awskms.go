@@ -20,6 +20,7 @@ import (
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
@@ -43,8 +44,9 @@ type Options struct {
 	// Default: AWS_ENDPOINT_URL_KMS, AWS_ENDPOINT_URL, the profile's, or AWS's own
 	// in the region.
 	Endpoint string
-	// STSEndpoint is the same for AWS STS, which gives out a role's credentials.
-	STSEndpoint string
+	// STSEndpoint is the same for AWS STS, which gives out a role's credentials,
+	// and TrailEndpoint for AWS CloudTrail, which is only asked by Survey.
+	STSEndpoint, TrailEndpoint string
 	// Credentials are a fixed access key. Default: the SDK's chain, which is the
 	// environment, a web identity, the shared files, and the role of the
 	// container or of the machine.
@@ -85,6 +87,7 @@ type Engine struct {
 	options     Options
 	region      string
 	client      *kms.Client
+	trails      *cloudtrail.Client
 	credentials *source
 	transport   *http.Transport
 	does        remote.Operations
@@ -143,7 +146,7 @@ func (o *Options) check() error {
 	case o.ExternalID != "" && (o.Role == "" || o.WebIdentityTokenFile != ""):
 		return fault.New(fault.InvalidArgument, "an external id is for a role that is assumed with other credentials")
 	}
-	for _, endpoint := range []string{o.Endpoint, o.STSEndpoint} {
+	for _, endpoint := range []string{o.Endpoint, o.STSEndpoint, o.TrailEndpoint} {
 		if err := checkEndpoint(endpoint); err != nil {
 			return err
 		}

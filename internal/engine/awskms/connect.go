@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
@@ -42,8 +43,15 @@ func (e *Engine) connect(ctx context.Context) error {
 			k.BaseEndpoint = &o.Endpoint
 		}
 	})
-	if at := e.client.Options().BaseEndpoint; at != nil {
-		return checkEndpoint(*at) // of the environment
+	e.trails = cloudtrail.NewFromConfig(c, func(t *cloudtrail.Options) {
+		if o.TrailEndpoint != "" {
+			t.BaseEndpoint = &o.TrailEndpoint
+		}
+	})
+	for _, at := range []*string{e.client.Options().BaseEndpoint, e.trails.Options().BaseEndpoint} { // of the environment
+		if err := checkEndpoint(aws.ToString(at)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

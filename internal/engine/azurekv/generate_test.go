@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -201,6 +202,10 @@ func TestList(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, k := range keys {
+			if time.Since(k.Renewed) > time.Hour {
+				t.Errorf("%s was made at %v", k.Name, k.Renewed)
+			}
+			k.Renewed = time.Time{}
 			if !strings.Contains(k.Name, "/keys/many-") {
 				got[strings.TrimPrefix(k.Name, s.URL()+"/keys/")] = k
 			}
@@ -211,10 +216,10 @@ func TestList(t *testing.T) {
 		page = next
 	}
 	want := map[string]engine.Listed{
-		"disabled":               {Kind: engine.Kind{Spec: alg.Secp256k1, Usage: alg.SignVerify}, Type: "EC-HSM P-256K", Condition: engine.Disabled},
-		"expired":                {Kind: ecKind(), Type: "EC P-256", Condition: engine.Unusable},
-		"wraps":                  {Kind: engine.Kind{Spec: alg.RSA2048, Usage: alg.EncryptDecrypt}, Type: "RSA 2048", Condition: engine.Usable},
-		remote.KeyName(refOf(1)): {Kind: ecKind(), Type: "EC P-256", Condition: engine.Usable, Made: true},
+		"disabled":               {Kind: engine.Kind{Spec: alg.Secp256k1, Usage: alg.SignVerify}, Type: "EC-HSM P-256K", Condition: engine.Disabled, Protection: key.HSM},
+		"expired":                {Kind: ecKind(), Type: "EC P-256", Condition: engine.Unusable, Protection: key.Software},
+		"wraps":                  {Kind: engine.Kind{Spec: alg.RSA2048, Usage: alg.EncryptDecrypt}, Type: "RSA 2048", Condition: engine.Usable, Protection: key.Software},
+		remote.KeyName(refOf(1)): {Kind: ecKind(), Type: "EC P-256", Condition: engine.Usable, Made: true, Protection: key.Software},
 	}
 	for name, k := range want {
 		k.Name = s.URL() + "/keys/" + name

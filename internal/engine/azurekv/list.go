@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
@@ -12,6 +13,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/remote"
 	"github.com/holdfast-kms/holdfast/internal/wire/azure"
 )
@@ -81,11 +83,17 @@ func (e *Engine) page(ctx context.Context, query string) (azkeys.ListKeyProperti
 // listed returns what a key of the list is.
 func (e *Engine) listed(ctx context.Context, id azure.Identifier, item *azkeys.KeyProperties) (engine.Listed, error) {
 	l := engine.Listed{Name: id.String(), Made: reserved(id.Name), Condition: conditionOf(item.Attributes, time.Now())}
+	if item.Attributes != nil && item.Attributes.Created != nil {
+		l.Renewed = *item.Attributes.Created // of the current version
+	}
 	k, err := e.get(ctx, "List", id)
 	if err != nil {
 		return l, err
 	}
-	l.Type = typeName(k)
+	l.Type, l.Protection = typeName(k), key.Software
+	if strings.HasSuffix(string(k.kty), "-HSM") {
+		l.Protection = key.HSM
+	}
 	if list := usages(k.spec, k.ops); len(list) > 0 {
 		l.Kind = engine.Kind{Spec: k.spec, Usage: list[0]}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/remote"
 	"github.com/holdfast-kms/holdfast/internal/wire/gcp"
 )
@@ -180,10 +181,33 @@ func (e *Engine) listed(ctx context.Context, op string, k *kmspb.CryptoKey) (eng
 		Name: name.String(), Type: algorithm.String(), Condition: conditionOf(v.GetState()),
 		Made: remote.Made(name.CryptoKey),
 	}
+	lived(&l, k, v)
 	if row, ok := e.table.Of(algorithm); ok {
 		l.Kind = engine.Kind{Spec: row.Spec, Usage: row.Usage()}
 	} else {
 		l.Kind.Spec = alg.NoSpec
 	}
 	return l, nil
+}
+
+// lived tells how old a key is, how it is kept, and how often it rotates by
+// itself.
+func lived(l *engine.Listed, k *kmspb.CryptoKey, v *kmspb.CryptoKeyVersion) {
+	if t := k.GetCreateTime(); t != nil {
+		l.Created = t.AsTime()
+	}
+	if t := v.GetCreateTime(); t != nil {
+		l.Renewed = t.AsTime()
+	}
+	switch v.GetProtectionLevel() {
+	case kmspb.ProtectionLevel_SOFTWARE:
+		l.Protection = key.Software
+	case kmspb.ProtectionLevel_HSM, kmspb.ProtectionLevel_HSM_SINGLE_TENANT:
+		l.Protection = key.HSM
+	case kmspb.ProtectionLevel_EXTERNAL, kmspb.ProtectionLevel_EXTERNAL_VPC:
+		l.Protection = key.Outside
+	case kmspb.ProtectionLevel_PROTECTION_LEVEL_UNSPECIFIED:
+	}
+	period := k.GetRotationPeriod().AsDuration()
+	l.Rotation = &period
 }

@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/remote"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/vault"
 )
@@ -154,8 +156,10 @@ func (e *Engine) describe(ctx context.Context, names []string) ([]engine.Listed,
 		if err != nil {
 			return nil, err
 		}
+		period := time.Duration(k.AutoRotatePeriod) * time.Second
 		keys = append(keys, engine.Listed{
 			Name: name, Kind: kindOf(k), Type: k.KeyType().String(), Condition: condition(k, 0), Made: remote.Made(name),
+			Created: k.Versions["1"].CreationTime, Renewed: k.Versions[strconv.Itoa(k.LatestVersion)].CreationTime, Rotation: &period, Protection: key.Software,
 		})
 	}
 	return keys, nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -392,8 +393,12 @@ func TestPages(t *testing.T) {
 				t.Errorf("%d keys in pages of %v", len(seen), pages)
 			}
 			made := seen[remote.KeyName(ref)]
+			if time.Since(made.Created) > time.Hour || !made.Created.Equal(made.Renewed) || made.Rotation == nil || *made.Rotation != 0 {
+				t.Errorf("made at %v, renewed at %v, rotates %v", made.Created, made.Renewed, made.Rotation)
+			}
+			made.Created, made.Renewed, made.Rotation = time.Time{}, time.Time{}, nil
 			want := engine.Listed{
-				Name: remote.KeyName(ref), Kind: enginetest.KindOf(alg.AES256), Type: "aes256-gcm96", Condition: engine.Usable, Made: true,
+				Name: remote.KeyName(ref), Protection: key.Software, Kind: enginetest.KindOf(alg.AES256), Type: "aes256-gcm96", Condition: engine.Usable, Made: true,
 			}
 			if diff := cmp.Diff(want, made); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)

@@ -28,6 +28,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
 	"github.com/holdfast-kms/holdfast/internal/front/native/authorities"
 	"github.com/holdfast-kms/holdfast/internal/front/native/clientcerts"
+	"github.com/holdfast-kms/holdfast/internal/front/native/compliance"
 	"github.com/holdfast-kms/holdfast/internal/front/native/deployments"
 	nativeinventory "github.com/holdfast-kms/holdfast/internal/front/native/inventory"
 	"github.com/holdfast-kms/holdfast/internal/front/native/keys"
@@ -135,6 +136,7 @@ func newHouse(t testing.TB) *house {
 		Operations: slices.Concat(keys.Operations(door), users.Operations(admin), roles.Operations(admin), authorities.Operations(issuers, lists, certificates),
 			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), nativesecrets.Operations(hidden), nativetopics.Operations(topics), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}),
 			clientcerts.Operations(admin, issuers), deployments.Operations(deployment.New(g, store, nil)), notices.Operations(tell), approvals.Operations(approval.New(gate, g)), auditlog.Operations(fakeAudit{}, retention.New(retention.Config{Guard: g, Store: store})),
+			compliance.Operations(newSurvey(door, issuers, certificates, directory, h.log, g)),
 			rotations.Operations(rotation.New(rotation.Config{Keys: door, Guard: g, Store: store}))),
 		Directory: directory, Door: door, Version: wire.ServerVersion{Version: "test"},
 		Observe: func(_, operation, code string, _ time.Duration) { h.observed = append(h.observed, operation+" "+code) },
