@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/remote"
 	"github.com/holdfast-kms/holdfast/internal/server/providers"
 	"github.com/holdfast-kms/holdfast/internal/server/tokens"
+	"github.com/holdfast-kms/holdfast/internal/trace"
 )
 
 // metrics are the server's figures for Prometheus. Every label has a bounded
@@ -59,8 +61,13 @@ func newMetrics(keys func() float64, hsms func() []hsm.Health, services func() [
 	return m
 }
 
-// observe counts an answered request.
-func (m *metrics) observe(api, operation, code string, elapsed time.Duration) {
+// observe counts an answered request, and tells its trace what it was.
+func (m *metrics) observe(ctx context.Context, api, operation, code string, elapsed time.Duration) {
+	if span := trace.Root(ctx); span != nil {
+		span.Set(trace.API, api)
+		span.Set(trace.Operation, operation)
+		span.Set(trace.Code, code)
+	}
 	found := m.series(labels{api, operation, code})
 	found.requests.Inc()
 	found.seconds.Observe(elapsed.Seconds())
