@@ -175,11 +175,12 @@ func (l *Line) attempt(ctx context.Context, op string, send func(context.Context
 	defer cancel()
 	outcome := errGone // of a request that panics, too
 	defer func() { done(outcome) }()
+	began := time.Now()
 	err = send(one)
 	v, gone := l.verdict(ctx, one, err)
 	if !gone {
 		outcome = nil
-		l.note(v, err)
+		l.note(v, err, time.Since(began))
 	}
 	if v.Down {
 		outcome = err

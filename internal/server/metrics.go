@@ -12,6 +12,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/hsm"
 	"github.com/holdfast-kms/holdfast/internal/remote"
+	"github.com/holdfast-kms/holdfast/internal/server/gauges"
 	"github.com/holdfast-kms/holdfast/internal/server/providers"
 	"github.com/holdfast-kms/holdfast/internal/server/tokens"
 	"github.com/holdfast-kms/holdfast/internal/trace"
@@ -21,6 +22,7 @@ import (
 // number of values: nothing that a caller chooses is one.
 type metrics struct {
 	registry *prometheus.Registry
+	gauges   *gauges.Gauges
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 
@@ -40,7 +42,7 @@ type series struct {
 
 func newMetrics(keys func() float64, hsms func() []hsm.Health, services func() []remote.Health) *metrics {
 	m := &metrics{
-		registry: prometheus.NewRegistry(), known: map[labels]series{},
+		registry: prometheus.NewRegistry(), gauges: gauges.New(), known: map[labels]series{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "holdfast_requests_total", Help: "Requests answered, by API, operation and result code (ok, or the API's error code).",
 		}, []string{"api", "operation", "code"}),
@@ -52,7 +54,7 @@ func newMetrics(keys func() float64, hsms func() []hsm.Health, services func() [
 	v := Version()
 	m.registry.MustRegister(
 		m.requests, m.seconds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		tokens.Figures(hsms), providers.Figures(services),
+		tokens.Figures(hsms), providers.Figures(services), m.gauges,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "holdfast_keys", Help: "Keys that exist, in any state."}, keys),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "holdfast_build_info", Help: "Always 1; the labels say what is running.",

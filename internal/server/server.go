@@ -96,6 +96,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if s.tls, err = openTLS(&o.Config); err != nil {
 		return err
 	}
+	s.metrics.registry.MustRegister(s.identityFigures())
 	listeners, err := s.listen()
 	if err != nil {
 		return err

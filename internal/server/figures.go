@@ -1,0 +1,45 @@
+package server
+
+import (
+	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/figure"
+	"github.com/holdfast-kms/holdfast/internal/lifecycle"
+	"github.com/holdfast-kms/holdfast/internal/server/gauges"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// counter returns what counts certificates, authorities and what waits.
+func (i *instance) counter() *gauges.Counter {
+	return &gauges.Counter{
+		Gauges: i.gauges, Store: i.store, Managed: i.managed, Authorities: i.ca, Status: i.status, Now: time.Now,
+	}
+}
+
+// showFigures has the server's figures be those of this instance, until it is
+// closed.
+func (i *instance) showFigures(clocks ...*lifecycle.Runner) {
+	i.gauges.Watch(&gauges.Subject{Clocks: clocks, Judged: i.alarms.Judged, Audit: i.auditFails})
+	i.closers = append(i.closers, func() error { i.gauges.Watch(nil); return nil })
+}
+
+// auditFails returns why the audit log cannot be written, nil when it can.
+func (i *instance) auditFails() error {
+	if h, ok := i.audit.(interface{ Err() error }); ok {
+		return h.Err()
+	}
+	return nil
+}
+
+// identityFigures returns the figure of the server's own certificate.
+func (s *server) identityFigures() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "holdfast_tls_certificate_end_timestamp_seconds", Help: "When the certificate ends that the server's listener presents.",
+	}, func() float64 {
+		if c := s.tls.current.Load(); c != nil && c.Leaf != nil {
+			return figure.Unix(c.Leaf.NotAfter)
+		}
+		return 0
+	})
+}
