@@ -108,7 +108,7 @@ var only = map[string][]string{
 	"github.com/Azure":             {"internal/engine/azurekv", "internal/engine/azurekv/*", "test/compat/*", "bench/*"},
 	"cloud.google.com/go":          {"internal/engine/gcpkms", "internal/engine/gcpkms/*", "internal/wire/gcp", "internal/front/gcp", "test/compat/*", "bench/*"},
 	"github.com/hashicorp/vault":   {"internal/engine/vault", "internal/engine/vault/*", "test/compat/*", "bench/*"},
-	"go.opentelemetry.io":          {"internal/server/tracing"},
+	"go.opentelemetry.io":          {"internal/server/tracing", "internal/server/tracing/*"},
 	"github.com/ebitengine/purego": {"internal/engine/soft", "internal/pkcs11/native"},
 }
 

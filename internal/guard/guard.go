@@ -8,6 +8,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -72,9 +73,7 @@ func DoWithin[T any](ctx context.Context, g *Guard, call *key.Call, action key.A
 }
 
 func run[T any](ctx context.Context, v *Visit, act func(*Visit) (T, error)) (T, error) {
-	if v.span = trace.Start(ctx, v.entry.Action.String()); v.span != nil {
-		v.Note("trace", v.span.TraceID())
-	}
+	v.watch(ctx)
 	finished := false
 	defer func() {
 		if !finished { // act panics, which is our own bug: the call is on record all the same
@@ -97,7 +96,21 @@ func (g *Guard) Refuse(ctx context.Context, call *key.Call, action key.Action, e
 	if call.Recorded {
 		return err
 	}
-	return g.enter(call, action).leave(ctx, err)
+	v := g.enter(call, action)
+	v.watch(ctx)
+	return v.leave(ctx, err)
+}
+
+// watch marks the visit as a step of the request, where somebody watches it,
+// and has the entry say of which trace.
+func (v *Visit) watch(ctx context.Context) {
+	name := cmp.Or(v.entry.Action.String(), "refused") // what is no operation has no action
+	if v.span = trace.Start(ctx, name); v.span == nil {
+		return
+	}
+	v.Note("trace", v.span.TraceID())
+	v.span.Set(trace.Action, v.entry.Action.String())
+	trace.Root(ctx).Set(trace.Request, v.Call.RequestID)
 }
 
 func (g *Guard) enter(call *key.Call, action key.Action) *Visit {

@@ -3,12 +3,21 @@ package server
 import (
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/holdfast-kms/holdfast/internal/figure"
 	"github.com/holdfast-kms/holdfast/internal/lifecycle"
 	"github.com/holdfast-kms/holdfast/internal/server/gauges"
-
-	"github.com/prometheus/client_golang/prometheus"
+	"github.com/holdfast-kms/holdfast/internal/server/notices"
 )
+
+// openMetrics has /metrics show all that there is to show of the server.
+func (s *server) openMetrics() {
+	s.metrics = newMetrics(s.keys, s.tokens, s.providers)
+	s.metrics.registry.MustRegister(notices.Figures(s.notices), s.identityFigures())
+	s.metrics.registry.MustRegister(s.tracer.Figures()...)
+	s.watch()
+}
 
 // counter returns what counts certificates, authorities and what waits.
 func (i *instance) counter() *gauges.Counter {

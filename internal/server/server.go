@@ -26,7 +26,6 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/hsm"
 	"github.com/holdfast-kms/holdfast/internal/remote"
 	"github.com/holdfast-kms/holdfast/internal/seal"
-	"github.com/holdfast-kms/holdfast/internal/server/notices"
 	"github.com/holdfast-kms/holdfast/internal/server/tracing"
 	"github.com/holdfast-kms/holdfast/internal/wire/native"
 )
@@ -89,14 +88,10 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.tracer.Close()) }()
-	s.metrics = newMetrics(s.keys, s.tokens, s.providers)
-	s.metrics.registry.MustRegister(notices.Figures(s.notices))
-	s.metrics.registry.MustRegister(s.tracer.Figures()...)
-	s.watch()
 	if s.tls, err = openTLS(&o.Config); err != nil {
 		return err
 	}
-	s.metrics.registry.MustRegister(s.identityFigures())
+	s.openMetrics()
 	listeners, err := s.listen()
 	if err != nil {
 		return err

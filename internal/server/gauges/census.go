@@ -16,9 +16,10 @@ import (
 type Census struct {
 	At time.Time
 	// Certificates are the managed ones by state; Expiring those of them that are
-	// issued and end within so many days.
-	Certificates map[managed.State]int
-	Expiring     map[int]int
+	// issued and end within so many days, and Unattended those of these that
+	// nothing is going to renew, or whose renewal is overdue.
+	Certificates         map[managed.State]int
+	Expiring, Unattended map[int]int
 	// Overdue are those that the clock should have renewed. FirstEnd is when the
 	// first of those that are issued ends.
 	Overdue  int
@@ -96,7 +97,7 @@ func (c *Counter) authorities(n *Census) {
 }
 
 func (c *Counter) certificates(ctx context.Context, n *Census) error {
-	n.Certificates, n.Expiring = map[managed.State]int{}, map[int]int{}
+	n.Certificates, n.Expiring, n.Unattended = map[managed.State]int{}, map[int]int{}, map[int]int{}
 	for after := ""; ; {
 		list, last, err := c.Managed.Walk(ctx, after, page)
 		if err != nil {
@@ -114,7 +115,8 @@ func (c *Counter) certificates(ctx context.Context, n *Census) error {
 func (n *Census) add(m *managed.Certificate) {
 	state := m.State(n.At)
 	n.Certificates[state]++
-	if m.Overdue(n.At) && state != managed.Revoked {
+	overdue := m.Overdue(n.At) && state != managed.Revoked
+	if overdue {
 		n.Overdue++
 	}
 	if state != managed.Issued {
@@ -124,8 +126,12 @@ func (n *Census) add(m *managed.Certificate) {
 		n.FirstEnd = m.NotAfter
 	}
 	for _, days := range expiringDays() {
-		if m.NotAfter.Before(n.At.AddDate(0, 0, days)) {
-			n.Expiring[days]++
+		if !m.NotAfter.Before(n.At.AddDate(0, 0, days)) {
+			continue
+		}
+		n.Expiring[days]++
+		if overdue || m.Due.IsZero() {
+			n.Unattended[days]++
 		}
 	}
 }

@@ -33,6 +33,11 @@ func table() []counted {
 				tell(float64(n.Expiring[d]), strconv.Itoa(d))
 			}
 		}},
+		{"holdfast_managed_certificates_unattended", "Those of them that nothing is going to renew, or whose renewal is overdue.", "days", func(n *Census, tell func(float64, ...string)) {
+			for _, d := range expiringDays() {
+				tell(float64(n.Unattended[d]), strconv.Itoa(d))
+			}
+		}},
 		one("holdfast_managed_certificates_overdue", "Managed certificates whose latest renewal failed, or that nothing renewed for a day after its time.", func(n *Census) int { return n.Overdue }),
 		moment("holdfast_managed_certificate_first_end_timestamp_seconds", "When the first of the issued managed certificates ends, 0 without any.", func(n *Census) time.Time { return n.FirstEnd }),
 		{"holdfast_authorities", "Certificate authorities by state.", "state", func(n *Census, tell func(float64, ...string)) {
