@@ -33,7 +33,7 @@ func table() []counted {
 				tell(float64(n.Expiring[d]), strconv.Itoa(d))
 			}
 		}},
-		{"holdfast_managed_certificates_unattended", "Those of them that nothing is going to renew, or whose renewal is overdue.", "days", func(n *Census, tell func(float64, ...string)) {
+		{"holdfast_managed_certificates_unattended", "Managed certificates that are issued, end within so many days, and that nothing is going to renew, or whose renewal is overdue.", "days", func(n *Census, tell func(float64, ...string)) {
 			for _, d := range expiringDays() {
 				tell(float64(n.Unattended[d]), strconv.Itoa(d))
 			}
