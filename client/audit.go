@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/wire/native"
 )
 
 // Audit returns the audit entries that the filter wants.
@@ -55,3 +57,31 @@ func moment(t time.Time) string {
 }
 
 func count(n int) uint64 { return uint64(max(n, 0)) }
+
+// AuditSinks returns where the audit log is sent, and how far it is.
+func (c *Client) AuditSinks(ctx context.Context) ([]AuditSink, error) {
+	l, err := call[native.AuditSinkList](ctx, c, get, path("audit-sinks"), nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return l.Sinks, nil
+}
+
+// AuditHolds returns the legal holds of the realm.
+func (c *Client) AuditHolds(ctx context.Context) ([]AuditHold, error) {
+	l, err := call[native.AuditHoldList](ctx, c, get, path("audit-holds"), nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return l.Holds, nil
+}
+
+// AddAuditHold keeps the audit log of a time, however old it gets.
+func (c *Client) AddAuditHold(ctx context.Context, req *AddAuditHoldRequest) (*AuditHold, error) {
+	return call[AuditHold](ctx, c, post, path("audit-holds"), nil, req)
+}
+
+// RemoveAuditHold ends a hold.
+func (c *Client) RemoveAuditHold(ctx context.Context, name string) error {
+	return c.do(ctx, del, path("audit-holds", name), nil, nil)
+}

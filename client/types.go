@@ -267,6 +267,12 @@ type (
 	Deployment = native.Deployment
 	// DeploymentList is a page of deployments.
 	DeploymentList = native.DeploymentList
+	// AuditSink is where the audit log is sent.
+	AuditSink = native.AuditSink
+	// AuditHold keeps the audit log of a time, however old it gets.
+	AuditHold = native.AuditHold
+	// AddAuditHoldRequest asks for a hold.
+	AddAuditHoldRequest = native.AddAuditHoldRequest
 	// Notice is a message to one receiver about what happened.
 	Notice = native.Notice
 	// NoticeEvent is something that happened.

@@ -33,6 +33,7 @@ type checker struct {
 	sealed   bool
 	unsigned int
 	long     bool // the run without a checkpoint is reported
+	unmarked bool // the retention mark is bad, which is reported
 	payload  []byte
 }
 
@@ -102,6 +103,7 @@ func (k *checker) header(c *cursor) error {
 		return nil
 	}
 	k.checkHeader(&f, &h, c.size)
+	k.checkMark(&h)
 	k.head, k.chain, k.adrift = h, f.hash, false
 	k.next = max(k.next, h.First)
 	k.off += int64(len(f.raw))

@@ -51,26 +51,38 @@ func (c *Checkpoint) text() []byte {
 
 // Verify returns nil if the owner of the key signed the checkpoint.
 func (c *Checkpoint) Verify(pub ed25519.PublicKey) error {
-	switch {
-	case c.Version != 1:
+	if c.Version != 1 {
 		return fmt.Errorf("a checkpoint of version %d", c.Version)
-	case c.Key != keyName(pub):
-		return fmt.Errorf("signed by the key %q, not by %q", c.Key, keyName(pub))
-	case len(pub) != ed25519.PublicKeySize || !ed25519.Verify(pub, c.text(), c.Signature):
+	}
+	return verifyText(pub, c.Key, c.text(), c.Signature)
+}
+
+func (c *Checkpoint) sign(signer crypto.Signer) (err error) {
+	c.Version = 1
+	c.Key, c.Signature, err = signText(signer, c.text())
+	return err
+}
+
+// signText signs a statement about the log, and names the key.
+func signText(signer crypto.Signer, text []byte) (key string, signature []byte, err error) {
+	pub, ok := signer.Public().(ed25519.PublicKey)
+	if !ok {
+		return "", nil, fmt.Errorf("the audit log is signed with Ed25519, not with a %T", signer.Public())
+	}
+	signature, err = signer.Sign(rand.Reader, text, crypto.Hash(0))
+	return keyName(pub), signature, err
+}
+
+// verifyText returns nil if a statement was signed with the key, which it
+// names.
+func verifyText(pub ed25519.PublicKey, key string, text, signature []byte) error {
+	switch {
+	case key != keyName(pub):
+		return fmt.Errorf("signed by the key %q, not by %q", key, keyName(pub))
+	case len(pub) != ed25519.PublicKeySize || !ed25519.Verify(pub, text, signature):
 		return errors.New("the signature is wrong")
 	}
 	return nil
-}
-
-func (c *Checkpoint) sign(signer crypto.Signer) error {
-	pub, ok := signer.Public().(ed25519.PublicKey)
-	if !ok {
-		return fmt.Errorf("the audit log is signed with Ed25519, not with a %T", signer.Public())
-	}
-	c.Version, c.Key = 1, keyName(pub)
-	signature, err := signer.Sign(rand.Reader, c.text(), crypto.Hash(0))
-	c.Signature = signature
-	return err
 }
 
 func keyName(pub ed25519.PublicKey) string {

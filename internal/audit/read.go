@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"time"
 
@@ -196,6 +197,9 @@ func (d files) from(numbers []uint64, f Filter) (uint64, error) {
 	}
 	for i := len(numbers) - 1; i > 0; i-- {
 		h, err := d.header(numbers[i])
+		if errors.Is(err, fs.ErrNotExist) { // it was removed meanwhile, and those before it
+			return numbers[i], nil
+		}
 		if err != nil {
 			return 0, err
 		}

@@ -109,6 +109,12 @@ func (r *reader) frame(ctx context.Context) (frame, error) {
 // open opens the segment, or returns errNoFrame if there is none yet.
 func (r *reader) open() error {
 	file, err := openSegment(r.dir, r.number)
+	if errors.Is(err, fs.ErrNotExist) && !r.only {
+		if m, bad := ReadMark(r.dir); bad == nil && m != nil && m.Segment > r.number { // it was removed meanwhile
+			r.number, r.next = m.Segment, 0
+			file, err = openSegment(r.dir, r.number)
+		}
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return errNoFrame
 	}

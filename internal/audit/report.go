@@ -65,6 +65,9 @@ type Report struct {
 	// Torn is the size in bytes of a write that a crash interrupted at the
 	// log's end. No caller was told of what was in it. Open cuts it off.
 	Torn int64 `json:"torn"`
+	// Retention is the mark of a log whose beginning was removed on purpose:
+	// it is signed, and the log begins as it says or before.
+	Retention *Mark `json:"retention,omitempty"`
 	// Problems are what is wrong, in the order of the log, at most 100.
 	// Omitted counts the rest.
 	Problems []Problem `json:"problems"`

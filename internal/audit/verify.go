@@ -18,7 +18,9 @@ import (
 // removed, added, repeated or moved, any segment that is missing from the
 // middle or the beginning, exchanged, cut short or from another log, also
 // when whoever did it computed checksums and hash chain anew, as far as a
-// checkpoint follows.
+// checkpoint follows. A log whose beginning was removed by Log.Retire is
+// intact: its signed mark says where it begins, and Report.Retention that it
+// was so.
 //
 // What it cannot find from the directory alone: (1) that the entries behind
 // the last checkpoint (Report.Unsigned: at most CheckpointEvery, and what
@@ -65,18 +67,17 @@ func verify(dir string, pub ed25519.PublicKey, looks int, kept []Checkpoint) (Re
 // segments checks all segments: those listed, and those that a writer adds
 // meanwhile.
 func (k *checker) segments(listed []uint64) error {
-	last := listed[len(listed)-1]
-	if first := listed[0]; first > 1 {
-		k.number = 1
-		k.problem(Missing, 0, 0, 0, "segments 1 to %d are missing", first-1)
-	}
-	for n := listed[0]; ; n++ {
+	first, last := listed[0], listed[len(listed)-1]
+	k.checkBeginning(first, last)
+	for n := first; ; n++ {
 		file, err := openSegment(k.dir, n)
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && n > last:
 			return nil
 		case errors.Is(err, fs.ErrNotExist):
-			k.number, k.adrift = n, true
+			if k.number, k.adrift = n, true; k.retired(n) {
+				continue
+			}
 			k.problem(Missing, 0, k.next, k.next, "the segment is missing; it began with entry %d", k.next)
 			continue
 		case err != nil:
@@ -98,6 +99,9 @@ func (k *checker) kept(all []Checkpoint, missing map[Hash]Position) {
 		if err := c.Verify(k.pub); err != nil {
 			k.problem(Forged, 0, 0, 0, "the checkpoint of entry %d that was kept elsewhere: %v", c.Position, err)
 			continue
+		}
+		if m := k.report.Retention; m != nil && c.Log == m.Log && c.Segment < m.Segment {
+			continue // removed on purpose, and the chain goes on from there
 		}
 		if _, ok := missing[c.Hash]; ok || c.Log != k.report.Log {
 			k.problem(Cut, k.off, c.Position, c.Position,

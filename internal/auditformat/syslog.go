@@ -32,17 +32,7 @@ const (
 // transports make ends of messages, become spaces.
 func (x *Encoder) Syslog(dst []byte, from SyslogSource, r *audit.Record) []byte {
 	e, v := &r.Entry, EventOf(&r.Entry)
-	level, _ := severityOf(e)
-	dst = append(dst, '<')
-	dst = strconv.AppendInt(dst, int64(facility*8+syslogSeverity[level]), 10)
-	dst = append(dst, ">1 "...)
-	dst = e.Time.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000000Z")
-	for _, f := range [...]struct {
-		text  string
-		limit int
-	}{{from.Host, maxHost}, {from.App, maxApp}, {from.Process, maxProcess}, {v.Name, maxMessage}} {
-		dst = appendHeader(append(dst, ' '), f.text, f.limit)
-	}
+	dst = appendSyslogHead(dst, from, e, &v)
 	dst = append(append(dst, " [holdfast@"...), strconv.Itoa(EnterpriseID)...)
 	for _, p := range [...][2]string{
 		{"event", EventID(x.log, r.Position).String()},
@@ -74,6 +64,30 @@ func (x *Encoder) Syslog(dst []byte, from SyslogSource, r *audit.Record) []byte 
 	}
 	dst = append(dst, "] "...)
 	return appendClean(dst, summary(r, &v), false)
+}
+
+// SyslogWith appends a message of syslog whose text is the entry in a format,
+// without structured data.
+func (x *Encoder) SyslogWith(dst []byte, from SyslogSource, f Format, r *audit.Record) []byte {
+	v := EventOf(&r.Entry)
+	dst = append(appendSyslogHead(dst, from, &r.Entry, &v), " - "...)
+	return x.Append(f, dst, r)
+}
+
+// appendSyslogHead appends a message's header, without a space behind it.
+func appendSyslogHead(dst []byte, from SyslogSource, e *audit.Entry, v *Event) []byte {
+	level, _ := severityOf(e)
+	dst = append(dst, '<')
+	dst = strconv.AppendInt(dst, int64(facility*8+syslogSeverity[level]), 10)
+	dst = append(dst, ">1 "...)
+	dst = e.Time.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000000Z")
+	for _, f := range [...]struct {
+		text  string
+		limit int
+	}{{from.Host, maxHost}, {from.App, maxApp}, {from.Process, maxProcess}, {v.Name, maxMessage}} {
+		dst = appendHeader(append(dst, ' '), f.text, f.limit)
+	}
+	return dst
 }
 
 // syslogSeverity are syslog's severities of OCSF's: informational, notice,

@@ -80,6 +80,12 @@ type Audit struct {
 	SegmentMiB int `yaml:"segment_mib"`
 	// Checkpoint is the longest time between signed checkpoints. Default: 10s.
 	Checkpoint time.Duration `yaml:"checkpoint"`
+	// Retention is how old files of the log get until they are removed: "365d",
+	// "8760h", "forever"; at least 24h. Files that a sink has not got, or that are
+	// under a legal hold, stay. Default: 365d.
+	Retention Age `yaml:"retention"`
+	// Sinks are where the log is sent. Default: none.
+	Sinks []Sink `yaml:"sinks"`
 }
 
 // RSA is how RSA private keys are used.
@@ -138,7 +144,7 @@ type Lifecycle struct {
 func Default() Config {
 	return Config{
 		Data: "/var/lib/holdfast", Listen: "127.0.0.1:8443", Region: "us-east-1",
-		Audit:     Audit{SegmentMiB: 64, Checkpoint: 10 * time.Second},
+		Audit:     Audit{SegmentMiB: 64, Checkpoint: 10 * time.Second, Retention: defaultRetention},
 		RSA:       RSA{Native: "auto", Library: "libcrypto.so.3"},
 		Limits:    Limits{Connections: 10_000, OpenedKeys: 4096},
 		Log:       Log{Level: "info", Format: "text"},
@@ -198,6 +204,7 @@ func (c *Config) Validate() error {
 	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
 		refuse("tls", "certificate and key go together")
 	}
+	c.Audit.validate(refuse)
 	c.Buckets.validate(refuse)
 	c.Mail.validate(refuse)
 	c.Notices.validate(&c.Mail, refuse)

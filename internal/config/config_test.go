@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -22,7 +23,7 @@ func TestParse(t *testing.T) {
 	}
 	want := Default()
 	want.Data, want.Listen, want.Audit.Checkpoint, want.RSA.Native = "/srv/keys", "0.0.0.0:443", 2*time.Second, "off"
-	if c.Data != want.Data || c.Listen != want.Listen || c.Audit != want.Audit || c.RSA != want.RSA || c.Limits != want.Limits {
+	if c.Data != want.Data || c.Listen != want.Listen || !cmp.Equal(c.Audit, want.Audit) || c.RSA != want.RSA || c.Limits != want.Limits {
 		t.Errorf("got %+v, want %+v", c, want)
 	}
 }

@@ -9,6 +9,7 @@ package courier
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Failure is why a message did not arrive. Its text is for the operator: it
@@ -20,6 +21,9 @@ type Failure struct {
 	// Permanent says that this message is refused for good, Down that no other
 	// would arrive at the moment either.
 	Permanent, Down bool
+	// RetryAfter is how long the other side asks to be left alone, 0 when it
+	// does not say.
+	RetryAfter time.Duration
 	// Err says what happened.
 	Err error
 }
@@ -48,6 +52,15 @@ func Down(err error) bool {
 func Status(err error) int {
 	if f, ok := errors.AsType[*Failure](err); ok {
 		return f.Status
+	}
+	return 0
+}
+
+// RetryAfter returns how long the other side asked to be left alone, 0 when it
+// did not.
+func RetryAfter(err error) time.Duration {
+	if f, ok := errors.AsType[*Failure](err); ok {
+		return f.RetryAfter
 	}
 	return 0
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -108,8 +109,23 @@ func (h *HTTP) Post(ctx context.Context, address string, header http.Header, bod
 	}
 	return &Failure{
 		Status: answer.StatusCode, Permanent: slices.Contains(permanent, answer.StatusCode), Down: slices.Contains(away, answer.StatusCode),
-		Err: fmt.Errorf("%s answered %s: %q", u.Host, quote(answer.Status), quote(string(text))),
+		RetryAfter: retryAfter(answer.Header.Get("Retry-After"), time.Now()),
+		Err:        fmt.Errorf("%s answered %s: %q", u.Host, quote(answer.Status), quote(string(text))),
 	}
+}
+
+// retryAfter reads the header (RFC 9110 section 10.2.3): seconds, or a date.
+// What is neither, or past, is 0.
+func retryAfter(value string, now time.Time) time.Duration {
+	const most = 1_000_000 // seconds: whoever asks for more asks for no time at all
+	if seconds, err := strconv.Atoi(value); err == nil {
+		return time.Duration(min(max(seconds, 0), most)) * time.Second
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	return min(max(at.Sub(now), 0), most*time.Second)
 }
 
 // permanent are the answers after which the same message is not worth sending

@@ -47,7 +47,7 @@ var layers = [][]string{
 	{"internal/ca"},
 	{"internal/term", "internal/metric", "internal/filter"},
 	{"internal/status", "internal/inventory", "internal/managed", "internal/secret", "internal/topic", "internal/rotation", "internal/deployment"}, // what is built on authorities and keys
-	{"internal/alarm", "internal/trail", "internal/function", "internal/notice", "internal/compliance"},                                            // what looks after all of that
+	{"internal/alarm", "internal/trail", "internal/function", "internal/notice", "internal/compliance", "internal/retention"},                      // what looks after all of that
 	{"internal/lifecycle"},
 	{"internal/front/aws", "internal/front/native"}, // the protocols that the packages under them share
 	{"internal/front/aws/awstest"},                  // what their tests share
@@ -68,7 +68,7 @@ var core = []string{
 	"internal/fault", "internal/alg", "internal/key", "internal/name", "internal/policy", "internal/entry", "internal/audit", "internal/engine",
 	"internal/store", "internal/extension", "internal/seal", "internal/guard", "internal/ciphertext", "internal/importtoken", "internal/identity", "internal/factor", "internal/totp", "internal/webidentity", "internal/kms", "internal/keystore", "internal/profile", "internal/profile/document", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/lint",
 	"internal/ocsp", "internal/authority", "internal/ledger", "internal/hierarchy", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle",
-	"internal/event", "internal/lease", "internal/renewal", "internal/trace", "internal/approval", "internal/metric", "internal/secret", "internal/filter", "internal/topic", "internal/rotation", "internal/deployment", "internal/alarm", "internal/trail", "internal/function", "internal/notice", "internal/compliance", "internal/audit/*",
+	"internal/event", "internal/lease", "internal/renewal", "internal/trace", "internal/approval", "internal/metric", "internal/secret", "internal/filter", "internal/topic", "internal/rotation", "internal/deployment", "internal/alarm", "internal/trail", "internal/function", "internal/notice", "internal/compliance", "internal/retention", "internal/audit/*",
 	"internal/pkcs11", "internal/pkcs11/native", "internal/pkcs11/worker", "internal/pkcs11/uri", "internal/hsm/preset", "internal/hsm", "internal/hsm/sealkey", "internal/transfer", "internal/split", "internal/recovery", "internal/catalog", "internal/material", "internal/alias", "internal/cluster", "internal/customstore", "internal/remote",
 }
 

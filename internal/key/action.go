@@ -283,6 +283,9 @@ const (
 	ReportDeployment
 	HoldAudit
 	ListSinks
+	// RetireAudit is what the clock does to files of the audit log that are old
+	// enough; nobody asks for it.
+	RetireAudit
 
 	// The server itself.
 
@@ -349,7 +352,7 @@ var actionNames = [lastAction]string{ //nolint:gosec // names of actions, no cre
 	CreateTopic: "topic:Create", DeleteTopic: "topic:Delete", ListTopics: "topic:List", GetTopic: "topic:Get", SetTopic: "topic:Set", Publish: "topic:Publish", Subscribe: "topic:Subscribe", ConfirmSubscription: "topic:ConfirmSubscription", Unsubscribe: "topic:Unsubscribe", ListSubscriptions: "topic:ListSubscriptions", ListTopicSubscriptions: "topic:ListTopicSubscriptions", GetSubscription: "topic:GetSubscription", SetSubscription: "topic:SetSubscription", TagTopic: "topic:Tag", UntagTopic: "topic:Untag", ListTopicTags: "topic:ListTags",
 	CreateTrail: "trail:Create", UpdateTrail: "trail:Update", DeleteTrail: "trail:Delete", GetTrail: "trail:Get", DescribeTrails: "trail:Describe", ListTrails: "trail:List", GetTrailStatus: "trail:GetStatus", StartLogging: "trail:Start", StopLogging: "trail:Stop", GetEventSelectors: "trail:GetSelectors", PutEventSelectors: "trail:PutSelectors", TagTrail: "trail:Tag", UntagTrail: "trail:Untag", ListTrailTags: "trail:ListTags",
 	PutAlarm: "alarm:Put", DescribeAlarms: "alarm:Describe", DeleteAlarms: "alarm:Delete", SetAlarmState: "alarm:SetState", EnableAlarmActions: "alarm:EnableActions", DisableAlarmActions: "alarm:DisableActions", DescribeAlarmHistory: "alarm:DescribeHistory", TagAlarm: "alarm:Tag", UntagAlarm: "alarm:Untag", ListAlarmTags: "alarm:ListTags", GetMetricData: "metric:GetData", GetMetricStatistics: "metric:GetStatistics", ListMetrics: "metric:List",
-	InvokeFunction: "function:Invoke", ListFunctions: "function:List", GetFunction: "function:Get", GetRotationPlan: "rotation:Plan", PutRotationRule: "rotation:PutRule", DeleteRotationRule: "rotation:DeleteRule", ListNotices: "notice:List", RetryNotice: "notice:Retry", TestNotice: "notice:Test", CheckCompliance: "compliance:Check", ListDeployments: "deployment:List", ReportDeployment: "deployment:Report", HoldAudit: "audit:Hold", ListSinks: "audit:ListSinks",
+	InvokeFunction: "function:Invoke", ListFunctions: "function:List", GetFunction: "function:Get", GetRotationPlan: "rotation:Plan", PutRotationRule: "rotation:PutRule", DeleteRotationRule: "rotation:DeleteRule", ListNotices: "notice:List", RetryNotice: "notice:Retry", TestNotice: "notice:Test", CheckCompliance: "compliance:Check", ListDeployments: "deployment:List", ReportDeployment: "deployment:Report", HoldAudit: "audit:Hold", ListSinks: "audit:ListSinks", RetireAudit: "audit:Retire",
 }
 
 // String returns the action's canonical name, such as "key:Sign".

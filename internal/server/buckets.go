@@ -17,9 +17,16 @@ type buckets interface {
 
 // openBuckets opens the buckets that the configuration names.
 func openBuckets(c *config.Config) (buckets, error) {
-	s := &c.Buckets.S3
+	of := c.Buckets
+	of.Dir = c.BucketDir()
+	return openBucketsOf(&of)
+}
+
+// openBucketsOf opens buckets in a directory or behind an endpoint.
+func openBucketsOf(c *config.Buckets) (buckets, error) {
+	s := &c.S3
 	if s.Endpoint == "" {
-		return bucket.OpenDir(c.BucketDir())
+		return bucket.OpenDir(c.Dir)
 	}
 	secret, err := s.Secret()
 	if err != nil {

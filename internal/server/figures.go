@@ -9,12 +9,13 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/lifecycle"
 	"github.com/holdfast-kms/holdfast/internal/server/gauges"
 	"github.com/holdfast-kms/holdfast/internal/server/notices"
+	"github.com/holdfast-kms/holdfast/internal/sink"
 )
 
 // openMetrics has /metrics show all that there is to show of the server.
 func (s *server) openMetrics() {
 	s.metrics = newMetrics(s.keys, s.tokens, s.providers)
-	s.metrics.registry.MustRegister(notices.Figures(s.notices), s.identityFigures())
+	s.metrics.registry.MustRegister(notices.Figures(s.notices), sink.Figures(s.sinks), s.identityFigures())
 	s.metrics.registry.MustRegister(s.tracer.Figures()...)
 	s.watch()
 }

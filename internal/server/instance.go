@@ -46,11 +46,13 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/metric"
 	"github.com/holdfast-kms/holdfast/internal/notice"
 	"github.com/holdfast-kms/holdfast/internal/policy"
+	"github.com/holdfast-kms/holdfast/internal/retention"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/secret"
 	"github.com/holdfast-kms/holdfast/internal/server/gauges"
 	"github.com/holdfast-kms/holdfast/internal/server/providers"
 	"github.com/holdfast-kms/holdfast/internal/server/tokens"
+	"github.com/holdfast-kms/holdfast/internal/sink"
 	"github.com/holdfast-kms/holdfast/internal/status"
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/embedded"
@@ -107,6 +109,8 @@ type instance struct {
 	clusters  *cluster.Service
 	keyStores *customstore.Service
 	topics    *topic.Service
+	sinks     *sink.Sinks
+	retention *retention.Service
 	hsms      *tokens.Tokens
 	providers *providers.Providers
 	engines   []engine.Engine // those over tokens
@@ -140,10 +144,12 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 		lifecycle.Task{Name: "clusters", Tick: i.clusters.Tick},
 		lifecycle.Task{Name: "audit index", Tick: i.indexLog},
 		lifecycle.Task{Name: "trails", Tick: i.trails.Tick},
+		lifecycle.Task{Name: "audit retention", Tick: i.retention.Tick},
 		lifecycle.Task{Name: "census", Tick: i.counter().Tick},
 	)
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.topics.Start()
+	i.sinks.Start()
 	i.showFigures(i.clock, i.startAlarms(c.Lifecycle.Interval, log))
 	i.handler = i.mount(c, m)
 	return i, nil
@@ -305,33 +311,36 @@ func (i *instance) openServices(ctx context.Context, c *config.Config, root *sea
 	if err != nil {
 		return err
 	}
-	sink, err := openBuckets(c)
+	files, err := openBuckets(c)
 	if err != nil {
 		return err
 	}
-	i.closers = append(i.closers, sink.Close)
+	i.closers = append(i.closers, files.Close)
 	i.status, err = status.New(ctx, status.Config{
-		Authorities: i.ca, Keys: i.keys, Guard: i.guard, Store: i.store, Dir: crlFolder(c, ephemeral), Sink: sink,
+		Authorities: i.ca, Keys: i.keys, Guard: i.guard, Store: i.store, Dir: crlFolder(c, ephemeral), Sink: files,
 	})
 	if err != nil {
 		return err
 	}
 	software.Ready()
-	return i.openUpper(ctx, c, keyring, sink, log)
+	return i.openUpper(ctx, c, keyring, files, log)
 }
 
 // openUpper opens what is built on keys and authorities.
-func (i *instance) openUpper(ctx context.Context, c *config.Config, keyring *seal.Keyring, sink inventory.Sink, log *slog.Logger) error {
+func (i *instance) openUpper(ctx context.Context, c *config.Config, keyring *seal.Keyring, files inventory.Sink, log *slog.Logger) error {
 	i.managed = managed.New(managed.Config{
 		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService, PerMinute: c.Lifecycle.RenewalsPerMinute,
 	})
-	i.openTrails(c, sink, log)
+	i.openTrails(c, files, log)
+	if err := i.openSinks(ctx, c, log); err != nil {
+		return err
+	}
 	if err := i.openCourier(ctx, c, log); err != nil {
 		return err
 	}
 	i.openTopics(c, keyring, log)
 	i.openAlarms(log)
-	if err := i.openInventory(ctx, sink, log); err != nil {
+	if err := i.openInventory(ctx, files, log); err != nil {
 		return err
 	}
 	return i.openNotices(c, i.topics, log)
@@ -402,14 +411,14 @@ func (i *instance) engineNamed(name string) engine.Engine {
 	return nil
 }
 
-// openInventory opens the inventory, whose reports go to sink.
-func (i *instance) openInventory(ctx context.Context, sink inventory.Sink, log *slog.Logger) error {
+// openInventory opens the inventory, whose reports go to files.
+func (i *instance) openInventory(ctx context.Context, files inventory.Sink, log *slog.Logger) error {
 	roots, err := x509.SystemCertPool()
 	if err != nil {
 		log.WarnContext(ctx, "the system's roots cannot be read: only the authorities here are trusted", slog.Any("cause", err))
 	}
 	i.inventory, err = inventory.New(ctx, inventory.Config{
-		Authorities: i.ca, Guard: i.guard, Store: i.store, Sink: sink, Roots: roots, Log: log,
+		Authorities: i.ca, Guard: i.guard, Store: i.store, Sink: files, Roots: roots, Log: log,
 		Styles: map[string]inventory.Style{awspca.ReportStyle: awspca.Style()},
 	})
 	if err != nil {

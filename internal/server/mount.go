@@ -59,7 +59,7 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 				nativesecrets.Operations(i.secrets), nativetopics.Operations(i.topics),
 				nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}),
 				nativeproviders.Operations(&providers.Reader{Of: i.providers, Guard: i.guard, Residents: i.keys.Residents}),
-				nativeaudit.Operations(i),
+				nativeaudit.Operations(i, i.retention),
 			),
 			Directory: i.directory, Issuers: i.ca, Door: i.keys, Version: Version(), Region: c.Region, Observe: m.observe,
 		})},

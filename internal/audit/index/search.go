@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"iter"
 	"slices"
 	"strings"
@@ -44,6 +45,9 @@ func (x *Index) Search(ctx context.Context, q *Query) iter.Seq2[*audit.Record, e
 				return
 			}
 			offsets, err := x.find(ctx, q, number, number == last)
+			if errors.Is(err, fs.ErrNotExist) && x.retired(number) {
+				continue
+			}
 			if err != nil {
 				yield(nil, err)
 				return
@@ -55,12 +59,22 @@ func (x *Index) Search(ctx context.Context, q *Query) iter.Seq2[*audit.Record, e
 	}
 }
 
+// retired reports whether a segment is no longer the log's, of which the
+// beginning is removed once it is old.
+func (x *Index) retired(number uint64) bool {
+	numbers, err := x.c.Log.Segments()
+	return err == nil && number < numbers[0]
+}
+
 // show yields what a query chooses of the records at offsets of a segment,
 // and reports whether to go on.
 func (x *Index) show(ctx context.Context, q *Query, number uint64, offsets iter.Seq[int64], yield func(*audit.Record, error) bool) bool {
 	for r, err := range x.c.Log.At(number, offsets, q.Filter) {
 		if err == nil {
 			err = ctx.Err()
+		}
+		if errors.Is(err, fs.ErrNotExist) && x.retired(number) {
+			return true
 		}
 		if err != nil {
 			yield(nil, err)

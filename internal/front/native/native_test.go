@@ -45,6 +45,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/internal/notice"
 	"github.com/holdfast-kms/holdfast/internal/policy"
+	"github.com/holdfast-kms/holdfast/internal/retention"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/secret"
 	"github.com/holdfast-kms/holdfast/internal/status"
@@ -124,7 +125,7 @@ func newHouse(t testing.TB) *house {
 	h.config = native.Config{
 		Operations: slices.Concat(keys.Operations(door), users.Operations(admin), roles.Operations(admin), authorities.Operations(issuers, lists, certificates),
 			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), nativesecrets.Operations(hidden), nativetopics.Operations(topics), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}),
-			clientcerts.Operations(admin, issuers), deployments.Operations(deployment.New(g, store, nil)), notices.Operations(tell), auditlog.Operations(fakeAudit{})),
+			clientcerts.Operations(admin, issuers), deployments.Operations(deployment.New(g, store, nil)), notices.Operations(tell), auditlog.Operations(fakeAudit{}, retention.New(retention.Config{Guard: g, Store: store}))),
 		Directory: directory, Door: door, Version: wire.ServerVersion{Version: "test"},
 		Observe: func(_ context.Context, _, operation, code string, _ time.Duration) { h.observed = append(h.observed, operation+" "+code) },
 	}
@@ -185,6 +186,10 @@ func (fakeAudit) Audit(_ context.Context, _ *key.Call, f wire.AuditFilter) (*wir
 func (fakeAudit) ExportAudit(_ context.Context, _ *key.Call, f wire.AuditFilter, format string, open func(string) io.Writer) error {
 	_, err := fmt.Fprintf(open("text/plain"), "%s %s %s", format, f.Action, f.Since.Format(time.RFC3339))
 	return err
+}
+
+func (fakeAudit) Sinks(context.Context, *key.Call) (*wire.AuditSinkList, error) {
+	return &wire.AuditSinkList{Sinks: []wire.AuditSink{{Name: "siem"}}}, nil
 }
 
 // fakeTokens has one token, and tells who asks nothing.

@@ -251,6 +251,7 @@ var actionNames = map[key.Action]string{
 	key.ReportDeployment:                "holdfast:ReportDeployment",
 	key.HoldAudit:                       "holdfast:HoldAudit",
 	key.ListSinks:                       "holdfast:ListSinks",
+	key.RetireAudit:                     "holdfast:RetireAudit",
 }
 
 // actionsByName has the actions by their IAM names in lower case: IAM does not

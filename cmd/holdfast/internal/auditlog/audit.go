@@ -42,7 +42,7 @@ type app struct{ *terminal.App }
 // New returns `holdfast audit`.
 func New(t *terminal.App) *cobra.Command {
 	a := &app{t}
-	return a.Connection(terminal.Group("audit", "Verify and read the audit log", a.auditVerify(), a.auditTail(), a.auditSearch(), a.export()))
+	return a.Connection(terminal.Group("audit", "Verify and read the audit log", a.auditVerify(), a.auditTail(), a.auditSearch(), a.export(), a.sinks(), a.holds()))
 }
 
 // auditSource is where a command finds the log.
@@ -182,6 +182,9 @@ func (a *app) showReport(r *audit.Report) error {
 		}
 		w.Fact("Log", r.Log)
 		w.Fact("Entries", fmt.Sprintf("%d (%d to %d) in %d files", r.Entries, r.First, r.Last, r.Segments))
+		if m := r.Retention; m != nil {
+			w.Fact("Retention", fmt.Sprintf("entries before %d were removed on %s, as a mark signed with the log's key says", m.First, terminal.Cell(m.Time)))
+		}
 		w.Fact("From", r.FirstTime)
 		w.Fact("To", r.LastTime)
 		w.Fact("Checkpoints", r.Checkpoints)
