@@ -38,7 +38,7 @@ type rule struct {
 
 func readRules(t *testing.T, file string) (list []rule) {
 	t.Helper()
-	text, err := os.ReadFile(file) //nolint:gosec // a file of this folder
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,8 +71,10 @@ type panel struct {
 type dashboard struct {
 	UID, Title, file string
 	Panels           []panel
-	Templating       struct{ List []struct{ Name, Definition string } }
-	Links            []struct{ URL string }
+	Templating       struct {
+		List []struct{ Name, Definition string }
+	}
+	Links []struct{ URL string }
 }
 
 func readDashboards(t *testing.T) (list []dashboard) {
@@ -82,7 +84,7 @@ func readDashboards(t *testing.T) (list []dashboard) {
 		t.Fatalf("no dashboards: %v", err)
 	}
 	for _, file := range files {
-		text, err := os.ReadFile(file) //nolint:gosec // a file of this folder
+		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -243,7 +245,11 @@ func TestRunbooks(t *testing.T) {
 	for _, file := range files {
 		have[strings.TrimSuffix(filepath.Base(file), ".md")] = true
 	}
-	alerts := map[string]bool{}
+	documentation, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts, table := map[string]bool{}, string(documentation)
 	for _, a := range readRules(t, alertsFile) {
 		if alerts[a.Alert] {
 			t.Errorf("%s is there twice", a.Alert)
@@ -262,6 +268,9 @@ func TestRunbooks(t *testing.T) {
 		text, err := os.ReadFile(filepath.Join(runbooks, a.Alert+".md"))
 		if err != nil {
 			t.Fatal(err)
+		}
+		if !strings.Contains(table, fmt.Sprintf("\n| [%s](runbooks/%s.md) | %s |", a.Alert, a.Alert, a.Labels["severity"])) {
+			t.Errorf("%s has no row for %s with its severity", page, a.Alert)
 		}
 		for _, want := range []string{"# " + a.Alert + "\n", "\n## Look\n", "\n## Do\n", "```"} {
 			if !strings.Contains(string(text), want) {

@@ -40,7 +40,7 @@ func (t *Tracing) validate(refuse func(name, format string, args ...any)) {
 	}
 	absolute("tracing.headers_file", t.HeadersFile, refuse)
 	absolute("tracing.ca_certificate", t.CACertificate, refuse)
-	if !(t.SampleRatio >= 0 && t.SampleRatio <= 1) { //nolint:staticcheck // a ratio that is no number is refused too
+	if !(t.SampleRatio >= 0 && t.SampleRatio <= 1) { // what is no number is refused too
 		refuse("tracing.sample_ratio", "%v is not between 0 and 1", t.SampleRatio)
 	}
 	if !serviceName.MatchString(t.ServiceName) {
@@ -65,4 +65,3 @@ func (t *Tracing) checkEndpoint() string {
 	}
 	return ""
 }
-

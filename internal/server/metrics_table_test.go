@@ -57,7 +57,7 @@ func TestMetricsTable(t *testing.T) {
 		t.Fatalf("%s has no table of metrics", metricsPage)
 	}
 	if *update {
-		if err := os.WriteFile(metricsPage, []byte(before+table+after), 0o644); err != nil { //nolint:gosec // documentation
+		if err := os.WriteFile(metricsPage, []byte(before+table+after), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return

@@ -23,11 +23,15 @@ func TestTraces(t *testing.T) {
 	collector, dir := tracingtest.New(t), t.TempDir()
 	r := start(t, dir, &Dev{}, func(c *config.Config) { c.Tracing.Endpoint, c.Tracing.SampleRatio = collector.URL, 1 })
 	_, made := r.kms("CreateKey", `{"Description":"a description"}`)
-	var key struct{ KeyMetadata struct{ KeyId string } }
+	var key struct {
+		KeyMetadata struct {
+			ID string `json:"KeyId"`
+		}
+	}
 	if err := json.Unmarshal([]byte(made), &key); err != nil {
 		t.Fatal(err)
 	}
-	id := key.KeyMetadata.KeyId
+	id := key.KeyMetadata.ID
 	_, encrypted := r.kms("Encrypt", `{"KeyId":"`+id+`","Plaintext":"c2VjcmV0IHdvcmRz","EncryptionContext":{"tenant":"somebody"}}`)
 	var ciphertext struct{ CiphertextBlob string }
 	if err := json.Unmarshal([]byte(encrypted), &ciphertext); err != nil {
@@ -69,8 +73,8 @@ func TestTraces(t *testing.T) {
 		"aws.kms Decrypt": {
 			"holdfast.api": "aws.kms", "holdfast.operation": "Decrypt", "holdfast.code": "InvalidCiphertextException", "http.response.status_code": int64(400),
 		},
-		"aws.kms Decrypt > key:Decrypt":   {"holdfast.decision": "allow", "holdfast.result": "bad ciphertext"},
-		"aws.kms ListKeys > key:List": {"holdfast.decision": nil, "holdfast.result": "unauthenticated"},
+		"aws.kms Decrypt > key:Decrypt": {"holdfast.decision": "allow", "holdfast.result": "bad ciphertext"},
+		"aws.kms ListKeys > key:List":   {"holdfast.decision": nil, "holdfast.result": "unauthenticated"},
 	} {
 		for name, value := range attributes {
 			if span := spans[path]; span == nil || span.Attributes[name] != value {
@@ -116,7 +120,7 @@ func correlated(t *testing.T, dir string, span *tracingtest.Span) {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		text, err := os.ReadFile(file) //nolint:gosec // the test's own folder
+		text, err := os.ReadFile(file)
 		if err != nil {
 			continue // a folder
 		}

@@ -127,7 +127,9 @@ func newHouse(t testing.TB) *house {
 			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), nativesecrets.Operations(hidden), nativetopics.Operations(topics), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}),
 			clientcerts.Operations(admin, issuers), deployments.Operations(deployment.New(g, store, nil)), notices.Operations(tell), auditlog.Operations(fakeAudit{}, retention.New(retention.Config{Guard: g, Store: store}))),
 		Directory: directory, Door: door, Version: wire.ServerVersion{Version: "test"},
-		Observe: func(_ context.Context, _, operation, code string, _ time.Duration) { h.observed = append(h.observed, operation+" "+code) },
+		Observe: func(_ context.Context, _, operation, code string, _ time.Duration) {
+			h.observed = append(h.observed, operation+" "+code)
+		},
 	}
 	h.front = native.New(h.config)
 	return h

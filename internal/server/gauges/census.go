@@ -154,4 +154,3 @@ func (c *Counter) waiting(ctx context.Context, n *Census) error {
 		return nil
 	})
 }
-

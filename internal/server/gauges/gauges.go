@@ -68,7 +68,8 @@ func New() *Gauges {
 		g.refused.WithLabelValues(kind)
 	}
 	g.collectors = []prometheus.Collector{
-		g.operations, g.store, g.refused, g.commits, g.failures, g.clocks(), collector{g},
+		g.operations, g.store, g.refused, g.commits, g.failures, g.clocks(),
+		collector{g},
 		g.flag("holdfast_audit_up", "1 while the audit log can be written; without it nothing is done.", func(s *Subject) bool {
 			return s.Audit() == nil
 		}),

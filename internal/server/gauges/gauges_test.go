@@ -172,7 +172,8 @@ func (w *world) Outlook() status.Outlook {
 
 func (w *world) All() []*ca.Authority {
 	return []*ca.Authority{
-		{State: ca.Active, NotAfter: w.now.AddDate(0, 0, 20)}, {State: ca.Active, NotAfter: w.now.AddDate(10, 0, 0)},
+		{State: ca.Active, NotAfter: w.now.AddDate(0, 0, 20)},
+		{State: ca.Active, NotAfter: w.now.AddDate(10, 0, 0)},
 		{State: ca.Disabled, NotAfter: w.now.AddDate(0, 0, 1)},
 	}
 }
@@ -253,4 +254,3 @@ func TestCensus(t *testing.T) {
 		t.Errorf("counted %d times after two minutes", w.walks)
 	}
 }
-
