@@ -137,18 +137,19 @@ func TestAudit(t *testing.T) {
 // TestClock shows what the clock's tasks did.
 func TestClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		failure := error(nil)
+		runs := 0 // belongs to the task
 		runner := lifecycle.Start(time.Minute, slog.New(slog.DiscardHandler), lifecycle.Task{Name: "renewals", Tick: func(context.Context) (bool, error) {
 			time.Sleep(2 * time.Second)
-			return false, failure
+			if runs++; runs > 1 {
+				return false, errors.New("away")
+			}
+			return false, nil
 		}})
 		defer runner.Stop()
 		g, began := gauges.New(), time.Now()
 		g.Watch(&gauges.Subject{Clocks: []*lifecycle.Runner{runner}, Audit: func() error { return nil }, Judged: time.Now})
-		time.Sleep(30 * time.Second)
+		time.Sleep(90 * time.Second)
 		synctest.Wait()
-		failure = errors.New("away")
-		time.Sleep(time.Minute)
 		unix := func(after time.Duration) string { return fmt.Sprint(float64(began.Add(after).Unix())) }
 		want := []string{
 			"began_timestamp_seconds renewals " + unix(time.Minute), "failures_total renewals 1", "run_seconds_total renewals 4", "runs_total renewals 2",
