@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/identity"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/server"
+	"github.com/holdfast-kms/holdfast/internal/server/certificate"
 	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
@@ -54,7 +55,7 @@ whoever has the directory and lost the credential.`,
 			_, err = fmt.Fprintf(a.Out, "export HOLDFAST_ACCESS_KEY_ID='%[1]s'\nexport HOLDFAST_SECRET_ACCESS_KEY='%[2]s'\n"+
 				"export AWS_ACCESS_KEY_ID='%[1]s'\nexport AWS_SECRET_ACCESS_KEY='%[2]s'\n"+
 				"export HOLDFAST_DIR='%[3]s'\nexport HOLDFAST_CACERT='%[4]s'\nexport AWS_CA_BUNDLE='%[4]s'\n",
-				k.ID, k.Secret, settings.Data, server.SelfMadeCA(&settings))
+				k.ID, k.Secret, settings.Data, certificate.CA(&settings))
 			return err
 		},
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/holdfast-kms/holdfast/internal/durable"
 )
 
 // writeFile makes a file anew, with its owner and mode, and durably. Before
@@ -30,30 +32,14 @@ func writeFile(path string, content []byte, mode os.FileMode, uid, gid int) erro
 	return errors.Join(err, f.Close())
 }
 
-// replaceFile gives a file of the agent's own its content at once, durably.
+// replaceFile gives a file of the agent's own its content at once, durably. What
+// a kill leaves behind has a name that the next attempt takes.
 func replaceFile(path string, content []byte) error {
 	next := path + ".new"
 	if err := writeFile(next, content, 0o600, -1, -1); err != nil {
 		return err
 	}
-	return rename(next, path)
-}
-
-// rename gives a file its name, durably.
-func rename(from, to string) error {
-	if err := os.Rename(from, to); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(to))
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(path string) error {
-	d, err := os.Open(path) //nolint:gosec // the path is the operator's own
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.Rename(next, path)
 }
 
 // link points a symbolic link at a target, at once.
@@ -65,7 +51,7 @@ func link(path, target string) error {
 	if err := os.Symlink(target, next); err != nil {
 		return err
 	}
-	return rename(next, path)
+	return durable.Rename(next, path)
 }
 
 // remove removes a file, durably. One that is not there is removed.
@@ -77,7 +63,7 @@ func remove(path string) error {
 	if err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // keep stores a value as JSON.

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+
+	"github.com/holdfast-kms/holdfast/internal/durable"
 )
 
 // The names in a certificate's own directory.
@@ -73,11 +75,11 @@ func (i *installer) stage(m *material, version uint64) (*journal, []placed, erro
 		all = append(all, *p)
 	}
 	if i.c.Dir != "" {
-		if err := syncDir(filepath.Join(i.c.Dir, j.Target)); err != nil {
+		if err := durable.SyncDir(filepath.Join(i.c.Dir, j.Target)); err != nil {
 			return nil, nil, err
 		}
 	}
-	if err := errors.Join(syncDir(i.savedDir()), syncDir(i.dir)); err != nil {
+	if err := errors.Join(durable.SyncDir(i.savedDir()), durable.SyncDir(i.dir)); err != nil {
 		return nil, nil, err
 	}
 	return j, all, keep(i.journalPath(), j)
@@ -101,7 +103,7 @@ func (i *installer) stageDir(j *journal) error {
 		return fmt.Errorf("%s is in the way: %w", filepath.Join(i.c.Dir, currentLink), err)
 	}
 	j.Link, j.Target, j.Former = filepath.Join(i.c.Dir, currentLink), target, former
-	return syncDir(filepath.Dir(made))
+	return durable.SyncDir(filepath.Dir(made))
 }
 
 // stageFile writes one file where it does not matter yet.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"slices"
+
+	"github.com/holdfast-kms/holdfast/internal/durable"
 )
 
 // journal says how a set of files is being changed. It is on disk before the
@@ -47,7 +49,7 @@ type before struct {
 func (j *journal) proceed() error {
 	for n := range j.Files {
 		c := &j.Files[n]
-		err := rename(c.Staged, c.Path)
+		err := durable.Rename(c.Staged, c.Path)
 		if errors.Is(err, os.ErrNotExist) && c.arrived() {
 			continue
 		}
@@ -88,7 +90,7 @@ func (c *change) restore() error {
 	if err := writeFile(c.Staged, content, c.Before.Mode, c.Before.UID, c.Before.GID); err != nil {
 		return err
 	}
-	return rename(c.Staged, c.Path)
+	return durable.Rename(c.Staged, c.Path)
 }
 
 // unstage removes staged files that are not in place.

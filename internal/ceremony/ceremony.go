@@ -29,6 +29,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/durable"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/server"
 )
@@ -153,7 +154,7 @@ func (c *conduct) prepare(script []byte) error {
 	if len(c.log.events) > 0 {
 		return nil
 	}
-	return writeFile(filepath.Join(c.folder, scriptFile), script)
+	return durable.WriteFile(filepath.Join(c.folder, scriptFile), script, readable)
 }
 
 // checkDirectory refuses a directory that holds something else.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/holdfast-kms/holdfast/internal/durable"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
 )
@@ -306,7 +307,7 @@ func (c *conduct) input(name string, limit int64) ([]byte, File, error) {
 
 // output writes a file into the ceremony's folder.
 func (c *conduct) output(name string, content []byte) (File, error) {
-	if err := writeFile(filepath.Join(c.folder, name), content); err != nil {
+	if err := durable.WriteFile(filepath.Join(c.folder, name), content, readable); err != nil {
 		return File{}, fmt.Errorf("writing %s: %w", name, err)
 	}
 	return fileOf(roleOutput, name, content), nil

@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/durable"
+
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
@@ -165,7 +167,7 @@ func openWriter(path string, now func() time.Time) (*writer, error) {
 	if err := w.resume(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
-	return w, syncDirectory(filepath.Dir(path))
+	return w, durable.SyncDir(filepath.Dir(path))
 }
 
 func (w *writer) resume() error {
@@ -235,39 +237,9 @@ func (w *writer) find(event string, step int) *Event {
 	return nil
 }
 
+// readable is the mode of what a ceremony makes: certificates, CRLs and scripts
+// are for everybody to read.
+const readable = 0o644
+
 // Close lets go of the file.
 func (w *writer) Close() error { return w.file.Close() }
-
-// writeFile replaces a file whole and makes it durable.
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".holdfast-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(0o644) // certificates, CRLs and scripts are for everybody to read
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name()) // the first error counts
-		return err
-	}
-	return syncDirectory(filepath.Dir(path))
-}
-
-func syncDirectory(path string) error {
-	d, err := os.Open(path) //nolint:gosec // the ceremony's own folder
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

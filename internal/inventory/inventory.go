@@ -120,6 +120,13 @@ func New(ctx context.Context, c Config) (*Service, error) {
 // requester go through all certificates.
 func (s *Service) Ready() bool { return s.index.ready() }
 
+// Flush writes to the index what was issued before it is called. ready tells
+// that everything is in it: after a crash that takes a while.
+func (s *Service) Flush(ctx context.Context) (ready bool, err error) {
+	ready = s.index.ready()
+	return ready, s.index.flush(ctx)
+}
+
 // Close writes what is still to be written and ends what runs in the
 // background. The store must still be open.
 func (s *Service) Close() error {

@@ -44,6 +44,12 @@ type Managed interface {
 	Walk(ctx context.Context, after string, limit int) (list []*managed.Certificate, last string, err error)
 }
 
+// Index says which certificates have which names. *inventory.Service has one.
+type Index interface {
+	// Flush brings the index up to date; ready is false while it is not yet.
+	Flush(ctx context.Context) (ready bool, err error)
+}
+
 // Source is another part of Holdfast that knows what happened by looking: the
 // rules of rotation, for one. Events come once by their ids, however often a
 // Source returns them.
@@ -57,6 +63,9 @@ type WatchConfig struct {
 	Store       store.Store
 	Authorities Authorities
 	Managed     Managed
+	// Index is what tells whether another certificate has taken the place of one
+	// that ends. While it is not up to date, nothing is told of such.
+	Index Index
 	// CertificateDays and AuthorityDays are how many days before its end a
 	// certificate is told of. Default: 30, 14, 7, 1 and 90, 30, 14, 7, 1.
 	CertificateDays, AuthorityDays []int
@@ -131,6 +140,9 @@ func (w *Watch) Tick(ctx context.Context) (more bool, err error) {
 		w.rewind()
 	}
 	if now.Sub(w.issuedAt) >= issuedEvery {
+		if ready, err := w.Index.Flush(ctx); err != nil || !ready {
+			return false, err
+		}
 		if w.round.IsZero() {
 			w.round = now
 		}

@@ -224,7 +224,9 @@ func (w *Watch) ofAuthority(l *lane, c *inventory.Entry) bool {
 const replacedLimit = 64
 
 // replaced reports whether there is another certificate for all names of one,
-// which ends later and is not revoked: whoever had the first has the second.
+// which ends later, or is managed, and is not revoked: whoever had the first has
+// the second. A server that was killed between an authority's work and its own
+// leaves a certificate behind that nobody ever had, as long as the managed one.
 func (w *Watch) replaced(r store.Reader, l *lane, c *inventory.Entry) (bool, error) {
 	terms := term.Names(l.realm, c.Certificate)
 	if len(terms) == 0 {
@@ -240,7 +242,10 @@ func (w *Watch) replaced(r store.Reader, l *lane, c *inventory.Entry) (bool, err
 			if err != nil {
 				return false, err
 			}
-			if other != nil && other.RevokedAt == nil && later(other, c) && covers(other, c) {
+			if other == nil || other.ID == c.ID || other.RevokedAt != nil || !covers(other, c) {
+				continue
+			}
+			if later(other, c) || w.walk.knows(other.ID) {
 				return true, nil
 			}
 		}

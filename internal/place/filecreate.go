@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/holdfast-kms/holdfast/internal/durable"
+
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -71,13 +73,5 @@ func writeFile(name string, text []byte) (err error) {
 	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
 		return fileError(errors.Join(err, os.Remove(name)))
 	}
-	return syncDirectory(filepath.Dir(name))
-}
-
-func syncDirectory(name string) error {
-	d, err := os.Open(name) //nolint:gosec // of the file that the caller names
-	if err != nil {
-		return fileError(err)
-	}
-	return fileError(errors.Join(d.Sync(), d.Close()))
+	return fileError(durable.SyncDir(filepath.Dir(name)))
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/holdfast-kms/holdfast/internal/durable"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/split"
 )
@@ -111,7 +112,7 @@ func (c *Change) Finish() error {
 	case c.way.Method == InFile:
 		return writeRoot(c.dir, keys)
 	case c.was == InFile:
-		return errors.Join(os.Remove(filepath.Join(c.dir, rootFile)), syncDir(c.dir))
+		return errors.Join(os.Remove(filepath.Join(c.dir, rootFile)), durable.SyncDir(c.dir))
 	}
 	return nil
 }

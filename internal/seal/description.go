@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/durable"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/split"
 )
@@ -212,11 +213,14 @@ func (d *description) write(dir string, first bool) error {
 	if err != nil {
 		return err
 	}
-	put := replaceFile
+	path := filepath.Join(dir, describes)
+	text = append(text, '\n')
 	if first {
-		put = writeNew
+		err = writeNew(path, text)
+	} else {
+		err = durable.WriteFile(path, text, 0o600)
 	}
-	if err := put(filepath.Join(dir, describes), append(text, '\n')); err != nil {
+	if err != nil {
 		return fmt.Errorf("writing the seal: %w", err)
 	}
 	return nil

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/holdfast-kms/holdfast/internal/durable"
+
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
@@ -78,7 +80,7 @@ func readRoot(path string) ([][]byte, error) {
 func writeRoot(dir string, keys [][]byte) error {
 	text := rootText(keys)
 	defer clear(text)
-	if err := replaceFile(filepath.Join(dir, rootFile), text); err != nil {
+	if err := durable.WriteFile(filepath.Join(dir, rootFile), text, 0o600); err != nil {
 		return fmt.Errorf("writing the root key: %w", err)
 	}
 	return nil
@@ -102,20 +104,7 @@ func writeNew(path string, content []byte) (err error) {
 	if err := os.Link(f, path); err != nil { // unlike a rename, it replaces nothing
 		return err
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-// replaceFile gives a file of mode 0600 its content, durably: the old one is
-// there, or the new one, at every instant.
-func replaceFile(path string, content []byte) error {
-	f, err := partial(path, content)
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(f, path); err != nil {
-		return errors.Join(err, os.Remove(f))
-	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // partial writes the content to a file beside path, durably, and returns its
@@ -133,12 +122,4 @@ func partial(path string, content []byte) (string, error) {
 		return "", errors.Join(err, os.Remove(f.Name()))
 	}
 	return f.Name(), nil
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path) //nolint:gosec // the operator's own data directory
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

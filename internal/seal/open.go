@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/holdfast-kms/holdfast/internal/durable"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/split"
 )
@@ -289,7 +290,7 @@ func tidy(dir string) error {
 		return err
 	}
 	if !d.has(InFile) {
-		return errors.Join(os.Remove(path), syncDir(dir))
+		return errors.Join(os.Remove(path), durable.SyncDir(dir))
 	}
 	keys, err := readRoot(path)
 	if err != nil {

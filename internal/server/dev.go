@@ -11,6 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/durable"
+	"github.com/holdfast-kms/holdfast/internal/server/certificate"
+
 	"github.com/google/uuid"
 
 	"github.com/holdfast-kms/holdfast/internal/config"
@@ -88,7 +91,7 @@ func (s *server) prepareDev(ctx context.Context, url string) error {
 	if err := s.devCredentials(ctx); err != nil {
 		return err
 	}
-	if err := replaceFile(path, []byte(s.env()), 0o600); err != nil {
+	if err := durable.WriteFile(path, []byte(s.env()), 0o600); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return nil
@@ -142,7 +145,7 @@ func readAdmin(path string) *identity.NewAccessKey {
 // env returns the content of DIR/env, to be sourced by a shell. The AWS
 // credential is the first of the command line's, else the administrator's.
 func (s *server) env() string {
-	ca := filepath.Join(s.Config.Data, tlsDir, caCertFile)
+	ca := certificate.CA(&s.Config)
 	awsID, awsSecret := s.Dev.admin.ID, s.Dev.admin.Secret
 	if len(s.Dev.Credentials) > 0 {
 		awsID, awsSecret = s.Dev.Credentials[0].ID, s.Dev.Credentials[0].Secret

@@ -46,10 +46,5 @@ func (i *instance) auditFails() error {
 func (s *server) identityFigures() prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "holdfast_tls_certificate_end_timestamp_seconds", Help: "When the certificate ends that the server's listener presents.",
-	}, func() float64 {
-		if c := s.tls.current.Load(); c != nil && c.Leaf != nil {
-			return figure.Unix(c.Leaf.NotAfter)
-		}
-		return 0
-	})
+	}, func() float64 { return figure.Unix(s.tls.End()) })
 }

@@ -2,18 +2,18 @@ package server
 
 import (
 	"context"
-	"path/filepath"
 
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/identity"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/server/certificate"
 )
 
 // Initialise makes the store and the audit log of a new data directory and
 // its first administrator, whose credential it returns.
 func Initialise(ctx context.Context, c config.Config, root *seal.Root, admin string) (*identity.NewAccessKey, error) {
-	if _, err := openTLS(&c); err != nil {
+	if _, err := certificate.Open(&c); err != nil {
 		return nil, err
 	}
 	return offline(ctx, &c, root, func(i *instance) (*identity.NewAccessKey, error) {
@@ -28,7 +28,3 @@ func ReplaceAdministrator(ctx context.Context, c config.Config, root *seal.Root,
 		return i.admin.Replace(ctx, startCall(key.DefaultRealm, "ReplaceAdmin"), admin)
 	})
 }
-
-// SelfMadeCA returns the path of the CA certificate under which a server's
-// self-made certificate stands, for its clients to trust.
-func SelfMadeCA(c *config.Config) string { return filepath.Join(c.Data, tlsDir, caCertFile) }

@@ -20,6 +20,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/durable"
+
 	"github.com/holdfast-kms/holdfast/internal/alarm"
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/audit"
@@ -264,7 +266,7 @@ func writeAuditKey(path string, public ed25519.PublicKey) error {
 	if have, err := os.ReadFile(path); err == nil && string(have) == string(text) { //nolint:gosec // the data directory's own file
 		return nil
 	}
-	return replaceFile(path, text, 0o644) // a public key, for auditors to read
+	return durable.WriteFile(path, text, 0o644) // a public key, for auditors to read
 }
 
 // tellMissing tells of keys that are in a place that is not configured.

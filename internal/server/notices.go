@@ -40,7 +40,7 @@ func (i *instance) openNotices(
 		return err
 	}
 	i.watch = notice.NewWatch(notice.WatchConfig{
-		Store: i.store, Authorities: i.ca, Managed: i.managed, CertificateDays: c.Notices.CertificateDays, AuthorityDays: c.Notices.AuthorityDays,
+		Store: i.store, Authorities: i.ca, Managed: i.managed, Index: i.inventory, CertificateDays: c.Notices.CertificateDays, AuthorityDays: c.Notices.AuthorityDays,
 		Sources: append([]notice.Source{i.bursts}, sources...),
 	})
 	return nil

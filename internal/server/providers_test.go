@@ -16,6 +16,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/engine/gcpkms/gcpkmstest"
 	"github.com/holdfast-kms/holdfast/internal/engine/vault/vaulttest"
 	"github.com/holdfast-kms/holdfast/internal/remote/remotetest"
+	"github.com/holdfast-kms/holdfast/internal/server/certificate"
 	"github.com/holdfast-kms/holdfast/internal/wire/native"
 )
 
@@ -47,7 +48,7 @@ func startClouds(t *testing.T, names ...string) *clouds {
 			admin := readAdmin(filepath.Join(c.aws.dir, EnvFile))
 			p.AWSKMS = &config.AWSKMS{
 				Region: "us-east-1", Endpoint: c.aws.url, AccessKeyID: admin.ID, SecretAccessKeyFile: file("aws", []byte(admin.Secret)),
-				CACertificate: filepath.Join(c.aws.dir, tlsDir, caCertFile),
+				CACertificate: certificate.CA(&config.Config{Data: c.aws.dir}),
 			}
 		case "azure":
 			s := azurekvtest.Start(t)

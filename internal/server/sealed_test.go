@@ -25,6 +25,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/server/certificate"
 	"github.com/holdfast-kms/holdfast/internal/split"
 	"github.com/holdfast-kms/holdfast/internal/wire/native"
 )
@@ -113,7 +114,7 @@ func (v *vault) serve(c config.Config) {
 		}
 	})
 	trusted := x509.NewCertPool()
-	pem, err := os.ReadFile(filepath.Join(v.dir, tlsDir, caCertFile))
+	pem, err := os.ReadFile(certificate.CA(&config.Config{Data: v.dir}))
 	if err != nil {
 		v.t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/hsm"
 	"github.com/holdfast-kms/holdfast/internal/remote"
 	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/server/certificate"
 	"github.com/holdfast-kms/holdfast/internal/server/tracing"
 	"github.com/holdfast-kms/holdfast/internal/wire/native"
 )
@@ -66,7 +67,7 @@ const gcPercent = 400
 // server is what runs around the instance.
 type server struct {
 	Options
-	tls      *identityTLS
+	tls      *certificate.Identity
 	metrics  *metrics
 	tracer   *tracing.Tracer          // nil where nothing is traced
 	instance atomic.Pointer[instance] // nil while the server is sealed
@@ -88,7 +89,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.tracer.Close()) }()
-	if s.tls, err = openTLS(&o.Config); err != nil {
+	if s.tls, err = certificate.Open(&o.Config); err != nil {
 		return err
 	}
 	s.openMetrics()
@@ -142,7 +143,7 @@ func (s *server) listen() ([]*endpoint, error) {
 		}
 		l = netutil.LimitListener(l, s.Config.Limits.Connections)
 		if secure {
-			l = tls.NewListener(l, s.tls.config())
+			l = tls.NewListener(l, s.tls.Config())
 		}
 		open = append(open, &endpoint{l, s.httpServer(h)})
 		return nil
@@ -188,7 +189,7 @@ func (s *server) serve(ctx context.Context, endpoints []*endpoint, url string) e
 	for {
 		select {
 		case <-hangup:
-			if err := s.tls.reload(); err != nil {
+			if err := s.tls.Reload(); err != nil {
 				s.Log.ErrorContext(ctx, "the TLS certificate stays as it was", slog.Any("cause", err))
 			}
 		case u := <-s.sealed.hand():

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/holdfast-kms/holdfast/internal/durable"
+
 	"github.com/holdfast-kms/holdfast/internal/cert"
 )
 
@@ -80,16 +82,7 @@ func (d directory) keep(name string, content io.Reader) (err error) {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	return errors.Join(syncDirectory(filepath.Dir(path)), syncDirectory(string(d)))
-}
-
-// syncDirectory makes the names in a directory survive a crash.
-func syncDirectory(path string) error {
-	f, err := os.Open(path) //nolint:gosec // a directory of the folder
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return errors.Join(durable.SyncDir(filepath.Dir(path)), durable.SyncDir(string(d)))
 }
 
 func (d directory) open(name string) (io.ReadSeekCloser, error) {

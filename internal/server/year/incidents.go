@@ -77,3 +77,16 @@ func NewAuthority(at time.Duration) Incident {
 		return err
 	}}
 }
+
+// Away is people whom nothing reaches for a time.
+func Away(at, lasts time.Duration) []Incident {
+	set := func(away bool) func(context.Context, *World) error {
+		return func(_ context.Context, w *World) error {
+			w.people.mu.Lock()
+			defer w.people.mu.Unlock()
+			w.people.away = away
+			return nil
+		}
+	}
+	return []Incident{{at, "people going away", set(true)}, {at + lasts, "people coming back", set(false)}}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,13 +16,14 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/audit/tap"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
-	"github.com/holdfast-kms/holdfast/internal/event"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
+	"github.com/holdfast-kms/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/lifecycle"
 	"github.com/holdfast-kms/holdfast/internal/managed"
+	"github.com/holdfast-kms/holdfast/internal/notice"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/store"
@@ -45,29 +45,29 @@ type World struct {
 	Keys    *kms.Service
 	CA      *ca.Service
 	Managed []*managed.Service // one for each server
-	// Hear, if it is not nil, takes part in the transaction in which an event is
-	// taken over.
-	Hear func(tx store.Tx, e *event.Event) error
 
 	plan  *Plan
 	root  *seal.Root
 	dir   string
 	clock atomic.Int64 // nanoseconds since 1970
 
-	disk   *disk
-	extra  []lifecycle.Task
-	begun  counter
-	known  map[string]*seen
-	told   map[string]bool // the ids of events
-	made   Report
-	closes []func() error
+	disk      *disk
+	inventory *inventory.Service
+	notices   []lifecycle.Task // what looks for events, and what tells of them
+	begun     counter
+	known     map[string]*seen // as issued first
+	unrenewed []*ca.Certificate
+	people    *audience
+	made      Report
+	closes    []func() error
 }
 
-// seen is what the events told of a certificate.
+// seen is what is known of a certificate: when it was made (by an event), when
+// it ends, and how long it lives (of the first).
 type seen struct {
-	serial string
-	end    time.Time
-	life   time.Duration
+	serial  string
+	at, end time.Time
+	life    time.Duration
 }
 
 // Now returns the time.
@@ -87,7 +87,7 @@ func newWorld(ctx context.Context, dir string, p *Plan) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &World{plan: p, root: root, dir: dir, known: map[string]*seen{}, told: map[string]bool{}, made: Report{Least: 1}}
+	w := &World{plan: p, root: root, dir: dir, known: map[string]*seen{}, people: newAudience(), made: Report{Least: 1}}
 	w.clock.Store(begin.UnixNano())
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -146,9 +146,37 @@ func (w *World) open(ctx context.Context) error {
 			Keys: w.Keys, Authorities: w.CA, Guard: w.Guard, Store: w.Store, Principal: aws.ManagedService, PerMinute: w.plan.PerMinute, Now: w.Now,
 		}))
 	}
-	w.extra = nil
-	if w.plan.Tasks != nil {
-		w.extra = w.plan.Tasks(w)
+	return w.openNotices(ctx)
+}
+
+// openNotices opens, for each server, what looks for ends and what tells people.
+func (w *World) openNotices(ctx context.Context) (err error) {
+	w.inventory, err = inventory.New(ctx, inventory.Config{Authorities: w.CA, Guard: w.Guard, Store: w.Store, Now: w.Now})
+	if err != nil {
+		return err
+	}
+	w.closes = append(w.closes, func() error {
+		if err := w.inventory.Close(); !w.killed() {
+			return err
+		}
+		return nil // it had no chance to write the rest
+	})
+	for !w.inventory.Ready() { // its first look takes a moment, which is to be none of the year
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		time.Sleep(time.Millisecond)
+	}
+	w.notices = nil
+	for _, m := range w.Managed {
+		teller, err := notice.New(notice.Config{
+			Store: w.Store, Guard: w.Guard, Channels: []notice.Channel{{Name: "people", Sender: w.people}}, Now: w.Now,
+		})
+		if err != nil {
+			return err
+		}
+		watch := notice.NewWatch(notice.WatchConfig{Store: w.Store, Authorities: w.CA, Managed: m, Index: w.inventory, Now: w.Now})
+		w.notices = append(w.notices, lifecycle.Task{Name: "watch", Tick: w.seldom(watch.Tick)}, lifecycle.Task{Name: "notices", Tick: teller.Tick})
 	}
 	return nil
 }
@@ -168,6 +196,9 @@ func (w *World) close() error {
 // files are copied while the store has them open.
 func (w *World) reopen(ctx context.Context) error {
 	w.made.Restarts++
+	w.people.mu.Lock()
+	w.people.life++
+	w.people.mu.Unlock()
 	next := filepath.Join(filepath.Dir(w.dir), strconv.Itoa(w.made.Restarts))
 	if err := os.MkdirAll(next, 0o700); err != nil {
 		return err
@@ -200,8 +231,8 @@ func (w *World) restart(ctx context.Context) error {
 	return w.open(ctx)
 }
 
-// tasks returns what the clock does: the servers at the same time, and what
-// the plan adds.
+// tasks returns what the clock does: the servers renew at the same time, and
+// tell one after the other.
 func (w *World) tasks() []lifecycle.Task {
 	renew := lifecycle.Task{Name: "managed certificates", Tick: func(ctx context.Context) (bool, error) {
 		var all sync.WaitGroup
@@ -212,79 +243,26 @@ func (w *World) tasks() []lifecycle.Task {
 		all.Wait()
 		return slices.Contains(more, true), errors.Join(errs...)
 	}}
-	return append([]lifecycle.Task{renew}, w.extra...)
+	return append([]lifecycle.Task{renew}, w.notices...)
 }
 
-// hear takes over what people are to be told, and judges it.
-func (w *World) hear(ctx context.Context) error {
-	for {
-		var list []*event.Event
-		err := w.Store.Update(ctx, func(tx store.Tx) (err error) {
-			list, err = w.takeOver(tx)
-			return err
-		})
-		if err != nil || len(list) == 0 {
-			return err
-		}
-		for _, e := range list {
-			if err := w.judge(e); err != nil {
-				return err
-			}
-		}
-	}
-}
+// lookEvery is how often a Watch looks: it goes through everything, which at
+// each stop of the clock would be most of the work. What it tells of has days.
+const lookEvery = 12 * time.Hour
 
-// takeOver takes over events, as package notice does.
-func (w *World) takeOver(tx store.Tx) ([]*event.Event, error) {
-	list, err := event.Due(tx, w.Now(), 500)
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range list {
-		if w.Hear != nil {
-			if err := w.Hear(tx, e); err != nil {
-				return nil, err
-			}
+// seldom returns a tick that does nothing until the last one is long ago.
+func (w *World) seldom(tick func(context.Context) (bool, error)) func(context.Context) (bool, error) {
+	var last time.Time
+	return func(ctx context.Context) (bool, error) {
+		if w.Now().Sub(last) < lookEvery {
+			return false, nil
 		}
-		if err := event.Handled(tx, e, w.Now()); err != nil {
-			return nil, err
+		more, err := tick(ctx)
+		if err == nil && !more {
+			last = w.Now()
 		}
+		return more, err
 	}
-	return list, nil
-}
-
-// judge checks what is told of a certificate against what was told before.
-func (w *World) judge(e *event.Event) error {
-	if w.told[e.ID] {
-		return fmt.Errorf("%s is told of twice", e.ID)
-	}
-	w.told[e.ID] = true
-	switch e.Kind {
-	case event.RenewalFailed:
-		w.made.Failed++
-		return nil
-	case event.CertificateRenewed:
-	default:
-		return nil
-	}
-	w.made.Renewed++
-	details := map[string]string{}
-	for _, d := range e.Details {
-		details[d.Name] = d.Value
-	}
-	id := filepath.Base(filepath.Dir(e.ID))
-	s, ok := w.known[id]
-	if !ok || details["before"] != s.serial {
-		return fmt.Errorf("%s follows %q, and was told to be %+v", e.ID, details["before"], s)
-	}
-	if !e.Time.Before(s.end) {
-		return fmt.Errorf("%s expired at %s, before it was renewed at %s", id, s.end, e.Time)
-	}
-	w.made.Least = min(w.made.Least, float64(s.end.Sub(e.Time))/float64(s.life))
-	var err error
-	s.serial = details["serial"]
-	s.end, err = time.Parse(time.RFC3339, details["not after"])
-	return err
 }
 
 // permit lets the service that renews use an authority.
@@ -365,7 +343,5 @@ func (d *disk) Update(ctx context.Context, f func(store.Tx) error) error {
 
 // expected reports whether errors are part of the plan at the moment.
 func (w *World) expected() bool { return w.disk.broken.Load() || w.disk.dead.Load() }
-
-func (w *World) failing() bool { return w.disk.broken.Load() }
 
 func (w *World) killed() bool { return w.disk.dead.Load() }

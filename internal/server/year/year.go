@@ -1,16 +1,19 @@
 // Package year lives through a year in a moment: the parts of a server that
 // the clock moves, on a store on disk, with real keys, certificates and
 // signatures and a clock that jumps to whatever is due next. Things go wrong on
-// the way: authorities refuse, the store fails, the process is killed.
+// the way: authorities refuse, the store fails, the process is killed, nobody
+// takes notices.
 //
-// It is for tests. Start with Plan and Run. incidents.go has what may go wrong;
-// what else the clock is to do (notices, say) goes into Plan.Tasks, and what is
-// to be judged at each stop into Plan.Watch.
+// It is for tests. Start with Plan and Run. incidents.go has what may go wrong,
+// audience.go is who is told, report.go judges the end.
 package year
 
 import (
 	"context"
-	"errors"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -19,8 +22,6 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/ca"
-	"github.com/holdfast-kms/holdfast/internal/key"
-	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/lifecycle"
 	"github.com/holdfast-kms/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/internal/profile"
@@ -38,8 +39,9 @@ const step = 30 * time.Second
 
 // Plan says what year it is to be.
 type Plan struct {
-	// Groups are the certificates that are issued at the beginning.
-	Groups []Group
+	// Groups are the certificates that are issued at the beginning, Unrenewed
+	// those that nobody renews: their Rule says nothing.
+	Groups, Unrenewed []Group
 	// For is how long the year is.
 	For time.Duration
 	// PerMinute is the bound of renewals.
@@ -53,12 +55,6 @@ type Plan struct {
 	Incidents []Incident
 	// Dir is an empty directory for the servers' files.
 	Dir string
-	// Tasks returns what the clock does beside renewing, for a world that has
-	// just been opened, or opened again; nil for nothing.
-	Tasks func(w *World) []lifecycle.Task
-	// Watch, if it is not nil, is called whenever the clock stands still and
-	// the work of the moment is done.
-	Watch func(w *World) error
 }
 
 // Group is certificates of one kind.
@@ -83,6 +79,11 @@ type Report struct {
 	// Stops is how often the clock stood still, Restarts how often all was
 	// closed or killed and opened again.
 	Stops, Restarts int
+	// Messages is how many notices arrived, Repeated how many of them once more,
+	// by the same id, after a kill; Refused is how many attempts found nobody.
+	Messages, Repeated, Refused int
+	// Ending are the events of certificates that end, or have ended.
+	Ending int
 	// Least is the shortest time that any certificate had left when it was
 	// renewed, as a share of its lifetime.
 	Least float64
@@ -92,13 +93,16 @@ type Report struct {
 // String returns the report as one line.
 func (r *Report) String() string {
 	return fmt.Sprintf("%d certificates: %d renewals and %d failures told of, at most %d a minute; %d issued, %d of them unused; "+
+		"%d notices, %d of them again after a kill, %d attempts in vain, %d events of ends; "+
 		"%d stops of the clock, %d restarts; at the least %.1f%% of a lifetime was left; %s",
-		r.Certificates, r.Renewed, r.Failed, r.MostPerMinute, r.Issued, r.Unused, r.Stops, r.Restarts, 100*r.Least, r.Took.Round(time.Millisecond))
+		r.Certificates, r.Renewed, r.Failed, r.MostPerMinute, r.Issued, r.Unused, r.Messages, r.Repeated, r.Refused, r.Ending,
+		r.Stops, r.Restarts, 100*r.Least, r.Took.Round(time.Millisecond))
 }
 
-// Run lives through the year and fails the test if a certificate expires, if
-// more renewals begin in a minute than the bound, if a renewal is told of
-// twice or not at all, or if a key is left over at the end.
+// Run lives through the year and fails the test if a certificate expires that
+// is to be renewed, if more renewals begin in a minute than the bound, if a
+// renewal or an end is told of twice or not at all, or if a key is left over at
+// the end.
 func Run(tb testing.TB, p *Plan) *Report {
 	tb.Helper()
 	began := time.Now()
@@ -209,11 +213,37 @@ func (w *World) found(ctx context.Context) error {
 			w.clock.Add(int64(20 * time.Millisecond)) // 3,000 a minute
 		}
 	}
+	return w.issueUnrenewed(ctx)
+}
+
+// issueUnrenewed issues the certificates that nobody renews, whose keys are
+// elsewhere.
+func (w *World) issueUnrenewed(ctx context.Context) error {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, private)
+	if err != nil {
+		return err
+	}
+	for _, g := range w.plan.Unrenewed {
+		for range g.Number {
+			c, err := w.CA.Issue(ctx, w.Admin(), &ca.IssueRequest{
+				Authority: Issuing, Profile: "tls-server", CSR: csr, Validity: profile.Validity{For: g.Validity},
+				Names: profile.Names{DNS: []string{fmt.Sprintf("bare-%05d.example.com", len(w.unrenewed)+1)}},
+			})
+			if err != nil {
+				return err
+			}
+			w.unrenewed = append(w.unrenewed, c.Certificate)
+		}
+	}
 	return nil
 }
 
-// stop does all that is due at one moment, as package lifecycle would, and
-// hands over what people are told. After a kill the next look is the new
+// stop does all that is due at one moment, as package lifecycle would. After a
+// kill the next look is the new
 // server's.
 func (w *World) stop(ctx context.Context, tasks []lifecycle.Task) error {
 	w.made.Stops++
@@ -225,19 +255,7 @@ func (w *World) stop(ctx context.Context, tasks []lifecycle.Task) error {
 			return w.reopen(ctx)
 		}
 	}
-	if w.failing() {
-		return nil
-	}
-	if err := w.hear(ctx); err != nil {
-		if w.killed() {
-			return w.reopen(ctx)
-		}
-		return err
-	}
-	if w.plan.Watch == nil {
-		return nil
-	}
-	return w.plan.Watch(w)
+	return nil
 }
 
 // run runs a task until nothing more is due.
@@ -274,91 +292,13 @@ func (w *World) next(ctx context.Context) (at time.Time, err error) {
 }
 
 // drain lets the servers come to rest after the end of the year: no renewal is
-// under way any more.
+// under way any more, and no notice waits.
 func (w *World) drain(ctx context.Context) error {
-	for range 3 {
+	for range 8 {
 		w.clock.Add(int64(10 * time.Minute))
 		if err := w.stop(ctx, append(w.tasks(), lifecycle.Task{Name: "keys", Tick: w.Keys.Tick})); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// report judges the end of the year.
-func (w *World) report(ctx context.Context) (*Report, error) {
-	r := w.made
-	r.Certificates, r.MostPerMinute = len(w.known), w.begun.most()
-	var wrong []error
-	if r.MostPerMinute > w.plan.PerMinute {
-		wrong = append(wrong, fmt.Errorf("%d renewals began within a minute, the bound is %d", r.MostPerMinute, w.plan.PerMinute))
-	}
-	spare := 0
-	for id, s := range w.known {
-		c, err := w.Managed[0].Describe(ctx, w.Admin(), id)
-		if err != nil {
-			return nil, err
-		}
-		if c.State(w.Now()) != managed.Issued || c.Serial != s.serial {
-			wrong = append(wrong, fmt.Errorf("%s is %s with serial %s; %s was told of", c.Domain, c.State(w.Now()), c.Serial, s.serial))
-		}
-		if c.Next != "" {
-			spare++
-		}
-	}
-	keys, err := w.enabled(ctx)
-	if err != nil {
-		return nil, err
-	}
-	authorities := len(w.CA.All())
-	if want := len(w.known) + spare + authorities; keys != want {
-		wrong = append(wrong, fmt.Errorf("%d keys are enabled, want %d", keys, want))
-	}
-	r.Issued, err = w.issued(ctx)
-	// The second level's authorities are issued, too, each with every renewal of its own.
-	r.Unused = r.Issued - r.Certificates - r.Renewed
-	return &r, errors.Join(append(wrong, err)...)
-}
-
-// enabled counts the keys that are in use.
-func (w *World) enabled(ctx context.Context) (n int, err error) {
-	page := kms.Page{Limit: 1000}
-	for {
-		ids, next, err := w.Keys.ListKeys(ctx, w.Admin(), page)
-		if err != nil {
-			return 0, err
-		}
-		for _, id := range ids {
-			k, err := w.Keys.DescribeKey(ctx, w.Admin(), kms.Ref{ID: id})
-			if err != nil {
-				return 0, err
-			}
-			if k.State == key.Enabled {
-				n++
-			}
-		}
-		if page.After = next; next == "" {
-			return n, nil
-		}
-	}
-}
-
-// issued counts the certificates of end entities that the authorities issued.
-func (w *World) issued(ctx context.Context) (n int, err error) {
-	err = w.Store.View(ctx, func(r store.Reader) error {
-		for row, err := range r.Scan(store.Certificates, store.Query{}) {
-			if err != nil {
-				return err
-			}
-			c, err := ca.ReadCertificate(row)
-			if err != nil {
-				return err
-			}
-			if c.Profile != profile.Authority {
-				n++
-			}
-		}
-		return nil
-	})
-	return n, err
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/holdfast-kms/holdfast/internal/durable"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
@@ -91,7 +92,7 @@ func backup(ctx context.Context, reading *sql.DB, path string) (err error) {
 	if err := os.Link(partial.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 func copyTo(ctx context.Context, reading *sql.DB, path string) error {

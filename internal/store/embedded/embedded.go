@@ -23,6 +23,8 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/holdfast-kms/holdfast/internal/durable"
+
 	_ "modernc.org/sqlite" // registers the driver
 
 	"github.com/holdfast-kms/holdfast/internal/store"
@@ -166,16 +168,7 @@ func protect(path string) error {
 			return err
 		}
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(path string) error {
-	dir, err := os.Open(path) //nolint:gosec // the path is the installation's own
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // pool returns connections to the file in a mode of SQLite's: "rw" or "ro".

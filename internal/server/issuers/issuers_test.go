@@ -1,4 +1,4 @@
-package server
+package issuers
 
 import (
 	"crypto/sha1"
@@ -54,7 +54,7 @@ func TestFetch(t *testing.T) {
 		"where clouds keep credentials": {"https://169.254.169.254", trusted, "https://169.254.169.254/keys", false, ""},
 		"a file":                        {secure.URL, trusted, "file:///etc/passwd", false, ""},
 	} {
-		got, err := issuers{c.plain}.Fetch(t.Context(), &webidentity.Registration{URL: c.from, Trust: c.trust}, c.url)
+		got, err := Fetcher{c.plain}.Fetch(t.Context(), &webidentity.Registration{URL: c.from, Trust: c.trust}, c.url)
 		if string(got) != c.want && c.want != "" || (err == nil) != (c.want != "") {
 			t.Errorf("%s: %d bytes, %v", name, len(got), err)
 		}

@@ -1,4 +1,8 @@
-package server
+// Package certificate is the server's own certificate: the configured one, or one
+// that it makes itself.
+//
+// Start with Open.
+package certificate
 
 import (
 	"crypto"
@@ -18,12 +22,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/durable"
+
 	"github.com/holdfast-kms/holdfast/internal/config"
 )
 
 // Files of the self-made server certificate, under the data directory.
 const (
-	tlsDir     = "tls"
+	folder     = "tls"
 	caCertFile = "ca.pem"
 	caKeyFile  = "ca.key"
 	certFile   = "server.pem"
@@ -38,15 +44,15 @@ const (
 	selfRenewal = 60 * 24 * time.Hour
 )
 
-// identityTLS is the server's certificate, which can be read again while it
+// Identity is the server's certificate, which can be read again while it
 // serves.
-type identityTLS struct {
+type Identity struct {
 	certificate, key string
 	current          atomic.Pointer[tls.Certificate]
 }
 
-// reload reads the certificate's files.
-func (t *identityTLS) reload() error {
+// Reload reads the certificate's files.
+func (t *Identity) Reload() error {
 	c, err := tls.LoadX509KeyPair(t.certificate, t.key)
 	if err != nil {
 		return fmt.Errorf("reading the server's certificate: %w", err)
@@ -55,28 +61,41 @@ func (t *identityTLS) reload() error {
 	return nil
 }
 
-// config returns what a listener needs: TLS 1.2 and up, HTTP/2 offered. A
+// End returns when the certificate ends that is presented, the zero time for
+// none.
+func (t *Identity) End() time.Time {
+	if c := t.current.Load(); c != nil && c.Leaf != nil {
+		return c.Leaf.NotAfter
+	}
+	return time.Time{}
+}
+
+// Config returns what a listener needs: TLS 1.2 and up, HTTP/2 offered. A
 // client may present a certificate; whom that proves is asked with each
 // request, of the one API that takes certificates.
-func (t *identityTLS) config() *tls.Config {
+func (t *Identity) Config() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, ClientAuth: tls.RequestClientCert,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return t.current.Load(), nil },
 	}
 }
 
-// openTLS returns the configured certificate, or a self-made one.
-func openTLS(c *config.Config) (*identityTLS, error) {
-	t := &identityTLS{certificate: c.TLS.Certificate, key: c.TLS.Key}
+// Open returns the configured certificate, or a self-made one.
+func Open(c *config.Config) (*Identity, error) {
+	t := &Identity{certificate: c.TLS.Certificate, key: c.TLS.Key}
 	if t.certificate == "" {
-		dir := filepath.Join(c.Data, tlsDir)
+		dir := filepath.Join(c.Data, folder)
 		t.certificate, t.key = filepath.Join(dir, certFile), filepath.Join(dir, keyFile)
 		if err := selfMade(dir, append([]string{"localhost", "127.0.0.1", "::1"}, c.TLS.Names...)); err != nil {
 			return nil, fmt.Errorf("making a certificate for the server: %w", err)
 		}
 	}
-	return t, t.reload()
+	return t, t.Reload()
 }
+
+// CA returns the path of the CA certificate under which a server's self-made
+// certificate stands, for its clients to trust.
+func CA(c *config.Config) string { return filepath.Join(c.Data, folder, caCertFile) }
 
 // selfMade makes a CA and a server certificate in dir, unless they are there
 // and good for a while.
@@ -185,28 +204,8 @@ func writePair(certPath, keyPath string, der []byte, private crypto.Signer) erro
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(keyPath, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600); err != nil {
+	if err := durable.WriteFile(keyPath, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600); err != nil {
 		return err
 	}
-	return replaceFile(certPath, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
-}
-
-// replaceFile gives a file its content at once and durably, and its mode also
-// where a file with another one was there.
-func replaceFile(path string, content []byte, mode os.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = errors.Join(f.Chmod(mode), f.Sync())
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return durable.WriteFile(certPath, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
 }
