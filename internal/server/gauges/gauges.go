@@ -150,6 +150,7 @@ func (g *Gauges) clocks() prometheus.Collector {
 		Figures: []figure.Figure[status]{
 			figure.When("holdfast_clock_began_timestamp_seconds", "When the task of the clock was last begun, 0 before the first time.", func(s *status) time.Time { return s.Began }),
 			figure.When("holdfast_clock_succeeded_timestamp_seconds", "When the task of the clock last came to its end without a failure, 0 before the first time.", func(s *status) time.Time { return s.Succeeded }),
+			figure.Gauge("holdfast_clock_interval_seconds", "Time between two runs of the task, as configured.", func(s *status) int { return int(s.Interval.Seconds()) }),
 			figure.Counter("holdfast_clock_runs_total", "Runs of the task.", func(s *status) uint64 { return s.Runs }),
 			figure.Counter("holdfast_clock_failures_total", "Runs of the task that failed; it is tried again.", func(s *status) uint64 { return s.Failures }),
 			figure.Seconds("holdfast_clock_run_seconds_total", "Time that the runs of the task took.", func(s *status) time.Duration { return s.Took }),

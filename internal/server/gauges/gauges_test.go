@@ -152,7 +152,7 @@ func TestClock(t *testing.T) {
 		synctest.Wait()
 		unix := func(after time.Duration) string { return fmt.Sprint(float64(began.Add(after).Unix())) }
 		want := []string{
-			"began_timestamp_seconds renewals " + unix(time.Minute), "failures_total renewals 1", "run_seconds_total renewals 4", "runs_total renewals 2",
+			"began_timestamp_seconds renewals " + unix(time.Minute), "failures_total renewals 1", "interval_seconds renewals 60", "run_seconds_total renewals 4", "runs_total renewals 2",
 			"succeeded_timestamp_seconds renewals " + unix(2*time.Second),
 		}
 		if diff := cmp.Diff(want, shown(t, g, "holdfast_clock_")); diff != "" {

@@ -146,8 +146,11 @@ func (t *Tracer) serve(next http.Handler, w http.ResponseWriter, r *http.Request
 	t.export.begun.Add(1)
 	root := &step{tracer: t.tracer, begun: &t.export.begun, ctx: ctx, span: span, named: map[trace.Attribute]string{}}
 	ctx, whole := trace.With(ctx, span.SpanContext().TraceID().String(), root)
-	out := &answer{ResponseWriter: w, status: http.StatusOK}
+	out, panics := &answer{ResponseWriter: w, status: http.StatusOK}, true
 	defer func() {
+		if panics { // which is our own bug, or an answer that broke off
+			out.status = http.StatusInternalServerError
+		}
 		span.SetAttributes(attribute.Int("http.response.status_code", out.status))
 		if out.status >= http.StatusInternalServerError {
 			span.SetStatus(codes.Error, "")
@@ -155,6 +158,7 @@ func (t *Tracer) serve(next http.Handler, w http.ResponseWriter, r *http.Request
 		whole.End(nil)
 	}()
 	next.ServeHTTP(out, r.WithContext(ctx))
+	panics = false
 }
 
 // method returns the method, or _OTHER for one that the caller made up.

@@ -123,6 +123,29 @@ func TestSpans(t *testing.T) {
 	}
 }
 
+// TestPanic asserts that a request that panics leaves a span that says so, and
+// goes on panicking.
+func TestPanic(t *testing.T) {
+	c := tracingtest.New(t)
+	var log bytes.Buffer
+	tracer := open(t, settings(c.URL, 1), &log)
+	h := tracer.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("a bug") }))
+	func() {
+		defer func() {
+			if p := recover(); p != "a bug" {
+				t.Errorf("the panic became %v", p)
+			}
+		}()
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil))
+	}()
+	if err := tracer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if spans := c.Spans(""); len(spans) != 1 || !spans[0].Failed || spans[0].Attributes["http.response.status_code"] != int64(500) {
+		t.Errorf("%+v", spans)
+	}
+}
+
 // TestSampled is which requests are traced.
 func TestSampled(t *testing.T) {
 	c := tracingtest.New(t)
