@@ -273,6 +273,14 @@ type (
 	AuditHold = native.AuditHold
 	// AddAuditHoldRequest asks for a hold.
 	AddAuditHoldRequest = native.AddAuditHoldRequest
+	// Approval is a request for the approval of a critical operation.
+	Approval = native.Approval
+	// ApprovalDecision is what somebody said to a request for approval.
+	ApprovalDecision = native.ApprovalDecision
+	// ApprovalList is a page of requests for approval.
+	ApprovalList = native.ApprovalList
+	// ApprovalRule is a rule that makes operations critical ones.
+	ApprovalRule = native.ApprovalRule
 	// Notice is a message to one receiver about what happened.
 	Notice = native.Notice
 	// NoticeEvent is something that happened.
@@ -289,6 +297,18 @@ type (
 	Metric = native.Metric
 	// AlarmList is a page of alarms.
 	AlarmList = native.AlarmList
+	// RotationRule says which keys get new material, and how often.
+	RotationRule = native.RotationRule
+	// PutRotationRuleRequest makes or changes a rule of rotation.
+	PutRotationRuleRequest = native.PutRotationRuleRequest
+	// RotationRuleList is all rules of rotation of a realm.
+	RotationRuleList = native.RotationRuleList
+	// RotationPlan is a page of what will happen to the keys of a realm.
+	RotationPlan = native.RotationPlan
+	// PlannedKey is what will happen to a key.
+	PlannedKey = native.PlannedKey
+	// PlannedStep is one thing that will happen to it.
+	PlannedStep = native.PlannedStep
 	// Profile is a kind of certificate that authorities issue.
 	Profile = native.Profile
 	// AuditRecord is an entry of the audit log.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/agents"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/alarms"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/approvals"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/auditlog"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/authorities"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/byok"
@@ -25,6 +26,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/profiles"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/providers"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/roles"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/rotations"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/seals"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/secrets"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/signatures"
@@ -94,9 +96,11 @@ func commands() []func(*terminal.App) *cobra.Command {
 		managed.New,
 		agents.New,
 		deployments.New,
+		rotations.New,
 		alarms.New,
 		secrets.New,
 		notices.New,
+		approvals.New,
 		topics.New,
 		users.New,
 		roles.New,

@@ -108,10 +108,14 @@ func First(s *Names, v *guard.Visit, e *catalog.Entry, name string) (alias *key.
 	if err := Check(name); err != nil {
 		return nil, nil, err
 	}
-	if err := s.admitAlias(v, key.CreateAlias, e, name); err != nil {
+	n := e.Key.Name
+	named := aliasResource(n.Realm, n.Region, name)
+	t := e.Target(key.CreateAlias, &policy.Attributes{Alias: name})
+	t.Lasting = &named // the key is a new one at each attempt
+	if err := s.admitTarget(v, t, e, name); err != nil {
 		return nil, nil, err
 	}
-	n, now := e.Key.Name, s.now().UTC()
+	now := s.now().UTC()
 	unlock = s.keys.LockAlias(n.Realm, n.Region, name)
 	if _, exists := s.keys.Alias(n.Realm, n.Region, name); exists {
 		unlock()
@@ -128,16 +132,21 @@ func aliasExists(realm key.RealmID, region, name string) error {
 
 // admitAlias asks for the action on the alias and on the key.
 func (s *Names) admitAlias(v *guard.Visit, action key.Action, e *catalog.Entry, name string) error {
-	attributes := &policy.Attributes{Alias: name}
-	if err := v.Authorize(e.Target(action, attributes)); err != nil {
+	return s.admitTarget(v, e.Target(action, &policy.Attributes{Alias: name}), e, name)
+}
+
+// admitTarget asks for the target, which is the key, and for the same on the
+// alias.
+func (s *Names) admitTarget(v *guard.Visit, t guard.Target, e *catalog.Entry, name string) error {
+	if err := v.Authorize(t); err != nil {
 		return err
 	}
-	if err := s.state(e).Manage(action); err != nil {
+	if err := s.state(e).Manage(t.Action); err != nil {
 		return e.At(err)
 	}
 	v.Note("alias", name)
 	return v.Authorize(guard.Target{
-		Action: action, Resource: aliasResource(e.Key.Name.Realm, e.Key.Name.Region, name), Attributes: attributes,
+		Action: t.Action, Resource: aliasResource(e.Key.Name.Realm, e.Key.Name.Region, name), Attributes: t.Attributes,
 	})
 }
 

@@ -17,17 +17,18 @@ type Compile func(key.Document) (*policy.Policy, error)
 // Catalog has every key and alias. All methods may be called at the same
 // time. Errors are *fault.Error, and the store's own.
 type Catalog struct {
-	store  store.Store
-	memory memory
-	cache  cache
-	locks  locks
-	making making
+	store   store.Store
+	compile Compile
+	memory  memory
+	cache   cache
+	locks   locks
+	making  making
 }
 
 // Load reads every key and alias of the store. Of the keys, at most opened
 // are kept ready for use.
 func Load(ctx context.Context, s store.Store, compile Compile, opened int) (*Catalog, error) {
-	c := &Catalog{store: s, cache: cache{ring: make([]*slot, opened)}, locks: locks{hash: maphash.MakeSeed()}}
+	c := &Catalog{store: s, compile: compile, cache: cache{ring: make([]*slot, opened)}, locks: locks{hash: maphash.MakeSeed()}}
 	err := s.View(ctx, func(r store.Reader) error {
 		if err := c.loadKeys(r, compile); err != nil {
 			return fmt.Errorf("loading keys: %w", err)

@@ -37,6 +37,9 @@ type Change struct {
 	// those that they are not to be told of any more.
 	Events    []*event.Event
 	Withdrawn []string
+	// Check, if it is not nil, is asked in the transaction: its error ends the
+	// change.
+	Check func(store.Reader) error
 }
 
 // Import names something that was imported under a key exchange key.
@@ -81,21 +84,34 @@ func (c *Catalog) Insert(ctx context.Context, n *Change) error {
 }
 
 // Update stores a changed key in place of e and makes it visible. The caller
-// has locked the key since it read e.
+// has locked the key since it read e. That another server has changed the key
+// since is a Conflict error.
 func (c *Catalog) Update(ctx context.Context, e *Entry, n *Change) error {
 	row, err := keyRow(n.Key)
 	if err != nil {
 		return err
 	}
-	err = c.store.Update(ctx, func(tx store.Tx) error {
-		if err := tx.Put(store.Keys, row); err != nil {
-			return err
-		}
-		return n.write(tx)
-	})
+	err = c.store.Update(ctx, func(tx store.Tx) error { return n.replace(tx, e, row) })
 	if err != nil {
 		return err
 	}
+	c.show(e, n)
+	return nil
+}
+
+// replace stores what Update does.
+func (n *Change) replace(tx store.Tx, e *Entry, row store.Row) error {
+	if err := unchanged(tx, e.Key); err != nil {
+		return err
+	}
+	if err := tx.Put(store.Keys, row); err != nil {
+		return err
+	}
+	return n.write(tx)
+}
+
+// show makes a changed key visible in place of e.
+func (c *Catalog) show(e *Entry, n *Change) {
 	p := n.Policy
 	if p == nil {
 		p = e.Policy
@@ -104,7 +120,6 @@ func (c *Catalog) Update(ctx context.Context, e *Entry, n *Change) error {
 	stale := next.renew(n, len(e.slots))
 	c.memory.put(next)
 	c.cache.drop(stale)
-	return nil
 }
 
 // renew gives a new slot to each of the first known versions whose material
@@ -125,6 +140,11 @@ func (e *Entry) renew(n *Change, known int) (stale []*slot) {
 
 // write stores what belongs to a change beside the key's own row.
 func (n *Change) write(tx store.Tx) error {
+	if n.Check != nil {
+		if err := n.Check(tx); err != nil {
+			return err
+		}
+	}
 	id := n.Key.Name.ID
 	for _, m := range n.Put {
 		row := store.Row{ID: materialID(id, m.Version), Columns: []string{string(id)}, Body: m.Wrapped}

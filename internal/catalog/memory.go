@@ -128,8 +128,10 @@ type locks struct {
 }
 
 func (l *locks) pick(set *[64]sync.Mutex, name string) *sync.Mutex {
-	return &set[maphash.String(l.hash, name)%64]
+	return &set[l.index(name)]
 }
+
+func (l *locks) index(name string) uint64 { return maphash.String(l.hash, name) % 64 }
 
 // Lock keeps all others from changing a key until unlock is called.
 func (c *Catalog) Lock(id key.ID) (unlock func()) {

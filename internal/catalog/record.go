@@ -20,28 +20,29 @@ const recordVersion = 1
 // numbers stand for specs, usages and states, so that the order of the
 // constants is free to change. Wrapped material is in store.Materials.
 type keyRecord struct {
-	V           int             `json:"v"`
-	Realm       key.RealmID     `json:"realm"`
-	Region      string          `json:"region"`
-	Spec        string          `json:"spec"`
-	Usage       string          `json:"usage"`
-	Origin      key.Origin      `json:"origin"`
-	Protection  key.Protection  `json:"protection"`
-	Engine      string          `json:"engine"`
-	Store       string          `json:"store,omitempty"`
-	Exportable  bool            `json:"exportable,omitempty"`
-	Provided    bool            `json:"provided,omitempty"`
-	State       string          `json:"state"`
-	Description string          `json:"description,omitempty"`
-	CreatedAt   time.Time       `json:"created"`
-	DeleteAt    time.Time       `json:"delete,omitzero"`
-	Versions    []versionRecord `json:"versions"`
-	Pending     *versionRecord  `json:"pending,omitempty"`
-	Rotation    rotationRecord  `json:"rotation,omitzero"`
-	Dialect     string          `json:"dialect"`
-	Tags        [][2]string     `json:"tags,omitempty"`
-	Grants      []grantRecord   `json:"grants,omitempty"`
-	Revision    uint64          `json:"revision"`
+	V           int              `json:"v"`
+	Realm       key.RealmID      `json:"realm"`
+	Region      string           `json:"region"`
+	Spec        string           `json:"spec"`
+	Usage       string           `json:"usage"`
+	Origin      key.Origin       `json:"origin"`
+	Protection  key.Protection   `json:"protection"`
+	Engine      string           `json:"engine"`
+	Store       string           `json:"store,omitempty"`
+	Exportable  bool             `json:"exportable,omitempty"`
+	Provided    bool             `json:"provided,omitempty"`
+	State       string           `json:"state"`
+	Description string           `json:"description,omitempty"`
+	CreatedAt   time.Time        `json:"created"`
+	DeleteAt    time.Time        `json:"delete,omitzero"`
+	Versions    []versionRecord  `json:"versions"`
+	Pending     *versionRecord   `json:"pending,omitempty"`
+	Rotation    rotationRecord   `json:"rotation,omitzero"`
+	Succession  successionRecord `json:"succession,omitzero"`
+	Dialect     string           `json:"dialect"`
+	Tags        [][2]string      `json:"tags,omitempty"`
+	Grants      []grantRecord    `json:"grants,omitempty"`
+	Revision    uint64           `json:"revision"`
 }
 
 type versionRecord struct {
@@ -62,6 +63,13 @@ type rotationRecord struct {
 	OnDemandCount int       `json:"demanded,omitempty"`
 }
 
+type successionRecord struct {
+	From  key.ID    `json:"from,omitempty"`
+	To    key.ID    `json:"to,omitempty"`
+	At    time.Time `json:"at,omitzero"`
+	Until time.Time `json:"until,omitzero"`
+}
+
 type grantRecord struct {
 	ID        string        `json:"id"`
 	Grantee   key.Principal `json:"grantee"`
@@ -79,6 +87,8 @@ func dueOf(k *key.Key) string {
 	switch {
 	case k.State == key.PendingDeletion:
 		step = k.DeleteAt
+	case k.State == key.Enabled && k.Succession.To != "": // whatever is set, it gets no new material
+		step = k.Succession.Until
 	case k.State == key.Enabled && k.Rotation.Enabled:
 		step = k.Rotation.Next
 	}
@@ -97,7 +107,8 @@ func keyRow(k *key.Key) (store.Row, error) {
 		V: recordVersion, Realm: k.Name.Realm, Region: k.Name.Region, Spec: k.Spec.String(), Usage: k.Usage.String(),
 		Origin: k.Origin, Protection: k.Protection, Engine: k.Engine, Store: k.Store, State: k.State.String(), Exportable: k.Exportable, Provided: k.Provided,
 		Description: k.Description, CreatedAt: k.CreatedAt, DeleteAt: k.DeleteAt, Rotation: rotationRecord(k.Rotation),
-		Dialect: k.Policy.Dialect, Revision: k.Revision,
+		Succession: successionRecord(k.Succession),
+		Dialect:    k.Policy.Dialect, Revision: k.Revision,
 	}
 	for _, v := range k.Versions {
 		r.Versions = append(r.Versions, versionRecord(v))
@@ -134,7 +145,7 @@ func keyOf(row store.Row) (*key.Key, error) {
 		Name: key.Name{Realm: r.Realm, Region: r.Region, ID: key.ID(row.ID)},
 		Spec: alg.ParseSpec(r.Spec), Usage: alg.ParseUsage(r.Usage), Origin: r.Origin, Protection: r.Protection,
 		Engine: r.Engine, Store: r.Store, Exportable: r.Exportable, Provided: r.Provided, State: key.ParseState(r.State), Description: r.Description, CreatedAt: r.CreatedAt,
-		DeleteAt: r.DeleteAt, Rotation: key.Rotation(r.Rotation),
+		DeleteAt: r.DeleteAt, Rotation: key.Rotation(r.Rotation), Succession: key.Succession(r.Succession),
 		Policy: key.Document{Dialect: r.Dialect, Text: string(text)}, Revision: r.Revision,
 	}
 	if k.Spec == alg.NoSpec || k.Usage == alg.NoUsage || k.State == 0 || len(r.Versions) == 0 {

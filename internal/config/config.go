@@ -51,6 +51,8 @@ type Config struct {
 	Notices   Notices    `yaml:"notices"`
 	Egress    Egress     `yaml:"egress"`
 	Tracing   Tracing    `yaml:"tracing"`
+	Approvals Approvals  `yaml:"approvals"`
+	Rotation  Rotation   `yaml:"rotation"`
 
 	Certificates Certificates `yaml:"certificates"`
 	Issuers      Issuers      `yaml:"issuers"`
@@ -153,6 +155,7 @@ func Default() Config {
 		Buckets:   Buckets{S3: S3{Region: "us-east-1", Timeout: time.Minute}},
 		Tracing:   Tracing{SampleRatio: 0.1, ServiceName: "holdfast"},
 		Notices:   Notices{GiveUp: 72 * time.Hour, Denials: 20, DenialsWindow: 5 * time.Minute},
+		Rotation:  Rotation{SymmetricDays: 365, AsymmetricDays: 730, OverlapDays: 90, NoticeDays: 30},
 	}
 }
 
@@ -210,6 +213,8 @@ func (c *Config) Validate() error {
 	c.Notices.validate(&c.Mail, refuse)
 	c.Egress.validate(refuse)
 	c.Tracing.validate(refuse)
+	c.Approvals.validate(refuse)
+	c.Rotation.validate(refuse)
 	c.validateProviders(c.HSM.validate(refuse), refuse)
 	c.validateRanges(refuse)
 	if len(wrong) > 0 {

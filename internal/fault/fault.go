@@ -89,6 +89,7 @@ const (
 	MaterialPending   // other material was imported and waits for a rotation
 	NoMaterialPending // nothing was imported that a rotation could bring into use
 	OriginForbids     // a key whose origin does not go with the call
+	KeySucceeded      // a key that another has succeeded makes nothing new
 
 	SecretDeleted // a secret that waits for its end
 
@@ -146,6 +147,8 @@ const (
 	NoIdentityPolicyAllows // the resource's policy delegates, and no policy of the caller allows
 	DeniedBySessionPolicy  // an explicit deny in the policy that a session was made with
 	NoSessionPolicyAllows  // the policies allow, and the one that a session was made with does not
+	ApprovalRequired       // a critical operation that nobody else has approved
+	MFARequired            // a critical operation, from a session without a second factor
 
 	// With NotFound and AlreadyExists.
 

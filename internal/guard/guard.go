@@ -32,6 +32,9 @@ type Identities interface {
 type Guard struct {
 	log audit.Recorder
 	ids Identities
+	// gate stands before the actions in critical.
+	gate     Gate
+	critical key.ActionSet
 }
 
 // New returns a guard that records in log and asks ids for callers' policies.
@@ -41,6 +44,9 @@ func New(log audit.Recorder, ids Identities) *Guard { return &Guard{log: log, id
 type Visit struct {
 	Call  *key.Call
 	guard *Guard
+	// outer is how many approvals of the call's passage are of visits around
+	// this one.
+	outer int
 	entry audit.Entry
 	// room is where the first details of the entry stand.
 	room [6]audit.Detail
@@ -48,8 +54,9 @@ type Visit struct {
 	authorised bool
 	// within says that an outer visit waits for the log.
 	within bool
-	// committed is set once the entry of a success is durable.
-	committed bool
+	// committed is set once the entry of a success is durable, and tried once
+	// that was attempted: what follows may change something.
+	committed, tried bool
 	// kind is that of the entry's resource, and span the step that the visit is,
 	// nil where nobody watches.
 	kind key.ResourceKind
@@ -122,6 +129,9 @@ func (g *Guard) enter(call *key.Call, action key.Action) *Visit {
 		UserAgent: call.UserAgent,
 	}}
 	v.entry.Details = v.room[:0]
+	if call.Passage != nil {
+		v.outer = len(call.Passage.Approvals)
+	}
 	if p != (key.Principal{}) {
 		v.entry.Principal = p.String()
 	}
@@ -140,6 +150,9 @@ type Target struct {
 	Policy *policy.Policy
 	// Grants are the resource's grants.
 	Grants []key.Grant
+	// Lasting is what an approval is of, where the resource is made by the
+	// request, under an id that is another one whenever that is sent; else nil.
+	Lasting *key.Resource
 }
 
 // Authorize asks whether the call may do the target's action. A refusal is a
@@ -149,6 +162,11 @@ func (v *Visit) Authorize(t Target) error {
 	d := policy.Decide(v.input(t))
 	if !d.Allowed {
 		return v.Deny(t, d.Reason, d.Why)
+	}
+	if v.guard.critical.Has(t.Action) {
+		if err := v.pass(t); err != nil {
+			return err
+		}
 	}
 	v.entry.Decision, v.entry.Why = audit.Allowed, d.Why
 	v.authorised = true
@@ -218,7 +236,7 @@ func (v *Visit) Commit(ctx context.Context, change func() error) error {
 	if err := v.record(ctx, nil); err != nil {
 		return err
 	}
-	v.committed = true
+	v.committed, v.tried = true, true
 	if err := change(); err != nil {
 		v.committed = false
 		return err
@@ -238,10 +256,14 @@ func (v *Visit) leave(ctx context.Context, err error) error {
 func (v *Visit) conclude(ctx context.Context, err error) error {
 	v.Call.Recorded = true
 	if v.committed && err == nil {
+		v.through(nil)
 		return nil
 	}
 	if err == nil {
 		err = v.permit()
+	}
+	if v.Call.Passage != nil {
+		defer v.giveBack(v.through(err))
 	}
 	if failed := v.record(ctx, err); failed != nil {
 		return failed

@@ -157,7 +157,7 @@ func webCaller(i *Issuer, c *webidentity.Claims) key.Caller {
 	return key.Caller{
 		Principal: key.Principal{Realm: i.Realm, Kind: key.Federated, Name: i.Name()}, Credential: c.Subject,
 		UserID: i.Name() + ":" + c.Audiences[0] + ":" + c.Subject, Method: "oidc",
-		Assumption: &key.Assumption{Issuer: i.Name(), Claims: claims},
+		Assumption: &key.Assumption{Person: i.Name() + ":" + c.Subject, Issuer: i.Name(), Claims: claims},
 	}
 }
 
@@ -249,7 +249,7 @@ func (a *Admin) assume(v *guard.Visit, role *role, r *AssumeRequest, web *key.As
 	if err != nil {
 		return nil, err
 	}
-	how := &key.Assumption{Limit: r.Policy, SourceIdentity: r.SourceIdentity, Transitive: transitive}
+	how := &key.Assumption{Limit: r.Policy, SourceIdentity: r.SourceIdentity, Transitive: transitive, Person: by.Person()}
 	if web != nil {
 		how.Issuer, how.Claims = web.Issuer, web.Claims
 	} else if by.Assumption != nil {

@@ -81,7 +81,7 @@ func TestRolesAndTheirSessions(t *testing.T) {
 		Principal:  key.Principal{Realm: key.DefaultRealm, Kind: key.Session, Name: "ops/Deploy/ci"},
 		Credential: s.ID, UserID: role.ID + ":ci", AuthenticatedAt: c.Caller.AuthenticatedAt,
 		Tags:       []key.Tag{{Key: "Team", Value: "red"}, {Key: "cost", Value: "1"}},
-		Assumption: &key.Assumption{SourceIdentity: "alice", Transitive: []string{"cost"}},
+		Assumption: &key.Assumption{SourceIdentity: "alice", Transitive: []string{"cost"}, Person: "123456789012:user:alice"},
 	}
 	if d := cmp.Diff(want, c.Caller); d != "" || !strings.HasPrefix(role.ID, "AROA") || s.Principal != want.Principal || s.UserID != want.UserID {
 		t.Errorf("(-want +got)\n%s", d)
@@ -343,7 +343,7 @@ func TestWebIdentities(t *testing.T) {
 	must(t, err)
 	c, err := f.directory.SessionCredential(s.ID, s.Token)
 	must(t, err)
-	how := &key.Assumption{Issuer: strings.TrimPrefix(issuerURL, "https://"), Claims: []key.Tag{
+	how := &key.Assumption{Person: strings.TrimPrefix(issuerURL, "https://") + ":system:serviceaccount:pki:cert-manager", Issuer: strings.TrimPrefix(issuerURL, "https://"), Claims: []key.Tag{
 		{Key: "sub", Value: "system:serviceaccount:pki:cert-manager"}, {Key: "aud", Value: "sts.amazonaws.com"}, {Key: "amr", Value: "pwd"},
 	}}
 	if d := cmp.Diff(how, c.Caller.Assumption); d != "" || c.Caller.UserID != role.ID+":ci" || c.Caller.MFA || !f.mayList(&s.NewSession) {

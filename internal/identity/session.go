@@ -43,6 +43,7 @@ type assumptionRecord struct {
 	Transitive     []string       `json:"transitive,omitempty"`
 	Issuer         string         `json:"issuer,omitempty"`
 	Claims         []key.Tag      `json:"claims,omitempty"`
+	Person         string         `json:"person,omitempty"`
 }
 
 const sessionPurpose = "session token"
@@ -68,7 +69,7 @@ func (d *Directory) newSession(c *key.Caller, length time.Duration) (*NewSession
 		s.FactorAt = c.FactorAt.UTC()
 	}
 	if a := c.Assumption; a != nil {
-		s.Assumption = &assumptionRecord{documentRecord(a.Limit), a.SourceIdentity, a.Transitive, a.Issuer, a.Claims}
+		s.Assumption = &assumptionRecord{documentRecord(a.Limit), a.SourceIdentity, a.Transitive, a.Issuer, a.Claims, a.Person}
 	}
 	text, err := json.Marshal(s) //nolint:gosec // it is encrypted in the next lines
 	if err != nil {
@@ -153,7 +154,7 @@ func (d *Directory) parseSession(token string) (*Credential, error) {
 	}
 	if a := s.Assumption; a != nil {
 		c.Caller.Assumption = &key.Assumption{
-			Limit: key.Document(a.Limit), SourceIdentity: a.SourceIdentity, Transitive: a.Transitive, Issuer: a.Issuer, Claims: a.Claims,
+			Limit: key.Document(a.Limit), SourceIdentity: a.SourceIdentity, Transitive: a.Transitive, Issuer: a.Issuer, Claims: a.Claims, Person: a.Person,
 		}
 	}
 	return c, nil

@@ -81,10 +81,23 @@ type Assumption struct {
 	// Transitive are the keys of those of the session's tags that sessions made
 	// from it keep.
 	Transitive []string
+	// Person is who the session is of in the end, whatever roles were assumed on
+	// the way: a user in Principal's form, or an issuer's URL and its subject.
+	Person string
 	// Issuer is the URL, without its scheme, of the issuer that vouched for the
 	// caller, and Claims what its token says: a name may occur several times.
 	Issuer string
 	Claims []Tag
+}
+
+// Person returns who the caller is in the end: for a session of a role who
+// assumed it, where that is known. Two callers with the same one are the same
+// person.
+func (c *Caller) Person() string {
+	if c.Assumption != nil && c.Assumption.Person != "" {
+		return c.Assumption.Person
+	}
+	return c.Principal.String()
 }
 
 // Call is the envelope of one request to the door: who asks, from where, by
@@ -107,9 +120,42 @@ type Call struct {
 	Time   time.Time
 	// DryRun asks for every check and no effect.
 	DryRun bool
+	// Asked is what the request itself says, for approvals, which are of one
+	// request. It is empty where none can be of it: in a dry run, and in what
+	// Holdfast does by itself.
+	Asked Asked
+	// Passage is set and kept by the guard, once an approval is used.
+	Passage *Passage
 	// Recorded is set by whoever wrote the call's audit entry, so that a
 	// front end knows whether a refusal is still to be recorded.
 	Recorded bool
+}
+
+// Asked is a request in its API's own form. It is valid while the request is
+// served, and may hold secrets.
+type Asked struct {
+	// Action is that of the API's operation, of which what the request needs is
+	// only a part.
+	Action      Action
+	Path, Query string
+	Body        []byte
+	// Tokens are the members of a JSON body that only tell one sending of the
+	// request from another, such as a client's random token.
+	Tokens []string
+}
+
+// Empty reports whether nothing is known of the request.
+func (a *Asked) Empty() bool { return a.Path == "" && a.Query == "" && len(a.Body) == 0 }
+
+// Passage is how a call came past the gate before critical operations. The
+// copies of a call that are made for its steps share it.
+type Passage struct {
+	// Approvals are the ids of those that the visits which have not ended use,
+	// the outermost's first.
+	Approvals []string
+	// Acted is set once a visit within those that use them has ended well: they
+	// cannot be given back.
+	Acted bool
 }
 
 // ResourceKind says what sort of thing a resource is.

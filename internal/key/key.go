@@ -101,9 +101,11 @@ type Key struct {
 	// it current; nil for none. Its number is the one after the last version's.
 	Pending  *Version
 	Rotation Rotation
-	Policy   Document
-	Tags     []Tag // sorted by their keys
-	Grants   []Grant
+	// Succession is which keys came before and after this one.
+	Succession Succession
+	Policy     Document
+	Tags       []Tag // sorted by their keys
+	Grants     []Grant
 	// Revision grows by one with each change that is stored.
 	Revision uint64
 }
@@ -161,6 +163,21 @@ type Rotation struct {
 	// OnDemandCount counts the rotations that callers asked for.
 	OnDemandCount int
 }
+
+// Succession is a key's place in a line of keys that followed each other under
+// the same aliases: how keys rotate whose id stands for one material forever.
+type Succession struct {
+	// From is the key that this one has succeeded, To the one that has succeeded
+	// it; "" for none. From At on, when that happened, the key only checks and
+	// reads what it made before.
+	From, To ID
+	At       time.Time
+	// Until, if it is not zero, is when the key is disabled.
+	Until time.Time
+}
+
+// Over reports whether the key is disabled, at a time, for its successor's sake.
+func (s *Succession) Over(now time.Time) bool { return !s.Until.IsZero() && !now.Before(s.Until) }
 
 // Document is a policy as its author wrote it.
 type Document struct {

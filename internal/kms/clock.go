@@ -11,35 +11,37 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/material"
+	"github.com/holdfast-kms/holdfast/internal/succession"
 )
 
 // dueBatch is how many keys one Tick handles at most, so that a tick is short.
 const dueBatch = 256
 
 // Tick does what the clock has to do with keys: it destroys those whose
-// waiting period is over, forgets imported material that has expired, and
-// rotates those whose period is over. Whoever calls it
+// waiting period is over, forgets imported material that has expired, rotates
+// those whose period is over, and disables those whose successors have been
+// there long enough. Whoever calls it
 // (package lifecycle) does so again and again; more says that there is more
 // to do at once. A key that fails does not keep the others waiting: it is
 // tried again by the next Tick, and then less and less often.
 func (s *Service) Tick(ctx context.Context) (more bool, err error) {
 	now := s.now()
-	limit := dueBatch + s.later.count() // the oldest come first: those that fail must not be all
+	limit := dueBatch + s.later.Count() // the oldest come first: those that fail must not be all
 	due, err := s.keys.Due(ctx, now, limit)
 	if err != nil {
 		return false, fmt.Errorf("looking for keys that are due: %w", err)
 	}
 	var failures []error
 	for _, name := range due {
-		if s.later.puts(name.ID, now) {
+		if s.later.Puts(name.ID, now) {
 			continue
 		}
 		err := s.due(ctx, name)
-		if s.later.note(name.ID, now, err); err != nil {
+		if s.later.Note(name.ID, now, err); err != nil {
 			failures = append(failures, err)
 		}
 	}
-	s.later.keep(due)
+	s.later.Keep(due)
 	return len(due) == limit && len(failures) == 0, errors.Join(failures...)
 }
 
@@ -50,12 +52,20 @@ func (s *Service) due(ctx context.Context, name key.Name) error {
 	if err != nil {
 		return err
 	}
+	if e, err = s.keys.Refresh(ctx, e); err != nil {
+		return err
+	}
 	now := s.now()
 	switch k := e.Key; {
 	case k.State == key.PendingDeletion && !k.DeleteAt.After(now):
 		return s.byClock(ctx, k, key.ScheduleKeyDeletion, "Destroy", func(v *guard.Visit) error { return s.destroy(ctx, v, e) })
 	case len(material.Expired(k, now)) > 0:
 		return s.byClock(ctx, k, key.DeleteKeyMaterial, "Expire", func(v *guard.Visit) error { return s.expire(ctx, v, e) })
+	case k.State == key.Enabled && k.Succession.To != "":
+		if !k.Succession.Over(now) {
+			return nil
+		}
+		return s.Retire(ctx, e)
 	case k.State == key.Enabled && k.Rotation.Enabled && !k.Rotation.Next.After(now):
 		if err := s.usable(e); err != nil { // a new version would do what the old one may not
 			return fmt.Errorf("rotating key %s by the clock: %w", k.Name.ID, err)
@@ -122,7 +132,11 @@ func (s *Service) rotate(ctx context.Context, v *guard.Visit, e *catalog.Entry) 
 	}
 	k.Rotation.Next = next
 	v.NoteInt("version", len(k.Versions))
-	if err = s.publish(ctx, v, e, &change{store: catalog.Change{Key: k, Put: put}}); err != nil {
+	told, err := succession.Rotated(ctx, s.keys, k, "")
+	if err == nil {
+		err = s.publish(ctx, v, e, &change{store: catalog.Change{Key: k, Put: put, Events: told}})
+	}
+	if err != nil {
 		undo()
 	}
 	return err

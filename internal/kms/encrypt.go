@@ -12,6 +12,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/policy"
+	"github.com/holdfast-kms/holdfast/internal/succession"
 )
 
 // Encrypt encrypts up to MaxPlaintext bytes: under a symmetric key to a
@@ -93,20 +94,29 @@ func (s *Service) Decrypt(ctx context.Context, call *key.Call, req *DecryptReque
 }
 
 // decrypt authorises the action, which is Decrypt or ReEncryptFrom, and
-// decrypts.
+// decrypts: by an alias, also what was encrypted with the public halves of the
+// keys that were under it before.
 func (s *Service) decrypt(
 	ctx context.Context, v *guard.Visit, req *DecryptRequest, action key.Action, attributes policy.Attributes,
 ) (*DecryptResult, error) {
 	if err := noteContext(v, req.Context); err != nil {
 		return nil, err
 	}
-	e, n, payload, err := s.source(v.Call, req)
+	attributes.Context = req.Context
+	try := func(v *guard.Visit, at *catalog.Entry) (*DecryptResult, error) {
+		return s.decryptAt(ctx, v, req, &use{
+			ref: req.Key, at: at, action: action, usage: alg.EncryptDecrypt, algorithm: req.Algorithm, attributes: attributes,
+		})
+	}
+	r, err := try(v, nil)
+	return succession.Back(ctx, s.Line, v, &succession.Place{Ref: req.Key, Action: action}, r, err, try)
+}
+
+// decryptAt is decrypt at one key.
+func (s *Service) decryptAt(ctx context.Context, v *guard.Visit, req *DecryptRequest, u *use) (*DecryptResult, error) {
+	e, n, payload, err := s.source(v.Call, req, u.at)
 	if err != nil {
 		return nil, err
-	}
-	attributes.Context = req.Context
-	u := &use{
-		ref: req.Key, action: action, usage: alg.EncryptDecrypt, algorithm: req.Algorithm, attributes: attributes,
 	}
 	if err := s.admitEntry(v, e, u); err != nil {
 		return nil, err
@@ -116,7 +126,7 @@ func (s *Service) decrypt(
 	if err != nil {
 		return nil, fault.New(fault.BadCiphertext, "the ciphertext names a version that the key does not have")
 	}
-	if action == key.Decrypt {
+	if u.action == key.Decrypt {
 		if err := dry(v.Call); err != nil {
 			return nil, err
 		}
@@ -137,8 +147,11 @@ func (s *Service) decrypt(
 }
 
 // source finds the key and version that a ciphertext was made with, and the
-// part of it that the engine made.
-func (s *Service) source(call *key.Call, req *DecryptRequest) (*catalog.Entry, key.VersionNumber, []byte, error) {
+// part of it that the engine made. at is the key where it is found already.
+func (s *Service) source(call *key.Call, req *DecryptRequest, at *catalog.Entry) (*catalog.Entry, key.VersionNumber, []byte, error) {
+	if at != nil {
+		return at, at.Key.Current().Number, req.Ciphertext, nil
+	}
 	named := req.Key != Ref{}
 	if req.Algorithm != alg.AESGCM {
 		if !named {
@@ -195,7 +208,7 @@ func (s *Service) ReEncrypt(ctx context.Context, call *key.Call, req *ReEncryptR
 			return nil, err
 		}
 		same := false
-		if from, _, _, err := s.source(call, &req.Source); err == nil {
+		if from, _, _, err := s.source(call, &req.Source, nil); err == nil {
 			same = from.Key.Name == to.Key.Name
 			v.Note("source", from.Key.Name.String())
 		}

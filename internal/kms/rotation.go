@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/material"
 	"github.com/holdfast-kms/holdfast/internal/policy"
+	"github.com/holdfast-kms/holdfast/internal/succession"
 )
 
 // EnableRotation has the clock give a symmetric key new material every so
@@ -59,10 +60,25 @@ func (s *Service) DisableRotation(ctx context.Context, call *key.Call, ref Ref) 
 	return err
 }
 
-// RotationStatus returns a key with its rotation rule.
+// RotationStatus returns a key with its rotation rule: its own, or else what a
+// rule of its realm comes to for it.
 func (s *Service) RotationStatus(ctx context.Context, call *key.Call, ref Ref) (*key.Key, error) {
-	return s.read(ctx, call, ref, key.GetKeyRotationStatus)
+	k, err := s.read(ctx, call, ref, key.GetKeyRotationStatus)
+	if err != nil || s.ruled == nil || k.Rotation.Enabled {
+		return k, err
+	}
+	r, err := s.ruled(ctx, k)
+	if err != nil || !r.Enabled {
+		return k, err
+	}
+	k = k.Clone()
+	k.Rotation = r
+	return k, nil
 }
+
+// FollowRules has RotationStatus tell of rules, too. It is for before the
+// Service is used.
+func (s *Service) FollowRules(of func(context.Context, *key.Key) (key.Rotation, error)) { s.ruled = of }
 
 // RotateOnDemand gives a symmetric key new material now, at most MaxOnDemand
 // times in its life. The rotation by the clock goes on as planned.
@@ -86,6 +102,9 @@ func (s *Service) RotateOnDemand(ctx context.Context, call *key.Call, ref Ref) (
 			err = material.Promote(k, s.now().UTC())
 		} else {
 			c.store.Put, c.undo, err = s.renew(ctx, k, key.OnDemand)
+		}
+		if err == nil {
+			c.store.Events, err = succession.Rotated(ctx, s.keys, k, "")
 		}
 		v.NoteInt("version", len(k.Versions))
 		return err

@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/material"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/store"
+	"github.com/holdfast-kms/holdfast/internal/succession"
 )
 
 // Config is what a Service stands on. Every field is required unless it says
@@ -55,6 +56,7 @@ const DefaultOpened = 4096
 // *fault.Error.
 type Service struct {
 	*alias.Names
+	*succession.Line
 	guard         *guard.Guard
 	keys          *catalog.Catalog
 	engines       *material.Engines
@@ -62,7 +64,8 @@ type Service struct {
 	compile       func(key.Document) (*policy.Policy, error)
 	defaultPolicy func(key.RealmID) key.Document
 	now           func() time.Time
-	later         later
+	later         succession.Later
+	ruled         func(context.Context, *key.Key) (key.Rotation, error) // not changed once it is used
 }
 
 // New loads every key and alias of the store into memory and returns the
@@ -84,6 +87,7 @@ func New(ctx context.Context, c Config) (*Service, error) {
 		engines:  material.New(material.Config{Keys: keys, Default: c.Engine, Others: c.Engines, Stores: c.Stores, Mirror: c.Mirror, Now: c.Now}),
 	}
 	s.Names = alias.New(c.Guard, keys, s.state, c.Now)
+	s.Line = succession.New(succession.Config{Guard: c.Guard, Catalog: keys, Engines: s.engines, Usable: s.usable, Now: c.Now})
 	return s, nil
 }
 

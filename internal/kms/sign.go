@@ -11,12 +11,13 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/policy"
+	"github.com/holdfast-kms/holdfast/internal/succession"
 )
 
 // Sign signs a message or digest with the current version of a key.
 func (s *Service) Sign(ctx context.Context, call *key.Call, req *SignRequest) (*SignResult, error) {
 	return guard.Do(ctx, s.guard, call, key.Sign, func(v *guard.Visit) (*SignResult, error) {
-		e, err := s.admitMessage(v, key.Sign, req)
+		e, err := s.admitMessage(v, key.Sign, req, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -33,31 +34,40 @@ func (s *Service) Sign(ctx context.Context, call *key.Call, req *SignRequest) (*
 }
 
 // Verify returns nil for a right signature, and a BadSignature error for a
-// wrong one. Signatures of every version of the key are right.
+// wrong one. Signatures of every version of the key are right; by an alias,
+// also those of the keys that were under it before, as long as they are enabled.
 func (s *Service) Verify(ctx context.Context, call *key.Call, req *VerifyRequest) (*key.Key, error) {
 	return guard.Do(ctx, s.guard, call, key.Verify, func(v *guard.Visit) (*key.Key, error) {
-		e, err := s.admitMessage(v, key.Verify, &req.SignRequest)
-		if err != nil {
-			return nil, err
-		}
-		for i := len(e.Key.Versions) - 1; i >= 0; i-- {
-			public, err := e.Public(e.Key.Versions[i])
-			if err != nil {
-				return nil, err
-			}
-			err = public.Verify(req.Algorithm, req.Message, req.Signature)
-			if err == nil || fault.KindOf(err) != fault.BadSignature {
-				return e.Key, err
-			}
-		}
-		return nil, fault.New(fault.BadSignature, "the signature is not right")
+		try := func(v *guard.Visit, at *catalog.Entry) (*key.Key, error) { return s.verify(v, req, at) }
+		k, err := try(v, nil)
+		return succession.Back(ctx, s.Line, v, &succession.Place{Ref: req.Key, Action: key.Verify}, k, err, try)
 	})
 }
 
-// admitMessage admits an operation on a message.
-func (s *Service) admitMessage(v *guard.Visit, action key.Action, req *SignRequest) (*catalog.Entry, error) {
+// verify is Verify at one key.
+func (s *Service) verify(v *guard.Visit, req *VerifyRequest, at *catalog.Entry) (*key.Key, error) {
+	e, err := s.admitMessage(v, key.Verify, &req.SignRequest, at)
+	if err != nil {
+		return nil, err
+	}
+	for i := len(e.Key.Versions) - 1; i >= 0; i-- {
+		public, err := e.Public(e.Key.Versions[i])
+		if err != nil {
+			return nil, err
+		}
+		err = public.Verify(req.Algorithm, req.Message, req.Signature)
+		if err == nil || fault.KindOf(err) != fault.BadSignature {
+			return e.Key, err
+		}
+	}
+	return nil, fault.New(fault.BadSignature, "the signature is not right")
+}
+
+// admitMessage admits an operation on a message, at a key that is found
+// already or, with nil, at the request's.
+func (s *Service) admitMessage(v *guard.Visit, action key.Action, req *SignRequest, at *catalog.Entry) (*catalog.Entry, error) {
 	e, err := s.admit(v, &use{
-		ref: req.Key, action: action, usage: alg.SignVerify, algorithm: req.Algorithm,
+		ref: req.Key, at: at, action: action, usage: alg.SignVerify, algorithm: req.Algorithm,
 		attributes: policy.Attributes{Form: req.Message.Form},
 	})
 	if err != nil {
@@ -98,7 +108,7 @@ func checkMessage(a alg.Algorithm, m engine.Message) error {
 // GenerateMAC returns the code of a message under an HMAC key.
 func (s *Service) GenerateMAC(ctx context.Context, call *key.Call, req *MACRequest) (*MACResult, error) {
 	return guard.Do(ctx, s.guard, call, key.GenerateMAC, func(v *guard.Visit) (*MACResult, error) {
-		return s.mac(ctx, v, key.GenerateMAC, req)
+		return s.mac(ctx, v, key.GenerateMAC, req, nil)
 	})
 }
 
@@ -106,21 +116,28 @@ func (s *Service) GenerateMAC(ctx context.Context, call *key.Call, req *MACReque
 // one.
 func (s *Service) VerifyMAC(ctx context.Context, call *key.Call, req *VerifyMACRequest) (*key.Key, error) {
 	return guard.Do(ctx, s.guard, call, key.VerifyMAC, func(v *guard.Visit) (*key.Key, error) {
-		right, err := s.mac(ctx, v, key.VerifyMAC, &req.MACRequest)
-		if err != nil {
-			return nil, err
-		}
-		if subtle.ConstantTimeCompare(right.MAC, req.MAC) != 1 {
-			return nil, fault.New(fault.BadSignature, "the code is not right")
-		}
-		return right.Key, nil
+		try := func(v *guard.Visit, at *catalog.Entry) (*key.Key, error) { return s.verifyMAC(ctx, v, req, at) }
+		k, err := try(v, nil)
+		return succession.Back(ctx, s.Line, v, &succession.Place{Ref: req.Key, Action: key.VerifyMAC}, k, err, try)
 	})
 }
 
+// verifyMAC is VerifyMAC at one key.
+func (s *Service) verifyMAC(ctx context.Context, v *guard.Visit, req *VerifyMACRequest, at *catalog.Entry) (*key.Key, error) {
+	right, err := s.mac(ctx, v, key.VerifyMAC, &req.MACRequest, at)
+	if err != nil {
+		return nil, err
+	}
+	if subtle.ConstantTimeCompare(right.MAC, req.MAC) != 1 {
+		return nil, fault.New(fault.BadSignature, "the code is not right")
+	}
+	return right.Key, nil
+}
+
 // mac authorises the action and computes the code.
-func (s *Service) mac(ctx context.Context, v *guard.Visit, action key.Action, req *MACRequest) (*MACResult, error) {
+func (s *Service) mac(ctx context.Context, v *guard.Visit, action key.Action, req *MACRequest, at *catalog.Entry) (*MACResult, error) {
 	e, err := s.admit(v, &use{
-		ref: req.Key, action: action, usage: alg.GenerateVerifyMAC, algorithm: req.Algorithm,
+		ref: req.Key, at: at, action: action, usage: alg.GenerateVerifyMAC, algorithm: req.Algorithm,
 	})
 	if err != nil {
 		return nil, err

@@ -20,6 +20,9 @@ func (s *Service) state(e *catalog.Entry) key.State {
 	if s.expired(e) {
 		now = after(now, key.LoseMaterial)
 	}
+	if e.Key.Succession.Over(s.now()) {
+		now = after(now, key.Disable)
+	}
 	if e.Key.Store != "" {
 		if _, err := s.engines.Of(e.Key); err != nil {
 			now = after(now, key.Disconnect)
@@ -101,6 +104,9 @@ func (s *Service) setEnabled(ctx context.Context, call *key.Call, ref Ref, enabl
 		c.action, event = key.EnableKey, key.Enable
 	}
 	c.edit = func(v *guard.Visit, k *key.Key) error {
+		if enabled && k.Succession.Over(s.now()) {
+			k.Succession.Until = time.Time{} // whoever enables it has the last word
+		}
 		e, err := s.keys.Find(k.Name)
 		if err != nil {
 			return err

@@ -14,12 +14,15 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/policy"
+	"github.com/holdfast-kms/holdfast/internal/succession"
 	"github.com/holdfast-kms/holdfast/internal/trace"
 )
 
 // use is what an operation wants of a key.
 type use struct {
-	ref    Ref
+	ref Ref
+	// at is the key where it is found already, nil to find it by ref.
+	at     *catalog.Entry
 	action key.Action
 	usage  alg.Usage
 	// algorithm is NoAlgorithm where the operation has none.
@@ -30,7 +33,10 @@ type use struct {
 // admit finds the key that an operation wants, asks whether the call may use
 // it so, and whether the key can be used so.
 func (s *Service) admit(v *guard.Visit, u *use) (*catalog.Entry, error) {
-	e, err := alias.Resolve(s.keys, v.Call, u.ref)
+	e, err := u.at, error(nil)
+	if e == nil {
+		e, err = alias.Resolve(s.keys, v.Call, u.ref)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +52,9 @@ func (s *Service) admitEntry(v *guard.Visit, e *catalog.Entry, u *use) error {
 	}
 	if err := s.usable(e); err != nil {
 		return err
+	}
+	if err := succession.Permits(e.Key, u.action); err != nil {
+		return e.At(err)
 	}
 	return fits(e, u.usage, u.algorithm)
 }

@@ -122,9 +122,11 @@ func checkDescription(text string) error {
 // own permission.
 func admitCreation(v *guard.Visit, req *CreateRequest, suffix string) error {
 	p := v.Call.Caller.Principal
+	named := key.Resource{Kind: key.KindSecret, Realm: p.Realm, Region: v.Call.Region, ID: req.Name}
+	made := named
+	made.ID += "-" + suffix
 	t := guard.Target{
-		Action:   key.TagSecret,
-		Resource: key.Resource{Kind: key.KindSecret, Realm: p.Realm, Region: v.Call.Region, ID: req.Name + "-" + suffix},
+		Action: key.TagSecret, Resource: made, Lasting: &named,
 		Attributes: &policy.Attributes{
 			Tags: req.Tags, Secret: &policy.Secret{Name: req.Name, Description: req.Description, Key: req.Key.text()},
 		},

@@ -189,8 +189,8 @@ func inner(call *key.Call) *key.Call {
 // of the secret itself.
 func keyRefused(err error) error {
 	e, ok := errors.AsType[*fault.Error](err)
-	if !ok || e.Kind == fault.Internal {
-		return err
+	if !ok || e.Kind == fault.Internal || e.Reason == fault.ApprovalRequired || e.Reason == fault.MFARequired {
+		return err // the last two say what the caller is to do
 	}
 	return &fault.Error{
 		Kind: e.Kind, Reason: fault.SecretKey, Op: e.Op, Resource: e.Resource, Public: "the key that seals the secret: " + e.Public, Err: err,

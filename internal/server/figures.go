@@ -23,7 +23,7 @@ func (s *server) openMetrics() {
 // counter returns what counts certificates, authorities and what waits.
 func (i *instance) counter() *gauges.Counter {
 	return &gauges.Counter{
-		Gauges: i.gauges, Store: i.store, Managed: i.managed, Authorities: i.ca, Status: i.status, Now: time.Now,
+		Gauges: i.gauges, Store: i.store, Managed: i.managed, Authorities: i.ca, Status: i.status, Approvals: i.approvals, Now: time.Now,
 	}
 }
 

@@ -2,9 +2,9 @@ package server
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/holdfast-kms/holdfast/internal/config"
-	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/identity"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
@@ -12,7 +12,7 @@ import (
 )
 
 // openIdentities opens the directory, the guard and who changes the directory.
-func (i *instance) openIdentities(ctx context.Context, c *config.Config, root *seal.Root) (err error) {
+func (i *instance) openIdentities(ctx context.Context, c *config.Config, root *seal.Root, log *slog.Logger) (err error) {
 	i.directory, err = identity.Open(ctx, identity.Config{
 		Root: root, Store: i.store, Compile: compiler(policy.ForIdentity), CompileTrust: compiler(policy.ForTrust),
 		Fetch: issuers.Fetcher{Plain: c.Issuers.PlainLoopback}, PlainIssuers: c.Issuers.PlainLoopback,
@@ -20,7 +20,9 @@ func (i *instance) openIdentities(ctx context.Context, c *config.Config, root *s
 	if err != nil {
 		return err
 	}
-	i.guard = guard.New(i.tapped(c), i.directory)
+	if err := i.openGuard(ctx, c, root, i.tapped(c), log); err != nil {
+		return err
+	}
 	i.admin = identity.NewAdmin(i.directory, i.guard)
 	return nil
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/alarm"
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/approval"
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/audit/index"
 	"github.com/holdfast-kms/holdfast/internal/ca"
@@ -49,6 +50,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/notice"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/retention"
+	"github.com/holdfast-kms/holdfast/internal/rotation"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/secret"
 	"github.com/holdfast-kms/holdfast/internal/server/gauges"
@@ -88,6 +90,7 @@ type instance struct {
 	entries   index.Source
 	log       string // the audit log's id
 	guard     *guard.Guard
+	approvals *approval.Service
 	directory *identity.Directory
 	admin     *identity.Admin
 	keys      *kms.Service
@@ -95,6 +98,7 @@ type instance struct {
 	status    *status.Service
 	inventory *inventory.Service
 	managed   *managed.Service
+	rotation  *rotation.Service
 	deployed  *deployment.Service
 	bursts    *notice.Bursts
 	notices   *notice.Service
@@ -134,10 +138,12 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 	i.deployed = deployment.New(i.guard, i.store, nil)
 	i.clock = lifecycle.Start(c.Lifecycle.Interval, log,
 		lifecycle.Task{Name: "keys", Tick: i.keys.Tick},
+		lifecycle.Task{Name: "rotation rules", Tick: i.rotation.Tick},
 		lifecycle.Task{Name: "keys in providers", Tick: i.keys.Mirror},
 		lifecycle.Task{Name: "authorities", Tick: i.ca.Tick},
 		lifecycle.Task{Name: "certificate status", Tick: i.status.Tick},
 		lifecycle.Task{Name: "managed certificates", Tick: i.managed.Tick},
+		lifecycle.Task{Name: "approvals", Tick: i.approvals.Tick},
 		lifecycle.Task{Name: "deployments", Tick: i.deployed.Tick},
 		lifecycle.Task{Name: "what is about to happen", Tick: i.watch.Tick},
 		lifecycle.Task{Name: "notices", Tick: i.notices.Tick},
@@ -280,7 +286,7 @@ func (i *instance) tellMissing(ctx context.Context, log *slog.Logger) {
 
 // openServices opens the directory, the engine, the door and the authorities.
 func (i *instance) openServices(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, log *slog.Logger) (err error) {
-	if err := i.openIdentities(ctx, c, root); err != nil {
+	if err := i.openIdentities(ctx, c, root, log); err != nil {
 		return err
 	}
 	keyring := seal.NewKeyring(root, i.store)
@@ -333,6 +339,7 @@ func (i *instance) openUpper(ctx context.Context, c *config.Config, keyring *sea
 	i.managed = managed.New(managed.Config{
 		Keys: i.keys, Authorities: i.ca, Guard: i.guard, Store: i.store, Principal: aws.ManagedService, PerMinute: c.Lifecycle.RenewalsPerMinute,
 	})
+	i.openRotation(c)
 	i.openTrails(c, files, log)
 	if err := i.openSinks(ctx, c, log); err != nil {
 		return err

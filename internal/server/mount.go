@@ -19,6 +19,7 @@ import (
 	awssts "github.com/holdfast-kms/holdfast/internal/front/aws/sts"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
 	nativealarms "github.com/holdfast-kms/holdfast/internal/front/native/alarms"
+	nativeapprovals "github.com/holdfast-kms/holdfast/internal/front/native/approvals"
 	nativeaudit "github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
 	nativeauthorities "github.com/holdfast-kms/holdfast/internal/front/native/authorities"
 	nativeclientcerts "github.com/holdfast-kms/holdfast/internal/front/native/clientcerts"
@@ -29,6 +30,7 @@ import (
 	nativenotices "github.com/holdfast-kms/holdfast/internal/front/native/notices"
 	nativeproviders "github.com/holdfast-kms/holdfast/internal/front/native/providers"
 	nativeroles "github.com/holdfast-kms/holdfast/internal/front/native/roles"
+	nativerotations "github.com/holdfast-kms/holdfast/internal/front/native/rotations"
 	nativesecrets "github.com/holdfast-kms/holdfast/internal/front/native/secrets"
 	nativetokens "github.com/holdfast-kms/holdfast/internal/front/native/tokens"
 	nativetopics "github.com/holdfast-kms/holdfast/internal/front/native/topics"
@@ -54,7 +56,8 @@ func (i *instance) mount(c *config.Config, m *metrics) http.Handler {
 				nativemanaged.Operations(i.managed),
 				nativedeployments.Operations(i.deployed),
 				nativenotices.Operations(i.notices),
-				nativealarms.Operations(i.alarms),
+				nativealarms.Operations(i.alarms), nativerotations.Operations(i.rotation),
+				nativeapprovals.Operations(i.approvals),
 				nativeclientcerts.Operations(i.admin, i.ca),
 				nativesecrets.Operations(i.secrets), nativetopics.Operations(i.topics),
 				nativetokens.Operations(&tokens.Reader{Tokens: i.hsms, Guard: i.guard, Engine: i.engineNamed, Has: i.keys.Has}),

@@ -176,6 +176,7 @@ func advice(e *client.Error) string {
 		"foreign-blob":              "\"holdfast byok kek list\" lists the key exchange keys here; the key has to be wrapped anew under one of them",
 		"replayed-blob":             "\"holdfast byok wrap\" makes a new blob, of the key where it is",
 		"weak-key":                  "such a key protects nothing: make a new one with \"holdfast key create\"",
+		"mfa-required":              "\"holdfast identity session create --mfa CODE\" makes a session with a second factor",
 		"no-identity-policy-allows": "an administrator can allow it: \"holdfast identity user policy put\"",
 	}
 	if text := byReason[e.Reason]; text != "" {

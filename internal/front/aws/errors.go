@@ -119,6 +119,8 @@ func Denied(x *Exchange, e *fault.Error) Failure {
 		text += " with an explicit deny in a session policy"
 	case fault.NoSessionPolicyAllows:
 		text += " because no session policy allows the " + action + " action"
+	case fault.ApprovalRequired, fault.MFARequired:
+		text += ": " + e.Public
 	}
 	return Failure{http.StatusBadRequest, "AccessDeniedException", text}
 }

@@ -134,7 +134,9 @@ func (h *Handler) serve(r *http.Request, x *Exchange) error {
 		return err
 	}
 	x.Body = b.body
+	x.Call.Asked = key.Asked{Path: r.URL.Path, Query: r.URL.RawQuery, Body: b.body, Tokens: requestTokens}
 	h.route(r, x)
+	x.Call.Asked.Action = x.action()
 	if limit := x.maxBody(); len(b.body) > limit {
 		return tooLarge(limit)
 	}
@@ -159,6 +161,17 @@ func (h *Handler) serve(r *http.Request, x *Exchange) error {
 		x.cbor.Reset(b.out)
 	}
 	return x.operation.Serve(r.Context(), x)
+}
+
+// requestTokens are the members that AWS's clients fill with something random,
+// so that a request which is sent twice is done once.
+var requestTokens = []string{"ClientRequestToken", "IdempotencyToken", "ClientToken"}
+
+// SetDryRun has the call do nothing but its checks. No approval can be of it.
+func (x *Exchange) SetDryRun(dry bool) {
+	if x.Call.DryRun = dry; dry {
+		x.Call.Asked = key.Asked{}
+	}
 }
 
 // callOf returns the envelope of a request that nobody was proved to have

@@ -149,7 +149,7 @@ func Handle[Req, Resp any](do func(context.Context, *Request, *Req) (*Resp, erro
 	e := Endpoint{Request: reflect.TypeFor[Req](), Response: reflect.TypeFor[Resp](), Media: wire.TypeJSON}
 	e.serve = func(ctx context.Context, r *Request) ([]byte, error) {
 		var req Req
-		if err := decode(r.HTTP, &req); err != nil {
+		if err := decode(r, &req); err != nil {
 			return nil, err
 		}
 		resp, err := do(ctx, r, &req)
@@ -167,8 +167,9 @@ func Download(media string, do func(context.Context, *Request) ([]byte, error)) 
 }
 
 // decode reads the body of a request. A request of the shape None has none.
-func decode(r *http.Request, v any) error {
-	data, err := io.ReadAll(io.LimitReader(r.Body, wire.MaxBody+1))
+func decode(r *Request, v any) error {
+	data, err := io.ReadAll(io.LimitReader(r.HTTP.Body, wire.MaxBody+1))
+	r.Call.Asked.Body = data
 	switch {
 	case err != nil:
 		return &fault.Error{Kind: fault.InvalidArgument, Public: "the body could not be read", Err: err}
@@ -181,7 +182,7 @@ func decode(r *http.Request, v any) error {
 		}
 		return nil
 	}
-	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != wire.TypeJSON {
+	if media, _, _ := mime.ParseMediaType(r.HTTP.Header.Get("Content-Type")); media != wire.TypeJSON {
 		return fault.New(fault.InvalidArgument, "the body must come as Content-Type: %s", wire.TypeJSON)
 	}
 	return wire.Decode(data, v)
@@ -245,11 +246,15 @@ func (f *Front) run(ctx context.Context, r *Request, op *Operation) ([]byte, err
 	return op.serve(ctx, r)
 }
 
+// requestTokens are the members that tell a request from its repetitions.
+var requestTokens = []string{"token"}
+
 // callOf returns the envelope of a request whose caller is not known yet.
 func (f *Front) callOf(r *http.Request, op *Operation) *key.Call {
 	call := &key.Call{
 		RequestID: uuid.NewString(), API: API, Operation: op.Name, Region: f.config.Region,
 		UserAgent: r.UserAgent(), Secure: r.TLS != nil, Time: time.Now(),
+		Asked: key.Asked{Action: op.Action, Path: r.URL.Path, Query: r.URL.RawQuery, Tokens: requestTokens},
 	}
 	if region := r.Header.Get(wire.HeaderRegion); region != "" {
 		call.Region = region

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/holdfast-kms/holdfast/internal/approval"
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/ca"
 	"github.com/holdfast-kms/holdfast/internal/deployment"
@@ -23,6 +24,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/event"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/native"
+	"github.com/holdfast-kms/holdfast/internal/front/native/approvals"
 	"github.com/holdfast-kms/holdfast/internal/front/native/auditlog"
 	"github.com/holdfast-kms/holdfast/internal/front/native/authorities"
 	"github.com/holdfast-kms/holdfast/internal/front/native/clientcerts"
@@ -33,6 +35,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/front/native/notices"
 	"github.com/holdfast-kms/holdfast/internal/front/native/providers"
 	"github.com/holdfast-kms/holdfast/internal/front/native/roles"
+	"github.com/holdfast-kms/holdfast/internal/front/native/rotations"
 	nativesecrets "github.com/holdfast-kms/holdfast/internal/front/native/secrets"
 	"github.com/holdfast-kms/holdfast/internal/front/native/tokens"
 	nativetopics "github.com/holdfast-kms/holdfast/internal/front/native/topics"
@@ -46,6 +49,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/notice"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/retention"
+	"github.com/holdfast-kms/holdfast/internal/rotation"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/secret"
 	"github.com/holdfast-kms/holdfast/internal/status"
@@ -88,7 +92,12 @@ func newHouse(t testing.TB) *house {
 	store := mem.New()
 	directory, err := identity.Open(ctx, identity.Config{Root: root, Store: store, Compile: compile(policy.ForIdentity), CompileTrust: compile(policy.ForTrust)})
 	must(err)
-	g := guard.New(h.log, directory)
+	gate, err := approval.NewGate(approval.Config{Store: store, Key: make([]byte, 32), Rules: []approval.Rule{{
+		Name: "users", Actions: []string{"identity:DeleteUser"}, Resources: []string{"*/user/critical"}, Require: approval.Others, Count: 1,
+		Expires: time.Hour, Valid: time.Hour,
+	}}})
+	must(err)
+	g := guard.Gated(h.log, directory, gate)
 	admin := identity.NewAdmin(directory, g)
 	engine, err := soft.New(seal.NewKeyring(root, store), soft.Options{PureGo: true})
 	must(err)
@@ -125,7 +134,8 @@ func newHouse(t testing.TB) *house {
 	h.config = native.Config{
 		Operations: slices.Concat(keys.Operations(door), users.Operations(admin), roles.Operations(admin), authorities.Operations(issuers, lists, certificates),
 			nativeinventory.Operations(certificates), nativemanaged.Operations(kept), nativesecrets.Operations(hidden), nativetopics.Operations(topics), tokens.Operations(fakeTokens{}), providers.Operations(fakeProviders{}),
-			clientcerts.Operations(admin, issuers), deployments.Operations(deployment.New(g, store, nil)), notices.Operations(tell), auditlog.Operations(fakeAudit{}, retention.New(retention.Config{Guard: g, Store: store}))),
+			clientcerts.Operations(admin, issuers), deployments.Operations(deployment.New(g, store, nil)), notices.Operations(tell), approvals.Operations(approval.New(gate, g)), auditlog.Operations(fakeAudit{}, retention.New(retention.Config{Guard: g, Store: store})),
+			rotations.Operations(rotation.New(rotation.Config{Keys: door, Guard: g, Store: store}))),
 		Directory: directory, Door: door, Version: wire.ServerVersion{Version: "test"},
 		Observe: func(_ context.Context, _, operation, code string, _ time.Duration) {
 			h.observed = append(h.observed, operation+" "+code)

@@ -33,6 +33,10 @@ type Census struct {
 	// Events are what nobody was told of yet, though it is time. Undelivered are
 	// the deliveries of topics' messages that were given up.
 	Events, Undelivered int
+	// Approvals are the critical operations that wait for people's decisions, and
+	// FirstAsked is when they were asked for the first of them.
+	Approvals  int
+	FirstAsked time.Time
 }
 
 // expiringDays and endingDays return how many days ahead certificates and
@@ -49,7 +53,10 @@ type Counter struct {
 	}
 	Authorities interface{ All() []*ca.Authority }
 	Status      interface{ Outlook() status.Outlook }
-	Now         func() time.Time
+	Approvals   interface {
+		Waiting(ctx context.Context) (int, time.Time, error)
+	}
+	Now func() time.Time
 
 	mu   sync.Mutex // guards next, and is held by Tick
 	next time.Time
@@ -77,6 +84,9 @@ func (c *Counter) Tick(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	if err := c.waiting(ctx, n); err != nil {
+		return false, err
+	}
+	if n.Approvals, n.FirstAsked, err = c.Approvals.Waiting(ctx); err != nil {
 		return false, err
 	}
 	c.Gauges.census.Store(n)

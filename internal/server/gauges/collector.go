@@ -56,6 +56,8 @@ func table() []counted {
 		moment("holdfast_crl_oldest_this_update_timestamp_seconds", "The first thisUpdate of the revocation lists that are not stale, 0 without any.", func(n *Census) time.Time { return n.Lists.Oldest }),
 		one("holdfast_events_waiting", "Events that no notice was made of yet, though it is time.", func(n *Census) int { return n.Events }),
 		one("holdfast_topic_deliveries_given_up", "Deliveries of topics' messages that were given up and are not forgotten yet.", func(n *Census) int { return n.Undelivered }),
+		one("holdfast_approvals_waiting", "Critical operations that wait for somebody's decision.", func(n *Census) int { return n.Approvals }),
+		moment("holdfast_approvals_first_asked_timestamp_seconds", "When the decision that has been waited for the longest was asked for, 0 without any.", func(n *Census) time.Time { return n.FirstAsked }),
 		moment("holdfast_census_timestamp_seconds", "When the figures of certificates, authorities, revocation lists and of what waits were counted.", func(n *Census) time.Time { return n.At }),
 	}
 }

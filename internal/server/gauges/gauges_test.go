@@ -171,6 +171,10 @@ func (w *world) Outlook() status.Outlook {
 	return status.Outlook{Lists: 3, Stale: 1, Next: w.now.Add(time.Hour), Oldest: w.now.Add(-time.Hour)}
 }
 
+func (w *world) Waiting(context.Context) (int, time.Time, error) {
+	return 2, w.now.Add(-time.Hour), nil
+}
+
 func (w *world) All() []*ca.Authority {
 	return []*ca.Authority{
 		{State: ca.Active, NotAfter: w.now.AddDate(0, 0, 20)},
@@ -220,7 +224,7 @@ func TestCensus(t *testing.T) {
 	if got := shown(t, g, "holdfast_managed_"); len(got) > 0 {
 		t.Errorf("figures before anybody counted: %v", got)
 	}
-	counter := &gauges.Counter{Gauges: g, Store: s, Managed: w, Authorities: w, Status: w, Now: func() time.Time { return w.now }}
+	counter := &gauges.Counter{Gauges: g, Store: s, Managed: w, Authorities: w, Status: w, Approvals: w, Now: func() time.Time { return w.now }}
 	tick := func() {
 		if more, err := counter.Tick(t.Context()); more || err != nil {
 			t.Fatal(more, err)
@@ -233,7 +237,7 @@ func TestCensus(t *testing.T) {
 		t.Errorf("counted %d times within a minute", w.walks)
 	}
 	var got []string
-	for _, prefix := range []string{"holdfast_managed_", "holdfast_authorities", "holdfast_crl", "holdfast_events_", "holdfast_topic_"} {
+	for _, prefix := range []string{"holdfast_managed_", "holdfast_authorities", "holdfast_crl", "holdfast_events_", "holdfast_topic_", "holdfast_approvals_"} {
 		got = append(got, shown(t, g, prefix)...)
 	}
 	want := []string{
@@ -245,7 +249,7 @@ func TestCensus(t *testing.T) {
 		"active 2", "creating 0", "deleted 0", "disabled 1", "expired 0", "failed 0", "pending 0", "revoked 0",
 		"_expiring 30 1", "_expiring 365 1", "_expiring 7 0", "_expiring 90 1",
 		"_first_next_update_timestamp_seconds  1.8000036e+09", "_oldest_this_update_timestamp_seconds  1.7999964e+09", "s  3", "s_stale  1",
-		"waiting  2", "deliveries_given_up  1",
+		"waiting  2", "deliveries_given_up  1", "first_asked_timestamp_seconds  1.7999964e+09", "waiting  2",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -36,8 +36,14 @@ type Key struct {
 	// ExpiresAt is when imported material is forgotten.
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	// Exportable tells that the material may leave, for whoever may export it.
-	Exportable bool  `json:"exportable,omitempty"`
-	Tags       []Tag `json:"tags,omitempty"`
+	Exportable bool `json:"exportable,omitempty"`
+	// Predecessor is the key that this one has succeeded, Successor the one that
+	// has succeeded it. A key with a successor only verifies and decrypts, until
+	// VerifiesUntil where that is said.
+	Predecessor   string    `json:"predecessor,omitempty"`
+	Successor     string    `json:"successor,omitempty"`
+	VerifiesUntil time.Time `json:"verifies_until,omitzero"`
+	Tags          []Tag     `json:"tags,omitempty"`
 }
 
 // Tag is a label of a key.

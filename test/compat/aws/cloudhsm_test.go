@@ -76,14 +76,22 @@ func (t *target) withTokens(ctx context.Context, dir string, labels ...string) (
 	if err != nil {
 		return nil, "", err
 	}
+	own, err = t.at(s)
+	own.dir = dir
+	own.env = append(own.env, "pin="+tokenPIN)
+	return own, conf, err
+}
+
+// at returns the target at another server of ours.
+func (t *target) at(s *compat.Server) (own *target, err error) {
 	copied := *t
-	copied.server, copied.url, copied.dir = s, s.URL, dir
+	copied.server, copied.url = s, s.URL
 	copied.creds.AccessKeyID, copied.creds.SecretAccessKey = compat.Lookup(s.Env, "AWS_ACCESS_KEY_ID"), compat.Lookup(s.Env, "AWS_SECRET_ACCESS_KEY")
 	copied.env = append(append(compat.Environ(), s.Env...), "AWS_PAGER=", "AWS_EC2_METADATA_DISABLED=true", "AWS_MAX_ATTEMPTS=1",
 		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "PYTHONDONTWRITEBYTECODE=1", "AWS_ENDPOINT_URL="+s.URL,
-		"AWS_REGION="+t.region, "AWS_DEFAULT_REGION="+t.region, "pin="+tokenPIN)
+		"AWS_REGION="+t.region, "AWS_DEFAULT_REGION="+t.region)
 	copied.http, err = compat.Trusting(compat.Lookup(s.Env, "AWS_CA_BUNDLE"))
-	return &copied, conf, err
+	return &copied, err
 }
 
 // cloudhsm returns a client of the target's first administrator, which does

@@ -119,6 +119,9 @@ func (a *app) showKey(k keyView) error {
 		}
 		w.Fact("Version", k.Version)
 		w.Fact("Created", k.CreatedAt)
+		w.Fact("Predecessor", k.Predecessor)
+		w.Fact("Successor", k.Successor)
+		w.Fact("Verifies until", k.VerifiesUntil)
 		w.Fact("Lives in", terminal.LivesIn(k.Key))
 		w.Fact("Called there", k.RemoteName)
 		w.Fact("State there", k.RemoteCondition)

@@ -24,7 +24,7 @@ func (r *useRequest) use(m *aws.Members) {
 
 // ref returns the key to use, and tells the call about a dry run.
 func (r *useRequest) ref(x *aws.Exchange) (kms.Ref, error) {
-	x.Call.DryRun = r.dryRun
+	x.SetDryRun(r.dryRun)
 	return anyRef(r.keyID)
 }
 
@@ -84,7 +84,7 @@ func (r *decryptRequest) Members(m *aws.Members) {
 }
 
 func (f *front) decrypt(ctx context.Context, x *aws.Exchange, in *decryptRequest) error {
-	x.Call.DryRun = in.dryRun
+	x.SetDryRun(in.dryRun)
 	req, err := source(x, in.keyID, in.algorithm, in.ciphertext, in.context)
 	if err != nil {
 		return err
@@ -143,7 +143,7 @@ func (r *reEncryptRequest) Members(m *aws.Members) {
 }
 
 func (f *front) reEncrypt(ctx context.Context, x *aws.Exchange, in *reEncryptRequest) error {
-	x.Call.DryRun = in.dryRun
+	x.SetDryRun(in.dryRun)
 	from, err := source(x, in.from, in.fromAlgorithm, in.ciphertext, in.fromContext)
 	if err != nil {
 		return err

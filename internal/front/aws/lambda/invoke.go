@@ -76,7 +76,7 @@ func readInvocation(x *aws.Exchange) (name string, tail bool, err error) {
 	switch kind := x.REST.Header.Get(headerType); kind {
 	case "", "RequestResponse":
 	case "DryRun":
-		x.Call.DryRun = true
+		x.SetDryRun(true)
 	case "Event":
 		return "", false, wire.Unsupported("Holdfast does not support the InvocationType Event: nobody would get what the function returns.")
 	default:

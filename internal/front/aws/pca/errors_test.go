@@ -111,6 +111,8 @@ func TestReasons(t *testing.T) {
 		{"IssueCertificate", issue, because(denied, fault.NoIdentityPolicyAllows), "AccessDeniedException " + alice + " because no identity-based policy allows the acm-pca:IssueCertificate action"},
 		{"IssueCertificate", issue, because(denied, fault.DeniedBySessionPolicy), "AccessDeniedException " + alice + " with an explicit deny in a session policy"},
 		{"IssueCertificate", issue, because(denied, fault.NoSessionPolicyAllows), "AccessDeniedException " + alice + " because no session policy allows the acm-pca:IssueCertificate action"},
+		{"IssueCertificate", issue, because(denied, fault.ApprovalRequired), "AccessDeniedException " + alice + ": the public text"},
+		{"IssueCertificate", issue, because(denied, fault.MFARequired), "AccessDeniedException " + alice + ": the public text"},
 	}
 	awstest.TestReasons(t, fake, rows)
 	// What no operation of this API can meet: these are about other uses of keys.
@@ -119,7 +121,7 @@ func TestReasons(t *testing.T) {
 		fault.WrongUsage, fault.UnfitPeer, fault.IncorrectKey, fault.DigestLength, fault.MessageTooLong, fault.MalformedKeyID, fault.MalformedAlias,
 		fault.ReservedAlias, fault.ForeignRegion, fault.IncompatibleUsage, fault.UsageRequired, fault.UnknownKey, fault.TooManyRotations,
 		fault.NotRenewable, fault.InUse, fault.NotExportable,
-		fault.KeyStoreDisconnected, fault.KeyStoreHasKeys, fault.ClusterNotActive, fault.ClusterInUse, fault.MaterialPending, fault.NoMaterialPending, fault.OriginForbids, fault.ExpiredImportToken, fault.InvalidImportToken, fault.IncorrectMaterial, fault.IncorrectTrustAnchor, fault.ClusterNotRelated, fault.InvalidCluster, fault.ForeignBlob, fault.MalformedBlob, fault.ReplayedBlob, fault.NoSuchKeyStore, fault.NoSuchCluster, fault.KeyStoreNameTaken)
+		fault.KeyStoreDisconnected, fault.KeyStoreHasKeys, fault.ClusterNotActive, fault.ClusterInUse, fault.MaterialPending, fault.NoMaterialPending, fault.OriginForbids, fault.KeySucceeded, fault.ExpiredImportToken, fault.InvalidImportToken, fault.IncorrectMaterial, fault.IncorrectTrustAnchor, fault.ClusterNotRelated, fault.InvalidCluster, fault.ForeignBlob, fault.MalformedBlob, fault.ReplayedBlob, fault.NoSuchKeyStore, fault.NoSuchCluster, fault.KeyStoreNameTaken)
 }
 
 // TestSecretCause holds that the cause of a failure stays in the log.

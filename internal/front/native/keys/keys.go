@@ -142,6 +142,7 @@ func shapeOf(k *key.Key, at kms.Residence) *wire.Key {
 		State: k.State.String(), Origin: string(k.Origin), Protection: string(k.Protection), Description: k.Description,
 		Version: uint32(k.Current().Number), CreatedAt: k.CreatedAt, DeleteAt: k.DeleteAt, Exportable: k.Exportable,
 		Tags: native.TagsOut(k.Tags), ExpiresAt: k.Current().ExpiresAt,
+		Predecessor: string(k.Succession.From), Successor: string(k.Succession.To), VerifiesUntil: k.Succession.Until,
 	}
 	switch {
 	case k.Store != "":

@@ -1,4 +1,4 @@
-package kms
+package succession
 
 import (
 	"sync"
@@ -7,11 +7,11 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 )
 
-// later are the keys with which the clock could not do what was due. Each try
+// Later are the keys with which the clock could not do what was due. Each try
 // is two entries of the audit log and a line of the other one, and what keeps a
 // key from its end may last: a place that is not configured any more, say. It is
 // a memory and no record: a restart tries all of them again.
-type later struct {
+type Later struct {
 	mu   sync.Mutex
 	keys map[key.ID]delay // guarded by mu
 }
@@ -28,22 +28,22 @@ const (
 	lastDelay  = time.Hour
 )
 
-// count returns how many keys there are.
-func (l *later) count() int {
+// Count returns how many keys there are.
+func (l *Later) Count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.keys)
 }
 
-// puts reports whether a key is put off.
-func (l *later) puts(id key.ID, now time.Time) bool {
+// Puts reports whether a key is put off.
+func (l *Later) Puts(id key.ID, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return now.Before(l.keys[id].until)
 }
 
-// note keeps what became of a key.
-func (l *later) note(id key.ID, now time.Time, err error) {
+// Note keeps what became of a key.
+func (l *Later) Note(id key.ID, now time.Time, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err == nil {
@@ -60,8 +60,8 @@ func (l *later) note(id key.ID, now time.Time, err error) {
 	l.keys[id] = d
 }
 
-// keep forgets all keys but those that are due.
-func (l *later) keep(due []key.Name) {
+// Keep forgets all keys but those that are due.
+func (l *Later) Keep(due []key.Name) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.keys) == 0 {
