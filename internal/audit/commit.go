@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/disk"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
@@ -29,7 +30,7 @@ func (l *Log) run() {
 			l.ended = l.finish()
 			return
 		}
-		if err != nil && diskFull(err) {
+		if err != nil && disk.Full(err) {
 			retry = time.After(l.o.RetryInterval)
 		}
 	}

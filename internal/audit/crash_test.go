@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/disk"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
@@ -239,7 +240,7 @@ func TestFullDisk(t *testing.T) {
 		for err = error(nil); err == nil; {
 			err = try()
 		}
-		if fault.KindOf(err) != fault.Unavailable || !diskFull(err) {
+		if fault.KindOf(err) != fault.Unavailable || !disk.Full(err) {
 			t.Fatalf("episode %d: a full disk gave %v", episode, err)
 		}
 		for range 10 {
@@ -279,7 +280,7 @@ func fill(t *testing.T, path string) {
 	for err == nil {
 		_, err = f.Write(make([]byte, 4096))
 	}
-	if !diskFull(err) {
+	if !disk.Full(err) {
 		t.Fatal(err)
 	}
 	if err := f.Close(); err != nil {

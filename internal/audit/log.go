@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 
+	"github.com/holdfast-kms/holdfast/internal/disk"
 	"github.com/holdfast-kms/holdfast/internal/entry"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
@@ -74,7 +76,7 @@ func Open(dir string, o Options) (*Log, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // the directory is the operator's choice
 		return nil, err
 	}
-	lock, err := lockDir(dir)
+	lock, err := disk.Lock(filepath.Join(dir, lockName))
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +87,7 @@ func Open(dir string, o Options) (*Log, error) {
 	}
 	l.limit = l.Last
 	l.scratch.New = func() any { return new([]byte) }
-	l.w = &writer{dir: dir, o: &l.o, sync: syncData, durable: func(p Position) { l.durable.Store(uint64(p)) }}
+	l.w = &writer{dir: dir, o: &l.o, sync: disk.Sync, durable: func(p Position) { l.durable.Store(uint64(p)) }}
 	if err := l.resume(); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}

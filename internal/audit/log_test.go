@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/disk"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
 )
@@ -271,7 +272,7 @@ func (f *failing) sync(file *os.File) error {
 	if f.err != nil {
 		return f.err
 	}
-	return syncData(file)
+	return disk.Sync(file)
 }
 
 // failingLog opens a log whose syncs can be made to fail.

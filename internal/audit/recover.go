@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/holdfast-kms/holdfast/internal/disk"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
@@ -81,7 +82,7 @@ func (l *Log) resumeIn(file *os.File, number uint64) error {
 		}
 	}
 	// What a killed process wrote may be only in the page cache.
-	if err := syncData(file); err != nil {
+	if err := disk.Sync(file); err != nil {
 		return err
 	}
 	if w.sealed { // the crash came between a segment and the next

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/durable"
 	"github.com/holdfast-kms/holdfast/internal/entry"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
@@ -21,12 +22,7 @@ import (
 // mark, the newest, in the file markName; each removal replaces it before the
 // first file goes, so that a crash leaves files that the mark covers and never
 // a hole that it does not.
-const (
-	markName    = "retention.json"
-	markPartial = "retention.json.part"
-	// maxMark is more than any mark has, in bytes.
-	maxMark = 4 << 10
-)
+const markName = "retention.json"
 
 // Mark is a signed statement that a log begins with a certain segment, and
 // that what was before was removed on purpose.
@@ -79,9 +75,6 @@ func (m *Mark) sign(signer crypto.Signer) (err error) {
 // parseMark reads the file of a mark.
 func parseMark(text []byte) (*Mark, error) {
 	m := new(Mark)
-	if len(text) > maxMark {
-		return nil, fmt.Errorf("a retention mark of %d bytes", len(text))
-	}
 	if err := entry.DecodeJSON(text, m); err != nil {
 		return nil, err
 	}
@@ -114,19 +107,7 @@ func (m *Mark) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	partial := filepath.Join(dir, markPartial)
-	f, err := os.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the directory is the operator's choice
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(text, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(partial))
-	}
-	if err := os.Rename(partial, filepath.Join(dir, markName)); err != nil {
-		return err
-	}
-	return syncDir(dir)
+	return durable.WriteFile(filepath.Join(dir, markName), append(text, '\n'), 0o600)
 }
 
 // Beginning is where a segment of a log begins, as its header says.
@@ -184,7 +165,7 @@ func (l *Log) Retire(first uint64) (*Mark, error) {
 			return nil, fmt.Errorf("removing audit segment %d: %w", number, err)
 		}
 	}
-	return m, syncDir(l.dir)
+	return m, durable.SyncDir(l.dir)
 }
 
 // mark makes and writes the mark of a first segment, when what is before it is

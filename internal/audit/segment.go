@@ -99,15 +99,6 @@ func zero(file *os.File, from, to int64, stop *atomic.Bool) error {
 	return nil
 }
 
-// syncDir makes the names in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // the directory is the operator's choice
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 // segmentExists reports whether a segment's file is there.
 func segmentExists(dir string, number uint64) (bool, error) {
 	_, err := os.Stat(filepath.Join(dir, segmentName(number)))

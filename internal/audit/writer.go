@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+
+	"github.com/holdfast-kms/holdfast/internal/durable"
 )
 
 // sealRoom is kept free at the end of a segment for the checkpoint that seals
@@ -192,7 +194,7 @@ func (w *writer) begin(next *os.File) error {
 	if err := os.Rename(next.Name(), filepath.Join(w.dir, segmentName(number))); err != nil {
 		return errors.Join(err, w.dropNext(next))
 	}
-	if err := syncDir(w.dir); err != nil {
+	if err := durable.SyncDir(w.dir); err != nil {
 		return errors.Join(err, next.Close())
 	}
 	if w.file != nil {

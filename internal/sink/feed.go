@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/holdfast-kms/holdfast/internal/audit"
@@ -47,43 +48,61 @@ func (f *feed) read(ctx context.Context, after audit.Position, l limits) (list [
 			return nil, true, err
 		}
 	}
-	size := 0
+	g := &gathering{limits: l, after: after}
 	for at := f.at; ; {
 		f.to = at
-		for r, err := range f.log.Segment(ctx, at.segment, at.offset) {
-			if err != nil {
-				f.at = place{} // it is looked for anew
-				return nil, false, err
-			}
-			if r.Position <= after {
-				continue
-			}
-			if beyond := l.upto > 0 && r.Position > l.upto; beyond || len(list) > 0 && (len(list) == l.entries || size+len(r.JSON) > l.bytes) {
-				return list, false, nil
-			}
-			size += len(r.JSON)
-			f.to.offset = r.Offset
-			if list, err = add(list, r); err != nil {
-				return nil, false, err
-			}
+		full, err := g.segment(f.log.Segment(ctx, at.segment, at.offset), &f.to.offset)
+		if err != nil {
+			f.at = place{} // it is looked for anew
+			return nil, false, err
 		}
 		next := slices.Index(numbers, at.segment) + 1
-		if next <= 0 || next >= len(numbers) {
-			return list, true, nil
+		if full || next <= 0 || next >= len(numbers) {
+			return g.list, !full, nil
 		}
 		at = place{segment: numbers[next]}
 	}
 }
 
+// gathering is what is being read.
+type gathering struct {
+	limits
+
+	after audit.Position
+	list  []*audit.Record
+	size  int
+}
+
+// segment adds what a segment has, notes the place of the last entry, and
+// reports whether there is more than there is room for.
+func (g *gathering) segment(all iter.Seq2[*audit.Record, error], last *int64) (full bool, err error) {
+	for r, err := range all {
+		switch {
+		case err != nil:
+			return false, err
+		case r.Position <= g.after:
+			continue
+		case g.upto > 0 && r.Position > g.upto, len(g.list) > 0 && (len(g.list) >= g.entries || g.size+len(r.JSON) > g.bytes):
+			return true, nil
+		}
+		if err := g.add(r); err != nil {
+			return false, err
+		}
+		*last = r.Offset
+	}
+	return false, nil
+}
+
 // add adds a record that is valid only for now.
-func add(list []*audit.Record, r *audit.Record) ([]*audit.Record, error) {
+func (g *gathering) add(r *audit.Record) error {
 	e, err := entry.Decode(r.JSON)
 	if err != nil {
-		return nil, fmt.Errorf("reading entry %d of the audit log: %w", r.Position, err)
+		return fmt.Errorf("reading entry %d of the audit log: %w", r.Position, err)
 	}
 	kept := *r
 	kept.Entry, kept.JSON = e, bytes.Clone(r.JSON)
-	return append(list, &kept), nil
+	g.list, g.size = append(g.list, &kept), g.size+len(r.JSON)
+	return nil
 }
 
 // locate finds the first entry after a position.

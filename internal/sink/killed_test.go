@@ -26,11 +26,11 @@ func TestMain(m *testing.M) {
 	if text := os.Getenv(childVariable); text != "" {
 		if err := child(strings.Fields(text)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+			os.Exit(1) //nolint:forbidigo // it is a process of its own
 		}
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(m.Run()) //nolint:forbidigo // as tests end
 }
 
 // child writes entries and delivers them until it is killed, or for "finish"
@@ -57,7 +57,9 @@ func child(args []string) error {
 	for sinks.Delivered() < l.Last() {
 		time.Sleep(time.Millisecond)
 	}
-	fmt.Println(l.Last())
+	if _, err := fmt.Fprintln(os.Stdout, l.Last()); err != nil {
+		return err
+	}
 	return sinks.Close()
 }
 
@@ -71,13 +73,14 @@ func (*quiet) Fatal(args ...any) { panic(fmt.Sprint(args...)) }
 // TestKilled: a server that is killed while it delivers loses nothing, and
 // sends at most a batch twice each time.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	server, dir := newServer(t, nil), t.TempDir()
 	run := func(what string) *exec.Cmd {
 		self, err := os.Executable()
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.Command(self)
+		cmd := exec.CommandContext(t.Context(), self)
 		cmd.Env = append(os.Environ(), childVariable+"="+strings.Join([]string{what, dir, server.address}, " "))
 		cmd.Stderr = os.Stderr
 		return cmd
@@ -105,7 +108,7 @@ func TestKilled(t *testing.T) {
 	if left := missing(got, audit.Position(last)); left != nil {
 		t.Errorf("lost: %v", left)
 	}
-	if twice := len(got) - int(last); twice > kills*childBatch { //nolint:gosec // some thousand
+	if twice := len(got) - int(last); twice > kills*childBatch {
 		t.Errorf("%d entries came twice", twice)
 	}
 }

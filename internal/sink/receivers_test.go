@@ -29,7 +29,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/auditformat"
 	"github.com/holdfast-kms/holdfast/internal/bucket"
 	"github.com/holdfast-kms/holdfast/internal/courier"
-	"github.com/holdfast-kms/holdfast/internal/wire/aws"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws/sigv4"
 )
 
 // hook is an HTTP receiver that does what it is told: an answer for each
@@ -164,7 +164,7 @@ func TestHTTP(t *testing.T) {
 	if h := w.Health()[0]; h.Failures != 7 || strings.Contains(fmt.Sprint(h), "geheim") {
 		t.Errorf("the sink is %+v", h)
 	}
-	if took := w.clock.Now().Sub(begin); took < 2*time.Minute || took > 10*time.Minute {
+	if took := w.clock.Now().Sub(begin); took < 2*time.Minute || took > time.Hour {
 		t.Errorf("it took %v", took)
 	}
 }
@@ -268,7 +268,7 @@ func TestFiles(t *testing.T) {
 	end := &s3{files: map[string][]byte{}, puts: map[string]int{}, fail: []int{403, 404}}
 	s := httptest.NewServer(end)
 	defer s.Close()
-	away, err := bucket.NewS3(bucket.S3Config{Endpoint: s.URL, Region: "us-east-1", Credentials: aws.Credentials{AccessKeyID: "a", Secret: "b"}})
+	away, err := bucket.NewS3(bucket.S3Config{Endpoint: s.URL, Region: "us-east-1", Credentials: sigv4.Credentials{AccessKeyID: "a", Secret: "b"}})
 	if err != nil {
 		t.Fatal(err)
 	}

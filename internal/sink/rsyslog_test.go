@@ -2,6 +2,7 @@ package sink
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -171,14 +172,14 @@ action(type="omfile" file="%[1]s/read" template="read")
 
 func (r *rsyslog) up() {
 	r.t.Helper()
-	r.cmd = exec.Command(rsyslogd(), "-n", "-f", filepath.Join(r.dir, "conf"), "-i", filepath.Join(r.dir, "pid"))
+	r.cmd = exec.CommandContext(context.Background(), rsyslogd(), "-n", "-f", filepath.Join(r.dir, "conf"), "-i", filepath.Join(r.dir, "pid"))
 	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.out
 	if err := r.cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(r.down)
 	until(r.t, "rsyslog listens", func() bool {
-		c, err := net.DialTimeout("tcp", r.address, time.Second)
+		c, err := new(net.Dialer).DialContext(r.t.Context(), "tcp", r.address)
 		if err == nil {
 			_ = c.Close()
 		}
@@ -214,6 +215,7 @@ func (r *rsyslog) positions() (list []audit.Position) {
 // TestRsyslog: a real syslog server, over TLS with a client certificate, gets
 // every entry although it is stopped and started in the middle.
 func TestRsyslog(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t)
 	r := newRsyslog(t, a)
 	own := a.pair("holdfast.test")
@@ -235,7 +237,7 @@ func TestRsyslog(t *testing.T) {
 		return len(got) > 0 && missing(got, w.log.Last()) == nil
 	})
 	got := r.positions()
-	if twice, batches := len(got)-int(w.log.Last()), int(w.Health()[0].Failures); twice > 50*batches { //nolint:gosec // some thousand
+	if twice, batches := len(got)-int(w.log.Last()), int(w.Health()[0].Failures); twice > 50*batches {
 		t.Errorf("%d entries came twice in %d failures", twice, batches)
 	}
 	r.down()
@@ -247,12 +249,13 @@ func TestRsyslog(t *testing.T) {
 	if line != "kms.test holdfast Sign 13 [holdfast@32473 " && line != "kms.test holdfast Sign audit [holdfast@32473 " {
 		t.Errorf("it was read as %q", line)
 	}
-	t.Logf("%d entries, %d of them twice; rsyslog said: %s", w.log.Last(), len(got)-int(w.log.Last()), r.out.Bytes()) //nolint:gosec // some thousand
+	t.Logf("%d entries, %d of them twice; rsyslog said: %s", w.log.Last(), len(got)-int(w.log.Last()), r.out.Bytes())
 }
 
 // TestRsyslogRefuses: without a client certificate, or with another's, nothing
 // counts as delivered.
 func TestRsyslogRefuses(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t)
 	r := newRsyslog(t, a)
 	r.up()

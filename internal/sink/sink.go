@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -256,7 +257,7 @@ func (s *sink) step(ctx context.Context) (done bool, err error) {
 		s.since = now
 		s.see(now)
 	}
-	if few := int(last-s.state.Position) < s.most; few && s.state.Upto == 0 && now.Sub(s.since) < s.o.Interval { //nolint:gosec // far below
+	if few := last < s.state.Position+audit.Position(s.most); few && s.state.Upto == 0 && now.Sub(s.since) < s.o.Interval { //nolint:gosec // a count
 		return false, nil
 	}
 	b, whole, err := s.gather(ctx)
@@ -277,7 +278,7 @@ func (s *sink) step(ctx context.Context) (done bool, err error) {
 func (s *sink) gather(ctx context.Context) (b *Batch, whole bool, err error) {
 	limits := limits{entries: s.most, bytes: s.o.Bytes}
 	if s.state.Upto > 0 { // a batch that was begun, which has to be the same
-		limits.entries, limits.bytes, limits.upto = int(s.state.Upto-s.state.Position), 1<<30, s.state.Upto //nolint:gosec // a batch
+		limits.entries, limits.bytes, limits.upto = math.MaxInt, math.MaxInt, s.state.Upto
 	}
 	records, whole, err := s.feed.read(ctx, s.state.Position, limits)
 	if err != nil {
@@ -330,7 +331,7 @@ func (s *sink) see(at time.Time) {
 // fail notes a failure and returns for how long to leave the receiver alone.
 func (s *sink) fail(ctx context.Context, err error) time.Duration {
 	pause := min(firstPause<<min(s.failures, 10), maxPause)
-	pause = pause/2 + rand.N(pause/2)
+	pause = pause/2 + rand.N(pause/2) //nolint:gosec // so that many do not come at once: no secret
 	if asked := courier.RetryAfter(err); asked > pause {
 		pause = min(asked, maxAsked)
 	}

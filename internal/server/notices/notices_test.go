@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -72,8 +73,11 @@ func happening(name string) *event.Event {
 // configuration as people write it.
 func TestChannels(t *testing.T) {
 	var requests []request
+	var mu sync.Mutex // guards requests: the channels are told at the same time
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
+		mu.Lock()
+		defer mu.Unlock()
 		requests = append(requests, request{r.URL.Path, r.Header, body})
 	}))
 	defer receiver.Close()

@@ -1,4 +1,4 @@
-package audit
+package disk
 
 import (
 	"errors"
@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// syncData makes what was written to the file durable. The file's size does
+// Sync makes what was written to the file durable. The file's size does
 // not change, so its metadata can wait.
-func syncData(file *os.File) error {
+func Sync(file *os.File) error {
 	for {
 		err := syscall.Fdatasync(int(file.Fd()))
 		if !errors.Is(err, syscall.EINTR) {

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package audit
-
-import "os"
-
-// syncData makes what was written to the file durable.
-func syncData(file *os.File) error { return file.Sync() }
