@@ -16,6 +16,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/server"
 	"github.com/holdfast-kms/holdfast/internal/terminal"
+	"github.com/holdfast-kms/holdfast/internal/trace"
 )
 
 // newServerCommand is `holdfast server`.
@@ -73,7 +74,7 @@ them.`,
 func serve(ctx context.Context, o server.Options, stdout, stderr io.Writer) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	o.Log = terminal.Logger(o.Config.Log, stderr)
+	o.Log = slog.New(trace.Logs(terminal.Logger(o.Config.Log, stderr).Handler()))
 	slog.SetDefault(o.Log) // for what lies too deep to be handed a logger
 	o.Ready = func(url string) error {
 		_, err := fmt.Fprintln(stdout, "ready "+url)

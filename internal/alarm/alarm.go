@@ -18,6 +18,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -139,8 +140,9 @@ type Service struct {
 	log       *slog.Logger
 	now       func() time.Time
 
-	mu    sync.Mutex // guards round, and is held by Tick
-	round round
+	mu     sync.Mutex // guards round, and is held by Tick
+	round  round
+	judged atomic.Pointer[time.Time] // when the last round ended without a failure
 }
 
 // New returns a Service. It reads nothing yet.

@@ -70,10 +70,22 @@ func (s *Service) Tick(ctx context.Context) (more bool, err error) {
 		return len(failures) == 0, errors.Join(failures...)
 	}
 	s.round.open, s.round.after = false, ""
+	if len(failures) == 0 {
+		s.judged.Store(&now)
+	}
 	if s.round.minute {
 		failures = append(failures, s.expire(ctx, now))
 	}
 	return false, errors.Join(failures...)
+}
+
+// Judged returns when the alarms were last judged, all of them; the zero time
+// before the first time.
+func (s *Service) Judged() time.Time {
+	if at := s.judged.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
 }
 
 // next returns the alarms with which the round goes on.

@@ -47,7 +47,12 @@ func (l *Log) commit() error {
 	l.flying, l.waiting = b, l.newBatch()
 	l.mu.Unlock()
 
-	if err := l.w.commit(b.frames); err != nil {
+	began := time.Now()
+	err := l.w.commit(b.frames)
+	if l.o.OnCommit != nil {
+		l.o.OnCommit(time.Since(began), err)
+	}
+	if err != nil {
 		l.fail(err)
 		return err
 	}

@@ -31,6 +31,10 @@ type Options struct {
 	// block and must not call the log. What keeps checkpoints out of reach of
 	// whoever can write the log makes cutting the log's end detectable.
 	OnCheckpoint func(Checkpoint)
+	// OnCommit, if set, is told of each group of entries that was written and
+	// synced, and how long that took; err is why it was not. It must not block and
+	// must not call the log.
+	OnCommit func(took time.Duration, err error)
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }

@@ -50,6 +50,7 @@ type Config struct {
 	Mail      Mail       `yaml:"mail"`
 	Notices   Notices    `yaml:"notices"`
 	Egress    Egress     `yaml:"egress"`
+	Tracing   Tracing    `yaml:"tracing"`
 	Approvals Approvals  `yaml:"approvals"`
 	Rotation  Rotation   `yaml:"rotation"`
 
@@ -152,6 +153,7 @@ func Default() Config {
 		Lifecycle: Lifecycle{Interval: 30 * time.Second, Mirror: time.Minute, RenewalsPerMinute: 1000},
 		Trails:    Trails{Interval: 5 * time.Minute},
 		Buckets:   Buckets{S3: S3{Region: "us-east-1", Timeout: time.Minute}},
+		Tracing:   Tracing{SampleRatio: 0.1, ServiceName: "holdfast"},
 		Notices:   Notices{GiveUp: 72 * time.Hour, Denials: 20, DenialsWindow: 5 * time.Minute},
 		Rotation:  Rotation{SymmetricDays: 365, AsymmetricDays: 730, OverlapDays: 90, NoticeDays: 30},
 	}
@@ -210,6 +212,7 @@ func (c *Config) Validate() error {
 	c.Mail.validate(refuse)
 	c.Notices.validate(&c.Mail, refuse)
 	c.Egress.validate(refuse)
+	c.Tracing.validate(refuse)
 	c.Approvals.validate(refuse)
 	c.Rotation.validate(refuse)
 	c.validateProviders(c.HSM.validate(refuse), refuse)

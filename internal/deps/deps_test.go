@@ -26,7 +26,7 @@ const module = "github.com/holdfast-kms/holdfast"
 // design (see ARCHITECTURE.md). A change says why in docs/design.
 var layers = [][]string{
 	{"internal/fault", "internal/alg", "internal/durable"},
-	{"internal/key", "internal/name", "internal/pkcs11", "internal/split", "internal/renewal", "internal/disk"},
+	{"internal/key", "internal/name", "internal/pkcs11", "internal/split", "internal/renewal", "internal/disk", "internal/trace"},
 	{"internal/pkcs11/native", "internal/pkcs11/pkcs11test", "internal/pkcs11/uri", "internal/hsm/preset"},
 	{"internal/pkcs11/worker"},
 	{"internal/entry"}, // one call, as the audit log has it
@@ -69,7 +69,7 @@ var core = []string{
 	"internal/fault", "internal/alg", "internal/durable", "internal/disk", "internal/key", "internal/name", "internal/policy", "internal/entry", "internal/audit", "internal/engine",
 	"internal/store", "internal/extension", "internal/seal", "internal/guard", "internal/ciphertext", "internal/importtoken", "internal/identity", "internal/factor", "internal/totp", "internal/webidentity", "internal/kms", "internal/keystore", "internal/profile", "internal/profile/document", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/lint",
 	"internal/ocsp", "internal/authority", "internal/ledger", "internal/hierarchy", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle",
-	"internal/event", "internal/lease", "internal/renewal", "internal/approval", "internal/metric", "internal/secret", "internal/filter", "internal/topic", "internal/rotation", "internal/deployment", "internal/alarm", "internal/trail", "internal/function", "internal/notice", "internal/compliance", "internal/compliance/*", "internal/retention", "internal/audit/*",
+	"internal/event", "internal/lease", "internal/renewal", "internal/trace", "internal/approval", "internal/metric", "internal/secret", "internal/filter", "internal/topic", "internal/rotation", "internal/deployment", "internal/alarm", "internal/trail", "internal/function", "internal/notice", "internal/compliance", "internal/compliance/*", "internal/retention", "internal/audit/*",
 	"internal/pkcs11", "internal/pkcs11/native", "internal/pkcs11/worker", "internal/pkcs11/uri", "internal/hsm/preset", "internal/hsm", "internal/hsm/sealkey", "internal/transfer", "internal/split", "internal/recovery", "internal/catalog", "internal/material", "internal/alias", "internal/succession", "internal/cluster", "internal/customstore", "internal/remote",
 }
 
@@ -80,7 +80,7 @@ type rule struct {
 }
 
 var rules = []rule{
-	{core, []string{"net/http", "google.golang.org"}, "the core knows no HTTP, no gRPC, no protobuf"},
+	{core, []string{"net/http", "google.golang.org", "go.opentelemetry.io"}, "the core knows no HTTP, no gRPC, no protobuf, no telemetry's protocol"},
 	{core, []string{module + "/internal/wire"}, "the core knows no API's vocabulary"},
 	{
 		[]string{"internal/front/*"},
@@ -109,6 +109,7 @@ var only = map[string][]string{
 	"github.com/Azure":             {"internal/engine/azurekv", "internal/engine/azurekv/*", "test/compat/*", "bench/*"},
 	"cloud.google.com/go":          {"internal/engine/gcpkms", "internal/engine/gcpkms/*", "internal/wire/gcp", "internal/front/gcp", "test/compat/*", "bench/*"},
 	"github.com/hashicorp/vault":   {"internal/engine/vault", "internal/engine/vault/*", "test/compat/*", "bench/*"},
+	"go.opentelemetry.io":          {"internal/server/tracing", "internal/server/tracing/*"},
 	"github.com/ebitengine/purego": {"internal/engine/soft", "internal/pkcs11/native"},
 }
 

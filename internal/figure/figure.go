@@ -4,7 +4,11 @@
 // Start with Table. The package is internal and may change with any release.
 package figure
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Figure is one figure of a thing.
 type Figure[T any] struct {
@@ -42,6 +46,24 @@ func Gauge[T any](name, help string, of func(t *T) int) Figure[T] {
 // Counter returns a figure that only goes up.
 func Counter[T any, N int64 | uint64](name, help string, of func(t *T) N) Figure[T] {
 	return Figure[T]{name, help, prometheus.CounterValue, func(t *T) float64 { return float64(of(t)) }}
+}
+
+// Seconds returns a counter of the time that something took, all in all.
+func Seconds[T any](name, help string, of func(t *T) time.Duration) Figure[T] {
+	return Figure[T]{name, help, prometheus.CounterValue, func(t *T) float64 { return of(t).Seconds() }}
+}
+
+// When returns a gauge that is a time, in seconds since 1970; 0 for none.
+func When[T any](name, help string, of func(t *T) time.Time) Figure[T] {
+	return Figure[T]{name, help, prometheus.GaugeValue, func(t *T) float64 { return Unix(of(t)) }}
+}
+
+// Unix returns a time in seconds since 1970, and 0 for the zero time.
+func Unix(at time.Time) float64 {
+	if at.IsZero() {
+		return 0
+	}
+	return float64(at.UnixMilli()) / 1e3
 }
 
 func (t *Table[T]) desc(f *Figure[T]) *prometheus.Desc {

@@ -8,6 +8,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/policy"
+	"github.com/holdfast-kms/holdfast/internal/trace"
 )
 
 // Identities knows the policies of principals.
@@ -55,6 +57,10 @@ type Visit struct {
 	// committed is set once the entry of a success is durable, and tried once
 	// that was attempted: what follows may change something.
 	committed, tried bool
+	// kind is that of the entry's resource, and span the step that the visit is,
+	// nil where nobody watches.
+	kind key.ResourceKind
+	span *trace.Span
 }
 
 // Do runs one operation of a call: act authorises itself through the Visit
@@ -74,6 +80,7 @@ func DoWithin[T any](ctx context.Context, g *Guard, call *key.Call, action key.A
 }
 
 func run[T any](ctx context.Context, v *Visit, act func(*Visit) (T, error)) (T, error) {
+	v.watch(ctx)
 	finished := false
 	defer func() {
 		if !finished { // act panics, which is our own bug: the call is on record all the same
@@ -96,7 +103,21 @@ func (g *Guard) Refuse(ctx context.Context, call *key.Call, action key.Action, e
 	if call.Recorded {
 		return err
 	}
-	return g.enter(call, action).leave(ctx, err)
+	v := g.enter(call, action)
+	v.watch(ctx)
+	return v.leave(ctx, err)
+}
+
+// watch marks the visit as a step of the request, where somebody watches it,
+// and has the entry say of which trace.
+func (v *Visit) watch(ctx context.Context) {
+	name := cmp.Or(v.entry.Action.String(), "refused") // what is no operation has no action
+	if v.span = trace.Start(ctx, name); v.span == nil {
+		return
+	}
+	v.Note("trace", v.span.TraceID())
+	v.span.Set(trace.Action, v.entry.Action.String())
+	trace.Root(ctx).Set(trace.Request, v.Call.RequestID)
 }
 
 func (g *Guard) enter(call *key.Call, action key.Action) *Visit {
@@ -137,7 +158,7 @@ type Target struct {
 // Authorize asks whether the call may do the target's action. A refusal is a
 // PermissionDenied error. The last target asked for is the entry's resource.
 func (v *Visit) Authorize(t Target) error {
-	v.entry.Resource = t.Resource.String()
+	v.About(t.Resource)
 	d := policy.Decide(v.input(t))
 	if !d.Allowed {
 		return v.Deny(t, d.Reason, d.Why)
@@ -155,7 +176,7 @@ func (v *Visit) Authorize(t Target) error {
 // Deny refuses the target's action without asking the policies, for what none
 // of them can allow. It returns the PermissionDenied error.
 func (v *Visit) Deny(t Target, reason fault.Reason, why string) error {
-	v.entry.Resource = t.Resource.String()
+	v.About(t.Resource)
 	v.entry.Decision, v.entry.Why = audit.Denied, why
 	v.authorised = false
 	return &fault.Error{
@@ -176,7 +197,7 @@ func (v *Visit) input(t Target) policy.Input {
 // Permit authorises what no policy has to allow: what every authenticated
 // caller may do about itself, and what a stored rule does by the clock.
 func (v *Visit) Permit(r key.Resource, why string) {
-	v.entry.Resource = r.String()
+	v.About(r)
 	v.entry.Decision, v.entry.Why = audit.Allowed, why
 	v.authorised = true
 }
@@ -191,7 +212,7 @@ func (v *Visit) May(t Target) bool { return policy.Decide(v.input(t)).Allowed }
 func (v *Visit) LocksOut(t Target) bool { return policy.LocksOut(v.input(t)) }
 
 // About names the resource in the entry before, or without, a decision on it.
-func (v *Visit) About(r key.Resource) { v.entry.Resource = r.String() }
+func (v *Visit) About(r key.Resource) { v.entry.Resource, v.kind = r.String(), r.Kind }
 
 // Identify says who calls, where that is proved only within the visit: by a
 // web identity's token, or by the code of a second factor. The policies and the
@@ -230,6 +251,14 @@ func (v *Visit) Commit(ctx context.Context, change func() error) error {
 
 // leave writes the entry, unless Commit has, and returns what the caller gets.
 func (v *Visit) leave(ctx context.Context, err error) error {
+	err = v.conclude(ctx, err)
+	v.span.Set(trace.Resource, string(v.kind))
+	v.span.Set(trace.Decision, string(v.entry.Decision))
+	v.span.End(err)
+	return err
+}
+
+func (v *Visit) conclude(ctx context.Context, err error) error {
 	v.Call.Recorded = true
 	if v.committed && err == nil {
 		v.through(nil)
@@ -265,7 +294,9 @@ func (v *Visit) record(ctx context.Context, err error) error {
 	}
 	position, failed := v.guard.log.Enqueue(&v.entry)
 	if failed == nil && !v.within {
+		span := trace.Start(ctx, "audit")
 		failed = v.guard.log.Wait(context.Background(), position)
+		span.End(failed)
 	}
 	if failed == nil {
 		return nil

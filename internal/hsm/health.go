@@ -25,6 +25,8 @@ type Health struct {
 	// them that failed for more than their request. Restarts counts processes
 	// that were given up.
 	Calls, Failures, Restarts uint64
+	// Took is the time that all of Calls took.
+	Took time.Duration
 }
 
 // State is how a token is, in one word.
@@ -54,7 +56,7 @@ func (t *Token) Health() Health {
 	h := Health{
 		Name: t.cfg.Name, State: StateOK, Err: t.circuit.err, Probing: t.circuit.half, Since: t.circuit.since,
 		Workers: len(t.processes), Waiting: t.waiters.Len(),
-		Calls: t.calls.Load(), Failures: t.failures.Load(), Restarts: t.restarts.Load(),
+		Calls: t.calls.Load(), Failures: t.failures.Load(), Restarts: t.restarts.Load(), Took: time.Duration(t.took.Load()),
 	}
 	for _, p := range t.processes {
 		h.Sessions += p.open

@@ -7,6 +7,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
+	"github.com/holdfast-kms/holdfast/internal/trace"
 )
 
 // maxAttempts is how often a call is made at most: a lost session, then a lost
@@ -130,6 +131,14 @@ func (s *session) spoil(is class, err error) {
 func (t *Token) run(ctx context.Context, without []*process, f func(s *session) error) error {
 	t.callers.Add(1)
 	defer t.callers.Add(-1)
+	span := trace.Start(ctx, "token")
+	span.Set(trace.Engine, t.cfg.Name)
+	err := t.attempts(ctx, without, f)
+	span.End(err)
+	return err
+}
+
+func (t *Token) attempts(ctx context.Context, without []*process, f func(s *session) error) error {
 	for attempt := 1; ; attempt++ {
 		s, again, err := t.lease(ctx, without)
 		if err == nil {

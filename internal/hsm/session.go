@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
@@ -52,9 +53,11 @@ func (s *session) Call(ctx context.Context, c *pkcs11.Call) (*pkcs11.Result, err
 		return nil, s.err
 	}
 	t := s.process.token
+	began := time.Now()
 	r, err := s.process.module.Call(s.limited(ctx, t.allowed(c.Function)), c)
 	s.over()
 	t.calls.Add(1)
+	t.took.Add(int64(time.Since(began)))
 	is := classify(err)
 	if err == nil || is == classSuspect || is >= classDevice {
 		s.changed = s.changed || changes(c)

@@ -24,6 +24,7 @@ type Token struct {
 	able capabilities
 
 	calls, failures, restarts atomic.Uint64
+	took                      atomic.Int64 // nanoseconds, of calls
 	// troubled counts failures one after the other, without a success between.
 	troubled atomic.Int64
 	// callers counts those who have a session or wait for one.

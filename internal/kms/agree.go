@@ -37,7 +37,9 @@ func (s *Service) DeriveSharedSecret(ctx context.Context, call *key.Call, req *S
 		if err != nil {
 			return nil, err
 		}
+		step := s.step(ctx, e, "engine.Agree")
 		secret, err := engine.Agree(e.Key.Spec, k.Agreement, peer)
+		step.End(err)
 		if err != nil {
 			return nil, err
 		}

@@ -238,6 +238,9 @@ func (d *delegatedSigner) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpt
 		if err != nil {
 			return nil, err
 		}
-		return engine.Sign(k.Signer, d.algorithm, m)
+		step := d.service.step(d.ctx, e, "engine.Sign")
+		signature, err := engine.Sign(k.Signer, d.algorithm, m)
+		step.End(err)
+		return signature, err
 	})
 }

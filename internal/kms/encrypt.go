@@ -79,7 +79,10 @@ func (s *Service) seal(ctx context.Context, e *catalog.Entry, plaintext []byte, 
 	if err != nil {
 		return nil, err
 	}
-	return k.AEAD.Seal(out, plaintext, associated.b)
+	step := s.step(ctx, e, "engine.Encrypt")
+	out, err = k.AEAD.Seal(out, plaintext, associated.b)
+	step.End(err)
+	return out, err
 }
 
 // Decrypt returns the plaintext of a ciphertext. A symmetric ciphertext names
@@ -133,11 +136,13 @@ func (s *Service) decryptAt(ctx context.Context, v *guard.Visit, req *DecryptReq
 		return nil, err
 	}
 	result := &DecryptResult{Key: e.Key, Version: version, Algorithm: req.Algorithm}
+	step := s.step(ctx, e, "engine.Decrypt")
 	if req.Algorithm == alg.AESGCM {
 		result.Plaintext, err = unseal(k, req.Ciphertext[:ciphertext.HeaderSize], payload, req.Context)
 	} else {
 		result.Plaintext, err = engine.Decrypt(k.Decrypter, req.Algorithm, req.Ciphertext)
 	}
+	step.End(err)
 	return result, err
 }
 

@@ -26,7 +26,9 @@ func (s *Service) Sign(ctx context.Context, call *key.Call, req *SignRequest) (*
 			return nil, err
 		}
 		result := &SignResult{Key: e.Key, Version: e.Key.Current()}
+		step := s.step(ctx, e, "engine.Sign")
 		result.Signature, err = engine.Sign(k.Signer, req.Algorithm, req.Message)
+		step.End(err)
 		return result, err
 	})
 }
@@ -152,6 +154,8 @@ func (s *Service) mac(ctx context.Context, v *guard.Visit, action key.Action, re
 		return nil, err
 	}
 	result := &MACResult{Key: e.Key, Version: e.Key.Current()}
+	step := s.step(ctx, e, "engine.MAC")
 	result.MAC, err = k.MAC.Sum(nil, req.Message)
+	step.End(err)
 	return result, err
 }

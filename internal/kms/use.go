@@ -15,6 +15,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/succession"
+	"github.com/holdfast-kms/holdfast/internal/trace"
 )
 
 // use is what an operation wants of a key.
@@ -163,4 +164,13 @@ func (s *Service) current(ctx context.Context, e *catalog.Entry) (*engine.Key, e
 // open returns the opened key of a version.
 func (s *Service) open(ctx context.Context, e *catalog.Entry, n key.VersionNumber) (*engine.Key, error) {
 	return s.engines.Open(ctx, e, n)
+}
+
+// step marks what a key's engine does, which is told nothing of the request.
+func (s *Service) step(ctx context.Context, e *catalog.Entry, name string) *trace.Span {
+	span := trace.Start(ctx, name)
+	if span != nil {
+		span.Set(trace.Engine, e.Key.Engine)
+	}
+	return span
 }

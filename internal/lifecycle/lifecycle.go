@@ -7,6 +7,7 @@ package lifecycle
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -27,15 +28,39 @@ type Runner struct {
 
 	cancel context.CancelFunc
 	done   sync.WaitGroup
+
+	mu     sync.Mutex // guards what follows
+	status []Status   // of each task
+}
+
+// Status is how a task is doing.
+type Status struct {
+	Task string
+	// Interval is the time between the beginnings of two runs.
+	Interval time.Duration
+	// Began is when the latest run began, Succeeded when one last came to its end;
+	// the zero time before the first.
+	Began, Succeeded time.Time
+	// Runs and Failures count since the start; Took is what all of them took.
+	Runs, Failures uint64
+	Took           time.Duration
+}
+
+// Status returns how each task is doing.
+func (r *Runner) Status() []Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.status)
 }
 
 // Start runs each task at once and then at every interval, each in a
 // goroutine of its own. A task that fails is logged and tried again.
 func Start(interval time.Duration, log *slog.Logger, tasks ...Task) *Runner {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &Runner{tasks: tasks, interval: interval, log: log, cancel: cancel}
-	for _, t := range tasks {
-		r.done.Go(func() { r.run(ctx, t) })
+	r := &Runner{tasks: tasks, interval: interval, log: log, cancel: cancel, status: make([]Status, len(tasks))}
+	for n, t := range tasks {
+		r.status[n] = Status{Task: t.Name, Interval: interval}
+		r.done.Go(func() { r.run(ctx, n) })
 	}
 	return r
 }
@@ -46,11 +71,12 @@ func (r *Runner) Stop() {
 	r.done.Wait()
 }
 
-func (r *Runner) run(ctx context.Context, t Task) {
+func (r *Runner) run(ctx context.Context, n int) {
 	ticker := time.NewTicker(r.interval)
 	defer ticker.Stop()
 	for {
-		r.drain(ctx, t)
+		r.begin(n)
+		r.note(n, r.drain(ctx, r.tasks[n]))
 		select {
 		case <-ctx.Done():
 			return
@@ -59,8 +85,29 @@ func (r *Runner) run(ctx context.Context, t Task) {
 	}
 }
 
+// begin notes that a run of the task n begins.
+func (r *Runner) begin(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status[n].Began = time.Now()
+}
+
+// note notes that it ended.
+func (r *Runner) note(n int, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := &r.status[n]
+	s.Runs++
+	s.Took += time.Since(s.Began)
+	if err != nil {
+		s.Failures++
+		return
+	}
+	s.Succeeded = time.Now()
+}
+
 // drain ticks until nothing more is due.
-func (r *Runner) drain(ctx context.Context, t Task) {
+func (r *Runner) drain(ctx context.Context, t Task) error {
 	for ctx.Err() == nil {
 		more, err := t.Tick(ctx)
 		if err != nil && ctx.Err() == nil {
@@ -68,7 +115,8 @@ func (r *Runner) drain(ctx context.Context, t Task) {
 				slog.String("task", t.Name), slog.Any("cause", err))
 		}
 		if !more || err != nil {
-			return
+			return err
 		}
 	}
+	return ctx.Err()
 }

@@ -33,6 +33,9 @@ const (
 	Failed  State = "failed" // its authority refused to issue it
 )
 
+// States returns all states.
+func States() []State { return []State{Issued, Expired, Revoked, Failed} }
+
 // Failure is why an authority did not issue.
 type Failure string
 

@@ -39,6 +39,8 @@ type Health struct {
 	// a key is not there, or a ciphertext is wrong, is an answer. Retries of them
 	// were repetitions.
 	Calls, Failures, Throttled, Retries int64
+	// Took is the time that all of Calls took.
+	Took time.Duration
 }
 
 // Health returns how the service is now.
@@ -70,7 +72,7 @@ func (l *Line) open(err error) error {
 }
 
 // note counts a request that was sent, and what became of it.
-func (l *Line) note(v Verdict, err error) {
+func (l *Line) note(v Verdict, err error, took time.Duration) {
 	state := StateOK
 	switch {
 	case err == nil:
@@ -81,6 +83,7 @@ func (l *Line) note(v Verdict, err error) {
 	}
 	l.count(func(h *Health) {
 		h.Calls++
+		h.Took += took
 		if err != nil && unanswered(v.Kind) {
 			h.Failures++
 		}

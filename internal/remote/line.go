@@ -23,6 +23,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/trace"
 )
 
 // Settings are how a Line treats a service. The zero value of a field is its
@@ -125,6 +126,15 @@ func (l *Line) Context() (context.Context, context.CancelFunc) {
 // Do sends a request until it is answered, or may not be sent again. The error
 // is a *fault.Error with the service's own in it.
 func (l *Line) Do(ctx context.Context, op string, how How, send func(context.Context) error) error {
+	span := trace.Start(ctx, "key service")
+	span.Set(trace.Engine, l.settings.Name)
+	span.Set(trace.Service, op)
+	err := l.do(ctx, op, how, send)
+	span.End(err)
+	return err
+}
+
+func (l *Line) do(ctx context.Context, op string, how How, send func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return &fault.Error{Kind: fault.Unavailable, Op: op, Public: "the caller has gone", Err: err}
 	}
@@ -165,11 +175,12 @@ func (l *Line) attempt(ctx context.Context, op string, send func(context.Context
 	defer cancel()
 	outcome := errGone // of a request that panics, too
 	defer func() { done(outcome) }()
+	began := time.Now()
 	err = send(one)
 	v, gone := l.verdict(ctx, one, err)
 	if !gone {
 		outcome = nil
-		l.note(v, err)
+		l.note(v, err, time.Since(began))
 	}
 	if v.Down {
 		outcome = err

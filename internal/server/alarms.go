@@ -38,10 +38,11 @@ const alarmInterval = 10 * time.Second
 
 // startAlarms starts the clock of the alarms, which is quicker than that of
 // what has time.
-func (i *instance) startAlarms(interval time.Duration, log *slog.Logger) {
+func (i *instance) startAlarms(interval time.Duration, log *slog.Logger) *lifecycle.Runner {
 	clock := lifecycle.Start(min(interval, alarmInterval), log,
 		lifecycle.Task{Name: "figures", Tick: i.figures.Tick}, lifecycle.Task{Name: "alarms", Tick: i.alarms.Tick})
 	i.closers = append(i.closers, func() error { clock.Stop(); return nil })
+	return clock
 }
 
 // materials reads for how long imported key material is still there.

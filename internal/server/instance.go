@@ -54,6 +54,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/rotation"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/secret"
+	"github.com/holdfast-kms/holdfast/internal/server/gauges"
 	"github.com/holdfast-kms/holdfast/internal/server/providers"
 	"github.com/holdfast-kms/holdfast/internal/server/tokens"
 	"github.com/holdfast-kms/holdfast/internal/sink"
@@ -109,6 +110,7 @@ type instance struct {
 	functions *function.Service
 	meter     *metric.Meter
 	figures   *metric.Service
+	gauges    *gauges.Gauges
 	alarms    *alarm.Service
 	trails    *trail.Service
 	survey    *survey.Service
@@ -131,7 +133,7 @@ type instance struct {
 // open makes an instance of a data directory whose root key is open. An
 // ephemeral instance keeps everything in memory.
 func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, m *metrics, log *slog.Logger) (*instance, error) {
-	i, err := openCore(ctx, c, root, ephemeral, log)
+	i, err := openCore(ctx, c, root, ephemeral, m.gauges, log)
 	if err != nil {
 		return nil, err
 	}
@@ -153,18 +155,21 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 		lifecycle.Task{Name: "audit index", Tick: i.indexLog},
 		lifecycle.Task{Name: "trails", Tick: i.trails.Tick},
 		lifecycle.Task{Name: "audit retention", Tick: i.retention.Tick},
+		lifecycle.Task{Name: "census", Tick: i.counter().Tick},
 	)
 	i.closers = append(i.closers, func() error { i.clock.Stop(); return nil })
 	i.topics.Start()
 	i.sinks.Start()
-	i.startAlarms(c.Lifecycle.Interval, log)
+	i.showFigures(i.clock, i.startAlarms(c.Lifecycle.Interval, log))
 	i.handler = i.mount(c, m)
 	return i, nil
 }
 
 // openCore makes an instance that neither the clock nor any front end acts on.
-func openCore(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, log *slog.Logger) (_ *instance, err error) {
-	i := &instance{region: c.Region, meter: new(metric.Meter)}
+func openCore(
+	ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool, g *gauges.Gauges, log *slog.Logger,
+) (_ *instance, err error) {
+	i := &instance{region: c.Region, meter: new(metric.Meter), gauges: g}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, i.close())
@@ -198,6 +203,7 @@ func (i *instance) openStore(c *config.Config, ephemeral bool) error {
 		i.store = s
 	}
 	i.closers = append(i.closers, i.store.Close)
+	i.store = i.gauges.Store(i.store)
 	return nil
 }
 
@@ -220,7 +226,7 @@ func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.R
 	i.signer = signer
 	log, err := audit.Open(filepath.Join(c.Data, auditDir), audit.Options{
 		Signer: signer, ID: i.log, SegmentSize: int64(c.Audit.SegmentMiB) << 20,
-		CheckpointInterval: c.Audit.Checkpoint, OnCheckpoint: announce(out),
+		CheckpointInterval: c.Audit.Checkpoint, OnCheckpoint: announce(out, i.gauges.Signed), OnCommit: i.gauges.Committed,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the audit log: %w", err)
@@ -234,12 +240,13 @@ func (i *instance) openAudit(ctx context.Context, c *config.Config, root *seal.R
 // announceEvery is how often a checkpoint goes to the server's log.
 const announceEvery = 10 * time.Minute
 
-// announce returns what writes checkpoints to the server's log now and then:
+// announce returns what tells of checkpoints, and writes them to the server's log now and then:
 // where that log is collected elsewhere, they are the evidence that the audit
 // log's end was not cut off ("audit verify --kept").
-func announce(out *slog.Logger) func(audit.Checkpoint) {
+func announce(out *slog.Logger, tell func(audit.Checkpoint)) func(audit.Checkpoint) {
 	var last time.Time // only the audit log's own goroutine calls
 	return func(c audit.Checkpoint) {
+		tell(c)
 		if c.Time.Sub(last) < announceEvery {
 			return
 		}
@@ -460,10 +467,8 @@ func (i *instance) ready(ctx context.Context) error {
 	if err := i.store.View(ctx, func(store.Reader) error { return nil }); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	if h, ok := i.audit.(interface{ Err() error }); ok {
-		if err := h.Err(); err != nil {
-			return fmt.Errorf("audit log: %w", err)
-		}
+	if err := i.auditFails(); err != nil {
+		return fmt.Errorf("audit log: %w", err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"time"
@@ -11,14 +12,17 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/hsm"
 	"github.com/holdfast-kms/holdfast/internal/remote"
+	"github.com/holdfast-kms/holdfast/internal/server/gauges"
 	"github.com/holdfast-kms/holdfast/internal/server/providers"
 	"github.com/holdfast-kms/holdfast/internal/server/tokens"
+	"github.com/holdfast-kms/holdfast/internal/trace"
 )
 
 // metrics are the server's figures for Prometheus. Every label has a bounded
 // number of values: nothing that a caller chooses is one.
 type metrics struct {
 	registry *prometheus.Registry
+	gauges   *gauges.Gauges
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 
@@ -38,7 +42,7 @@ type series struct {
 
 func newMetrics(keys func() float64, hsms func() []hsm.Health, services func() []remote.Health) *metrics {
 	m := &metrics{
-		registry: prometheus.NewRegistry(), known: map[labels]series{},
+		registry: prometheus.NewRegistry(), gauges: gauges.New(), known: map[labels]series{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "holdfast_requests_total", Help: "Requests answered, by API, operation and result code (ok, or the API's error code).",
 		}, []string{"api", "operation", "code"}),
@@ -50,7 +54,7 @@ func newMetrics(keys func() float64, hsms func() []hsm.Health, services func() [
 	v := Version()
 	m.registry.MustRegister(
 		m.requests, m.seconds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		tokens.Figures(hsms), providers.Figures(services),
+		tokens.Figures(hsms), providers.Figures(services), m.gauges,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "holdfast_keys", Help: "Keys that exist, in any state."}, keys),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "holdfast_build_info", Help: "Always 1; the labels say what is running.",
@@ -59,8 +63,13 @@ func newMetrics(keys func() float64, hsms func() []hsm.Health, services func() [
 	return m
 }
 
-// observe counts an answered request.
-func (m *metrics) observe(api, operation, code string, elapsed time.Duration) {
+// observe counts an answered request, and tells its trace what it was.
+func (m *metrics) observe(ctx context.Context, api, operation, code string, elapsed time.Duration) {
+	if span := trace.Root(ctx); span != nil {
+		span.Set(trace.API, api)
+		span.Set(trace.Operation, operation)
+		span.Set(trace.Code, code)
+	}
 	found := m.series(labels{api, operation, code})
 	found.requests.Inc()
 	found.seconds.Observe(elapsed.Seconds())

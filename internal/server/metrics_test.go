@@ -20,10 +20,10 @@ func TestObserve(t *testing.T) {
 		return []remote.Health{{Name: "aws", State: remote.StateOK, Calls: 9, Failures: 2, Throttled: 1, Retries: 3}, {Name: "bao", State: remote.StateOpen}}
 	})
 	for range 2 {
-		m.observe("aws.kms", "Encrypt", "ok", time.Millisecond)
-		m.observe("aws.kms", "Encrypt", "NotFoundException", time.Millisecond)
+		m.observe(t.Context(), "aws.kms", "Encrypt", "ok", time.Millisecond)
+		m.observe(t.Context(), "aws.kms", "Encrypt", "NotFoundException", time.Millisecond)
 	}
-	m.observe("native", "Encrypt", "ok", time.Millisecond)
+	m.observe(t.Context(), "native", "Encrypt", "ok", time.Millisecond)
 	page := httptest.NewRecorder()
 	m.handler().ServeHTTP(page, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
 	for _, want := range []string{
@@ -47,8 +47,9 @@ func TestObserve(t *testing.T) {
 // BenchmarkObserve counts one request.
 func BenchmarkObserve(b *testing.B) {
 	m := newMetrics(func() float64 { return 0 }, func() []hsm.Health { return nil }, func() []remote.Health { return nil })
+	ctx := b.Context()
 	b.ReportAllocs()
 	for b.Loop() {
-		m.observe("aws.kms", "GenerateDataKey", "ok", time.Millisecond)
+		m.observe(ctx, "aws.kms", "GenerateDataKey", "ok", time.Millisecond)
 	}
 }

@@ -17,7 +17,7 @@ const noticeService = "notices.holdfast.local"
 // tapped returns the audit log with those who look at what goes into it.
 func (i *instance) tapped(c *config.Config) audit.Recorder {
 	i.bursts = notice.NewBursts(c.Notices.Denials, c.Notices.DenialsWindow)
-	return tap.New(i.audit, i.bursts, i.meter)
+	return tap.New(i.audit, i.bursts, i.meter, i.gauges)
 }
 
 // openNotices opens the channels of notices, and what looks for that of which

@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/server/gauges"
 	"github.com/holdfast-kms/holdfast/internal/status"
 )
 
@@ -31,7 +32,7 @@ type Offline struct {
 
 // OpenOffline opens a data directory, or makes its store and audit log.
 func OpenOffline(ctx context.Context, c config.Config, root *seal.Root) (*Offline, error) {
-	i, err := openCore(ctx, &c, root, false, slog.New(slog.DiscardHandler))
+	i, err := openCore(ctx, &c, root, false, gauges.New(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func (o *Offline) Close() (audit.Checkpoint, error) {
 
 // offline opens a data directory for one act.
 func offline[T any](ctx context.Context, c *config.Config, root *seal.Root, act func(*instance) (T, error)) (_ T, err error) {
-	i, err := openCore(ctx, c, root, false, slog.New(slog.DiscardHandler))
+	i, err := openCore(ctx, c, root, false, gauges.New(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		var none T
 		return none, err

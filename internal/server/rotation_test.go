@@ -72,7 +72,7 @@ func newRotating(t *testing.T) *rotating {
 	}, nil)
 	must(err)
 	r.id, r.secret = k.ID, k.Secret
-	observe := func(string, string, string, time.Duration) {}
+	observe := func(context.Context, string, string, string, time.Duration) {}
 	own := native.New(native.Config{
 		Operations: slices.Concat(nativekeys.Operations(r.keys), nativerotations.Operations(r.rules)), Directory: directory, Door: r.keys, Observe: observe,
 	})

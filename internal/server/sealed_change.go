@@ -15,6 +15,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
+	"github.com/holdfast-kms/holdfast/internal/server/gauges"
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/store/embedded"
 )
@@ -167,7 +168,7 @@ func keeping(
 	if err != nil {
 		return err
 	}
-	i := &instance{region: c.Region}
+	i := &instance{region: c.Region, gauges: gauges.New()}
 	defer func() { err = errors.Join(err, i.close()) }()
 	if err := i.openStore(c, false); err != nil {
 		return err

@@ -27,8 +27,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/remote"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/server/certificate"
-	"github.com/holdfast-kms/holdfast/internal/server/notices"
-	"github.com/holdfast-kms/holdfast/internal/sink"
+	"github.com/holdfast-kms/holdfast/internal/server/tracing"
 	"github.com/holdfast-kms/holdfast/internal/wire/native"
 )
 
@@ -70,6 +69,7 @@ type server struct {
 	Options
 	tls      *certificate.Identity
 	metrics  *metrics
+	tracer   *tracing.Tracer          // nil where nothing is traced
 	instance atomic.Pointer[instance] // nil while the server is sealed
 	sealed   *sealed                  // nil for one that starts with its root key
 	// resetting is held for reading by each request of a development server,
@@ -85,12 +85,14 @@ func Run(ctx context.Context, o Options) (err error) {
 		debug.SetGCPercent(gcPercent)
 	}
 	s := &server{Options: o, sealed: newSealed(o.Shares, ctx.Done())}
-	s.metrics = newMetrics(s.keys, s.tokens, s.providers)
-	s.metrics.registry.MustRegister(notices.Figures(s.notices), sink.Figures(s.sinks))
-	s.watch()
+	if s.tracer, err = tracing.Open(ctx, &o.Config.Tracing, Version().Version, o.Log); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.tracer.Close()) }()
 	if s.tls, err = certificate.Open(&o.Config); err != nil {
 		return err
 	}
+	s.openMetrics()
 	listeners, err := s.listen()
 	if err != nil {
 		return err
@@ -219,7 +221,7 @@ func (s *server) shutdown(ctx context.Context, endpoints []*endpoint) error {
 
 // handler answers what concerns the server itself, and hands on the rest.
 func (s *server) handler(withMetrics bool) http.Handler {
-	figures := s.metrics.handler()
+	figures, api := s.metrics.handler(), s.tracer.Handler(http.HandlerFunc(s.serveAPI))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.caught(r)
 		switch {
@@ -233,12 +235,19 @@ func (s *server) handler(withMetrics bool) http.Handler {
 			s.serveSeal(w, r)
 		case s.instance.Load() == nil:
 			s.refuse(w, r)
-		case s.Dev != nil:
-			s.serveDev(w, r)
 		default:
-			s.instance.Load().handler.ServeHTTP(w, r)
+			api.ServeHTTP(w, r)
 		}
 	})
+}
+
+// serveAPI hands a request to the front ends.
+func (s *server) serveAPI(w http.ResponseWriter, r *http.Request) {
+	if s.Dev != nil {
+		s.serveDev(w, r)
+		return
+	}
+	s.instance.Load().handler.ServeHTTP(w, r)
 }
 
 // caught logs the panic of a request, our own bug, and cuts its connection:

@@ -306,7 +306,7 @@ func TestUnrouted(t *testing.T) {
 func TestObserve(t *testing.T) {
 	var seen []string
 	w := newWorld()
-	h := aws.New(aws.Config{Directory: w, Door: w, Observe: func(api, operation, code string, _ time.Duration) {
+	h := aws.New(aws.Config{Directory: w, Door: w, Observe: func(_ context.Context, api, operation, code string, _ time.Duration) {
 		seen = append(seen, api+" "+operation+" "+code)
 	}})
 	r := ping(t, long)

@@ -115,7 +115,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = h.door.Refuse(r.Context(), &x.Call, x.action(), err)
 	}
 	code := x.answer(w, r, err)
-	h.observe(x.service.API, x.label(), code, h.now().Sub(x.Call.Time))
+	h.observe(r.Context(), x.service.API, x.label(), code, h.now().Sub(x.Call.Time))
 	b.release()
 }
 

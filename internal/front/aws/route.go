@@ -83,7 +83,7 @@ type Config struct {
 	Door      Refuser
 	// Observe is told of every answer; code is "ok" or the error's code. It
 	// may be nil.
-	Observe func(api, operation, code string, elapsed time.Duration)
+	Observe func(ctx context.Context, api, operation, code string, elapsed time.Duration)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -93,7 +93,7 @@ type Handler struct {
 	services []service
 	auth     authenticator
 	door     Refuser
-	observe  func(api, operation, code string, elapsed time.Duration)
+	observe  func(ctx context.Context, api, operation, code string, elapsed time.Duration)
 	now      func() time.Time
 	maxForm  int // the largest body of a Query API
 }
@@ -118,7 +118,7 @@ func New(c Config) *Handler {
 		h.now = time.Now
 	}
 	if h.observe == nil {
-		h.observe = func(string, string, string, time.Duration) {}
+		h.observe = func(context.Context, string, string, string, time.Duration) {}
 	}
 	for _, s := range c.Services {
 		indexed := service{Service: s, byName: map[string]*Operation{}, known: map[string]bool{}}

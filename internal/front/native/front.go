@@ -58,7 +58,7 @@ type Config struct {
 	Timeout time.Duration
 	// Observe, when it is set, is told of every answered request: code is "ok"
 	// or the failure's kind.
-	Observe func(api, operation, code string, elapsed time.Duration)
+	Observe func(ctx context.Context, api, operation, code string, elapsed time.Duration)
 }
 
 // Front is the native API as an http.Handler for requests under wire.Prefix.
@@ -77,7 +77,7 @@ func New(c Config) *Front {
 		c.Timeout = DefaultTimeout
 	}
 	if c.Observe == nil {
-		c.Observe = func(string, string, string, time.Duration) {}
+		c.Observe = func(context.Context, string, string, string, time.Duration) {}
 	}
 	f := &Front{config: c, mux: http.NewServeMux()}
 	f.operations = append(f.own(), c.Operations...)
@@ -100,7 +100,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	start, id := time.Now(), uuid.NewString()
 	err := f.unrouted(w, r)
-	f.config.Observe(API, "unknown", wire.KindName(fault.KindOf(err)), time.Since(start))
+	f.config.Observe(r.Context(), API, "unknown", wire.KindName(fault.KindOf(err)), time.Since(start))
 	WriteProblem(w, id, err)
 }
 
@@ -204,7 +204,7 @@ func (f *Front) serve(w http.ResponseWriter, r *http.Request, op *Operation) {
 		WriteProblem(w, call.RequestID, f.failed(ctx, call, op, err))
 		return
 	}
-	f.config.Observe(API, op.Name, "ok", time.Since(call.Time))
+	f.config.Observe(ctx, API, op.Name, "ok", time.Since(call.Time))
 	if body == nil {
 		w.WriteHeader(http.StatusNoContent)
 		return
@@ -225,7 +225,7 @@ func setHeaders(w http.ResponseWriter, call *key.Call) {
 // caller is told.
 func (f *Front) failed(ctx context.Context, call *key.Call, op *Operation, err error) error {
 	err = f.config.Door.Refuse(ctx, call, op.Action, err)
-	f.config.Observe(API, op.Name, wire.KindName(fault.KindOf(err)), time.Since(call.Time))
+	f.config.Observe(ctx, API, op.Name, wire.KindName(fault.KindOf(err)), time.Since(call.Time))
 	logFault(ctx, call, err)
 	return err
 }

@@ -139,7 +139,9 @@ func newHouse(t testing.TB) *house {
 			compliance.Operations(newSurvey(door, issuers, certificates, directory, h.log, g)),
 			rotations.Operations(rotation.New(rotation.Config{Keys: door, Guard: g, Store: store}))),
 		Directory: directory, Door: door, Version: wire.ServerVersion{Version: "test"},
-		Observe: func(_, operation, code string, _ time.Duration) { h.observed = append(h.observed, operation+" "+code) },
+		Observe: func(_ context.Context, _, operation, code string, _ time.Duration) {
+			h.observed = append(h.observed, operation+" "+code)
+		},
 	}
 	h.front = native.New(h.config)
 	return h

@@ -66,7 +66,7 @@ func (f *Front) serveStream(w http.ResponseWriter, r *Request, op *Operation) {
 	switch {
 	case err == nil:
 		out.begin()
-		f.config.Observe(API, op.Name, "ok", time.Since(r.Call.Time))
+		f.config.Observe(ctx, API, op.Name, "ok", time.Since(r.Call.Time))
 	case out.begun:
 		_ = f.failed(ctx, r.Call, op, err)
 		panic(http.ErrAbortHandler)

@@ -32,7 +32,7 @@ type Config struct {
 	Status Publisher
 	// Observe is told of every request, for metrics; nil for none. code is
 	// "ok", the HTTP status, or the name of an OCSP failure.
-	Observe func(api, operation, code string, elapsed time.Duration)
+	Observe func(ctx context.Context, api, operation, code string, elapsed time.Duration)
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
 }
@@ -40,7 +40,7 @@ type Config struct {
 // New returns the handler of everything under Prefix.
 func New(c Config) http.Handler {
 	if c.Observe == nil {
-		c.Observe = func(string, string, string, time.Duration) {}
+		c.Observe = func(context.Context, string, string, string, time.Duration) {}
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -81,7 +81,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if query, ok := strings.CutPrefix(rest, "/ocsp"); ok && (query == "" || query[0] == '/') {
 		code := h.ocsp(w, r, id, query)
-		h.Observe("pki", "OCSP", code, time.Since(start))
+		h.Observe(r.Context(), "pki", "OCSP", code, time.Since(start))
 		return
 	}
 	name, code := h.document(w, r, id, rest)
@@ -90,7 +90,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		text = strconv.Itoa(code)
 		refuse(w, code)
 	}
-	h.Observe("pki", name, text, time.Since(start))
+	h.Observe(r.Context(), "pki", name, text, time.Since(start))
 }
 
 // document answers with a file, and returns the operation and the status. One

@@ -266,7 +266,7 @@ func TestErrors(t *testing.T) {
 
 func TestObserve(t *testing.T) {
 	var got []string
-	h := New(Config{Status: publisher{}, Observe: func(api, op, code string, _ time.Duration) {
+	h := New(Config{Status: publisher{}, Observe: func(_ context.Context, api, op, code string, _ time.Duration) {
 		got = append(got, api+" "+op+" "+code)
 	}})
 	for _, path := range []string{known + ".crl", known + "/delta.crl", known + ".cer", absent + ".crl", "x", "ocsp/MAA=", "ocsp/!", "ocsp"} {

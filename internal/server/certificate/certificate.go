@@ -61,6 +61,15 @@ func (t *Identity) Reload() error {
 	return nil
 }
 
+// End returns when the certificate ends that is presented, the zero time for
+// none.
+func (t *Identity) End() time.Time {
+	if c := t.current.Load(); c != nil && c.Leaf != nil {
+		return c.Leaf.NotAfter
+	}
+	return time.Time{}
+}
+
 // Config returns what a listener needs: TLS 1.2 and up, HTTP/2 offered. A
 // client may present a certificate; whom that proves is asked with each
 // request, of the one API that takes certificates.

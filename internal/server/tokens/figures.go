@@ -1,6 +1,8 @@
 package tokens
 
 import (
+	"time"
+
 	"github.com/holdfast-kms/holdfast/internal/figure"
 	"github.com/holdfast-kms/holdfast/internal/hsm"
 )
@@ -18,6 +20,7 @@ func Figures(read func() []hsm.Health) *figure.Table[hsm.Health] {
 			figure.Gauge("holdfast_hsm_sessions_busy", "Sessions in use.", func(h *health) int { return h.Busy }),
 			figure.Gauge("holdfast_hsm_waiting", "Calls that wait for a session.", func(h *health) int { return h.Waiting }),
 			figure.Counter("holdfast_hsm_calls_total", "Calls of the token's module.", func(h *health) uint64 { return h.Calls }),
+			figure.Seconds("holdfast_hsm_call_seconds_total", "Time that the calls of the token's module took.", func(h *health) time.Duration { return h.Took }),
 			figure.Counter("holdfast_hsm_failures_total", "Calls of the token's module that failed for more than their request.", func(h *health) uint64 { return h.Failures }),
 			figure.Counter("holdfast_hsm_restarts_total", "Processes of the token's module that were given up.", func(h *health) uint64 { return h.Restarts }),
 		},
