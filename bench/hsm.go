@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/hsm/preset"
 )
 
 // hsmBar is the share of the direct figure that the way through a process of
@@ -51,7 +51,7 @@ func (l *lab) buildDirect(ctx context.Context) error {
 
 // library returns the path of SoftHSM 2's library.
 func library() (string, error) {
-	for _, p := range hsm.Presets() {
+	for _, p := range preset.All() {
 		for _, path := range p.Modules {
 			if _, err := os.Stat(path); err == nil && strings.Contains(path, "softhsm") {
 				return path, nil

@@ -2,10 +2,12 @@ package catalog
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -146,4 +148,17 @@ func (c *Catalog) LockAlias(realm key.RealmID, region, name string) (unlock func
 	m := c.locks.pick(&c.locks.aliases, aliasID(realm, region, name))
 	m.Lock()
 	return m.Unlock
+}
+
+// Fits checks that the key's usage and spec have what an operation wants.
+func (e *Entry) Fits(usage alg.Usage, a alg.Algorithm) error {
+	if e.Key.Usage != usage {
+		return e.At(fault.Because(fault.InvalidArgument, fault.WrongUsage,
+			"the key is for %s, not for %s", e.Key.Usage, usage))
+	}
+	if a != alg.NoAlgorithm && !slices.Contains(e.Key.Spec.For(usage), a) {
+		return e.At(fault.Because(fault.InvalidArgument, fault.WrongAlgorithm,
+			"algorithm %s does not go with key spec %s", a, e.Key.Spec))
+	}
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/hsm/preset"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
 )
@@ -22,7 +23,7 @@ type Config struct {
 	// preset's paths at which there is a file.
 	Module string
 	// Preset has the peculiarities of a maker. The zero Preset has none.
-	Preset Preset
+	Preset preset.Preset
 	// Token is the token's label, Serial its serial number, Slot its slot's id.
 	Token, Serial string
 	Slot          *uint64

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/hsm/preset"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
 
@@ -167,7 +168,7 @@ func TestAWrongConfigurationIsRefused(t *testing.T) {
 		"two tokens":             func(c *Config) { c.Slot = &slot },
 		"no module":              func(c *Config) { c.Module = "" },
 		"a relative path":        func(c *Config) { c.Module = "x.so" },
-		"a preset without files": func(c *Config) { c.Module, c.Preset = "", Preset{Name: "x", Modules: []string{"/none.so"}} },
+		"a preset without files": func(c *Config) { c.Module, c.Preset = "", preset.Preset{Name: "x", Modules: []string{"/none.so"}} },
 		"too many sessions":      func(c *Config) { c.Sessions = 5000 },
 		"no such module":         func(c *Config) { c.Module, c.Launch = "/no/such/module.so", nil },
 	} {
@@ -236,7 +237,7 @@ func TestAKeyIsDestroyedElsewhere(t *testing.T) {
 func TestCapabilities(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tok, _ := open(t, newDevice(), func(c *Config) {
-			c.Preset = Preset{Avoid: []pkcs11.MechanismType{pkcs11.MechRSAPKCS}, Omit: []pkcs11.AttributeType{pkcs11.AttrModifiable}}
+			c.Preset = preset.Preset{Avoid: []pkcs11.MechanismType{pkcs11.MechRSAPKCS}, Omit: []pkcs11.AttributeType{pkcs11.AttrModifiable}}
 		})
 		c, err := tok.Capabilities(t.Context())
 		if err != nil {

@@ -68,19 +68,8 @@ func (s *Service) seal(ctx context.Context, e *catalog.Entry, plaintext []byte, 
 	if err != nil {
 		return nil, err
 	}
-	out := make([]byte, 0, ciphertext.HeaderSize+len(plaintext)+k.AEAD.Overhead())
-	out, err = ciphertext.Header{Key: e.Key.Name.ID, Version: n}.Append(out)
-	if err != nil {
-		return nil, err
-	}
-	associated := scratches.Get().(*scratch)
-	defer scratches.Put(associated)
-	associated.b, err = ciphertext.AppendContext(append(associated.b[:0], out...), pairs)
-	if err != nil {
-		return nil, err
-	}
 	step := s.step(ctx, e, "engine.Encrypt")
-	out, err = k.AEAD.Seal(out, plaintext, associated.b)
+	out, err := ciphertext.Header{Key: e.Key.Name.ID, Version: n}.Seal(k.AEAD, plaintext, pairs)
 	step.End(err)
 	return out, err
 }
@@ -138,7 +127,7 @@ func (s *Service) decryptAt(ctx context.Context, v *guard.Visit, req *DecryptReq
 	result := &DecryptResult{Key: e.Key, Version: version, Algorithm: req.Algorithm}
 	step := s.step(ctx, e, "engine.Decrypt")
 	if req.Algorithm == alg.AESGCM {
-		result.Plaintext, err = unseal(k, req.Ciphertext[:ciphertext.HeaderSize], payload, req.Context)
+		result.Plaintext, err = ciphertext.Open(k.AEAD, req.Ciphertext[:ciphertext.HeaderSize], payload, req.Context)
 	} else {
 		result.Plaintext, err = engine.Decrypt(k.Decrypter, req.Algorithm, req.Ciphertext)
 	}
@@ -184,18 +173,6 @@ func (s *Service) source(call *key.Call, req *DecryptRequest, at *catalog.Entry)
 			"the ciphertext was made with another key"))
 	}
 	return e, h.Version, payload, nil
-}
-
-// unseal opens the engine's part of a symmetric ciphertext.
-func unseal(k *engine.Key, head, payload []byte, pairs []key.Tag) ([]byte, error) {
-	associated := scratches.Get().(*scratch)
-	defer scratches.Put(associated)
-	var err error
-	associated.b, err = ciphertext.AppendContext(append(associated.b[:0], head...), pairs)
-	if err != nil {
-		return nil, err
-	}
-	return k.AEAD.Open(make([]byte, 0, len(payload)), payload, associated.b)
 }
 
 // ReEncrypt decrypts and encrypts again in one step; the plaintext stays

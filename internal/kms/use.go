@@ -2,8 +2,6 @@ package kms
 
 import (
 	"context"
-	"slices"
-	"sync"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/alias"
@@ -56,20 +54,7 @@ func (s *Service) admitEntry(v *guard.Visit, e *catalog.Entry, u *use) error {
 	if err := succession.Permits(e.Key, u.action); err != nil {
 		return e.At(err)
 	}
-	return fits(e, u.usage, u.algorithm)
-}
-
-// fits checks that the key's usage and spec have what an operation wants.
-func fits(e *catalog.Entry, usage alg.Usage, a alg.Algorithm) error {
-	if e.Key.Usage != usage {
-		return e.At(fault.Because(fault.InvalidArgument, fault.WrongUsage,
-			"the key is for %s, not for %s", e.Key.Usage, usage))
-	}
-	if a != alg.NoAlgorithm && !slices.Contains(e.Key.Spec.For(usage), a) {
-		return e.At(fault.Because(fault.InvalidArgument, fault.WrongAlgorithm,
-			"algorithm %s does not go with key spec %s", a, e.Key.Spec))
-	}
-	return nil
+	return e.Fits(u.usage, u.algorithm)
 }
 
 // dry ends a dry run: every check has passed.
@@ -110,12 +95,6 @@ func checkLength(what string, b []byte, limit int) error {
 	}
 	return nil
 }
-
-// scratch holds the associated data of one operation.
-type scratch struct{ b []byte }
-
-// scratches are reused: their contents are headers and encryption contexts.
-var scratches = sync.Pool{New: func() any { return &scratch{b: make([]byte, 0, 256)} }}
 
 // GenerateRandom returns n random bytes (1 to MaxRandom) of the engine.
 func (s *Service) GenerateRandom(ctx context.Context, call *key.Call, n int) ([]byte, error) {

@@ -3,7 +3,6 @@ package kms
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
@@ -15,7 +14,6 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/material"
 	"github.com/holdfast-kms/holdfast/internal/policy"
-	"github.com/holdfast-kms/holdfast/internal/weakkey"
 )
 
 // ImportWrapped makes a key of material that comes wrapped under a key exchange
@@ -119,7 +117,7 @@ func (s *Service) ExportWrapped(ctx context.Context, call *key.Call, ref Ref, un
 		if err != nil {
 			return nil, err
 		}
-		to, err := receiver(under)
+		to, err := material.Receiver(under)
 		if err != nil {
 			return nil, err
 		}
@@ -135,22 +133,4 @@ func (s *Service) ExportWrapped(ctx context.Context, call *key.Call, ref Ref, un
 		}
 		return from.ExportWrapped(ctx, material.RefOf(e.Key, e.Key.Current().Number), e.Key.Spec, wrapped, to, how)
 	})
-}
-
-// receiver reads the public key that a key is to be encrypted under. One that
-// others have the private half of would give the key away.
-func receiver(spki []byte) (*engine.PublicKey, error) {
-	parsed, err := x509.ParsePKIXPublicKey(spki)
-	if err != nil {
-		return nil, &fault.Error{Kind: fault.InvalidArgument, Public: "the wrapping key is no SubjectPublicKeyInfo in DER", Err: err}
-	}
-	spec := engine.SpecOf(parsed)
-	if spec.Info().Family != alg.RSA {
-		return nil, fault.New(fault.InvalidArgument, "keys are wrapped under RSA keys of 2048, 3072 or 4096 bits")
-	}
-	to, err := engine.ParsePublic(spec, spki)
-	if err != nil {
-		return nil, err
-	}
-	return to, weakkey.Check(to, nil)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/engine/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/hsm/preset"
 	calls "github.com/holdfast-kms/holdfast/internal/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/native"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/uri"
@@ -119,7 +120,7 @@ func findModule(u *uri.URI, c *hsm.Config) error {
 		c.Module = os.Getenv(ModuleVariable)
 	}
 	name := cmp.Or(u.ModuleName, strings.TrimSuffix(filepath.Base(c.Module), ".so"))
-	for _, p := range hsm.Presets() {
+	for _, p := range preset.All() {
 		if p.Name == name || anyNamed(p.Modules, name) {
 			c.Preset = p
 			break

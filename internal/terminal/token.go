@@ -12,7 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/hsm/preset"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
+	pkcs11uri "github.com/holdfast-kms/holdfast/internal/pkcs11/uri"
 	"github.com/holdfast-kms/holdfast/internal/server/tokens"
 )
 
@@ -37,7 +39,7 @@ func (f *TokenFlags) Flags(cmd *cobra.Command) {
 
 func presetNames() []string {
 	var names []string
-	for _, p := range hsm.Presets() {
+	for _, p := range preset.All() {
 		names = append(names, cobra.CompletionWithDesc(p.Name, p.Maker+" "+p.Product))
 	}
 	return names
@@ -45,7 +47,7 @@ func presetNames() []string {
 
 // OpenToken opens the token that a URI and flags name, which may be away: its
 // Health says so. The library runs in a process of its own.
-func (t *Terminal) OpenToken(ctx context.Context, f *TokenFlags, uri *hsm.URI) (*hsm.Token, error) {
+func (t *Terminal) OpenToken(ctx context.Context, f *TokenFlags, uri *pkcs11uri.URI) (*hsm.Token, error) {
 	preset, err := tokens.PresetNamed(f.Preset)
 	if err != nil {
 		return nil, Plain(err)
@@ -102,7 +104,7 @@ func environment() map[string]string {
 }
 
 // chosen returns the one thing by which a token is found: hsm wants no more.
-func chosen(uri *hsm.URI) (label, serial string, slot *uint64) {
+func chosen(uri *pkcs11uri.URI) (label, serial string, slot *uint64) {
 	switch {
 	case uri.Serial != "":
 		return "", uri.Serial, nil
@@ -113,7 +115,7 @@ func chosen(uri *hsm.URI) (label, serial string, slot *uint64) {
 }
 
 // pin reads a token's PIN, once.
-func (t *Terminal) pin(file string, uri *hsm.URI) ([]byte, error) {
+func (t *Terminal) pin(file string, uri *pkcs11uri.URI) ([]byte, error) {
 	if file == "" {
 		file = uri.PINSource
 	}

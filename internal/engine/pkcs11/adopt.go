@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/hsm"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
+	pkcs11uri "github.com/holdfast-kms/holdfast/internal/pkcs11/uri"
 )
 
 // Adopt finds a key that is in the token already, by a PKCS #11 URI (RFC 7512)
@@ -51,7 +52,7 @@ func (e *Engine) Adopt(ctx context.Context, ref engine.Ref, name string) (engine
 
 // find returns the one private or secret key that a URI names.
 func (e *Engine) find(ctx context.Context, name string) (*hsm.Found, error) {
-	u, err := hsm.ParseURI(name)
+	u, err := pkcs11uri.Parse(name)
 	if err != nil {
 		return nil, err
 	}
@@ -81,12 +82,12 @@ func (e *Engine) find(ctx context.Context, name string) (*hsm.Found, error) {
 
 // named reports whether a URI names the token, or one of the group's that
 // were ever reached.
-func named(u *hsm.URI, c *hsm.Capabilities) bool {
+func named(u *pkcs11uri.URI, c *hsm.Capabilities) bool {
 	return slices.ContainsFunc(append([]pkcs11.TokenInfo{c.Token}, c.Others...), func(t pkcs11.TokenInfo) bool { return u.Matches(0, &t) })
 }
 
 // names refuses a URI that does not name a key.
-func names(u *hsm.URI) error {
+func names(u *pkcs11uri.URI) error {
 	switch {
 	case u.Object == "" && len(u.ID) == 0:
 		return fault.New(fault.InvalidArgument, "the PKCS #11 URI names no key: it has neither object nor id")

@@ -16,12 +16,13 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/engine/enginetest"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/hsm/preset"
 )
 
 // TestAdoptAuthorityKey: a key that an operator made by pkcs11-tool is adopted
 // by its label, by its id, and by both, and OpenSSL verifies what it signs.
 func TestAdoptAuthorityKey(t *testing.T) {
-	p := newPlace(t, hsm.Preset{})
+	p := newPlace(t, preset.Preset{})
 	e := newEngine(t, p)
 	p.tool(t, "--keypairgen", "--key-type", "EC:secp384r1", "--label", "ca-signing-key", "--id", "01")
 	for _, name := range []string{
@@ -70,7 +71,7 @@ func signs(t *testing.T, e *Engine, name string) {
 
 // TestAdoptRefused has each name that names no key to adopt.
 func TestAdoptRefused(t *testing.T) {
-	p := newPlace(t, hsm.Preset{})
+	p := newPlace(t, preset.Preset{})
 	e := newEngine(t, p)
 	p.tool(t, "--keypairgen", "--key-type", "EC:secp256r1", "--label", "twice", "--id", "02")
 	p.tool(t, "--keypairgen", "--key-type", "EC:secp256r1", "--label", "twice", "--id", "03")
@@ -105,7 +106,7 @@ func TestAdoptRefused(t *testing.T) {
 // TestObjects: what pkcs11-tool, which is another program, sees of a key that
 // the engine made: it is where the label says, and stays there.
 func TestObjects(t *testing.T) {
-	p := newPlace(t, hsm.Preset{})
+	p := newPlace(t, preset.Preset{})
 	e := newEngine(t, p)
 	ref := enginetest.NewRef("11111111-1111-4111-8111-111111111111")
 	for _, tt := range []struct {

@@ -24,7 +24,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/engine/enginetest"
 	"github.com/holdfast-kms/holdfast/internal/fault"
-	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/hsm/preset"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/transfer"
 )
@@ -33,7 +33,7 @@ import (
 // token in the clear and wrapped, with its own public half, which no token has
 // to show.
 func TestAgreementComesIn(t *testing.T) {
-	p := newPlace(t, hsm.Preset{})
+	p := newPlace(t, preset.Preset{})
 	e := newEngine(t, p)
 	kekRef, ref := enginetest.NewRef("33333333-3333-4333-8333-333333333333"), enginetest.NewRef("11111111-1111-4111-8111-111111111111")
 	kekKind := engine.Kind{Spec: alg.RSA2048, Usage: alg.KeyTransfer}
@@ -110,7 +110,7 @@ func mayNotSign(t *testing.T, e *Engine, ref engine.Ref, spec alg.Spec, m engine
 // TestAgreementAdopted: a key of another program that only agrees shows its
 // public half by the object beside it, if that is its own.
 func TestAgreementAdopted(t *testing.T) {
-	p := newPlace(t, hsm.Preset{})
+	p := newPlace(t, preset.Preset{})
 	e := newEngine(t, p)
 	err := p.Do(t.Context(), func(ctx context.Context, s *pkcs11.Session) error {
 		name := []pkcs11.Attribute{
@@ -169,7 +169,7 @@ func TestAgreementLacking(t *testing.T) {
 // TestLeadingZeros: one secret in 256 begins with a zero byte, and is as long as
 // the others.
 func TestLeadingZeros(t *testing.T) {
-	p := newPlace(t, hsm.Preset{})
+	p := newPlace(t, preset.Preset{})
 	e := newEngine(t, p)
 	ref, kind := enginetest.NewRef("11111111-1111-4111-8111-111111111111"), engine.Kind{Spec: alg.P256, Usage: alg.KeyAgreement}
 	m, err := e.Generate(t.Context(), ref, kind)

@@ -13,12 +13,12 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/engine/enginetest"
-	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/hsm/preset"
 )
 
 // TestEngine runs the contract on SoftHSM 2.6, with what that lacks.
 func TestEngine(t *testing.T) {
-	p := newPlace(t, hsm.Preset{})
+	p := newPlace(t, preset.Preset{})
 	e := newEngine(t, p)
 	adopted := []string{}
 	enginetest.Test(t, enginetest.Config{

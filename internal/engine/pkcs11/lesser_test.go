@@ -15,7 +15,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/engine/enginetest"
 	"github.com/holdfast-kms/holdfast/internal/fault"
-	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/hsm/preset"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/transfer"
 )
@@ -25,7 +25,7 @@ import (
 func TestLesserTokens(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		preset hsm.Preset
+		preset preset.Preset
 		gaps   []string // beside those of SoftHSM
 		no     []alg.Usage
 	}{
@@ -35,7 +35,7 @@ func TestLesserTokens(t *testing.T) {
 			name: "without AES-KWP", preset: avoid(pkcs11.MechAESKeyWrapPad, pkcs11.MechAESKeyWrapKWP),
 			no: []alg.Usage{alg.KeyTransfer},
 		},
-		{name: "without ids", preset: hsm.Preset{Omit: []pkcs11.AttributeType{pkcs11.AttrID}}},
+		{name: "without ids", preset: preset.Preset{Omit: []pkcs11.AttributeType{pkcs11.AttrID}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newPlace(t, tt.preset)
@@ -69,7 +69,7 @@ func TestLesserTokens(t *testing.T) {
 	}
 }
 
-func avoid(m ...pkcs11.MechanismType) hsm.Preset { return hsm.Preset{Avoid: m} }
+func avoid(m ...pkcs11.MechanismType) preset.Preset { return preset.Preset{Avoid: m} }
 
 func contains(list []alg.Usage, u alg.Usage) bool {
 	return slices.Contains(list, u)

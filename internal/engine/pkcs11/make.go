@@ -10,6 +10,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/hsm"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
+	pkcs11uri "github.com/holdfast-kms/holdfast/internal/pkcs11/uri"
 )
 
 var (
@@ -19,7 +20,7 @@ var (
 
 // nameOf returns the URI by which Adopt finds an object.
 func nameOf(label string, id []byte) string {
-	return (&hsm.URI{Object: label, ID: id}).String()
+	return (&pkcs11uri.URI{Object: label, ID: id}).String()
 }
 
 // Make makes a key with a label, or with what a PKCS #11 URI says: an object's
@@ -61,10 +62,10 @@ func (e *Engine) Make(ctx context.Context, name string, kind engine.Kind) (strin
 // namedReference returns the reference of a key that is about to be made by a
 // name.
 func (a *able) namedReference(name string, kind engine.Kind) (*reference, error) {
-	u := &hsm.URI{Object: name}
+	u := &pkcs11uri.URI{Object: name}
 	if strings.HasPrefix(name, "pkcs11:") {
 		var err error
-		if u, err = hsm.ParseURI(name); err != nil {
+		if u, err = pkcs11uri.Parse(name); err != nil {
 			return nil, err
 		}
 	}

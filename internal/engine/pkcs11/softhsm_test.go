@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/hsm/preset"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/pkcs11test"
@@ -56,7 +57,7 @@ type place struct {
 }
 
 // newPlace makes a token, with a module in a process of its own.
-func newPlace(tb testing.TB, preset hsm.Preset) *place {
+func newPlace(tb testing.TB, preset preset.Preset) *place {
 	tb.Helper()
 	return makePlace(tb, pkcs11test.Label, preset)
 }
@@ -64,10 +65,10 @@ func newPlace(tb testing.TB, preset hsm.Preset) *place {
 // newPlaceLabelled makes a token with a label.
 func newPlaceLabelled(tb testing.TB, label string) *place {
 	tb.Helper()
-	return makePlace(tb, label, hsm.Preset{})
+	return makePlace(tb, label, preset.Preset{})
 }
 
-func makePlace(tb testing.TB, label string, preset hsm.Preset) *place {
+func makePlace(tb testing.TB, label string, preset preset.Preset) *place {
 	tb.Helper()
 	env, err := pkcs11test.Environment(tb.TempDir())
 	if err != nil {

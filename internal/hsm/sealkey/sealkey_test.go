@@ -8,6 +8,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/hsm/preset"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/pkcs11test"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11/worker"
@@ -39,7 +40,7 @@ func newToken(t *testing.T) map[string]string {
 	return env
 }
 
-func open(t *testing.T, env map[string]string, preset hsm.Preset) *hsm.Token {
+func open(t *testing.T, env map[string]string, preset preset.Preset) *hsm.Token {
 	t.Helper()
 	tok, err := hsm.Open(t.Context(), hsm.Config{
 		Name: "soft", Module: pkcs11test.Library(t), Token: pkcs11test.Label, Environment: env, Preset: preset,
@@ -56,9 +57,9 @@ func open(t *testing.T, env map[string]string, preset hsm.Preset) *hsm.Token {
 // and the token keeps nothing but the keys.
 func TestSealKey(t *testing.T) {
 	env := newToken(t)
-	tok := open(t, env, hsm.Preset{})
+	tok := open(t, env, preset.Preset{})
 	avoid := []pkcs11.MechanismType{pkcs11.MechAESGCM}
-	padded := open(t, env, hsm.Preset{Avoid: avoid})
+	padded := open(t, env, preset.Preset{Avoid: avoid})
 	secret := []byte("0123456789abcdef0123456789abcdef")
 	for name, tok := range map[string]*hsm.Token{"GCM": tok, "key wrap": padded} {
 		t.Run(name, func(t *testing.T) {

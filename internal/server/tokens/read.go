@@ -15,6 +15,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/hsm"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
+	pkcs11uri "github.com/holdfast-kms/holdfast/internal/pkcs11/uri"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 	"github.com/holdfast-kms/holdfast/internal/wire/native"
 )
@@ -203,7 +204,7 @@ func objectOut(f *hsm.Found, has func(key.ID, key.VersionNumber) bool) native.HS
 
 // objectURI names an object (RFC 7512).
 func objectURI(f *hsm.Found) string {
-	uri := hsm.URI{Object: f.Label, ID: f.ID, Class: &f.Class}
+	uri := pkcs11uri.URI{Object: f.Label, ID: f.ID, Class: &f.Class}
 	return uri.String()
 }
 

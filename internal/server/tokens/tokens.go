@@ -19,6 +19,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/hsm/preset"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
@@ -99,18 +100,18 @@ func tokenConfig(c *config.Token, log *slog.Logger) (hsm.Config, error) {
 
 // PresetNamed returns the preset of a name; that of no name has no
 // peculiarities.
-func PresetNamed(name string) (hsm.Preset, error) {
+func PresetNamed(name string) (preset.Preset, error) {
 	if name == "" {
-		return hsm.Preset{}, nil
+		return preset.Preset{}, nil
 	}
 	var names []string
-	for _, p := range hsm.Presets() {
+	for _, p := range preset.All() {
 		if p.Name == name {
 			return p, nil
 		}
 		names = append(names, p.Name)
 	}
-	return hsm.Preset{}, fault.New(fault.InvalidArgument, "the preset %q is not known: it is one of %s", name, strings.Join(names, ", "))
+	return preset.Preset{}, fault.New(fault.InvalidArgument, "the preset %q is not known: it is one of %s", name, strings.Join(names, ", "))
 }
 
 // PINVariable returns the variable that has a token's PIN where no file has it.

@@ -8,13 +8,14 @@ import (
 
 	hsmengine "github.com/holdfast-kms/holdfast/internal/engine/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/hsm"
+	pkcs11uri "github.com/holdfast-kms/holdfast/internal/pkcs11/uri"
 	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
 // openToken finds a key on a token. It stays there: the token encrypts it
 // itself.
 func (a *app) openToken(ctx context.Context, text string, f *terminal.TokenFlags) (_ source, err error) {
-	uri, err := hsm.ParseURI(text)
+	uri, err := pkcs11uri.Parse(text)
 	if err != nil {
 		return nil, terminal.WrongUsage(terminal.Plain(err))
 	}
@@ -47,7 +48,7 @@ func (a *app) openToken(ctx context.Context, text string, f *terminal.TokenFlags
 	for _, g := range gaps {
 		_ = a.Done("note: the token lacks %s: %s", g.Lacks, g.Instead) // the work goes on when nobody reads
 	}
-	object := hsm.URI{Object: uri.Object, ID: uri.ID, Class: uri.Class} // the token is found already
+	object := pkcs11uri.URI{Object: uri.Object, ID: uri.ID, Class: uri.Class} // the token is found already
 	if l.is, l.material, err = e.Adopt(ctx, l.ref, object.String()); err != nil {
 		return nil, fmt.Errorf("finding the key on the token: %w", terminal.Plain(err))
 	}

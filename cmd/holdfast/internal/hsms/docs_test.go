@@ -6,11 +6,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/hsm/preset"
 )
 
 // presetRow is a preset as a row of the table in docs/hsm.md.
-func presetRow(p *hsm.Preset) string {
+func presetRow(p *preset.Preset) string {
 	tested := "no"
 	if p.Tested {
 		tested = "**yes**"
@@ -35,7 +35,7 @@ func TestPresetsInDocs(t *testing.T) {
 	}
 	table, _, _ := strings.Cut(rest, "\n\n")
 	have := strings.Split(table, "\n")[2:]
-	all := hsm.Presets()
+	all := preset.All()
 	for i := range all {
 		want := presetRow(&all[i])
 		if i >= len(have) || have[i] != want {

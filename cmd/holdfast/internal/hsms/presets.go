@@ -5,12 +5,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/holdfast-kms/holdfast/internal/hsm"
+	"github.com/holdfast-kms/holdfast/internal/hsm/preset"
 	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
-// preset is a preset as the command prints it.
-type preset struct {
+// shown is a preset as the command prints it.
+type shown struct {
 	Name    string   `json:"name"`
 	Maker   string   `json:"maker"`
 	Product string   `json:"product"`
@@ -30,9 +30,9 @@ func (a *app) presets() *cobra.Command {
 		Example: "  holdfast hsm presets",
 	}
 	cmd.RunE = func(*cobra.Command, []string) error {
-		all := []preset{}
-		for _, p := range hsm.Presets() {
-			all = append(all, preset{p.Name, p.Maker, p.Product, p.Modules, p.PIN, p.Workers, p.Notes, p.Tested, p.Source})
+		all := []shown{}
+		for _, p := range preset.All() {
+			all = append(all, shown{p.Name, p.Maker, p.Product, p.Modules, p.PIN, p.Workers, p.Notes, p.Tested, p.Source})
 		}
 		return a.Show(all, func(w *terminal.Table) {
 			for i, p := range all {

@@ -13,6 +13,7 @@ import (
 	hsmengine "github.com/holdfast-kms/holdfast/internal/engine/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/hsm"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	pkcs11uri "github.com/holdfast-kms/holdfast/internal/pkcs11/uri"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/store/mem"
 	"github.com/holdfast-kms/holdfast/internal/terminal"
@@ -62,10 +63,10 @@ func (a *app) test() *cobra.Command {
 	cmd.Flags().StringVar(&uri, "uri", "", "the token's URI (RFC 7512), such as \"pkcs11:token=production\"")
 	cmd.Flags().BoolVar(&slow, "slow", false, "try RSA keys of 3,072 and 4,096 bits as well")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		which := &hsm.URI{}
+		which := &pkcs11uri.URI{}
 		if uri != "" {
 			var err error
-			if which, err = hsm.ParseURI(uri); err != nil {
+			if which, err = pkcs11uri.Parse(uri); err != nil {
 				return terminal.WrongUsage(terminal.Plain(err))
 			}
 		}

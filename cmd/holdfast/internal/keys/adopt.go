@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-kms/holdfast/client"
-	"github.com/holdfast-kms/holdfast/internal/hsm"
+	pkcs11uri "github.com/holdfast-kms/holdfast/internal/pkcs11/uri"
 	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
@@ -30,7 +30,7 @@ func (f *found) name() (string, error) {
 		}
 		return f.uri, nil
 	}
-	uri := hsm.URI{Object: f.label}
+	uri := pkcs11uri.URI{Object: f.label}
 	if f.id != "" {
 		id, err := hex.DecodeString(strings.ReplaceAll(f.id, ":", ""))
 		if err != nil {
