@@ -61,15 +61,16 @@ func (l *listener) next(t *testing.T, kind string) heard {
 }
 
 // watched starts a server of the test's own that trusts the listener and whose
-// clock is quick, and returns it with its environment.
-func watched(t *testing.T, l *listener) *target {
+// clock is quick, and returns it with its environment. More is what else is in
+// its configuration.
+func watched(t *testing.T, l *listener, more ...string) *target {
 	t.Helper()
 	tg, _ := setup(t)
 	onlyOurs(t, tg)
 	dir := t.TempDir()
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: l.Certificate().Raw})
 	write(t, dir, "listener.pem", certificate)
-	write(t, dir, "config.yaml", []byte("lifecycle: {interval: 200ms}\negress: {ca_certificate: "+filepath.Join(dir, "listener.pem")+"}\n"))
+	write(t, dir, "config.yaml", []byte("lifecycle: {interval: 200ms}\negress: {ca_certificate: "+filepath.Join(dir, "listener.pem")+"}\n"+strings.Join(more, "\n")))
 	server, err := compat.Start(t.Context(), tg.server.Binary, filepath.Join(dir, "data"), "--in-memory", "--config", filepath.Join(dir, "config.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -235,4 +236,36 @@ var alarmCall = regexp.MustCompile(`(?:cw|first)\.(?:get_paginator\(")?([a-z]+_[
 // TestEveryAlarmOperationHasACase: what the page documents, cloudwatch.py calls.
 func TestEveryAlarmOperationHasACase(t *testing.T) {
 	everyDocumented(t, "aws-cloudwatch.md", "testdata/cloudwatch.py", alarmCall)
+}
+
+// TestNoticeOnATopic: who subscribes to the topic of a channel of notices hears
+// that a key is to be destroyed, and that a caller is refused again and again.
+func TestNoticeOnATopic(t *testing.T) {
+	t.Parallel()
+	l := newListener(t)
+	tg := watched(t, l, "notices:", "  channels:", "    - {name: bus, topic: {name: ops, region: us-east-1}}", "  denials: 3")
+	topic := subscribed(t, tg, l, "ops")
+	keys := tg.kms(tg.creds)
+	made, err := keys.CreateKey(t.Context(), &kms.CreateKeyInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := made.KeyMetadata.KeyId
+	if _, err := keys.ScheduleKeyDeletion(t.Context(), &kms.ScheduleKeyDeletionInput{KeyId: id, PendingWindowInDays: aws.Int32(30)}); err != nil {
+		t.Fatal(err)
+	}
+	told := l.next(t, "Notification")
+	if told.TopicArn != topic || !strings.Contains(told.Subject, "warning") || !strings.Contains(told.Message, "key.deletion-pending") || !strings.Contains(told.Message, *id) {
+		t.Errorf("the subscriber is told %+v", told)
+	}
+	stranger, who := newUser(t, tg, "")
+	refused := tg.kms(stranger)
+	for range 3 {
+		if _, err := refused.ListKeys(t.Context(), &kms.ListKeysInput{}); err == nil {
+			t.Fatal("a user without rights is served")
+		}
+	}
+	if told := l.next(t, "Notification"); !strings.Contains(told.Message, "access.denied-burst") || !strings.Contains(told.Message, filepath.Base(who)) {
+		t.Errorf("the subscriber is told %+v", told)
+	}
 }
