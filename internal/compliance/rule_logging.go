@@ -33,8 +33,8 @@ func loggingRules() []Rule {
 		{
 			ID: "audit-one-place", Title: "The audit log is in one place only", Severity: Low, Category: Logging,
 			Controls: []string{"PCI DSS 4.0 10.3.3", "NIST SP 800-53 r5 AU-9(2)"},
-			Advice:   "Have the log delivered to another system as it is written.",
-			Mend:     map[Place]string{Holdfast: "aws cloudtrail create-trail --name {trail} --s3-bucket-name {bucket}"},
+			Advice:   "Name sinks under audit in the configuration, to which the log is delivered as it is written.",
+			Mend:     map[Place]string{Holdfast: "holdfast audit sink list"},
 			installation: func(_ *Moment, i *Installation) Outcome {
 				n, ok := i.Copies.Get()
 				switch {
