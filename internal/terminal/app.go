@@ -2,7 +2,6 @@ package terminal
 
 import (
 	"context"
-	"errors"
 	"os"
 	"sync"
 	"time"
@@ -64,23 +63,6 @@ func (a *App) Unsealer() (*client.Unsealer, error) {
 		return nil, Hint(err, "give its URL with --addr")
 	}
 	return u, err
-}
-
-// OnNamed returns the RunE of a command about one thing, which its first
-// argument names, or a flag.
-func (a *App) OnNamed(
-	flag *string, missing string, act func(ctx context.Context, c *client.Client, name string) error,
-) func(*cobra.Command, []string) error {
-	return a.Remote(func(ctx context.Context, c *client.Client, args []string) error {
-		name := *flag
-		if len(args) > 0 {
-			name = args[0]
-		}
-		if name == "" {
-			return WrongUsage(errors.New(missing))
-		}
-		return act(ctx, c, name)
-	})
 }
 
 // Remote returns the RunE of a command that asks the server.

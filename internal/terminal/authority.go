@@ -28,5 +28,5 @@ func (n *AuthorityArgument) FlagOf(a *App, cmd *cobra.Command) {
 
 // OnAuthority returns the RunE of a command about one authority.
 func (a *App) OnAuthority(n *AuthorityArgument, act func(ctx context.Context, c *client.Client, name string) error) func(*cobra.Command, []string) error {
-	return a.OnNamed(&n.Flag, "no authority is named: give its name with --ca", act)
+	return a.On(&Argument{Name: n.Flag, Missing: "no authority is named: give its name with --ca"}, act)
 }

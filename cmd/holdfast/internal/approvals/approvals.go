@@ -81,16 +81,13 @@ func given(r *client.Approval) string {
 	return fmt.Sprintf("%d of %d", r.Approvals, r.Needed)
 }
 
-// missing is told where no request is named.
-const missing = "no request is named: give its id, which the refusal told; \"holdfast approval list\" lists them"
-
 // one returns a command about one request.
 func (a *app) one(cmd *cobra.Command, act func(ctx context.Context, c *client.Client, id string) (*client.Approval, error)) *cobra.Command {
-	var id string
-	cmd.Use += " [APPROVAL]"
-	cmd.Args = cobra.MaximumNArgs(1)
-	cmd.Flags().StringVar(&id, "approval", "", "the id of the request for approval")
-	cmd.RunE = a.OnNamed(&id, missing, func(ctx context.Context, c *client.Client, id string) error {
+	id := &terminal.Argument{
+		Word: "APPROVAL", Flag: "approval", Help: "the id of the request for approval",
+		Missing: "no request is named: give its id, which the refusal told; \"holdfast approval list\" lists them",
+	}
+	id.Add(cmd).RunE = a.On(id, func(ctx context.Context, c *client.Client, id string) error {
 		r, err := act(ctx, c, id)
 		if err != nil {
 			return err

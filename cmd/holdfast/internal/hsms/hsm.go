@@ -47,28 +47,23 @@ func (a *app) list() *cobra.Command {
 	return cmd
 }
 
-// one adds what names a token to a command.
-func (a *app) one(cmd *cobra.Command, name *string) *cobra.Command {
-	cmd.Use += " [NAME]"
-	cmd.Args = cobra.MaximumNArgs(1)
-	cmd.Flags().StringVar(name, "hsm", "", "the token or group")
-	cmd.ValidArgsFunction = a.HSMNames()
-	terminal.CompleteBy(cmd, "hsm", a.HSMNames())
-	return cmd
+// token is a command's token: its first argument, or --hsm.
+func (a *app) token() *terminal.Argument {
+	return &terminal.Argument{
+		Word: "NAME", Flag: "hsm", Help: "the token or group", Names: a.HSMNames(),
+		Missing: "no token is named: give its name; \"holdfast hsm list\" lists them",
+	}
 }
 
-// missing is told where no token is named.
-const missing = "no token is named: give its name; \"holdfast hsm list\" lists them"
-
 func (a *app) show() *cobra.Command {
-	var name string
+	name := a.token()
 	var mechanisms bool
-	cmd := a.one(&cobra.Command{
+	cmd := name.Add(&cobra.Command{
 		Use: "show", Short: "Show how a token is, and what it can do",
 		Example: "  holdfast hsm show luna\n  holdfast hsm show luna --mechanisms",
-	}, &name)
+	})
 	cmd.Flags().BoolVar(&mechanisms, "mechanisms", false, "list the token's mechanisms as well; JSON always has them")
-	cmd.RunE = a.OnNamed(&name, missing, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(name, func(ctx context.Context, c *client.Client, name string) error {
 		h, err := c.HSM(ctx, name)
 		if err != nil {
 			return err
@@ -120,16 +115,16 @@ func keyOf(o *client.HSMObject) string {
 }
 
 func (a *app) objects() *cobra.Command {
-	var name string
-	cmd := a.one(&cobra.Command{
+	name := a.token()
+	cmd := name.Add(&cobra.Command{
 		Use: "objects", Short: "List what is on a token",
 		Long: "List what is on a token, as far as the server's login sees it: the keys that were made from\n" +
 			"here, with their ids here, and what other tools have put there, which \"holdfast key adopt\"\n" +
 			"takes by the URI. Values are never told. \"unknown\" is what has the label of a Holdfast's key that\n" +
 			"this server does not have.",
 		Example: "  holdfast hsm objects luna",
-	}, &name)
-	cmd.RunE = a.OnNamed(&name, missing, func(ctx context.Context, c *client.Client, name string) error {
+	})
+	cmd.RunE = a.On(name, func(ctx context.Context, c *client.Client, name string) error {
 		all, err := c.HSMObjects(ctx, name)
 		if err != nil {
 			return err

@@ -125,10 +125,11 @@ func (a *app) showItems(items []client.InventoryItem) error {
 }
 
 func (a *app) show() *cobra.Command {
-	var id string
-	cmd := &cobra.Command{Use: "show [ID]", Short: "Show a certificate of the inventory and what is wrong with it", Args: cobra.MaximumNArgs(1)}
-	cmd.Flags().StringVar(&id, "id", "", "the certificate's id, as a search lists it")
-	cmd.RunE = a.OnNamed(&id, "no certificate is named: give its id with --id", func(ctx context.Context, c *client.Client, id string) error {
+	id := &terminal.Argument{
+		Word: "ID", Flag: "id", Help: "the certificate's id, as a search lists it", Missing: "no certificate is named: give its id with --id",
+	}
+	cmd := id.Add(&cobra.Command{Use: "show", Short: "Show a certificate of the inventory and what is wrong with it"})
+	cmd.RunE = a.On(id, func(ctx context.Context, c *client.Client, id string) error {
 		x, err := c.InventoryItem(ctx, id)
 		if err != nil {
 			return err

@@ -26,19 +26,11 @@ func New(t *terminal.App) *cobra.Command {
 		a.request(), a.importOne(), a.list(), a.describe(), a.export(), a.update(), a.plan(), a.renew(), a.revoke(), a.remove(), a.tag(), a.untag()))
 }
 
-// argument is a command's certificate: its first argument, or --id.
-type argument struct{ flag string }
-
-func (n *argument) add(cmd *cobra.Command) *cobra.Command {
-	cmd.Use += " [ID]"
-	cmd.Args = cobra.MaximumNArgs(1)
-	cmd.Flags().StringVar(&n.flag, "id", "", "the managed certificate's id")
-	return cmd
-}
-
-// on returns the RunE of a command about one managed certificate.
-func (a *app) on(n *argument, act func(ctx context.Context, c *client.Client, id string) error) func(*cobra.Command, []string) error {
-	return a.OnNamed(&n.flag, "no managed certificate is named: give its id with --id", act)
+// certificate is a command's certificate: its first argument, or --id.
+func certificate() *terminal.Argument {
+	return &terminal.Argument{
+		Word: "ID", Flag: "id", Help: "the managed certificate's id", Missing: "no managed certificate is named: give its id with --id",
+	}
 }
 
 func (a *app) request() *cobra.Command {
@@ -149,9 +141,9 @@ func (a *app) list() *cobra.Command {
 // simple is a command that does one thing to a managed certificate and shows
 // it.
 func (a *app) simple(use, short string, act func(*client.Client, context.Context, string) (*client.Managed, error)) *cobra.Command {
-	var id argument
-	cmd := id.add(&cobra.Command{Use: use, Short: short})
-	cmd.RunE = a.on(&id, func(ctx context.Context, c *client.Client, id string) error {
+	id := certificate()
+	cmd := id.Add(&cobra.Command{Use: use, Short: short})
+	cmd.RunE = a.On(id, func(ctx context.Context, c *client.Client, id string) error {
 		x, err := act(c, ctx, id)
 		if err != nil {
 			return err
@@ -170,11 +162,11 @@ func (a *app) renew() *cobra.Command {
 }
 
 func (a *app) remove() *cobra.Command {
-	var id argument
+	id := certificate()
 	var yes bool
-	cmd := id.add(&cobra.Command{Use: "delete", Short: "Remove a managed certificate and its key"})
+	cmd := id.Add(&cobra.Command{Use: "delete", Short: "Remove a managed certificate and its key"})
 	terminal.YesFlag(cmd, &yes)
-	cmd.RunE = a.on(&id, func(ctx context.Context, c *client.Client, id string) error {
+	cmd.RunE = a.On(id, func(ctx context.Context, c *client.Client, id string) error {
 		if err := a.Confirm(yes, "remove the managed certificate %s and its key", id); err != nil {
 			return err
 		}
@@ -187,12 +179,12 @@ func (a *app) remove() *cobra.Command {
 }
 
 func (a *app) tag() *cobra.Command {
-	var id argument
+	id := certificate()
 	var tags []string
-	cmd := id.add(&cobra.Command{Use: "tag", Short: "Add or change tags"})
+	cmd := id.Add(&cobra.Command{Use: "tag", Short: "Add or change tags"})
 	cmd.Flags().StringArrayVar(&tags, "tag", nil, "a tag, NAME=VALUE (repeatable)")
 	terminal.Require(cmd, "tag")
-	cmd.RunE = a.on(&id, func(ctx context.Context, c *client.Client, id string) error {
+	cmd.RunE = a.On(id, func(ctx context.Context, c *client.Client, id string) error {
 		list, err := terminal.TagsOf(tags)
 		if err != nil {
 			return err
@@ -206,12 +198,12 @@ func (a *app) tag() *cobra.Command {
 }
 
 func (a *app) untag() *cobra.Command {
-	var id argument
+	id := certificate()
 	var names []string
-	cmd := id.add(&cobra.Command{Use: "untag", Short: "Remove tags"})
+	cmd := id.Add(&cobra.Command{Use: "untag", Short: "Remove tags"})
 	cmd.Flags().StringArrayVar(&names, "tag", nil, "a tag's name (repeatable)")
 	terminal.Require(cmd, "tag")
-	cmd.RunE = a.on(&id, func(ctx context.Context, c *client.Client, id string) error {
+	cmd.RunE = a.On(id, func(ctx context.Context, c *client.Client, id string) error {
 		if err := c.UntagManaged(ctx, id, names...); err != nil {
 			return err
 		}

@@ -43,10 +43,10 @@ func (f *ruleFlags) given() (*client.RenewalRule, error) {
 }
 
 func (a *app) update() *cobra.Command {
-	var id argument
+	id := certificate()
 	var flags ruleFlags
 	var drop bool
-	cmd := id.add(&cobra.Command{
+	cmd := id.Add(&cobra.Command{
 		Use: "update", Short: "Change when and how a managed certificate is renewed",
 		Long: "Give a managed certificate a rule of renewal of its own, as a whole, or take it away. With a\n" +
 			"rule it is renewed whether anybody has exported it or not.",
@@ -56,7 +56,7 @@ func (a *app) update() *cobra.Command {
 	})
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&drop, "renew-default", false, "take the certificate's own rule away")
-	cmd.RunE = a.on(&id, func(ctx context.Context, c *client.Client, id string) error {
+	cmd.RunE = a.On(id, func(ctx context.Context, c *client.Client, id string) error {
 		rule, err := flags.given()
 		if err != nil {
 			return err

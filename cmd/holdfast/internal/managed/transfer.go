@@ -10,16 +10,16 @@ import (
 )
 
 func (a *app) export() *cobra.Command {
-	var id argument
+	id := certificate()
 	var out, passphraseFile string
-	cmd := id.add(&cobra.Command{
+	cmd := id.Add(&cobra.Command{
 		Use: "export", Short: "Print a managed certificate, its issuers and its key, which is encrypted",
 		Long: "Print a managed certificate, its issuers and its key in PEM. The key is encrypted under a\n" +
 			"passphrase, which is read from --passphrase-file or the terminal.",
 	})
 	cmd.Flags().StringVar(&out, "out", "-", "the file to write; - is standard output")
 	cmd.Flags().StringVar(&passphraseFile, "passphrase-file", "", "a file with the passphrase; without it the terminal is asked")
-	cmd.RunE = a.on(&id, func(ctx context.Context, c *client.Client, id string) error {
+	cmd.RunE = a.On(id, func(ctx context.Context, c *client.Client, id string) error {
 		phrase, err := a.Passphrase(passphraseFile)
 		if err != nil {
 			return err
@@ -76,14 +76,14 @@ func (a *app) importOne() *cobra.Command {
 }
 
 func (a *app) revoke() *cobra.Command {
-	var id argument
+	id := certificate()
 	var reason string
 	var yes bool
-	cmd := id.add(&cobra.Command{Use: "revoke", Short: "Revoke a managed certificate"})
+	cmd := id.Add(&cobra.Command{Use: "revoke", Short: "Revoke a managed certificate"})
 	cmd.Flags().StringVar(&reason, "reason", "unspecified", "why, as RFC 5280 section 5.3.1 names it")
 	terminal.Complete(cmd, "reason", terminal.ReasonNames())
 	terminal.YesFlag(cmd, &yes)
-	cmd.RunE = a.on(&id, func(ctx context.Context, c *client.Client, id string) error {
+	cmd.RunE = a.On(id, func(ctx context.Context, c *client.Client, id string) error {
 		if err := terminal.CheckName("reason", reason, terminal.ReasonNames(), func(string) bool { return false }); err != nil {
 			return err
 		}

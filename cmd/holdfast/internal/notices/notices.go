@@ -71,17 +71,16 @@ func (a *app) list() *cobra.Command {
 	return cmd
 }
 
-// missing is told where no notice is named.
-const missing = "no notice is named: give its id; \"holdfast notice list\" lists them"
-
 func (a *app) show() *cobra.Command {
-	var id string
-	cmd := &cobra.Command{
-		Use: "show [NOTICE]", Short: "Show a notice, what it is about, and why it failed", Args: cobra.MaximumNArgs(1),
-		Example: "  holdfast notice show 0198c0de-7b1e-7000-8000-000000000001",
+	id := &terminal.Argument{
+		Word: "NOTICE", Flag: "notice", Help: "the notice's id",
+		Missing: "no notice is named: give its id; \"holdfast notice list\" lists them",
 	}
-	cmd.Flags().StringVar(&id, "notice", "", "the notice's id")
-	cmd.RunE = a.OnNamed(&id, missing, func(ctx context.Context, c *client.Client, id string) error {
+	cmd := id.Add(&cobra.Command{
+		Use: "show", Short: "Show a notice, what it is about, and why it failed",
+		Example: "  holdfast notice show 0198c0de-7b1e-7000-8000-000000000001",
+	})
+	cmd.RunE = a.On(id, func(ctx context.Context, c *client.Client, id string) error {
 		n, err := c.Notice(ctx, id)
 		if err != nil {
 			return err
@@ -179,16 +178,17 @@ func (a *app) channels() *cobra.Command {
 }
 
 func (a *app) test() *cobra.Command {
-	var name string
-	cmd := &cobra.Command{
-		Use: "test [CHANNEL]", Short: "Send a message that says that it is a test", Args: cobra.MaximumNArgs(1),
+	name := &terminal.Argument{
+		Word: "CHANNEL", Flag: "channel", Help: "the channel's name in the server's configuration",
+		Missing: "no channel is named: give its name; \"holdfast notice channels\" lists them",
+	}
+	cmd := name.Add(&cobra.Command{
+		Use: "test", Short: "Send a message that says that it is a test",
 		Long: "Send a message that says that it is a test to every receiver of a channel, at once, and tell\n" +
 			"what each said. The command fails if one has not taken it.",
 		Example: "  holdfast notice test ops-mail",
-	}
-	cmd.Flags().StringVar(&name, "channel", "", "the channel's name in the server's configuration")
-	const missing = "no channel is named: give its name; \"holdfast notice channels\" lists them"
-	cmd.RunE = a.OnNamed(&name, missing, func(ctx context.Context, c *client.Client, name string) error {
+	})
+	cmd.RunE = a.On(name, func(ctx context.Context, c *client.Client, name string) error {
 		trial, err := c.TestNoticeChannel(ctx, name)
 		if err != nil {
 			return err

@@ -22,21 +22,12 @@ func New(t *terminal.App) *cobra.Command {
 		a.list(), a.show(), a.put(), a.remove()))
 }
 
-// argument is a command's profile: its first argument, or --profile.
-type argument struct{ flag string }
-
-func (n *argument) add(a *app, cmd *cobra.Command) *cobra.Command {
-	cmd.Use += " [PROFILE]"
-	cmd.Args = cobra.MaximumNArgs(1)
-	cmd.Flags().StringVar(&n.flag, "profile", "", "the profile's name")
-	cmd.ValidArgsFunction = a.ProfileNames()
-	terminal.CompleteBy(cmd, "profile", a.ProfileNames())
-	return cmd
-}
-
-// on returns the RunE of a command about one profile.
-func (a *app) on(n *argument, act func(ctx context.Context, c *client.Client, name string) error) func(*cobra.Command, []string) error {
-	return a.OnNamed(&n.flag, "no profile is named: give its name with --profile", act)
+// profile is a command's profile: its first argument, or --profile.
+func (a *app) profile() *terminal.Argument {
+	return &terminal.Argument{
+		Word: "PROFILE", Flag: "profile", Help: "the profile's name", Names: a.ProfileNames(),
+		Missing: "no profile is named: give its name with --profile",
+	}
 }
 
 func (a *app) list() *cobra.Command {
@@ -61,14 +52,14 @@ func (a *app) list() *cobra.Command {
 }
 
 func (a *app) show() *cobra.Command {
-	var name argument
+	name := a.profile()
 	var out string
-	cmd := name.add(a, &cobra.Command{
+	cmd := name.Add(&cobra.Command{
 		Use: "show", Short: "Print a profile as a document, to start one of your own from",
 		Example: "  holdfast profile show tls-server --out web.yaml",
 	})
 	cmd.Flags().StringVar(&out, "out", "-", "the file to write; - is standard output")
-	cmd.RunE = a.on(&name, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(name, func(ctx context.Context, c *client.Client, name string) error {
 		p, err := c.Profile(ctx, name)
 		if err != nil {
 			return err
@@ -79,16 +70,16 @@ func (a *app) show() *cobra.Command {
 }
 
 func (a *app) put() *cobra.Command {
-	var name argument
+	name := a.profile()
 	var in string
-	cmd := name.add(a, &cobra.Command{
+	cmd := name.Add(&cobra.Command{
 		Use: "put", Short: "Make a profile, or replace one of your own",
 		Long: "Make a profile of a document in YAML or JSON, or replace one of your own. docs/profiles.md\n" +
 			"says what a document may hold. What is wrong with it is told with the setting.",
 		Example: "  holdfast profile put web --in web.yaml",
 	})
 	cmd.Flags().StringVar(&in, "in", "-", "the file with the document; - is standard input")
-	cmd.RunE = a.on(&name, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(name, func(ctx context.Context, c *client.Client, name string) error {
 		text, err := a.Read(in, terminal.MaxDocument)
 		if err != nil {
 			return err
@@ -106,11 +97,11 @@ func (a *app) put() *cobra.Command {
 }
 
 func (a *app) remove() *cobra.Command {
-	var name argument
+	name := a.profile()
 	var yes bool
-	cmd := name.add(a, &cobra.Command{Use: "delete", Short: "Remove a profile of your own; certificates that were issued by it stay"})
+	cmd := name.Add(&cobra.Command{Use: "delete", Short: "Remove a profile of your own; certificates that were issued by it stay"})
 	terminal.YesFlag(cmd, &yes)
-	cmd.RunE = a.on(&name, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(name, func(ctx context.Context, c *client.Client, name string) error {
 		if err := a.Confirm(yes, "remove the profile %s", name); err != nil {
 			return err
 		}

@@ -46,26 +46,21 @@ func (a *app) list() *cobra.Command {
 	return cmd
 }
 
-// one adds what names a provider to a command.
-func (a *app) one(cmd *cobra.Command, name *string) *cobra.Command {
-	cmd.Use += " [NAME]"
-	cmd.Args = cobra.MaximumNArgs(1)
-	cmd.Flags().StringVar(name, "provider", "", "the provider")
-	cmd.ValidArgsFunction = a.ProviderNames()
-	terminal.CompleteBy(cmd, "provider", a.ProviderNames())
-	return cmd
+// provider is a command's provider: its first argument, or --provider.
+func (a *app) provider() *terminal.Argument {
+	return &terminal.Argument{
+		Word: "NAME", Flag: "provider", Help: "the provider", Names: a.ProviderNames(),
+		Missing: "no provider is named: give its name; \"holdfast provider list\" lists them",
+	}
 }
 
-// missing is told where no provider is named.
-const missing = "no provider is named: give its name; \"holdfast provider list\" lists them"
-
 func (a *app) show() *cobra.Command {
-	var name string
-	cmd := a.one(&cobra.Command{
+	name := a.provider()
+	cmd := name.Add(&cobra.Command{
 		Use: "show", Short: "Show how a key service is, and what keys can be made in it",
 		Example: "  holdfast provider show aws-prod",
-	}, &name)
-	cmd.RunE = a.OnNamed(&name, missing, func(ctx context.Context, c *client.Client, name string) error {
+	})
+	cmd.RunE = a.On(name, func(ctx context.Context, c *client.Client, name string) error {
 		p, err := c.Provider(ctx, name)
 		if err != nil {
 			return err
@@ -90,15 +85,15 @@ func (a *app) show() *cobra.Command {
 }
 
 func (a *app) keys() *cobra.Command {
-	var name string
-	cmd := a.one(&cobra.Command{
+	name := a.provider()
+	cmd := name.Add(&cobra.Command{
 		Use: "keys", Short: "List the keys that are in a key service",
 		Long: "List the keys that are in a key service: those that were made from here, with their ids here,\n" +
 			"and those of others, which \"holdfast key adopt --provider\" takes by their names. A key that has\n" +
 			"the name of a Holdfast's and no id here is an older version of a key, or another server's.",
 		Example: "  holdfast provider keys aws-prod",
-	}, &name)
-	cmd.RunE = a.OnNamed(&name, missing, func(ctx context.Context, c *client.Client, name string) error {
+	})
+	cmd.RunE = a.On(name, func(ctx context.Context, c *client.Client, name string) error {
 		all, err := terminal.All(func(p client.Page) ([]client.ProviderKey, string, error) {
 			l, err := c.ProviderKeys(ctx, name, p.After)
 			if err != nil {

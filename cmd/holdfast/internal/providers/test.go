@@ -33,14 +33,15 @@ type tester struct {
 
 // wanted says what is to be tried.
 type wanted struct {
-	name, file  string
+	file        string
 	spec, usage string
 	all, slow   bool
 }
 
 func (a *app) test() *cobra.Command {
 	var w wanted
-	cmd := a.one(&cobra.Command{
+	name := a.provider()
+	cmd := name.Add(&cobra.Command{
 		Use: "test", Short: "Try a key service, from the server or from here",
 		Long: "Try a key service. Without more it is reached, and nothing is made in it. With --all, or --spec, a\n" +
 			"key of each kind is made there, used, checked outside of the service, and destroyed. Services take\n" +
@@ -51,7 +52,7 @@ func (a *app) test() *cobra.Command {
 		Example: "  holdfast provider test aws-prod\n" +
 			"  holdfast provider test aws-prod --spec ECC_NIST_P256 --usage SIGN_VERIFY\n" +
 			"  holdfast provider test google --config holdfast.yaml --all",
-	}, &w.name)
+	})
 	flags := cmd.Flags()
 	flags.StringVar(&w.file, "config", "", "the configuration file (YAML) that has the provider: it is tried from here")
 	flags.StringVar(&w.spec, "spec", "", "make and use a key of this type and size")
@@ -62,14 +63,14 @@ func (a *app) test() *cobra.Command {
 	terminal.Complete(cmd, "usage", terminal.UsageNames())
 	cmd.MarkFlagsMutuallyExclusive("all", "spec")
 	try := func(ctx context.Context, t *tester) error { return a.try(ctx, t, &w) }
-	remote := a.OnNamed(&w.name, missing, func(ctx context.Context, c *client.Client, name string) error {
+	remote := a.On(name, func(ctx context.Context, c *client.Client, name string) error {
 		return try(ctx, fromServer(c, name))
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if w.file == "" {
 			return remote(cmd, args)
 		}
-		return fromHere(cmd.Context(), w.file, strings.Join(append(args, w.name)[:1], ""), try)
+		return fromHere(cmd.Context(), w.file, strings.Join(append(args, name.Name)[:1], ""), try)
 	}
 	return cmd
 }

@@ -17,20 +17,12 @@ func NewIssuer(t *terminal.App) *cobra.Command {
 		a.issuerAdd(), a.issuerList(), a.issuerShow(), a.issuerUpdate(), a.issuerRemove()))
 }
 
-// issuerArgument is a command's issuer: its first argument, or --issuer.
-type issuerArgument struct{ flag string }
-
-func (n *issuerArgument) add(cmd *cobra.Command) *cobra.Command {
-	cmd.Use += " [URL]"
-	cmd.Args = cobra.MaximumNArgs(1)
-	cmd.Flags().StringVar(&n.flag, "issuer", "", "the issuer's URL, as its tokens name it")
-	return cmd
-}
-
-// onIssuer returns the RunE of a command about one issuer. Its name has no
-// scheme; a URL is taken too.
-func (a *app) onIssuer(n *issuerArgument, act func(ctx context.Context, c *client.Client, url string) error) func(*cobra.Command, []string) error {
-	return a.OnNamed(&n.flag, "no issuer is named: give its URL with --issuer", act)
+// issuer is a command's issuer: its first argument, or --issuer. Its name has
+// no scheme; a URL is taken too.
+func issuer() *terminal.Argument {
+	return &terminal.Argument{
+		Word: "URL", Flag: "issuer", Help: "the issuer's URL, as its tokens name it", Missing: "no issuer is named: give its URL with --issuer",
+	}
 }
 
 // issuerName returns a URL without its scheme.
@@ -74,14 +66,14 @@ func (s *issuerSettings) read(a *app) error {
 }
 
 func (a *app) issuerAdd() *cobra.Command {
-	var issuer issuerArgument
+	issuer := issuer()
 	var settings issuerSettings
-	cmd := issuer.add(&cobra.Command{
+	cmd := issuer.Add(&cobra.Command{
 		Use: "add", Short: "Register an issuer of tokens, such as a Kubernetes cluster or a CI system",
 		Example: "  holdfast issuer add https://oidc.example.com/id/1 --audience sts.amazonaws.com",
 	})
 	settings.flags(cmd)
-	cmd.RunE = a.onIssuer(&issuer, func(ctx context.Context, c *client.Client, url string) error {
+	cmd.RunE = a.On(issuer, func(ctx context.Context, c *client.Client, url string) error {
 		if err := settings.read(a); err != nil {
 			return err
 		}
@@ -141,9 +133,9 @@ func (a *app) issuerList() *cobra.Command {
 }
 
 func (a *app) issuerShow() *cobra.Command {
-	var issuer issuerArgument
-	cmd := issuer.add(&cobra.Command{Use: "show", Short: "Show an issuer"})
-	cmd.RunE = a.onIssuer(&issuer, func(ctx context.Context, c *client.Client, url string) error {
+	issuer := issuer()
+	cmd := issuer.Add(&cobra.Command{Use: "show", Short: "Show an issuer"})
+	cmd.RunE = a.On(issuer, func(ctx context.Context, c *client.Client, url string) error {
 		i, err := c.Issuer(ctx, issuerName(url))
 		if err != nil {
 			return err
@@ -154,11 +146,11 @@ func (a *app) issuerShow() *cobra.Command {
 }
 
 func (a *app) issuerUpdate() *cobra.Command {
-	var issuer issuerArgument
+	issuer := issuer()
 	var settings issuerSettings
-	cmd := issuer.add(&cobra.Command{Use: "update", Short: "Replace all that is registered of an issuer"})
+	cmd := issuer.Add(&cobra.Command{Use: "update", Short: "Replace all that is registered of an issuer"})
 	settings.flags(cmd)
-	cmd.RunE = a.onIssuer(&issuer, func(ctx context.Context, c *client.Client, url string) error {
+	cmd.RunE = a.On(issuer, func(ctx context.Context, c *client.Client, url string) error {
 		if err := settings.read(a); err != nil {
 			return err
 		}
@@ -172,11 +164,11 @@ func (a *app) issuerUpdate() *cobra.Command {
 }
 
 func (a *app) issuerRemove() *cobra.Command {
-	var issuer issuerArgument
+	issuer := issuer()
 	var yes bool
-	cmd := issuer.add(&cobra.Command{Use: "remove", Short: "End the registration of an issuer; sessions that there are stay"})
+	cmd := issuer.Add(&cobra.Command{Use: "remove", Short: "End the registration of an issuer; sessions that there are stay"})
 	terminal.YesFlag(cmd, &yes)
-	cmd.RunE = a.onIssuer(&issuer, func(ctx context.Context, c *client.Client, url string) error {
+	cmd.RunE = a.On(issuer, func(ctx context.Context, c *client.Client, url string) error {
 		if err := a.Confirm(yes, "end the registration of the issuer %s", url); err != nil {
 			return err
 		}

@@ -27,21 +27,12 @@ func New(t *terminal.App) *cobra.Command {
 		terminal.Group("trust", "Manage who may assume a role", a.trustPut())))
 }
 
-// argument is a command's role: its first argument, or --role.
-type argument struct{ flag string }
-
-func (n *argument) add(a *app, cmd *cobra.Command) *cobra.Command {
-	cmd.Use += " [ROLE]"
-	cmd.Args = cobra.MaximumNArgs(1)
-	cmd.Flags().StringVar(&n.flag, "role", "", "the role's name, with its path or without")
-	cmd.ValidArgsFunction = a.RoleNames()
-	terminal.CompleteBy(cmd, "role", a.RoleNames())
-	return cmd
-}
-
-// on returns the RunE of a command about one role.
-func (a *app) on(n *argument, act func(ctx context.Context, c *client.Client, name string) error) func(*cobra.Command, []string) error {
-	return a.OnNamed(&n.flag, "no role is named: give its name with --role", act)
+// role is a command's role: its first argument, or --role.
+func (a *app) role() *terminal.Argument {
+	return &terminal.Argument{
+		Word: "ROLE", Flag: "role", Help: "the role's name, with its path or without", Names: a.RoleNames(),
+		Missing: "no role is named: give its name with --role",
+	}
 }
 
 // policyFile adds --in to a command that reads a policy.
@@ -56,11 +47,11 @@ func (a *app) readPolicy(in string) (client.Policy, error) {
 }
 
 func (a *app) create() *cobra.Command {
-	var role argument
+	role := a.role()
 	var trust, description string
 	var longest time.Duration
 	var tags []string
-	cmd := role.add(a, &cobra.Command{
+	cmd := role.Add(&cobra.Command{
 		Use: "create", Short: "Add a role, whose sessions may do nothing yet",
 		Example: "  holdfast role create ops/signer --trust trust.json\n" +
 			"  holdfast role policy put ops/signer --policy-name sign --in sign.json",
@@ -70,7 +61,7 @@ func (a *app) create() *cobra.Command {
 	f.StringVar(&description, "description", "", "what the role is for")
 	f.DurationVar(&longest, "max-session", time.Hour, "how long a session may be, at most 12h")
 	f.StringArrayVar(&tags, "tag", nil, "a tag of the role and its sessions, NAME=VALUE; repeatable")
-	cmd.RunE = a.on(&role, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(role, func(ctx context.Context, c *client.Client, name string) error {
 		doc, err := a.readPolicy(trust)
 		if err != nil {
 			return err
@@ -133,9 +124,9 @@ func (a *app) list() *cobra.Command {
 }
 
 func (a *app) show() *cobra.Command {
-	var role argument
-	cmd := role.add(a, &cobra.Command{Use: "show", Short: "Show a role; with --json the policies' texts too"})
-	cmd.RunE = a.on(&role, func(ctx context.Context, c *client.Client, name string) error {
+	role := a.role()
+	cmd := role.Add(&cobra.Command{Use: "show", Short: "Show a role; with --json the policies' texts too"})
+	cmd.RunE = a.On(role, func(ctx context.Context, c *client.Client, name string) error {
 		r, err := c.Role(ctx, name)
 		if err != nil {
 			return err
@@ -146,13 +137,13 @@ func (a *app) show() *cobra.Command {
 }
 
 func (a *app) update() *cobra.Command {
-	var role argument
+	role := a.role()
 	var description string
 	var longest time.Duration
-	cmd := role.add(a, &cobra.Command{Use: "update", Short: "Change what a role says of itself"})
+	cmd := role.Add(&cobra.Command{Use: "update", Short: "Change what a role says of itself"})
 	cmd.Flags().StringVar(&description, "description", "", "what the role is for")
 	cmd.Flags().DurationVar(&longest, "max-session", time.Hour, "how long a session may be, at most 12h")
-	cmd.RunE = a.on(&role, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(role, func(ctx context.Context, c *client.Client, name string) error {
 		var change client.UpdateRoleRequest
 		if cmd.Flags().Changed("description") {
 			change.Description = &description
@@ -171,11 +162,11 @@ func (a *app) update() *cobra.Command {
 }
 
 func (a *app) remove() *cobra.Command {
-	var role argument
+	role := a.role()
 	var yes bool
-	cmd := role.add(a, &cobra.Command{Use: "delete", Short: "Remove a role with its policies, and end its sessions"})
+	cmd := role.Add(&cobra.Command{Use: "delete", Short: "Remove a role with its policies, and end its sessions"})
 	terminal.YesFlag(cmd, &yes)
-	cmd.RunE = a.on(&role, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(role, func(ctx context.Context, c *client.Client, name string) error {
 		if err := a.Confirm(yes, "remove the role %s and end its sessions", name); err != nil {
 			return err
 		}
@@ -188,13 +179,13 @@ func (a *app) remove() *cobra.Command {
 }
 
 func (a *app) policyPut() *cobra.Command {
-	var role argument
+	role := a.role()
 	var policy, in string
-	cmd := role.add(a, &cobra.Command{Use: "put", Short: "Add or replace a policy of a role; it holds for its sessions at once"})
+	cmd := role.Add(&cobra.Command{Use: "put", Short: "Add or replace a policy of a role; it holds for its sessions at once"})
 	cmd.Flags().StringVar(&policy, "policy-name", "", "the policy's name")
 	policyFile(cmd, &in)
 	terminal.Require(cmd, "policy-name")
-	cmd.RunE = a.on(&role, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(role, func(ctx context.Context, c *client.Client, name string) error {
 		doc, err := a.readPolicy(in)
 		if err != nil {
 			return err
@@ -208,14 +199,14 @@ func (a *app) policyPut() *cobra.Command {
 }
 
 func (a *app) policyDelete() *cobra.Command {
-	var role argument
+	role := a.role()
 	var policy string
 	var yes bool
-	cmd := role.add(a, &cobra.Command{Use: "delete", Short: "Remove a policy of a role"})
+	cmd := role.Add(&cobra.Command{Use: "delete", Short: "Remove a policy of a role"})
 	cmd.Flags().StringVar(&policy, "policy-name", "", "the policy's name")
 	terminal.Require(cmd, "policy-name")
 	terminal.YesFlag(cmd, &yes)
-	cmd.RunE = a.on(&role, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(role, func(ctx context.Context, c *client.Client, name string) error {
 		if err := a.Confirm(yes, "remove the policy %s of the role %s", policy, name); err != nil {
 			return err
 		}
@@ -228,11 +219,11 @@ func (a *app) policyDelete() *cobra.Command {
 }
 
 func (a *app) trustPut() *cobra.Command {
-	var role argument
+	role := a.role()
 	var in string
-	cmd := role.add(a, &cobra.Command{Use: "put", Short: "Say anew who may assume a role; the sessions that there are stay"})
+	cmd := role.Add(&cobra.Command{Use: "put", Short: "Say anew who may assume a role; the sessions that there are stay"})
 	policyFile(cmd, &in)
-	cmd.RunE = a.on(&role, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(role, func(ctx context.Context, c *client.Client, name string) error {
 		doc, err := a.readPolicy(in)
 		if err != nil {
 			return err
@@ -246,12 +237,12 @@ func (a *app) trustPut() *cobra.Command {
 }
 
 func (a *app) assume() *cobra.Command {
-	var role argument
+	role := a.role()
 	var length time.Duration
 	var tags []string
 	var policy string
 	var ask client.AssumeRoleRequest
-	cmd := role.add(a, &cobra.Command{
+	cmd := role.Add(&cobra.Command{
 		Use: "assume", Short: "Make temporary credentials of a role",
 		Example: "  eval \"$(holdfast role assume ops/signer --session release-42)\"",
 	})
@@ -265,7 +256,7 @@ func (a *app) assume() *cobra.Command {
 	f.StringArrayVar(&tags, "tag", nil, "a tag of the session, NAME=VALUE; repeatable")
 	f.StringArrayVar(&ask.TransitiveTagKeys, "transitive", nil, "the name of a tag that further sessions keep; repeatable")
 	terminal.FactorFlags(cmd, &ask.Factor, &ask.Code)
-	cmd.RunE = a.on(&role, func(ctx context.Context, c *client.Client, name string) (err error) {
+	cmd.RunE = a.On(role, func(ctx context.Context, c *client.Client, name string) (err error) {
 		ask.Seconds = int(length / time.Second)
 		if ask.Tags, err = terminal.TagsOf(tags); err != nil {
 			return err

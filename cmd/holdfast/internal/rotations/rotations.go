@@ -25,16 +25,21 @@ func New(t *terminal.App) *cobra.Command {
 		terminal.Group("rule", "Make, list and remove rules of rotation", a.put(), a.list(), a.remove())))
 }
 
-// missing is told where no rule is named.
-const missing = "no rule is named: give its name; \"holdfast rotation rule list\" lists them"
+// rule is a command's rule: its first argument, or --rule.
+func rule() *terminal.Argument {
+	return &terminal.Argument{
+		Word: "RULE", Flag: "rule", Help: "the rule's name",
+		Missing: "no rule is named: give its name; \"holdfast rotation rule list\" lists them",
+	}
+}
 
 func (a *app) put() *cobra.Command {
-	var name string
+	name := rule()
 	var req client.PutRotationRuleRequest
 	var tags []string
 	var overlap, notice int
-	cmd := &cobra.Command{
-		Use: "put [RULE]", Short: "Make or change a rule", Args: cobra.MaximumNArgs(1),
+	cmd := name.Add(&cobra.Command{
+		Use: "put", Short: "Make or change a rule",
 		Long: "Make or change a rule. It is about the keys that are as all of its selecting flags say; without\n" +
 			"any, about every key. Rules are asked in the order of their names, and the first that is about\n" +
 			"a key counts; a key for which \"holdfast key rotation enable\" was said follows that instead.\n" +
@@ -43,9 +48,8 @@ func (a *app) put() *cobra.Command {
 			"can rotate is told of. No key rotates sooner than the notice after the rule was put.",
 		Example: "  holdfast rotation rule put signing --usage SIGN_VERIFY --period-days 730 --overlap-days 90\n" +
 			"  holdfast rotation rule put team-a --tag team=a --mode notify --notice-days 60",
-	}
+	})
 	flags := cmd.Flags()
-	flags.StringVar(&name, "rule", "", "the rule's name")
 	flags.StringVar(&req.Description, "description", "", "what it is for")
 	flags.StringSliceVar(&req.Keys, "select", nil, "only keys with such an id or alias, \"alias/orders-*\" (repeatable: any of them)")
 	flags.StringArrayVar(&tags, "tag", nil, "only keys with a tag, NAME=VALUE, or NAME=* for any value (repeatable: all of them)")
@@ -62,7 +66,7 @@ func (a *app) put() *cobra.Command {
 	terminal.Complete(cmd, "protection", []string{"software", "hsm", "external"})
 	terminal.Complete(cmd, "spec", terminal.SpecNames())
 	terminal.Complete(cmd, "usage", terminal.UsageNames())
-	cmd.RunE = a.OnNamed(&name, missing, func(ctx context.Context, c *client.Client, name string) (err error) {
+	cmd.RunE = a.On(name, func(ctx context.Context, c *client.Client, name string) (err error) {
 		if req.Tags, err = terminal.TagsOf(tags); err != nil {
 			return err
 		}
@@ -142,15 +146,14 @@ func (a *app) list() *cobra.Command {
 }
 
 func (a *app) remove() *cobra.Command {
-	var name string
+	name := rule()
 	var yes bool
-	cmd := &cobra.Command{
-		Use: "delete [RULE]", Short: "Remove a rule", Args: cobra.MaximumNArgs(1),
+	cmd := name.Add(&cobra.Command{
+		Use: "delete", Short: "Remove a rule",
 		Long: "Remove a rule. Keys that have successors by it are still disabled when it said.", Example: "  holdfast rotation rule delete signing --yes",
-	}
-	cmd.Flags().StringVar(&name, "rule", "", "the rule's name")
+	})
 	terminal.YesFlag(cmd, &yes)
-	cmd.RunE = a.OnNamed(&name, missing, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(name, func(ctx context.Context, c *client.Client, name string) error {
 		if err := a.Confirm(yes, "remove the rotation rule %s", name); err != nil {
 			return err
 		}

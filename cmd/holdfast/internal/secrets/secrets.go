@@ -28,19 +28,11 @@ func New(t *terminal.App) *cobra.Command {
 		a.create(), a.get(), a.put(), a.list(), a.describe(), a.remove(), a.restore()))
 }
 
-// argument is a command's secret: its first argument, or --name.
-type argument struct{ flag string }
-
-func (n *argument) add(cmd *cobra.Command) *cobra.Command {
-	cmd.Use += " [NAME]"
-	cmd.Args = cobra.MaximumNArgs(1)
-	cmd.Flags().StringVar(&n.flag, "name", "", "the secret's name or id")
-	return cmd
-}
-
-// on returns the RunE of a command about one secret.
-func (a *app) on(n *argument, act func(ctx context.Context, c *client.Client, name string) error) func(*cobra.Command, []string) error {
-	return a.OnNamed(&n.flag, "no secret is named: give its name with --name", act)
+// secret is a command's secret: its first argument, or --name.
+func secret() *terminal.Argument {
+	return &terminal.Argument{
+		Word: "NAME", Flag: "name", Help: "the secret's name or id", Missing: "no secret is named: give its name with --name",
+	}
 }
 
 // valueFlag is the file that a value is read from: never the command line,
@@ -63,12 +55,12 @@ func (a *app) read(path string, binary bool) ([]byte, bool, error) {
 }
 
 func (a *app) create() *cobra.Command {
-	var id argument
+	id := secret()
 	var req client.CreateSecretRequest
 	var tags []string
 	var path string
 	var empty bool
-	cmd := id.add(&cobra.Command{
+	cmd := id.Add(&cobra.Command{
 		Use: "create", Short: "Make a secret of a value",
 		Long: "Make a secret. Its value is read from --value-file or standard input, byte by byte: a line's\n" +
 			"end is part of it.",
@@ -82,7 +74,7 @@ func (a *app) create() *cobra.Command {
 	flags.BoolVar(&empty, "empty", false, "make it without a value")
 	valueFlag(cmd, &path, &req.Binary)
 	terminal.CompleteBy(cmd, "key", a.KeyNames())
-	cmd.RunE = a.on(&id, func(ctx context.Context, c *client.Client, name string) (err error) {
+	cmd.RunE = a.On(id, func(ctx context.Context, c *client.Client, name string) (err error) {
 		req.Name = name
 		if !empty {
 			if req.Value, req.Binary, err = a.read(path, req.Binary); err != nil {
@@ -103,14 +95,14 @@ func (a *app) create() *cobra.Command {
 }
 
 func (a *app) put() *cobra.Command {
-	var id argument
+	id := secret()
 	var path string
 	var binary bool
-	cmd := id.add(&cobra.Command{
+	cmd := id.Add(&cobra.Command{
 		Use: "put", Short: "Give a secret a new value", Example: "  printf '%s' \"$PASSWORD\" | holdfast secret put prod/db",
 	})
 	valueFlag(cmd, &path, &binary)
-	cmd.RunE = a.on(&id, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(id, func(ctx context.Context, c *client.Client, name string) error {
 		value, binary, err := a.read(path, binary)
 		if err != nil {
 			return err
@@ -126,9 +118,9 @@ func (a *app) put() *cobra.Command {
 }
 
 func (a *app) get() *cobra.Command {
-	var id argument
+	id := secret()
 	var version, stage, out string
-	cmd := id.add(&cobra.Command{
+	cmd := id.Add(&cobra.Command{
 		Use: "get", Short: "Print the value of a secret, and nothing else",
 		Example: "  PASSWORD=$(holdfast secret get prod/db)\n  holdfast secret get tls/key --stage previous --out old.pem",
 	})
@@ -137,7 +129,7 @@ func (a *app) get() *cobra.Command {
 	flags.StringVar(&stage, "stage", "", "the stage whose version is wanted; without either flag the current one")
 	flags.StringVar(&out, "out", "-", "the file to write; - is standard output")
 	terminal.Complete(cmd, "stage", []string{"current", "previous"})
-	cmd.RunE = a.on(&id, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(id, func(ctx context.Context, c *client.Client, name string) error {
 		x, err := c.SecretValue(ctx, name, version, stage)
 		if err != nil {
 			return err
@@ -195,9 +187,9 @@ func (a *app) show(x *client.Secret) error {
 
 // simple is a command that does one thing to a secret and shows it.
 func (a *app) simple(use, short string, act func(*client.Client, context.Context, string) (*client.Secret, error)) *cobra.Command {
-	var id argument
-	cmd := id.add(&cobra.Command{Use: use, Short: short})
-	cmd.RunE = a.on(&id, func(ctx context.Context, c *client.Client, name string) error {
+	id := secret()
+	cmd := id.Add(&cobra.Command{Use: use, Short: short})
+	cmd.RunE = a.On(id, func(ctx context.Context, c *client.Client, name string) error {
 		x, err := act(c, ctx, name)
 		if err != nil {
 			return err
@@ -216,17 +208,17 @@ func (a *app) restore() *cobra.Command {
 }
 
 func (a *app) remove() *cobra.Command {
-	var id argument
+	id := secret()
 	var days int
 	var force, yes bool
-	cmd := id.add(&cobra.Command{
+	cmd := id.Add(&cobra.Command{
 		Use: "delete", Short: "Delete a secret: it can be restored until it is destroyed",
 		Long: "Delete a secret. Its values are not to be had from then on; until it is destroyed,\n\"secret restore\" takes that back.",
 	})
 	cmd.Flags().IntVar(&days, "days", 0, "destroy it after so many days, 7 to 30; without it 30")
 	cmd.Flags().BoolVar(&force, "force", false, "destroy it at once")
 	terminal.YesFlag(cmd, &yes)
-	cmd.RunE = a.on(&id, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(id, func(ctx context.Context, c *client.Client, name string) error {
 		question := "delete the secret %s"
 		if force {
 			question = "destroy the secret %s at once, with all its values"

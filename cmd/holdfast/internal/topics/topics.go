@@ -24,19 +24,12 @@ func New(t *terminal.App) *cobra.Command {
 		a.create(), a.list(), a.show(), a.subscriptions(), a.publish(), a.failed(), a.remove()))
 }
 
-// argument is a command's topic: its first argument, or --topic.
-type argument struct{ flag string }
-
-func (n *argument) add(cmd *cobra.Command) *cobra.Command {
-	cmd.Use += " [TOPIC]"
-	cmd.Args = cobra.MaximumNArgs(1)
-	cmd.Flags().StringVar(&n.flag, "topic", "", "the topic's name")
-	return cmd
-}
-
-// on returns the RunE of a command about one topic.
-func (a *app) on(n *argument, act func(ctx context.Context, c *client.Client, name string) error) func(*cobra.Command, []string) error {
-	return a.OnNamed(&n.flag, "no topic is named: give its name; \"holdfast topic list\" lists them", act)
+// topic is a command's topic: its first argument, or --topic.
+func topic() *terminal.Argument {
+	return &terminal.Argument{
+		Word: "TOPIC", Flag: "topic", Help: "the topic's name",
+		Missing: "no topic is named: give its name; \"holdfast topic list\" lists them",
+	}
 }
 
 func (a *app) list() *cobra.Command {
@@ -64,10 +57,10 @@ func (a *app) list() *cobra.Command {
 }
 
 func (a *app) create() *cobra.Command {
-	var name argument
+	name := topic()
 	var req client.CreateTopicRequest
 	var tags []string
-	cmd := name.add(&cobra.Command{
+	cmd := name.Add(&cobra.Command{
 		Use: "create", Short: "Make a topic",
 		Long: "Make a topic. Programs subscribe to it over the API of Amazon SNS.", Example: "  holdfast topic create orders --display-name Orders",
 	})
@@ -75,7 +68,7 @@ func (a *app) create() *cobra.Command {
 	flags.StringVar(&req.DisplayName, "display-name", "", "how people are told its name")
 	flags.IntVar(&req.Signature, "signature", 2, "the version of its messages' signatures: 1 is RSA with SHA-1, 2 with SHA-256")
 	flags.StringArrayVar(&tags, "tag", nil, "a tag, NAME=VALUE (repeatable)")
-	cmd.RunE = a.on(&name, func(ctx context.Context, c *client.Client, name string) (err error) {
+	cmd.RunE = a.On(name, func(ctx context.Context, c *client.Client, name string) (err error) {
 		req.Name = name
 		if req.Tags, err = terminal.TagsOf(tags); err != nil {
 			return err
@@ -90,11 +83,11 @@ func (a *app) create() *cobra.Command {
 }
 
 func (a *app) remove() *cobra.Command {
-	var name argument
+	name := topic()
 	var yes bool
-	cmd := name.add(&cobra.Command{Use: "delete", Short: "End a topic with its subscriptions", Example: "  holdfast topic delete orders --yes"})
+	cmd := name.Add(&cobra.Command{Use: "delete", Short: "End a topic with its subscriptions", Example: "  holdfast topic delete orders --yes"})
 	terminal.YesFlag(cmd, &yes)
-	cmd.RunE = a.on(&name, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(name, func(ctx context.Context, c *client.Client, name string) error {
 		if err := a.Confirm(yes, "end the topic %s and its subscriptions", name); err != nil {
 			return err
 		}
@@ -107,9 +100,9 @@ func (a *app) remove() *cobra.Command {
 }
 
 func (a *app) show() *cobra.Command {
-	var name argument
-	cmd := name.add(&cobra.Command{Use: "show", Short: "Show a topic", Example: "  holdfast topic show orders"})
-	cmd.RunE = a.on(&name, func(ctx context.Context, c *client.Client, name string) error {
+	name := topic()
+	cmd := name.Add(&cobra.Command{Use: "show", Short: "Show a topic", Example: "  holdfast topic show orders"})
+	cmd.RunE = a.On(name, func(ctx context.Context, c *client.Client, name string) error {
 		t, err := c.Topic(ctx, name)
 		if err != nil {
 			return err
@@ -138,9 +131,9 @@ func (a *app) tell(t *client.Topic) error {
 }
 
 func (a *app) subscriptions() *cobra.Command {
-	var name argument
-	cmd := name.add(&cobra.Command{Use: "subscriptions", Short: "List who gets a topic's messages", Example: "  holdfast topic subscriptions orders"})
-	cmd.RunE = a.on(&name, func(ctx context.Context, c *client.Client, name string) error {
+	name := topic()
+	cmd := name.Add(&cobra.Command{Use: "subscriptions", Short: "List who gets a topic's messages", Example: "  holdfast topic subscriptions orders"})
+	cmd.RunE = a.On(name, func(ctx context.Context, c *client.Client, name string) error {
 		all, err := terminal.All(func(p client.Page) ([]client.Subscription, string, error) {
 			l, err := c.TopicSubscriptions(ctx, name, p)
 			if err != nil {
@@ -166,10 +159,10 @@ func (a *app) subscriptions() *cobra.Command {
 const maxMessage = 256 << 10
 
 func (a *app) publish() *cobra.Command {
-	var name argument
+	name := topic()
 	var req client.PublishRequest
 	var file string
-	cmd := name.add(&cobra.Command{
+	cmd := name.Add(&cobra.Command{
 		Use: "publish", Short: "Publish a message",
 		Example: "  holdfast topic publish orders --subject \"An order\" --message \"Number 4711\"\n" +
 			"  journalctl -n 50 | holdfast topic publish orders --message-file -",
@@ -180,7 +173,7 @@ func (a *app) publish() *cobra.Command {
 	flags.StringVar(&req.Subject, "subject", "", "the subject, which mail has")
 	cmd.MarkFlagsMutuallyExclusive("message", "message-file")
 	cmd.MarkFlagsOneRequired("message", "message-file")
-	cmd.RunE = a.on(&name, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(name, func(ctx context.Context, c *client.Client, name string) error {
 		if file != "" {
 			text, err := a.Read(file, maxMessage)
 			if err != nil {

@@ -18,9 +18,9 @@ func (a *app) accessKeyCommand() *cobra.Command {
 }
 
 func (a *app) accessKeyCreate() *cobra.Command {
-	var user userArgument
-	cmd := user.add(a, &cobra.Command{Use: "create", Short: "Make an access key for a user; its secret is shown only now"})
-	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
+	user := a.user()
+	cmd := user.Add(&cobra.Command{Use: "create", Short: "Make an access key for a user; its secret is shown only now"})
+	cmd.RunE = a.On(user, func(ctx context.Context, c *client.Client, name string) error {
 		k, err := c.CreateAccessKey(ctx, name)
 		if err != nil {
 			return err
@@ -45,11 +45,11 @@ func idFlag(cmd *cobra.Command, id *string) {
 }
 
 func (a *app) accessKeySwitch(use, short string, active bool) *cobra.Command {
-	var user userArgument
+	user := a.user()
 	var id string
-	cmd := user.add(a, &cobra.Command{Use: use, Short: short})
+	cmd := user.Add(&cobra.Command{Use: use, Short: short})
 	idFlag(cmd, &id)
-	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(user, func(ctx context.Context, c *client.Client, name string) error {
 		if err := c.SetAccessKeyActive(ctx, name, id, active); err != nil {
 			return err
 		}
@@ -59,13 +59,13 @@ func (a *app) accessKeySwitch(use, short string, active bool) *cobra.Command {
 }
 
 func (a *app) accessKeyDelete() *cobra.Command {
-	var user userArgument
+	user := a.user()
 	var id string
 	var yes bool
-	cmd := user.add(a, &cobra.Command{Use: "delete", Short: "Remove an access key"})
+	cmd := user.Add(&cobra.Command{Use: "delete", Short: "Remove an access key"})
 	idFlag(cmd, &id)
 	terminal.YesFlag(cmd, &yes)
-	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(user, func(ctx context.Context, c *client.Client, name string) error {
 		if err := a.Confirm(yes, "remove the access key %s of %s", id, name); err != nil {
 			return err
 		}
@@ -78,15 +78,15 @@ func (a *app) accessKeyDelete() *cobra.Command {
 }
 
 func (a *app) accessKeyRotate() *cobra.Command {
-	var user userArgument
+	user := a.user()
 	var id string
-	cmd := user.add(a, &cobra.Command{
+	cmd := user.Add(&cobra.Command{
 		Use: "rotate", Short: "Make a new access key and disable the old one",
 		Long: "Make a new access key for a user and disable the old one. Enable the old one again\n" +
 			"if something still needs it; delete it when nothing does.",
 	})
 	idFlag(cmd, &id)
-	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(user, func(ctx context.Context, c *client.Client, name string) error {
 		k, err := c.CreateAccessKey(ctx, name)
 		if err != nil {
 			return err

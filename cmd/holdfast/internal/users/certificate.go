@@ -21,10 +21,10 @@ func (a *app) certificateCommand() *cobra.Command {
 const maxCertificate = 64 << 10
 
 func (a *app) certificateAdd() *cobra.Command {
-	var user userArgument
+	user := a.user()
 	var req client.PutClientCertificateRequest
 	var in string
-	cmd := user.add(a, &cobra.Command{
+	cmd := user.Add(&cobra.Command{
 		Use: "add", Short: "Let certificates of TLS clients prove a user",
 		Long: "Let certificates of TLS clients prove a user: one certificate, by its file or its SHA-256,\n" +
 			"or all that an authority here issues with a subject or an alternative name, so that a\n" +
@@ -39,7 +39,7 @@ func (a *app) certificateAdd() *cobra.Command {
 	flags.StringVar(&req.SHA256, "sha256", "", "the SHA-256 of one certificate in DER, in hex")
 	flags.StringVar(&in, "in", "", "a PEM file with that certificate; - is standard input")
 	terminal.CompleteBy(cmd, "ca", a.AuthorityNames())
-	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(user, func(ctx context.Context, c *client.Client, name string) error {
 		if in != "" {
 			text, err := a.Read(in, maxCertificate)
 			if err != nil {
@@ -69,9 +69,9 @@ func (a *app) certificateAdd() *cobra.Command {
 }
 
 func (a *app) certificateList() *cobra.Command {
-	var user userArgument
-	cmd := user.add(a, &cobra.Command{Use: "list", Short: "List which certificates of TLS clients prove a user"})
-	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
+	user := a.user()
+	cmd := user.Add(&cobra.Command{Use: "list", Short: "List which certificates of TLS clients prove a user"})
+	cmd.RunE = a.On(user, func(ctx context.Context, c *client.Client, name string) error {
 		all, err := c.ClientCertificates(ctx, name)
 		if err != nil {
 			return err
@@ -96,14 +96,14 @@ func (a *app) certificateRemove() *cobra.Command {
 func (a *app) takeAway(
 	cmd *cobra.Command, flag, usage string, act func(c *client.Client, ctx context.Context, user, thing string) error,
 ) *cobra.Command {
-	var user userArgument
+	user := a.user()
 	var thing string
 	var yes bool
-	cmd = user.add(a, cmd)
+	cmd = user.Add(cmd)
 	cmd.Flags().StringVar(&thing, flag, "", usage)
 	terminal.Require(cmd, flag)
 	terminal.YesFlag(cmd, &yes)
-	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(user, func(ctx context.Context, c *client.Client, name string) error {
 		if err := a.Confirm(yes, "take %s from %s", thing, name); err != nil {
 			return err
 		}

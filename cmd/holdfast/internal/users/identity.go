@@ -52,32 +52,23 @@ func (a *app) userCommand() *cobra.Command {
 		terminal.Group("policy", "Manage what a user may do", a.userPolicyPut(), a.userPolicyDelete()), a.certificateCommand(), a.mfaCommand())
 }
 
-// userArgument is a command's user: its first argument, or --user.
-type userArgument struct{ flag string }
-
-func (u *userArgument) add(a *app, cmd *cobra.Command) *cobra.Command {
-	cmd.Use += " [USER]"
-	cmd.Args = cobra.MaximumNArgs(1)
-	cmd.Flags().StringVarP(&u.flag, "user", "u", "", "the user's name")
-	cmd.ValidArgsFunction = a.UserNames()
-	terminal.CompleteBy(cmd, "user", a.UserNames())
-	return cmd
-}
-
-// onUser returns the RunE of a command about one user.
-func (a *app) onUser(u *userArgument, act func(ctx context.Context, c *client.Client, name string) error) func(*cobra.Command, []string) error {
-	return a.OnNamed(&u.flag, "no user is named: give the name with --user", act)
+// user is a command's user: its first argument, or --user.
+func (a *app) user() *terminal.Argument {
+	return &terminal.Argument{
+		Word: "USER", Flag: "user", Short: "u", Help: "the user's name", Names: a.UserNames(),
+		Missing: "no user is named: give the name with --user",
+	}
 }
 
 func (a *app) userCreate() *cobra.Command {
-	var user userArgument
-	cmd := user.add(a, &cobra.Command{
+	user := a.user()
+	cmd := user.Add(&cobra.Command{
 		Use: "create", Short: "Add a user, who may do nothing yet",
 		Example: "  holdfast identity user create alice\n" +
 			"  holdfast identity user policy put alice --policy-name signer --in signer.json\n" +
 			"  holdfast identity access-key create alice",
 	})
-	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(user, func(ctx context.Context, c *client.Client, name string) error {
 		u, err := c.CreateUser(ctx, name)
 		if err != nil {
 			return err
@@ -133,9 +124,9 @@ func (a *app) userList() *cobra.Command {
 }
 
 func (a *app) userShow() *cobra.Command {
-	var user userArgument
-	cmd := user.add(a, &cobra.Command{Use: "show", Short: "Show a user; with --json the policies' texts too"})
-	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
+	user := a.user()
+	cmd := user.Add(&cobra.Command{Use: "show", Short: "Show a user; with --json the policies' texts too"})
+	cmd.RunE = a.On(user, func(ctx context.Context, c *client.Client, name string) error {
 		u, err := c.User(ctx, name)
 		if err != nil {
 			return err
@@ -146,11 +137,11 @@ func (a *app) userShow() *cobra.Command {
 }
 
 func (a *app) userDelete() *cobra.Command {
-	var user userArgument
+	user := a.user()
 	var yes bool
-	cmd := user.add(a, &cobra.Command{Use: "delete", Short: "Remove a user with its policies and access keys"})
+	cmd := user.Add(&cobra.Command{Use: "delete", Short: "Remove a user with its policies and access keys"})
 	terminal.YesFlag(cmd, &yes)
-	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(user, func(ctx context.Context, c *client.Client, name string) error {
 		if err := a.Confirm(yes, "remove the user %s", name); err != nil {
 			return err
 		}
@@ -163,13 +154,13 @@ func (a *app) userDelete() *cobra.Command {
 }
 
 func (a *app) userPolicyPut() *cobra.Command {
-	var user userArgument
+	user := a.user()
 	var policy, in string
-	cmd := user.add(a, &cobra.Command{Use: "put", Short: "Add or replace a policy of a user"})
+	cmd := user.Add(&cobra.Command{Use: "put", Short: "Add or replace a policy of a user"})
 	cmd.Flags().StringVar(&policy, "policy-name", "", "the policy's name")
 	cmd.Flags().StringVar(&in, "in", "-", "the file with the policy; - is standard input")
 	terminal.Require(cmd, "policy-name")
-	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(user, func(ctx context.Context, c *client.Client, name string) error {
 		text, err := a.Read(in, terminal.MaxDocument)
 		if err != nil {
 			return err

@@ -20,15 +20,15 @@ func factorFlag(cmd *cobra.Command, factor *string) {
 }
 
 func (a *app) mfaEnrol() *cobra.Command {
-	var user userArgument
+	user := a.user()
 	var factor string
-	cmd := user.add(a, &cobra.Command{
+	cmd := user.Add(&cobra.Command{
 		Use: "enrol", Aliases: []string{"enroll"}, Short: "Begin the enrolment of a second factor; its secret is shown only now",
 		Example: "  holdfast identity user mfa enrol alice\n" +
 			"  holdfast identity user mfa confirm alice --code 123456 --code 654321",
 	})
 	factorFlag(cmd, &factor)
-	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(user, func(ctx context.Context, c *client.Client, name string) error {
 		f, err := c.EnrolFactor(ctx, name, factor)
 		if err != nil {
 			return err
@@ -46,14 +46,14 @@ func (a *app) mfaEnrol() *cobra.Command {
 }
 
 func (a *app) mfaConfirm() *cobra.Command {
-	var user userArgument
+	user := a.user()
 	var factor string
 	var codes []string
-	cmd := user.add(a, &cobra.Command{Use: "confirm", Short: "End an enrolment: show that the app has the secret"})
+	cmd := user.Add(&cobra.Command{Use: "confirm", Short: "End an enrolment: show that the app has the secret"})
 	factorFlag(cmd, &factor)
 	cmd.Flags().StringArrayVar(&codes, "code", nil, "a code that the app shows; twice, with two that follow each other")
 	terminal.Require(cmd, "code")
-	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(user, func(ctx context.Context, c *client.Client, name string) error {
 		if len(codes) != 2 {
 			return terminal.Usagef("give --code twice, with two codes that follow each other")
 		}
@@ -69,9 +69,9 @@ func (a *app) mfaConfirm() *cobra.Command {
 }
 
 func (a *app) mfaList() *cobra.Command {
-	var user userArgument
-	cmd := user.add(a, &cobra.Command{Use: "list", Short: "List the second factors of a user"})
-	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
+	user := a.user()
+	cmd := user.Add(&cobra.Command{Use: "list", Short: "List the second factors of a user"})
+	cmd.RunE = a.On(user, func(ctx context.Context, c *client.Client, name string) error {
 		all, err := c.Factors(ctx, name)
 		if err != nil {
 			return err
@@ -87,13 +87,13 @@ func (a *app) mfaList() *cobra.Command {
 }
 
 func (a *app) mfaRemove() *cobra.Command {
-	var user userArgument
+	user := a.user()
 	var factor string
 	var yes bool
-	cmd := user.add(a, &cobra.Command{Use: "remove", Short: "Remove a second factor of a user"})
+	cmd := user.Add(&cobra.Command{Use: "remove", Short: "Remove a second factor of a user"})
 	factorFlag(cmd, &factor)
 	terminal.YesFlag(cmd, &yes)
-	cmd.RunE = a.onUser(&user, func(ctx context.Context, c *client.Client, name string) error {
+	cmd.RunE = a.On(user, func(ctx context.Context, c *client.Client, name string) error {
 		if factor == "" {
 			factor = name
 		}
