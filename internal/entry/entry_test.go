@@ -116,6 +116,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"v":1,"error":"\ud800\u2028\"","details":[{"name":"","value":"…"}]}`))
 	f.Add([]byte(`{"v":1,"time":"9999-12-31T23:59:59.999999999-23:59"}`))
 	f.Add([]byte(`{"v":2}`))
+	f.Add([]byte(`{"v":1,"time":""}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		e, err := Decode(payload)
 		if err != nil {

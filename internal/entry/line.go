@@ -44,14 +44,17 @@ func (l *scan) skip(text string) bool {
 	return ok
 }
 
-// member reads a member of this name, "" if the next one has another.
+// member reads a member of this name, "" if the next one has another. Append
+// writes no empty ones.
 func (l *scan) member(name string) string {
 	n := len(name)
 	if len(l.rest) < n+5 || l.rest[:2] != `,"` || l.rest[2:2+n] != name || l.rest[2+n:n+5] != `":"` {
 		return ""
 	}
 	l.rest = l.rest[n+5:]
-	return l.text()
+	value := l.text()
+	l.odd = l.odd || value == ""
+	return value
 }
 
 // text reads a string up to its quotation mark, which has been begun.

@@ -135,7 +135,7 @@ func TestAlarm(t *testing.T) {
 		t.Errorf("%v: %s", err, listed)
 	}
 	checkFigures(t, tg, id, began)
-	file, err := filepath.Abs("testdata/cloudwatch.py")
+	file, err := filepath.Abs("testdata/cloudwatch/cloudwatch.py")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +235,7 @@ var alarmCall = regexp.MustCompile(`(?:cw|first)\.(?:get_paginator\(")?([a-z]+_[
 
 // TestEveryAlarmOperationHasACase: what the page documents, cloudwatch.py calls.
 func TestEveryAlarmOperationHasACase(t *testing.T) {
-	everyDocumented(t, "aws-cloudwatch.md", "testdata/cloudwatch.py", alarmCall)
+	everyDocumented(t, "aws-cloudwatch.md", "testdata/cloudwatch/cloudwatch.py", alarmCall)
 }
 
 // TestNoticeOnATopic: who subscribes to the topic of a channel of notices hears

@@ -22,7 +22,7 @@ equals True "$(aws cloudtrail get-trail --name "$name" --query Trail.HasCustomEv
 aws cloudtrail update-trail --name "$name" --is-multi-region-trail >/dev/null
 equals security "$(aws cloudtrail list-tags --resource-id-list "$arn" --query 'ResourceTagList[0].TagsList[0].Value' --output text)"
 
-equals Sign "$(aws cloudtrail lookup-events --lookup-attributes AttributeKey=ResourceName,AttributeValue="$key" --max-results 1 --query 'Events[0].EventName' --output text)"
+equals Sign "$(aws cloudtrail lookup-events --lookup-attributes AttributeKey=ResourceName,AttributeValue="$key" --max-results 50 --query "Events[?EventName=='Sign'] | [0].EventName" --output text)"
 equals "$key" "$(aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventName,AttributeValue=Sign --max-results 50 \
 	--query "Events[?Resources[0].ResourceName=='$key'] | [0].Resources[0].ResourceName" --output text)"
 fails 'InvalidLookupAttributesException' aws cloudtrail lookup-events --lookup-attributes AttributeKey=ReadOnly,AttributeValue=maybe
