@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -130,10 +128,7 @@ func (s *Service) judge(ctx context.Context, a *Alarm, now time.Time) (*Alarm, e
 		return a, nil
 	}
 	set := Setting{State: j.State, Reason: j.Reason, Details: s.style.Details(a, j)}
-	call := &key.Call{
-		Caller:    key.Caller{Principal: key.Principal{Realm: a.Realm, Kind: key.Service, Name: "alarms"}, Method: "internal"},
-		RequestID: uuid.NewString(), API: "holdfast", Operation: "JudgeAlarm", Region: a.Region, Time: now,
-	}
+	call := guard.OwnCall(a.Realm, a.Region, "alarms", "JudgeAlarm", now)
 	return guard.Do(ctx, s.guard, call, key.SetAlarmState, func(v *guard.Visit) (*Alarm, error) {
 		v.Permit(a.Resource(), "the alarm's own rule")
 		v.Note("state", string(set.State))

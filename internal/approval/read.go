@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/google/uuid"
-
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -167,10 +165,8 @@ func (s *Service) over(ctx context.Context, seen *Request) error {
 	if seen.State != Pending && seen.State != Approved {
 		return change()
 	}
-	call := &key.Call{
-		Caller:    key.Caller{Principal: key.Principal{Realm: seen.Realm, Kind: key.Service, Name: "approval"}, Method: "internal"},
-		RequestID: uuid.NewString(), API: "holdfast", Operation: "ExpireApproval", Region: seen.Region, Secure: true, Time: s.gate.now(),
-	}
+	call := guard.OwnCall(seen.Realm, seen.Region, "approval", "ExpireApproval", s.gate.now())
+	call.Secure = true
 	_, err := guard.Do(ctx, s.guard, call, key.CancelApproval, func(v *guard.Visit) (none struct{}, err error) {
 		v.Permit(seen.Object(), "its time is over")
 		seen.note(v)

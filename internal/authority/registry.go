@@ -290,14 +290,9 @@ func (s *Registry) lose(id string) {
 
 // OwnCall returns the envelope of what an authority does by itself.
 func (s *Registry) OwnCall(a *Authority, operation string) *key.Call {
-	id, err := NewID()
-	if err != nil {
-		id = a.ID // only a name in the log
-	}
-	return &key.Call{
-		Caller: key.Caller{Principal: a.principal(), Method: "internal"}, RequestID: id,
-		API: "holdfast", Operation: operation, Region: a.Region, Secure: true, Time: s.Now(),
-	}
+	call := guard.OwnCall(a.Realm, a.Region, Grantee(a.ID), operation, s.Now())
+	call.Secure = true
+	return call
 }
 
 // Grantee is the name of an authority as the holder of a grant.

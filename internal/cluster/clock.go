@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/store"
@@ -93,12 +91,7 @@ func (s *Service) end(ctx context.Context, b *Backup) error {
 			return s.keep(ctx, b)
 		}
 	}
-	call := &key.Call{
-		Caller: key.Caller{
-			Principal: key.Principal{Realm: b.Realm, Kind: key.Service, Name: "lifecycle"}, Method: "internal",
-		},
-		RequestID: uuid.NewString(), API: "holdfast", Operation: "DestroyBackup", Region: b.Region, Time: s.now(),
-	}
+	call := guard.OwnCall(b.Realm, b.Region, guard.Lifecycle, "DestroyBackup", s.now())
 	_, err := guard.Do(ctx, s.guard, call, key.DeleteBackup, func(v *guard.Visit) (struct{}, error) {
 		v.Permit(b.Resource(), "the backup's own rule")
 		return struct{}{}, v.Commit(ctx, func() error {

@@ -79,12 +79,7 @@ func (s *Service) due(ctx context.Context, name key.Name) error {
 // byClock runs a step that nobody asks for now: the key's own rule allows it,
 // which its owner has set.
 func (s *Service) byClock(ctx context.Context, k *key.Key, action key.Action, operation string, act func(*guard.Visit) error) error {
-	call := &key.Call{
-		Caller: key.Caller{
-			Principal: key.Principal{Realm: k.Name.Realm, Kind: key.Service, Name: "lifecycle"}, Method: "internal",
-		},
-		RequestID: string(randomID()), API: "holdfast", Operation: operation, Region: k.Name.Region, Time: s.now(),
-	}
+	call := guard.OwnCall(k.Name.Realm, k.Name.Region, guard.Lifecycle, operation, s.now())
 	_, err := guard.Do(ctx, s.guard, call, action, func(v *guard.Visit) (none struct{}, err error) {
 		v.Permit(k.Resource(), "the key's own rule")
 		return none, act(v)

@@ -251,10 +251,7 @@ func publicOf(err error) string {
 // ownCall returns the envelope of what is done for a certificate with nobody
 // asking: as the service that the authority's permissions name.
 func (s *Service) ownCall(c *Certificate, requestID string) *key.Call {
-	return &key.Call{
-		Caller: key.Caller{
-			Principal: key.Principal{Realm: c.Realm, Kind: key.Service, Name: s.principal}, Method: "internal",
-		},
-		RequestID: requestID, API: "holdfast", Operation: "Renew", Region: c.Region, Secure: true, Time: s.now(),
-	}
+	call := guard.OwnCall(c.Realm, c.Region, s.principal, "Renew", s.now())
+	call.RequestID, call.Secure = requestID, true
+	return call
 }

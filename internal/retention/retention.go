@@ -16,8 +16,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -155,10 +153,7 @@ func (s *Service) remove(ctx context.Context, first uint64) error {
 	if err != nil {
 		return err
 	}
-	call := &key.Call{
-		Caller:    key.Caller{Principal: key.Principal{Realm: key.DefaultRealm, Kind: key.Service, Name: "retention"}, Method: "internal"},
-		RequestID: uuid.NewString(), API: "holdfast", Operation: "RetireAudit", Time: s.Now(),
-	}
+	call := guard.OwnCall(key.DefaultRealm, "", "retention", "RetireAudit", s.Now())
 	_, err = guard.Do(ctx, s.Guard, call, key.RetireAudit, func(v *guard.Visit) (struct{}, error) {
 		v.Permit(resource(key.DefaultRealm, ""), "the configured retention")
 		v.Note("before", fmt.Sprint(begin.First))

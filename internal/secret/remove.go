@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
@@ -145,12 +143,7 @@ func (s *Service) Tick(ctx context.Context) (more bool, err error) {
 
 // end destroys a secret that is due.
 func (s *Service) end(ctx context.Context, x *Secret) error {
-	call := &key.Call{
-		Caller: key.Caller{
-			Principal: key.Principal{Realm: x.Realm, Kind: key.Service, Name: "lifecycle"}, Method: "internal",
-		},
-		RequestID: uuid.NewString(), API: "holdfast", Operation: "Destroy", Region: x.Region, Time: s.Now(),
-	}
+	call := guard.OwnCall(x.Realm, x.Region, guard.Lifecycle, "Destroy", s.Now())
 	_, err := guard.Do(ctx, s.Guard, call, key.DeleteSecret, func(v *guard.Visit) (none struct{}, err error) {
 		defer s.lock(x.row())()
 		v.Permit(x.Resource(), "the secret's own rule")

@@ -12,9 +12,8 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/durable"
+	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/server/certificate"
-
-	"github.com/google/uuid"
 
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -77,10 +76,7 @@ func Administrator() key.Document {
 
 // startCall is the envelope of what a start itself does in a realm.
 func startCall(realm key.RealmID, operation string) *key.Call {
-	return &key.Call{
-		Caller:    key.Caller{Principal: key.Principal{Realm: realm, Kind: key.Service, Name: "server"}, Method: "internal"},
-		RequestID: uuid.NewString(), API: "holdfast", Operation: operation, Time: time.Now(),
-	}
+	return guard.OwnCall(realm, "", "server", operation, time.Now())
 }
 
 // prepareDev gives a development server its credentials and writes DIR/env.

@@ -18,8 +18,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/alias"
 	"github.com/holdfast-kms/holdfast/internal/catalog"
@@ -265,12 +263,7 @@ func (s *Line) aliases(ctx context.Context, n key.Name) ([]key.Alias, error) {
 
 // byClock runs a step that nobody asks for now: a rule of the realm's allows it.
 func (s *Line) byClock(ctx context.Context, k *key.Key, action key.Action, operation, rule string, act func(*guard.Visit) error) error {
-	call := &key.Call{
-		Caller: key.Caller{
-			Principal: key.Principal{Realm: k.Name.Realm, Kind: key.Service, Name: "lifecycle"}, Method: "internal",
-		},
-		RequestID: uuid.NewString(), API: "holdfast", Operation: operation, Region: k.Name.Region, Time: s.now(),
-	}
+	call := guard.OwnCall(k.Name.Realm, k.Name.Region, guard.Lifecycle, operation, s.now())
 	_, err := guard.Do(ctx, s.guard, call, action, func(v *guard.Visit) (none struct{}, err error) {
 		why := "the key's own rule"
 		if rule != "" {

@@ -166,10 +166,8 @@ func (s *Service) PublishBatch(ctx context.Context, call *key.Call, ref key.Reso
 // PublishAs publishes what a part of Holdfast has to say, as a service that the
 // topic's policy has to let in.
 func (s *Service) PublishAs(ctx context.Context, service string, realm key.RealmID, region, topic, subject, message string) error {
-	call := &key.Call{
-		Caller:    key.Caller{Principal: key.Principal{Realm: realm, Kind: key.Service, Name: service}, Method: "internal"},
-		RequestID: uuid.NewString(), API: "holdfast", Operation: "Publish", Region: region, Secure: true, Time: s.Now(),
-	}
+	call := guard.OwnCall(realm, region, service, "Publish", s.Now())
+	call.Secure = true
 	_, err := s.Publish(ctx, call, Ref(realm, region, topic), &Publication{Subject: shortened(subject), Body: message})
 	return err
 }
