@@ -52,13 +52,13 @@ var layers = [][]string{
 	{"internal/lifecycle"},
 	{"internal/front/aws", "internal/front/native"}, // the protocols that the packages under them share
 	{"internal/front/aws/awstest"},                  // what their tests share
-	{"internal/front/*", "internal/config", "internal/bucket", "internal/courier", "internal/courier/couriertest"},
+	{"internal/front/*", "internal/config", "internal/bucket", "internal/courier", "internal/courier/couriertest", "internal/cryptoki"},
 	{"internal/sink"},     // where the audit log goes
 	{"internal/server/*"}, // its parts
-	{"internal/server", "client", "jws", "cms", "sshkey", "envelope"}, // beside the server, public packages that need no server
+	{"internal/server", "client", "jws", "cms", "sshkey", "envelope", "keyless"}, // beside the server, public packages that need no server
 	{"internal/place"}, // the places of keys that the public library opens
 	{"."},              // the public library
-	{"internal/terminal", "internal/ceremony", "internal/discovery", "internal/agent"}, // what the commands share
+	{"internal/terminal", "internal/ceremony", "internal/discovery", "internal/agent", "internal/edge", "internal/keyserver", "internal/cryptoki/*"}, // what the commands share
 	{"cmd/holdfast/internal/*"}, // groups of commands, by their nouns
 	{"adapters/age", "adapters/gocloud", "adapters/sigstore", "adapters/spire", "adapters/step", "adapters/tink"}, // modules of their own
 	{"cmd/holdfast", "cmd/demo", "bench", "bench/*", "test/compat", "test/compat/*", "test/matrix", "adapters/*"}, // adapters' commands are in a folder below them
@@ -98,7 +98,7 @@ var rules = []rule{
 	},
 	{[]string{"test/compat", "test/compat/*"}, []string{module}, "compat drives the binary from outside"},
 	{[]string{"adapters/*"}, []string{module + "/internal", module + "/cmd"}, "adapters use the public library, as everybody does"},
-	{[]string{"jws", "cms", "sshkey", "envelope", "client", "."}, []string{"github.com/aws", "github.com/Azure", "cloud.google.com", "github.com/hashicorp", "google.golang.org"}, "the SDKs stay in the engines"},
+	{[]string{"jws", "cms", "sshkey", "envelope", "client", "keyless", "."}, []string{"github.com/aws", "github.com/Azure", "cloud.google.com", "github.com/hashicorp", "google.golang.org"}, "the SDKs stay in the engines"},
 }
 
 // only lists what just these packages may import. The messages of Google's
