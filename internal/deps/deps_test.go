@@ -34,7 +34,7 @@ var layers = [][]string{
 	{"internal/audit/*", "internal/event", "internal/lease"}, // the log and the store as others use them
 	{"internal/seal", "internal/guard", "internal/wire/*", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/totp", "internal/webidentity", "internal/ciphertext", "internal/importtoken", "internal/transfer", "internal/hsm", "internal/remote"},
 	{"internal/hsm/sealkey", "internal/remote/remotetest"},
-	{"internal/figure", "internal/trial", "internal/factor", "internal/auditformat"},
+	{"internal/figure", "internal/keylesstest", "internal/trial", "internal/factor", "internal/auditformat"},
 	{"internal/catalog"},    // the keys as records and in memory
 	{"internal/material"},   // what they are made of, in the engines
 	{"internal/alias"},      // how callers name them
