@@ -111,6 +111,7 @@ type attempt struct {
 	deadline time.Time
 	tried    uint64 // a bit for each server that is not asked again
 	lost     uint64 // a bit for each server over whose connection it was lost
+	losses   int    // how often it was lost
 	last     error  // what the last server said
 }
 
@@ -159,9 +160,9 @@ func (c *Client) note(a *attempt, i int, err error) {
 	bit := uint64(1) << i
 	switch outcomeOf(err) {
 	case Lost:
-		if a.lost&bit == 0 { // another connection may do it: servers end idle ones
-			a.lost |= bit
-			bit = 0
+		a.lost |= bit
+		if a.losses++; a.losses <= len(c.servers)*(c.config.Connections+1) {
+			bit = 0 // another connection may do it: when a server starts again, all that there were end
 		}
 	case Failed, TimedOut:
 		c.servers[i].shun()

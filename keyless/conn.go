@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,6 +64,16 @@ func newConn(n net.Conn, name string, inFlight int) *conn {
 
 // load returns how many operations are in flight.
 func (c *conn) load() int { return len(c.slots) }
+
+// over reports whether the connection has ended.
+func (c *conn) over() bool {
+	select {
+	case <-c.ended:
+		return true
+	default:
+		return false
+	}
+}
 
 // do sends an operation and waits for its answer until the deadline, and as
 // long as ctx lasts. The payload is the caller's.
@@ -207,6 +218,7 @@ func (c *conn) write(timeout time.Duration) {
 		case <-c.ended:
 			return
 		}
+		runtime.Gosched() // who is about to send joins this write
 		c.mu.Lock()
 		out := c.out
 		c.out = spare[:0]

@@ -3,6 +3,7 @@ package keyless
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -23,8 +24,8 @@ const (
 const shunned = time.Second
 
 // patience is how long after a server went away operations wait for it to come
-// back, when there is no other: a restart costs time and no failures, and a
-// long absence costs no time.
+// back, when there is no other, at most: a restart costs time and no failures,
+// and a long absence costs no time. Half of a shorter Timeout is the limit too.
 const patience = 2 * time.Second
 
 // server is one key server with the connections to it.
@@ -51,7 +52,7 @@ type lane struct{ conn atomic.Pointer[conn] }
 func (s *server) best() *conn {
 	var found *conn
 	for i := range s.lanes {
-		if c := s.lanes[i].conn.Load(); c != nil && (found == nil || c.load() < found.load()) {
+		if c := s.lanes[i].conn.Load(); c != nil && !c.over() && (found == nil || c.load() < found.load()) {
 			found = c
 		}
 	}
@@ -62,11 +63,15 @@ func (s *server) best() *conn {
 func (s *server) shun() { s.shunnedUntil.Store(time.Now().Add(shunned).UnixNano()) }
 
 // away reports whether there is no use in waiting for the server: it has been
-// away for longer than patience lasts.
+// away for longer than patience lasts, or is there and says no.
 func (s *server) away() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.open == 0 && s.failed && time.Since(s.since) >= patience
+	if s.open > 0 || !s.failed {
+		return false
+	}
+	_, refuses := errors.AsType[*Error](s.last)
+	return refuses || time.Since(s.since) >= min(patience, s.client.config.Timeout/2)
 }
 
 // run keeps one connection until ctx ends.
@@ -172,10 +177,8 @@ func (s *server) keep(ctx context.Context, l *lane, c *conn) bool {
 			}
 			s.ask(ctx, c)
 		}
-		select {
-		case <-c.ended:
+		if c.over() {
 			return c.heard.Load() > 0
-		default:
 		}
 	}
 }

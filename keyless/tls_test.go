@@ -67,7 +67,7 @@ func shake(t *testing.T, name string, server, client *tls.Config) {
 		}
 		_ = c.Close()
 	})
-	c, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", l.Addr().String(), client)
+	c, err := (&tls.Dialer{NetDialer: &net.Dialer{Timeout: 10 * time.Second}, Config: client}).DialContext(t.Context(), "tcp", l.Addr().String())
 	if err != nil {
 		t.Errorf("%s: %v", name, err)
 		return
