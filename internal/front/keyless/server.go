@@ -208,6 +208,9 @@ func (s *Server) forget(c *conn) {
 	delete(s.open, c)
 }
 
+// Hangup ends the connections that there are, as Shutdown does, and goes on.
+func (s *Server) Hangup() { s.each((*conn).halt) }
+
 // Shutdown takes no more connections and reads no more requests, lets those that
 // were read be answered, and closes the connections; those that are not done when
 // ctx ends are cut. It returns once nothing of the server runs.
