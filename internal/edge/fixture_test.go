@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -49,6 +48,7 @@ type world struct {
 	status   atomic.Int32                        // what it answers
 	signer   func(*xocsp.Response) crypto.Signer // signs and may change an answer; nil for the CA
 	serial   int64
+	managed  Managed // what an edge asks in the place of a server; nil for none
 }
 
 func newKey(t *testing.T) crypto.Signer {
@@ -126,13 +126,7 @@ func (w *world) leaf(public crypto.PublicKey, must bool, names ...string) *x509.
 func (w *world) write(name string, c *x509.Certificate) string {
 	w.t.Helper()
 	path := filepath.Join(w.dir, name)
-	var text bytes.Buffer
-	for _, one := range []*x509.Certificate{c, w.ca} {
-		if err := pem.Encode(&text, &pem.Block{Type: "CERTIFICATE", Bytes: one.Raw}); err != nil {
-			w.t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(path, text.Bytes(), 0o600); err != nil {
+	if err := os.WriteFile(path, append(pemOf(c.Raw), pemOf(w.ca.Raw)...), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
 	return path
@@ -149,6 +143,11 @@ func (w *world) site(file string, names ...string) string {
 // config is a configuration with sites, and settings before them.
 func (w *world) config(settings, sites string) string {
 	return "listen: [127.0.0.1:0]\npoll: 100ms\nkey_servers: {servers: [unix://" + w.socket + "], plain: true, timeout: 2s}\n" + settings + "sites:\n" + sites
+}
+
+// pemOf is a certificate in PEM.
+func pemOf(der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
 // respond is the responder of the CA.
@@ -192,7 +191,7 @@ func serveUpstream(rw http.ResponseWriter, r *http.Request) {
 		upgrade(rw)
 	default:
 		rw.Header().Set("Content-Type", "text/plain")
-		fmt.Fprintf(rw, "%s %s %s\n", r.Method, r.Host, r.RequestURI)
+		_, _ = fmt.Fprintf(rw, "%s %s %s\n", r.Method, r.Host, r.RequestURI)
 		_ = r.Header.Write(rw)
 	}
 }
@@ -255,8 +254,8 @@ func (w *world) start(text string) *running {
 	if o.Keys, err = c.KeyServers.Connect(o.Log); err != nil {
 		w.t.Fatal(err)
 	}
-	if o.Managed, err = c.Holdfast.Connect("test"); err != nil {
-		w.t.Fatal(err)
+	if w.managed != nil {
+		o.Managed = w.managed
 	}
 	ready := make(chan string, 1)
 	o.Ready = func(addresses []string) error { ready <- addresses[0]; return nil }
@@ -288,17 +287,13 @@ func (e *running) configure(text string) {
 // hangup asks the edge to look at everything.
 func (e *running) hangup() { e.reload <- syscall.SIGHUP }
 
-// end stops the edge.
+// end stops the edge, once.
 func (e *running) end() {
 	e.stop()
-	if err, ok := <-e.ended; ok && err != nil {
+	if err := <-e.ended; err != nil {
 		e.t.Errorf("the edge ended: %v\n%s", err, e.log)
 	}
-	select {
-	case <-e.ended:
-	default:
-		close(e.ended)
-	}
+	e.ended <- nil // for whoever asks again
 }
 
 // client returns a client that takes the edge for a name.
