@@ -186,6 +186,8 @@ const (
 	MechAESKeyGen           MechanismType = 0x1080
 	MechAESECB              MechanismType = 0x1081
 	MechAESCBC              MechanismType = 0x1082
+	MechAESCBCPad           MechanismType = 0x1085
+	MechAESCTR              MechanismType = 0x1086
 	MechAESGCM              MechanismType = 0x1087
 	MechAESKeyWrap          MechanismType = 0x2109
 	MechAESKeyWrapPad       MechanismType = 0x210a
