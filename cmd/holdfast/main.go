@@ -18,6 +18,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/certificates"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/compliances"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/deployments"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/edges"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/files"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/hsms"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/inventory"
@@ -97,6 +98,7 @@ func commands() []func(*terminal.App) *cobra.Command {
 		managed.New,
 		agents.New,
 		deployments.New,
+		edges.New,
 		rotations.New,
 		alarms.New,
 		secrets.New,
