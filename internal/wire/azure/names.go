@@ -137,7 +137,7 @@ func EncryptionOf(spec alg.Spec, a alg.Algorithm) EncryptionAlgorithm {
 
 func nameOf(rows []row, spec alg.Spec, a alg.Algorithm) string {
 	for _, r := range rows {
-		if r.a == a && r.family == spec.Info().Family && spec.Has(a) {
+		if r.a == a && r.family == spec.Info().Family && spec.Lists(a) {
 			return r.name
 		}
 	}
@@ -158,7 +158,7 @@ func (e EncryptionAlgorithm) For(spec alg.Spec) alg.Algorithm {
 
 func algorithmOf(rows []row, name string, spec alg.Spec) alg.Algorithm {
 	for _, r := range rows {
-		if r.name == name && r.family == spec.Info().Family && spec.Has(r.a) {
+		if r.name == name && r.family == spec.Info().Family && spec.Lists(r.a) {
 			return r.a
 		}
 	}
@@ -202,7 +202,7 @@ func OperationsFor(u alg.Usage) []KeyOperation {
 		return []KeyOperation{Encrypt, Decrypt}
 	case alg.KeyTransfer:
 		return []KeyOperation{Import}
-	case alg.KeyAgreement, alg.NoUsage: // a vault derives no secrets
+	case alg.KeyAgreement, alg.RawEncryptDecrypt, alg.NoUsage: // a vault derives no secrets
 	}
 	return nil
 }
@@ -225,7 +225,7 @@ func Allows(ops []KeyOperation, spec alg.Spec, u alg.Usage) bool {
 		return has(Decrypt) || has(UnwrapKey)
 	case alg.KeyTransfer:
 		return has(Import)
-	case alg.KeyAgreement, alg.NoUsage: // a vault derives no secrets
+	case alg.KeyAgreement, alg.RawEncryptDecrypt, alg.NoUsage: // a vault derives no secrets
 	}
 	return false
 }
