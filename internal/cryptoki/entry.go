@@ -41,7 +41,7 @@ func pairOf(o *Object) []*entry {
 	}
 	private := keyOf(o, p.Type)
 	private.Public, private.Can = p, uses.private
-	public := &object.Key{Type: p.Type, Public: p, Can: uses.public, Local: private.Local, Mechanism: private.Mechanism, Allowed: private.Allowed}
+	public := &object.Key{Type: p.Type, Public: p, Can: uses.public, Local: private.Local, Mechanism: private.Mechanism, Allowed: allowed}
 	return []*entry{
 		{Object: &object.Object{Class: pkcs11.ClassPrivateKey, Token: true, Private: true, Label: o.Label, ID: o.CKAID, Key: private}},
 		{Object: &object.Object{Class: pkcs11.ClassPublicKey, Token: true, Fixed: true, Label: o.Label, ID: o.CKAID, Key: public}},
@@ -71,12 +71,17 @@ func keyOf(o *Object, t pkcs11.KeyType) *object.Key {
 	k := &object.Key{
 		Type: t, Sensitive: !o.Exportable, AlwaysSensitive: !o.Exportable && !o.Imported,
 		Extractable: o.Exportable, NeverExtractable: !o.Exportable && !o.Imported,
-		Local: !o.Imported, Mechanism: pkcs11.MechUnavailable, Allowed: mechanism.Allowed(t),
+		Local: !o.Imported, Mechanism: pkcs11.MechUnavailable, Allowed: allowed,
 	}
 	if k.Local {
 		k.Mechanism = generators[t]
 	}
 	return k
+}
+
+// allowed returns the mechanisms of a key (CKA_ALLOWED_MECHANISMS).
+func allowed(t pkcs11.KeyType, can pkcs11.MechanismFlags) []pkcs11.MechanismType {
+	return mechanism.Allowed(mechanismType(t), can)
 }
 
 // generators are the mechanisms that make keys.

@@ -145,7 +145,7 @@ func publicEntry(p *object.Public, w object.Wish) *entry {
 		Class: pkcs11.ClassPublicKey, Private: w.Private, Label: w.Label, ID: slices.Clone(w.ID),
 		Key: &object.Key{
 			Type: p.Type, Public: p, Can: w.CanOr(object.Verify | object.Encrypt | object.Wrap | object.Derive),
-			Mechanism: pkcs11.MechUnavailable, Allowed: mechanism.Allowed(p.Type),
+			Mechanism: pkcs11.MechUnavailable, Allowed: allowed,
 		},
 	}}
 }
@@ -154,7 +154,7 @@ func publicEntry(p *object.Public, w object.Wish) *entry {
 func sessionKey(w object.Wish, t pkcs11.KeyType, local bool) *object.Key {
 	k := &object.Key{
 		Type: t, Sensitive: w.Sensitive, AlwaysSensitive: w.Sensitive && local, Extractable: w.Extractable, NeverExtractable: !w.Extractable && local,
-		Local: local, Mechanism: pkcs11.MechUnavailable, Allowed: mechanism.Allowed(mechanismType(t)),
+		Local: local, Mechanism: pkcs11.MechUnavailable, Allowed: allowed,
 	}
 	if local {
 		k.Mechanism = generators[mechanismType(t)]

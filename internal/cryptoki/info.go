@@ -260,7 +260,7 @@ func (c *call) generateRandom(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if room.Null || room.Size > maxRandom {
+	if room.Size > maxRandom {
 		return pkcs11.RVArgumentsBad
 	}
 	b := make([]byte, room.Size)

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/cryptoki/mechanism"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 )
 
 // Token is what is behind a slot. Its methods may be called at the same time.
@@ -133,7 +133,7 @@ type Use interface {
 }
 
 // CipherParameters are what the raw AES algorithms take from the caller.
-type CipherParameters = mechanism.CipherParameters
+type CipherParameters = engine.CipherParameters
 
 // MaxObjects is how many objects of a token an application sees.
 const MaxObjects = 10_000

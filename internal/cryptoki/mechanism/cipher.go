@@ -9,6 +9,7 @@ import (
 	"math/big"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/wire/p11kit"
 )
@@ -18,7 +19,7 @@ type Encryption struct {
 	// Algorithm is what the key does.
 	Algorithm alg.Algorithm
 	// Parameters go with it.
-	Parameters CipherParameters
+	Parameters engine.CipherParameters
 	method     method
 	key        Key
 	oaep       crypto.Hash
@@ -69,7 +70,7 @@ func (e *Encryption) setAES(m p11kit.Mechanism) error {
 		if !ok || p.TagBits > 128 || p.TagBits%8 != 0 || len(p.IV) == 0 {
 			return pkcs11.RVMechanismParamInvalid
 		}
-		e.Parameters = CipherParameters{
+		e.Parameters = engine.CipherParameters{
 			IV: bytes.Clone(p.IV), AssociatedData: bytes.Clone(p.AAD), TagBits: int(p.TagBits), //nolint:gosec // at most 128
 		}
 	case alg.AESCTR:

@@ -145,11 +145,12 @@ func Generates(t pkcs11.MechanismType) (pkcs11.KeyType, bool) {
 	return r.key, ok && r.method == generate
 }
 
-// Allowed returns the mechanisms that a key of a type is for.
-func Allowed(t pkcs11.KeyType) []pkcs11.MechanismType {
+// Allowed returns the mechanisms that a key of a type is for which may be used
+// so.
+func Allowed(t pkcs11.KeyType, can pkcs11.MechanismFlags) []pkcs11.MechanismType {
 	var list []pkcs11.MechanismType
 	for _, r := range rows {
-		if r.key == t && r.method != generate && r.method != digest {
+		if r.key == t && r.flags&can != 0 {
 			list = append(list, r.kind)
 		}
 	}

@@ -69,8 +69,8 @@ func (o *Object) keyed(t pkcs11.AttributeType) []byte {
 	case pkcs11.AttrStartDate, pkcs11.AttrEndDate:
 		return []byte{}
 	case pkcs11.AttrAllowedMechanisms:
-		v := make([]byte, 0, 8*len(o.Key.Allowed))
-		for _, m := range o.Key.Allowed {
+		v := []byte{}
+		for _, m := range o.Key.Allowed(o.Key.Type, o.Key.Can.Flags()) {
 			v = binary.NativeEndian.AppendUint64(v, uint64(m))
 		}
 		return v

@@ -44,8 +44,9 @@ type Key struct {
 	// Local says that the key was made where it is, by Mechanism.
 	Local     bool
 	Mechanism pkcs11.MechanismType
-	// Allowed are the mechanisms that the key is for.
-	Allowed []pkcs11.MechanismType
+	// Allowed returns the mechanisms that a key of the type is for which may be
+	// used so.
+	Allowed func(pkcs11.KeyType, pkcs11.MechanismFlags) []pkcs11.MechanismType
 }
 
 // Uses are what a key may be used for.
@@ -62,18 +63,30 @@ const (
 	Derive
 )
 
-// useAttributes has the attribute of each use.
+// useAttributes has the attribute of each use, and the flag of mechanisms.
 var useAttributes = []struct {
 	attribute pkcs11.AttributeType
 	use       Uses
+	flag      pkcs11.MechanismFlags
 }{
-	{pkcs11.AttrEncrypt, Encrypt},
-	{pkcs11.AttrDecrypt, Decrypt},
-	{pkcs11.AttrSign, Sign},
-	{pkcs11.AttrVerify, Verify},
-	{pkcs11.AttrWrap, Wrap},
-	{pkcs11.AttrUnwrap, Unwrap},
-	{pkcs11.AttrDerive, Derive},
+	{pkcs11.AttrEncrypt, Encrypt, pkcs11.CanEncrypt},
+	{pkcs11.AttrDecrypt, Decrypt, pkcs11.CanDecrypt},
+	{pkcs11.AttrSign, Sign, pkcs11.CanSign},
+	{pkcs11.AttrVerify, Verify, pkcs11.CanVerify},
+	{pkcs11.AttrWrap, Wrap, pkcs11.CanWrap},
+	{pkcs11.AttrUnwrap, Unwrap, pkcs11.CanUnwrap},
+	{pkcs11.AttrDerive, Derive, pkcs11.CanDerive},
+}
+
+// Flags returns the uses as mechanisms have them.
+func (u Uses) Flags() pkcs11.MechanismFlags {
+	var flags pkcs11.MechanismFlags
+	for _, a := range useAttributes {
+		if u&a.use != 0 {
+			flags |= a.flag
+		}
+	}
+	return flags
 }
 
 // Matches reports whether the object has all attributes of a template, with

@@ -9,7 +9,7 @@ import (
 	_ "crypto/sha512"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/cryptoki/mechanism"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 )
 
 // Sign is refused: a secret key makes MACs.
@@ -35,13 +35,30 @@ func (s *Secret) HMAC(h crypto.Hash, message []byte) ([]byte, error) {
 }
 
 // Encrypt encrypts with a mode of AES.
-func (s *Secret) Encrypt(_ context.Context, a alg.Algorithm, p mechanism.CipherParameters, plaintext []byte) ([]byte, error) {
-	return nil, wrongUsage()
+func (s *Secret) Encrypt(_ context.Context, a alg.Algorithm, p engine.CipherParameters, plaintext []byte) ([]byte, error) {
+	c, err := s.cipher()
+	if err != nil {
+		return nil, err
+	}
+	return c.Encrypt(a, p, plaintext)
 }
 
 // Decrypt undoes Encrypt.
-func (s *Secret) Decrypt(_ context.Context, a alg.Algorithm, p mechanism.CipherParameters, ciphertext []byte) ([]byte, error) {
-	return nil, wrongUsage()
+func (s *Secret) Decrypt(_ context.Context, a alg.Algorithm, p engine.CipherParameters, ciphertext []byte) ([]byte, error) {
+	c, err := s.cipher()
+	if err != nil {
+		return nil, err
+	}
+	return c.Decrypt(a, p, ciphertext)
+}
+
+func (s *Secret) cipher() (engine.Cipher, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.value == nil {
+		return nil, wiped()
+	}
+	return engine.NewCipher(s.value)
 }
 
 // Derive is refused: a secret key agrees on nothing.

@@ -18,7 +18,6 @@ import (
 	"sync"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/cryptoki/mechanism"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -150,17 +149,17 @@ func (p *Pair) Sign(_ context.Context, a alg.Algorithm, input []byte) ([]byte, e
 func (p *Pair) MAC(context.Context, alg.Algorithm, []byte) ([]byte, error) { return nil, wrongUsage() }
 
 // Encrypt is refused: it is done with the public half.
-func (p *Pair) Encrypt(context.Context, alg.Algorithm, mechanism.CipherParameters, []byte) ([]byte, error) {
+func (p *Pair) Encrypt(context.Context, alg.Algorithm, engine.CipherParameters, []byte) ([]byte, error) {
 	return nil, wrongUsage()
 }
 
 // Decrypt decrypts with an RSA key.
-func (p *Pair) Decrypt(_ context.Context, a alg.Algorithm, _ mechanism.CipherParameters, ciphertext []byte) ([]byte, error) {
+func (p *Pair) Decrypt(_ context.Context, a alg.Algorithm, _ engine.CipherParameters, ciphertext []byte) ([]byte, error) {
 	if p.opened.Decrypter == nil {
 		return nil, wrongUsage()
 	}
 	if a == alg.RSARaw {
-		return nil, wrongUsage()
+		return p.opened.Decrypter.Decrypt(rand.Reader, ciphertext, engine.RawRSA{})
 	}
 	plaintext, err := p.opened.Decrypter.Decrypt(rand.Reader, ciphertext, &rsa.OAEPOptions{Hash: a.Info().Hash})
 	if err != nil {
