@@ -34,6 +34,8 @@ const (
 	MLDSA44
 	MLDSA65
 	MLDSA87
+	AES128 // used by the raw modes only, as AES192
+	AES192
 )
 
 // Usage is what a key may be used for. A key has one usage for its life.
@@ -51,6 +53,11 @@ const (
 	// KeyAgreement is the usage of a key that shares a secret with the owner of
 	// another one.
 	KeyAgreement
+	// RawEncryptDecrypt is the usage of an AES key that does what its caller says:
+	// the caller chooses the mode, the initialisation vector and all else, and the
+	// ciphertext says nothing of the key. It is a usage of its own, for a key that
+	// does both would undo by one what it promises by the other.
+	RawEncryptDecrypt
 )
 
 // Family groups the specs whose keys have one Go type.
@@ -93,6 +100,26 @@ const (
 	HMACSHA384            //
 	HMACSHA512            //
 	ECDH                  // the x coordinate of ECC CDH (NIST SP 800-56A section 5.7.1.2), as it is
+
+	// What follows is in SpecInfo.Further: TLS before version 1.3 and PKCS #11 ask
+	// for it, and no cloud's API does.
+
+	PKCS1MD5SHA1 // RSASSA-PKCS1-v1_5 over an MD5 and a SHA-1 digest, with no DigestInfo (RFC 4346 section 7.4.3)
+	PKCS1SHA1    // RSASSA-PKCS1-v1_5 (RFC 8017 section 8.2)
+	PKCS1SHA224  //
+	PKCS1Plain   // the same over bytes that are their own DigestInfo (CKM_RSA_PKCS, PKCS #11 v3.1 section 6.1.6)
+	PSSSHA1      // RSASSA-PSS, salt as long as the hash
+	PSSSHA224    //
+	ECDSAMD5SHA1 // ECDSA over an MD5 and a SHA-1 digest, of which the leftmost bits count
+	ECDSASHA1    //
+	ECDSASHA224  //
+	RSARaw       // RSADP (RFC 8017 section 5.1.2): the private operation and nothing else
+	AESGCMRaw    // GCM (NIST SP 800-38D) under the key itself, the IV and the tag's length from the caller
+	AESCBC       // CBC (NIST SP 800-38A section 6.2) of whole blocks
+	AESCBCPad    // CBC with the padding of RFC 5652 section 6.3
+	AESCTR       // CTR (NIST SP 800-38A section 6.5), all 128 bits of the IV count
+	AESKW        // AES key wrap (RFC 3394)
+	AESKWP       // AES key wrap with padding (RFC 5649)
 )
 
 // Scheme is the mathematical method of an algorithm.
@@ -110,6 +137,8 @@ const (
 	PureMLDSA
 	MAC
 	Agreement
+	RSAPrimitive // RSA without a padding
+	CipherMode   // a mode of AES whose parameters are the caller's
 )
 
 // Form says how the message of a signature reaches the key.
@@ -118,7 +147,7 @@ type Form uint8
 // The forms.
 const (
 	Raw        Form = iota + 1 // the message itself; the key's owner hashes it
-	Digest                     // the message's digest, already computed
+	Digest                     // the message's digest, already computed; for PKCS1Plain any bytes that fit
 	ExternalMu                 // ML-DSA's 64-byte mu (FIPS 204 algorithm 7, line 6), already computed
 )
 
@@ -130,6 +159,9 @@ type SpecInfo struct {
 	Usages []Usage
 	// Algorithms that a key of this spec can use, for any of its usages.
 	Algorithms []Algorithm
+	// Further algorithms that such a key can use and that no cloud's API offers:
+	// what TLS and PKCS #11 ask for. For does not list them, and Has knows them.
+	Further []Algorithm
 }
 
 // AlgorithmInfo is a row of the table of algorithms.
@@ -145,31 +177,37 @@ var (
 	rsaAlgorithms = []Algorithm{
 		OAEPSHA1, OAEPSHA256, PKCS1SHA256, PKCS1SHA384, PKCS1SHA512, PSSSHA256, PSSSHA384, PSSSHA512,
 	}
+	rsaFurther = []Algorithm{PKCS1MD5SHA1, PKCS1SHA1, PKCS1SHA224, PKCS1Plain, PSSSHA1, PSSSHA224, RSARaw}
+	aesFurther = []Algorithm{AESGCMRaw, AESCBC, AESCBCPad, AESCTR, AESKW, AESKWP}
 	rsaUsages  = []Usage{EncryptDecrypt, SignVerify, KeyTransfer}
 	signUsages = []Usage{SignVerify}
 	ecUsages   = []Usage{SignVerify, KeyAgreement}
 	macUsages  = []Usage{GenerateVerifyMAC}
+	rawUsages  = []Usage{RawEncryptDecrypt}
 	hashForms  = []Form{Raw, Digest}
+	digestForm = []Form{Digest}
 )
 
 var specs = [...]SpecInfo{
 	NoSpec:    {},
-	AES256:    {"aes-256", AES, 256, []Usage{EncryptDecrypt}, []Algorithm{AESGCM}},
-	HMAC224:   {"hmac-224", HMAC, 224, macUsages, []Algorithm{HMACSHA224}},
-	HMAC256:   {"hmac-256", HMAC, 256, macUsages, []Algorithm{HMACSHA256}},
-	HMAC384:   {"hmac-384", HMAC, 384, macUsages, []Algorithm{HMACSHA384}},
-	HMAC512:   {"hmac-512", HMAC, 512, macUsages, []Algorithm{HMACSHA512}},
-	RSA2048:   {"rsa-2048", RSA, 2048, rsaUsages, rsaAlgorithms},
-	RSA3072:   {"rsa-3072", RSA, 3072, rsaUsages, rsaAlgorithms},
-	RSA4096:   {"rsa-4096", RSA, 4096, rsaUsages, rsaAlgorithms},
-	P256:      {"p-256", EC, 256, ecUsages, []Algorithm{ECDSASHA256, ECDH}},
-	P384:      {"p-384", EC, 384, ecUsages, []Algorithm{ECDSASHA384, ECDH}},
-	P521:      {"p-521", EC, 521, ecUsages, []Algorithm{ECDSASHA512, ECDH}},
-	Secp256k1: {"secp256k1", K256, 256, signUsages, []Algorithm{ECDSASHA256}},
-	Ed25519:   {"ed25519", EdDSA, 256, signUsages, []Algorithm{Ed25519Pure, Ed25519ph}},
-	MLDSA44:   {"ml-dsa-44", MLDSA, 0, signUsages, []Algorithm{MLDSAPure}},
-	MLDSA65:   {"ml-dsa-65", MLDSA, 0, signUsages, []Algorithm{MLDSAPure}},
-	MLDSA87:   {"ml-dsa-87", MLDSA, 0, signUsages, []Algorithm{MLDSAPure}},
+	AES256:    {"aes-256", AES, 256, []Usage{EncryptDecrypt, RawEncryptDecrypt}, []Algorithm{AESGCM}, aesFurther},
+	HMAC224:   {"hmac-224", HMAC, 224, macUsages, []Algorithm{HMACSHA224}, nil},
+	HMAC256:   {"hmac-256", HMAC, 256, macUsages, []Algorithm{HMACSHA256}, nil},
+	HMAC384:   {"hmac-384", HMAC, 384, macUsages, []Algorithm{HMACSHA384}, nil},
+	HMAC512:   {"hmac-512", HMAC, 512, macUsages, []Algorithm{HMACSHA512}, nil},
+	RSA2048:   {"rsa-2048", RSA, 2048, rsaUsages, rsaAlgorithms, rsaFurther},
+	RSA3072:   {"rsa-3072", RSA, 3072, rsaUsages, rsaAlgorithms, rsaFurther},
+	RSA4096:   {"rsa-4096", RSA, 4096, rsaUsages, rsaAlgorithms, rsaFurther},
+	P256:      {"p-256", EC, 256, ecUsages, []Algorithm{ECDSASHA256, ECDH}, []Algorithm{ECDSAMD5SHA1, ECDSASHA1, ECDSASHA224, ECDSASHA384, ECDSASHA512}},
+	P384:      {"p-384", EC, 384, ecUsages, []Algorithm{ECDSASHA384, ECDH}, []Algorithm{ECDSAMD5SHA1, ECDSASHA1, ECDSASHA224, ECDSASHA256, ECDSASHA512}},
+	P521:      {"p-521", EC, 521, ecUsages, []Algorithm{ECDSASHA512, ECDH}, []Algorithm{ECDSAMD5SHA1, ECDSASHA1, ECDSASHA224, ECDSASHA256, ECDSASHA384}},
+	Secp256k1: {"secp256k1", K256, 256, signUsages, []Algorithm{ECDSASHA256}, nil},
+	Ed25519:   {"ed25519", EdDSA, 256, signUsages, []Algorithm{Ed25519Pure, Ed25519ph}, nil},
+	MLDSA44:   {"ml-dsa-44", MLDSA, 0, signUsages, []Algorithm{MLDSAPure}, nil},
+	MLDSA65:   {"ml-dsa-65", MLDSA, 0, signUsages, []Algorithm{MLDSAPure}, nil},
+	MLDSA87:   {"ml-dsa-87", MLDSA, 0, signUsages, []Algorithm{MLDSAPure}, nil},
+	AES128:    {"aes-128", AES, 128, rawUsages, nil, aesFurther},
+	AES192:    {"aes-192", AES, 192, rawUsages, nil, aesFurther},
 }
 
 var algorithms = [...]AlgorithmInfo{
@@ -194,11 +232,29 @@ var algorithms = [...]AlgorithmInfo{
 	HMACSHA384:  {"hmac-sha384", GenerateVerifyMAC, MAC, crypto.SHA384, nil},
 	HMACSHA512:  {"hmac-sha512", GenerateVerifyMAC, MAC, crypto.SHA512, nil},
 	ECDH:        {"ecdh", KeyAgreement, Agreement, 0, nil},
+
+	PKCS1MD5SHA1: {"rsa-pkcs1-md5sha1", SignVerify, PKCS1, crypto.MD5SHA1, digestForm},
+	PKCS1SHA1:    {"rsa-pkcs1-sha1", SignVerify, PKCS1, crypto.SHA1, hashForms},
+	PKCS1SHA224:  {"rsa-pkcs1-sha224", SignVerify, PKCS1, crypto.SHA224, hashForms},
+	PKCS1Plain:   {"rsa-pkcs1", SignVerify, PKCS1, 0, digestForm},
+	PSSSHA1:      {"rsa-pss-sha1", SignVerify, PSS, crypto.SHA1, hashForms},
+	PSSSHA224:    {"rsa-pss-sha224", SignVerify, PSS, crypto.SHA224, hashForms},
+	ECDSAMD5SHA1: {"ecdsa-md5sha1", SignVerify, ECDSA, crypto.MD5SHA1, digestForm},
+	ECDSASHA1:    {"ecdsa-sha1", SignVerify, ECDSA, crypto.SHA1, hashForms},
+	ECDSASHA224:  {"ecdsa-sha224", SignVerify, ECDSA, crypto.SHA224, hashForms},
+	RSARaw:       {"rsa-raw", EncryptDecrypt, RSAPrimitive, 0, nil},
+	AESGCMRaw:    {"aes-gcm", RawEncryptDecrypt, CipherMode, 0, nil},
+	AESCBC:       {"aes-cbc", RawEncryptDecrypt, CipherMode, 0, nil},
+	AESCBCPad:    {"aes-cbc-pad", RawEncryptDecrypt, CipherMode, 0, nil},
+	AESCTR:       {"aes-ctr", RawEncryptDecrypt, CipherMode, 0, nil},
+	AESKW:        {"aes-kw", RawEncryptDecrypt, CipherMode, 0, nil},
+	AESKWP:       {"aes-kwp", RawEncryptDecrypt, CipherMode, 0, nil},
 }
 
 var usageNames = [...]string{
 	NoUsage: "", EncryptDecrypt: "encrypt-decrypt", SignVerify: "sign-verify", GenerateVerifyMAC: "mac",
 	KeyTransfer: "key-transfer", KeyAgreement: "key-agreement",
+	RawEncryptDecrypt: "raw-encrypt-decrypt",
 }
 
 // Wrapping is a way in which a key travels encrypted under an RSA key.
@@ -236,8 +292,15 @@ func ParseWrapping(name string) Wrapping { return parse(Wrappings(), name) }
 // Specs returns every spec in the order of the table.
 func Specs() []Spec { return all[Spec](len(specs)) }
 
-// Algorithms returns every algorithm in the order of the table.
-func Algorithms() []Algorithm { return all[Algorithm](len(algorithms)) }
+// Algorithms returns every algorithm but the further ones in the order of the
+// table.
+func Algorithms() []Algorithm { return everyAlgorithm()[:ECDH] }
+
+// FurtherAlgorithms returns the further ones: those that a spec has only in
+// SpecInfo.Further. (Some specs have others there, as P-256 has ECDSASHA384.)
+func FurtherAlgorithms() []Algorithm { return everyAlgorithm()[ECDH:] }
+
+func everyAlgorithm() []Algorithm { return all[Algorithm](len(algorithms)) }
 
 // Usages returns every usage.
 func Usages() []Usage { return all[Usage](len(usageNames)) }
@@ -272,23 +335,37 @@ func (s Spec) Symmetric() bool {
 func (s Spec) Allows(u Usage) bool { return slices.Contains(s.Info().Usages, u) }
 
 // Usual returns the usage of a key of the spec of which nobody says another:
-// the only one that there is, or signing where key agreement is the other. It is
-// NoUsage where it has to be said.
+// the only one that there is, or the one beside which the other is rare: key
+// agreement, raw encryption. It is NoUsage where it has to be said.
 func (s Spec) Usual() Usage {
 	switch usages := s.Info().Usages; {
-	case len(usages) == 1, len(usages) == 2 && usages[1] == KeyAgreement:
+	case len(usages) == 1, len(usages) == 2 && (usages[1] == KeyAgreement || usages[1] == RawEncryptDecrypt):
 		return usages[0]
 	}
 	return NoUsage
 }
 
-// Has reports whether a key of the spec can use the algorithm.
-func (s Spec) Has(a Algorithm) bool { return slices.Contains(s.Info().Algorithms, a) }
+// Has reports whether a key of the spec can use the algorithm, be it a further
+// one or not.
+func (s Spec) Has(a Algorithm) bool { return s.Lists(a) || slices.Contains(s.Info().Further, a) }
 
-// For returns the algorithms that a key of the spec with the usage can use.
-func (s Spec) For(u Usage) []Algorithm {
+// Lists reports whether the algorithm is one of those that the clouds' APIs
+// know of a key of the spec: Has without the further ones.
+func (s Spec) Lists(a Algorithm) bool { return slices.Contains(s.Info().Algorithms, a) }
+
+// For returns the algorithms that a key of the spec with the usage can use,
+// without the further ones.
+func (s Spec) For(u Usage) []Algorithm { return forUsage(s.Info().Algorithms, u) }
+
+// FurtherFor returns the further ones.
+func (s Spec) FurtherFor(u Usage) []Algorithm { return forUsage(s.Info().Further, u) }
+
+// AllFor returns both, the further ones last.
+func (s Spec) AllFor(u Usage) []Algorithm { return append(s.For(u), s.FurtherFor(u)...) }
+
+func forUsage(from []Algorithm, u Usage) []Algorithm {
 	var list []Algorithm
-	for _, a := range s.Info().Algorithms {
+	for _, a := range from {
 		if a.Info().Usage == u {
 			list = append(list, a)
 		}
@@ -332,7 +409,7 @@ func (u Usage) String() string {
 func ParseSpec(name string) Spec { return parse(Specs(), name) }
 
 // ParseAlgorithm returns the algorithm of a name that String gives, or NoAlgorithm.
-func ParseAlgorithm(name string) Algorithm { return parse(Algorithms(), name) }
+func ParseAlgorithm(name string) Algorithm { return parse(everyAlgorithm(), name) }
 
 // ParseUsage returns the usage of a name that String gives, or NoUsage.
 func ParseUsage(name string) Usage { return parse(Usages(), name) }

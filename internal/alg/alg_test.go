@@ -37,6 +37,43 @@ func TestSpecs(t *testing.T) {
 	}
 }
 
+// TestFurther is the table of what TLS and PKCS #11 ask of a key beside.
+func TestFurther(t *testing.T) {
+	rsa := []string{"rsa-pkcs1-md5sha1", "rsa-pkcs1-sha1", "rsa-pkcs1-sha224", "rsa-pkcs1", "rsa-pss-sha1", "rsa-pss-sha224", "rsa-raw"}
+	aes := []string{"aes-gcm", "aes-cbc", "aes-cbc-pad", "aes-ctr", "aes-kw", "aes-kwp"}
+	ec := []string{"ecdsa-md5sha1", "ecdsa-sha1", "ecdsa-sha224"}
+	want := map[string][]string{
+		"rsa-2048": rsa, "rsa-3072": rsa, "rsa-4096": rsa,
+		"aes-128": aes, "aes-192": aes, "aes-256": aes,
+		"p-256": append(slices.Clone(ec), "ecdsa-sha384", "ecdsa-sha512"),
+		"p-384": append(slices.Clone(ec), "ecdsa-sha256", "ecdsa-sha512"),
+		"p-521": append(slices.Clone(ec), "ecdsa-sha256", "ecdsa-sha384"),
+	}
+	got := map[string][]string{}
+	for _, s := range Specs() {
+		for _, a := range s.Info().Further {
+			got[s.String()] = append(got[s.String()], a.String())
+			if slices.Contains(s.For(a.Info().Usage), a) || s.Lists(a) {
+				t.Errorf("%s lists %s, which is a further one", s, a)
+			}
+			if !s.Has(a) || !s.Allows(a.Info().Usage) || !slices.Contains(s.FurtherFor(a.Info().Usage), a) || !slices.Contains(s.AllFor(a.Info().Usage), a) {
+				t.Errorf("%s does not have its further %s", s, a)
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("specs and their further algorithms (-want +got):\n%s", diff)
+	}
+	for _, a := range FurtherAlgorithms() {
+		if slices.Contains(Algorithms(), a) {
+			t.Errorf("%s is in both lists of algorithms", a)
+		}
+	}
+	if got, want := len(Algorithms())+len(FurtherAlgorithms()), len(everyAlgorithm()); got != want {
+		t.Errorf("both lists have %d algorithms together, and there are %d", got, want)
+	}
+}
+
 // TestTablesAgree asserts what must hold between the two tables: a spec has
 // an algorithm for each of its usages and no other, each algorithm belongs to
 // a spec, and each form to a signature.
@@ -45,9 +82,12 @@ func TestTablesAgree(t *testing.T) {
 	for _, s := range Specs() {
 		info := s.Info()
 		for _, u := range info.Usages {
-			if (len(s.For(u)) == 0) != (u == KeyTransfer) || !s.Allows(u) { // which has wrappings instead
+			if (len(s.AllFor(u)) == 0) != (u == KeyTransfer) || !s.Allows(u) { // which has wrappings instead
 				t.Errorf("%s has the usage %s and nothing to do in it", s, u)
 			}
+		}
+		for _, a := range info.Further {
+			used[a] = true
 		}
 		for _, a := range info.Algorithms {
 			used[a] = true
@@ -59,7 +99,7 @@ func TestTablesAgree(t *testing.T) {
 			t.Errorf("%s: family %d, %d bits", s, info.Family, info.Bits)
 		}
 	}
-	for _, a := range Algorithms() {
+	for _, a := range everyAlgorithm() {
 		info := a.Info()
 		if !used[a] {
 			t.Errorf("no spec has the algorithm %s", a)
@@ -67,13 +107,14 @@ func TestTablesAgree(t *testing.T) {
 		if (len(info.Forms) > 0) != (info.Usage == SignVerify) {
 			t.Errorf("%s: usage %s with forms %v", a, info.Usage, info.Forms)
 		}
-		if info.Hash != 0 && !info.Hash.Available() {
+		if info.Hash != 0 && info.Hash != crypto.MD5SHA1 && !info.Hash.Available() {
 			t.Errorf("%s: the hash %s is not linked in", a, info.Hash)
 		}
-		if needs := !slices.Contains([]Scheme{GCM, PureEdDSA, PureMLDSA, Agreement}, info.Scheme); needs != (info.Hash != 0) {
+		own := []Scheme{GCM, PureEdDSA, PureMLDSA, Agreement, RSAPrimitive, CipherMode}
+		if needs := !slices.Contains(own, info.Scheme) && a != PKCS1Plain; needs != (info.Hash != 0) {
 			t.Errorf("%s: hash %d", a, info.Hash)
 		}
-		if slices.Contains(info.Forms, Digest) != (info.Hash != 0 && info.Usage == SignVerify) {
+		if slices.Contains(info.Forms, Digest) != ((info.Hash != 0 || a == PKCS1Plain) && info.Usage == SignVerify) {
 			t.Errorf("%s takes a digest, or does not, without regard to its hash", a)
 		}
 	}
@@ -100,7 +141,7 @@ func TestNames(t *testing.T) {
 		}
 	}
 	check("spec", texts(Specs()), func(n string) bool { return ParseSpec(n) != NoSpec && ParseSpec(n).String() == n })
-	check("algorithm", texts(Algorithms()), func(n string) bool { return ParseAlgorithm(n) != NoAlgorithm && ParseAlgorithm(n).String() == n })
+	check("algorithm", texts(everyAlgorithm()), func(n string) bool { return ParseAlgorithm(n) != NoAlgorithm && ParseAlgorithm(n).String() == n })
 	check("usage", texts(Usages()), func(n string) bool { return ParseUsage(n) != NoUsage && ParseUsage(n).String() == n })
 }
 
@@ -149,6 +190,11 @@ func TestForms(t *testing.T) {
 		{AESGCM, false, false, false},
 		{HMACSHA256, false, false, false},
 		{ECDH, false, false, false},
+		{PKCS1SHA1, true, true, false},
+		{PKCS1MD5SHA1, false, true, false},
+		{PKCS1Plain, false, true, false},
+		{RSARaw, false, false, false},
+		{AESCBC, false, false, false},
 	} {
 		if tt.a.Takes(Raw) != tt.raw || tt.a.Takes(Digest) != tt.digest || tt.a.Takes(ExternalMu) != tt.externalMu || tt.a.Takes(0) {
 			t.Errorf("%s takes other forms than it should", tt.a)
@@ -164,7 +210,7 @@ func TestSymmetric(t *testing.T) {
 			got = append(got, s.String())
 		}
 	}
-	if diff := cmp.Diff([]string{"aes-256", "hmac-224", "hmac-256", "hmac-384", "hmac-512"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"aes-256", "hmac-224", "hmac-256", "hmac-384", "hmac-512", "aes-128", "aes-192"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -176,6 +222,7 @@ func TestUsual(t *testing.T) {
 		want  Usage
 	}{
 		{[]Spec{AES256}, EncryptDecrypt},
+		{[]Spec{AES128, AES192}, RawEncryptDecrypt},
 		{[]Spec{HMAC224, HMAC256, HMAC384, HMAC512}, GenerateVerifyMAC},
 		{[]Spec{P256, P384, P521, Secp256k1, Ed25519, MLDSA44, MLDSA65, MLDSA87}, SignVerify},
 		{[]Spec{RSA2048, RSA3072, RSA4096, NoSpec, 200}, NoUsage},
