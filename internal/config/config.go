@@ -53,6 +53,7 @@ type Config struct {
 	Tracing   Tracing    `yaml:"tracing"`
 	Approvals Approvals  `yaml:"approvals"`
 	Rotation  Rotation   `yaml:"rotation"`
+	Keyless   Keyless    `yaml:"keyless"`
 
 	Certificates Certificates `yaml:"certificates"`
 	Issuers      Issuers      `yaml:"issuers"`
@@ -156,6 +157,7 @@ func Default() Config {
 		Tracing:   Tracing{SampleRatio: 0.1, ServiceName: "holdfast"},
 		Notices:   Notices{GiveUp: 72 * time.Hour, Denials: 20, DenialsWindow: 5 * time.Minute},
 		Rotation:  Rotation{SymmetricDays: 365, AsymmetricDays: 730, OverlapDays: 90, NoticeDays: 30},
+		Keyless:   Keyless{ClientCertificates: KeylessRequired, MinimumTLS: "1.2", MaxConnections: 10_000, InFlight: 256, Queue: 1024},
 	}
 }
 
@@ -215,6 +217,7 @@ func (c *Config) Validate() error {
 	c.Tracing.validate(refuse)
 	c.Approvals.validate(refuse)
 	c.Rotation.validate(refuse)
+	c.Keyless.validate(refuse)
 	c.validateProviders(c.HSM.validate(refuse), refuse)
 	c.validateRanges(refuse)
 	if len(wrong) > 0 {
@@ -236,6 +239,9 @@ func (c *Config) validateRanges(refuse func(name, format string, args ...any)) {
 		{"trails.interval", int64(c.Trails.Interval), int64(10 * time.Millisecond), int64(24 * time.Hour)},
 		{"lifecycle.mirror", int64(c.Lifecycle.Mirror), int64(10 * time.Millisecond), int64(24 * time.Hour)},
 		{"lifecycle.renewals_per_minute", int64(c.Lifecycle.RenewalsPerMinute), 1, 1_000_000},
+		{"keyless.max_connections", int64(c.Keyless.MaxConnections), 1, 1_000_000},
+		{"keyless.in_flight", int64(c.Keyless.InFlight), 1, 65_536},
+		{"keyless.queue", int64(c.Keyless.Queue), 1, 1_000_000},
 	}
 	for _, r := range ranges {
 		if r.value < r.min || r.value > r.max {
@@ -247,6 +253,8 @@ func (c *Config) validateRanges(refuse func(name, format string, args ...any)) {
 		allowed     []string
 	}{
 		{"rsa.native", c.RSA.Native, []string{"auto", "off"}},
+		{"keyless.client_certificates", c.Keyless.ClientCertificates, []string{KeylessRequired, KeylessOptional}},
+		{"keyless.minimum_tls", c.Keyless.MinimumTLS, []string{"1.2", "1.3"}},
 		{"log.level", c.Log.Level, []string{"debug", "info", "warn", "error"}},
 		{"log.format", c.Log.Format, []string{"text", "json"}},
 	}

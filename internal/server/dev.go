@@ -161,6 +161,7 @@ func (s *server) env() string {
 		{"AWS_ACCESS_KEY_ID", awsID},
 		{"AWS_SECRET_ACCESS_KEY", awsSecret},
 		{"SSL_CERT_FILE", ca},
+		{"HOLDFAST_KEYLESS_ADDR", s.keyless.Load().Addr()},
 	} {
 		fmt.Fprintf(&b, "export %s='%s'\n", v[0], strings.ReplaceAll(v[1], "'", `'\''`))
 	}
@@ -235,5 +236,6 @@ func (s *server) empty(ctx context.Context) error {
 		return err
 	}
 	s.instance.Store(i)
+	s.keyless.Load().Hangup() // its connections are of those who are gone
 	return s.devCredentials(ctx)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/figure"
 	"github.com/holdfast-kms/holdfast/internal/lifecycle"
 	"github.com/holdfast-kms/holdfast/internal/server/gauges"
+	"github.com/holdfast-kms/holdfast/internal/server/keyless"
 	"github.com/holdfast-kms/holdfast/internal/server/notices"
 	"github.com/holdfast-kms/holdfast/internal/sink"
 )
@@ -17,6 +18,7 @@ func (s *server) openMetrics() {
 	s.metrics = newMetrics(s.keys, s.tokens, s.providers)
 	s.metrics.registry.MustRegister(notices.Figures(s.notices), sink.Figures(s.sinks), s.identityFigures())
 	s.metrics.registry.MustRegister(s.tracer.Figures()...)
+	s.metrics.registry.MustRegister(keyless.Figures(s.keylessStats)...)
 	s.watch()
 }
 

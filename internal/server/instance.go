@@ -39,6 +39,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	awspca "github.com/holdfast-kms/holdfast/internal/front/aws/pca"
+	keylessfront "github.com/holdfast-kms/holdfast/internal/front/keyless"
 	"github.com/holdfast-kms/holdfast/internal/function"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/identity"
@@ -122,6 +123,7 @@ type instance struct {
 	hsms      *tokens.Tokens
 	providers *providers.Providers
 	engines   []engine.Engine // those over tokens
+	keyless   *keylessfront.Store
 	clock     *lifecycle.Runner
 	handler   http.Handler
 	// signer signs the audit log's checkpoints; an ephemeral instance has none.
@@ -162,6 +164,7 @@ func open(ctx context.Context, c *config.Config, root *seal.Root, ephemeral bool
 	i.sinks.Start()
 	i.showFigures(i.clock, i.startAlarms(c.Lifecycle.Interval, log))
 	i.handler = i.mount(c, m)
+	i.keyless = i.openKeyless(c)
 	return i, nil
 }
 

@@ -221,6 +221,9 @@ func (s *server) start(ctx context.Context, url string) error {
 		return err
 	}
 	s.instance.Store(i)
+	if err := s.startKeyless(); err != nil {
+		return err
+	}
 	if s.Dev != nil {
 		return s.prepareDev(ctx, url)
 	}
@@ -232,10 +235,11 @@ func (s *server) stop() error {
 	if s.sealed != nil {
 		s.sealed.forget()
 	}
+	stopped := s.stopKeyless(context.Background()) // it has ended, unless the start failed
 	if i := s.instance.Load(); i != nil {
-		return i.close()
+		return errors.Join(stopped, i.close())
 	}
-	return nil
+	return stopped
 }
 
 // announce tells that the server serves, or that it waits for shares.

@@ -27,6 +27,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/remote"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/server/certificate"
+	"github.com/holdfast-kms/holdfast/internal/server/keyless"
 	"github.com/holdfast-kms/holdfast/internal/server/tracing"
 	"github.com/holdfast-kms/holdfast/internal/wire/native"
 )
@@ -69,9 +70,11 @@ type server struct {
 	Options
 	tls      *certificate.Identity
 	metrics  *metrics
-	tracer   *tracing.Tracer          // nil where nothing is traced
-	instance atomic.Pointer[instance] // nil while the server is sealed
-	sealed   *sealed                  // nil for one that starts with its root key
+	tracer   *tracing.Tracer                 // nil where nothing is traced
+	instance atomic.Pointer[instance]        // nil while the server is sealed
+	sealed   *sealed                         // nil for one that starts with its root key
+	keyless  atomic.Pointer[keyless.Service] // nil while there is none
+	failed   chan error                      // why a listener serves no more
 	// resetting is held for reading by each request of a development server,
 	// and for writing while it is emptied.
 	resetting sync.RWMutex
@@ -84,7 +87,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	s := &server{Options: o, sealed: newSealed(o.Shares, ctx.Done())}
+	s := &server{Options: o, sealed: newSealed(o.Shares, ctx.Done()), failed: make(chan error, maxListeners)}
 	if s.tracer, err = tracing.Open(ctx, &o.Config.Tracing, Version().Version, o.Log); err != nil {
 		return err
 	}
@@ -103,6 +106,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	if s.Dev != nil && len(s.Config.Egress.Allow) == 0 {
 		s.Config.Egress.Allow = loopback() // what a developer's server tells is on the developer's machine
+	}
+	if s.Dev != nil && !s.Config.Keyless.On() {
+		s.Config.Keyless.Listen, s.Config.Keyless.ClientCertificates = "127.0.0.1:0", config.KeylessOptional
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	if s.sealed == nil {
@@ -126,6 +132,9 @@ func closeAll(endpoints []*endpoint) error {
 	}
 	return errors.Join(failures...)
 }
+
+// maxListeners is how many listeners a server has at most.
+const maxListeners = 8
 
 // endpoint is one listener with what it serves.
 type endpoint struct {
@@ -177,9 +186,8 @@ func (s *server) serve(ctx context.Context, endpoints []*endpoint, url string) e
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	failed := make(chan error, len(endpoints))
 	for _, e := range endpoints {
-		go func() { failed <- e.http.Serve(e.Listener) }()
+		go func() { s.failed <- e.http.Serve(e.Listener) }()
 	}
 	// What the start needed is given back: a server that waits stays small.
 	debug.FreeOSMemory()
@@ -189,16 +197,14 @@ func (s *server) serve(ctx context.Context, endpoints []*endpoint, url string) e
 	for {
 		select {
 		case <-hangup:
-			if err := s.tls.Reload(); err != nil {
-				s.Log.ErrorContext(ctx, "the TLS certificate stays as it was", slog.Any("cause", err))
-			}
+			s.reload(ctx)
 		case u := <-s.sealed.hand():
 			err := s.unseal(ctx, u, url)
 			u.done <- err
 			if err != nil {
 				return errors.Join(fmt.Errorf("starting after the unsealing: %w", err), s.shutdown(ctx, endpoints))
 			}
-		case err := <-failed:
+		case err := <-s.failed:
 			return errors.Join(fmt.Errorf("serving: %w", err), s.shutdown(ctx, endpoints))
 		case <-ctx.Done():
 			return s.shutdown(ctx, endpoints)
@@ -212,7 +218,7 @@ func (s *server) shutdown(ctx context.Context, endpoints []*endpoint) error {
 	s.Log.InfoContext(ctx, "stopping: running requests finish first")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
-	var failures []error
+	failures := []error{s.stopKeyless(ctx)}
 	for _, e := range endpoints {
 		failures = append(failures, e.http.Shutdown(ctx))
 	}

@@ -70,6 +70,9 @@ func (t *Identity) End() time.Time {
 	return time.Time{}
 }
 
+// Current returns the certificate.
+func (t *Identity) Current() *tls.Certificate { return t.current.Load() }
+
 // Config returns what a listener needs: TLS 1.2 and up, HTTP/2 offered. A
 // client may present a certificate; whom that proves is asked with each
 // request, of the one API that takes certificates.
