@@ -48,6 +48,7 @@ func start(t *testing.T) *world {
 	w.stop = func() {
 		if !stopped {
 			stopped = true
+			w.CloseIdleConnections()
 			cancel()
 			if err := <-ended; err != nil {
 				t.Errorf("the server ended with %v", err)

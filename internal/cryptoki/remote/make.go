@@ -2,7 +2,9 @@ package remote
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/hex"
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -138,6 +140,11 @@ func (a *account) adopt(e *entry) {
 // issued for a key of the token is there already; any other is registered in
 // the inventory.
 func (h *holder) AddCertificate(ctx context.Context, b *cryptoki.Blueprint, der []byte) (cryptoki.Object, error) {
+	if _, err := x509.ParseCertificate(der); err != nil {
+		return cryptoki.Object{}, &fault.Error{
+			Kind: fault.InvalidArgument, Reason: fault.MalformedCertificate, Op: "pkcs11.AddCertificate", Public: "the certificate cannot be read", Err: err,
+		}
+	}
 	unlock, err := h.lock(ctx)
 	if err != nil {
 		return cryptoki.Object{}, err
@@ -147,12 +154,12 @@ func (h *holder) AddCertificate(ctx context.Context, b *cryptoki.Blueprint, der 
 	if err != nil {
 		return cryptoki.Object{}, failure("pkcs11.AddCertificate", err)
 	}
-	if len(done.Items) != 1 {
-		return cryptoki.Object{}, fault.Because(fault.InvalidArgument, fault.MalformedCertificate, "these are %d certificates, and not one", len(done.Items))
+	var c *certificate
+	if len(done.Items) == 1 {
+		c = newCertificate(&done.Items[0])
 	}
-	c := newCertificate(&done.Items[0])
 	if c == nil {
-		return cryptoki.Object{}, fault.Because(fault.InvalidArgument, fault.MalformedCertificate, "the certificate cannot be read")
+		return cryptoki.Object{}, &fault.Error{Kind: fault.Internal, Op: "pkcs11.AddCertificate", Err: errors.New("the server does not answer with the certificate")}
 	}
 	if h.seen.Load() == nil { // whose key it is has to be known
 		if err := h.ask(ctx); err != nil {
