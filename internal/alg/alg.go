@@ -383,6 +383,19 @@ func (s Spec) MaxPlaintext(a Algorithm) int {
 	return 0
 }
 
+// DigestSize returns the least and the most bytes that a digest of the algorithm
+// has under a key of the spec: of PKCS1Plain what the padding leaves room for (RFC
+// 8017 section 9.2), else as many as the hash has; twice 0 where there is none.
+func (s Spec) DigestSize(a Algorithm) (least, most int) {
+	if a == PKCS1Plain {
+		return 1, s.Info().Bits/8 - 11
+	}
+	if h := a.Info().Hash; h != 0 {
+		return h.Size(), h.Size()
+	}
+	return 0, 0
+}
+
 // Info returns the algorithm's row; of an unknown algorithm the empty one.
 func (a Algorithm) Info() AlgorithmInfo {
 	if int(a) < len(algorithms) {

@@ -111,6 +111,8 @@ func period(t Type) (days int, what string) {
 			return 2 * 365, "symmetric data-encryption key, at most 2 years"
 		}
 		return 2 * 365, "private key-transport key, at most 2 years"
+	case alg.RawEncryptDecrypt:
+		return 2 * 365, "symmetric data-encryption key, at most 2 years"
 	case alg.KeyTransfer:
 		return 2 * 365, "private key-transport key, at most 2 years"
 	case alg.KeyAgreement:

@@ -13,7 +13,7 @@ func TestDigester(t *testing.T) {
 		if spec == alg.Secp256k1 { // its library has no crypto.Signer
 			continue
 		}
-		for _, a := range spec.For(alg.SignVerify) {
+		for _, a := range spec.AllFor(alg.SignVerify) {
 			if !a.Takes(alg.Raw) {
 				continue
 			}

@@ -55,11 +55,17 @@ func DecodeECDSA(spec alg.Spec, der []byte) ([]byte, error) {
 	return raw, nil
 }
 
-// DigestInfo returns what RSASSA-PKCS1-v1_5 signs of a SHA-256, SHA-384 or
-// SHA-512 digest (RFC 8017 section 9.2, note 1): the DER of the hash's name and
-// the digest.
+// DigestInfo returns what RSASSA-PKCS1-v1_5 signs of a digest of SHA-1 or SHA-2
+// (RFC 8017 section 9.2, note 1): the DER of the hash's name and the digest. Of
+// crypto.MD5SHA1 and of no hash it is the digest itself.
 func DigestInfo(h crypto.Hash, digest []byte) []byte {
-	last := map[crypto.Hash]byte{crypto.SHA256: 1, crypto.SHA384: 2, crypto.SHA512: 3}[h]
+	switch h { //nolint:exhaustive // the others are SHA-2
+	case 0, crypto.MD5SHA1:
+		return digest
+	case crypto.SHA1:
+		return append([]byte{0x30, 33, 0x30, 9, 0x06, 5, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 20}, digest...)
+	}
+	last := map[crypto.Hash]byte{crypto.SHA256: 1, crypto.SHA384: 2, crypto.SHA512: 3, crypto.SHA224: 4}[h]
 	size := byte(len(digest)) //nolint:gosec // at most 64, and checked
 	prefix := []byte{
 		0x30, 17 + size, 0x30, 13, 0x06, 9, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, last, 0x05, 0x00, 0x04, size,

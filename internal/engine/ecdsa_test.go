@@ -143,8 +143,11 @@ func TestDigestInfo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, h := range []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512} {
-		digest := bytes.Repeat([]byte{5}, h.Size())
+	for _, h := range []crypto.Hash{0, crypto.MD5SHA1, crypto.SHA1, crypto.SHA224, crypto.SHA256, crypto.SHA384, crypto.SHA512} {
+		digest := bytes.Repeat([]byte{5}, 36)
+		if h != 0 {
+			digest = bytes.Repeat([]byte{5}, h.Size())
+		}
 		signature, err := rsa.SignPKCS1v15(nil, k, 0, engine.DigestInfo(h, digest))
 		if err != nil {
 			t.Fatal(err)

@@ -67,7 +67,7 @@ type Engine interface {
 }
 
 // Key is an opened version. Which fields are set follows from the key's spec:
-// Signer for SignVerify, Decrypter for RSA, AEAD for AES, MAC for HMAC,
+// Signer for SignVerify, Decrypter for RSA, AEAD for AES-256, MAC for HMAC,
 // Agreement for KeyAgreement.
 type Key struct {
 	// Signer signs with any algorithm of the key's spec: its options come
@@ -79,13 +79,16 @@ type Key struct {
 	// Agreement is there, beside the Signer, for keys on the NIST curves. Use it
 	// by Agree.
 	Agreement Agreement
+	// Cipher is there for AES keys of engines that have alg.RawEncryptDecrypt,
+	// beside the AEAD for AES-256: a key is used for one of the two.
+	Cipher Cipher
 	// Unwrapper is there, beside the Decrypter, for RSA keys of engines that
 	// take wrapped material.
 	Unwrapper Unwrapper
 	// Verifier is there, beside the Signer, where the place verifies too.
 	Verifier Verifier
 	// Algorithms are those that the key has where it lives; nil for all that its
-	// spec has for its usage.
+	// spec has for its usage, the further ones among them.
 	Algorithms []alg.Algorithm
 }
 

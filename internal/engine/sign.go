@@ -44,10 +44,7 @@ func Options(a alg.Algorithm, f alg.Form) crypto.SignerOpts {
 // Raw message where the algorithm hashes, and checks the form and length of
 // one that comes as a digest or as mu. ECDSA signatures are DER.
 func Sign(s crypto.Signer, a alg.Algorithm, m Message) ([]byte, error) {
-	if err := usable(SpecOf(s.Public()), a, alg.SignVerify); err != nil {
-		return nil, err
-	}
-	digest, err := m.digest(a)
+	digest, err := m.signed(SpecOf(s.Public()), a)
 	if err != nil {
 		return nil, err
 	}
@@ -55,13 +52,22 @@ func Sign(s crypto.Signer, a alg.Algorithm, m Message) ([]byte, error) {
 	return signature, classify("engine.Sign", fault.Internal, err)
 }
 
+// signed returns what a key of the spec signs of a message by an algorithm.
+func (m Message) signed(spec alg.Spec, a alg.Algorithm) ([]byte, error) {
+	if err := usable(spec, a, alg.SignVerify); err != nil {
+		return nil, err
+	}
+	digest, err := m.digest(a)
+	if err != nil {
+		return nil, err
+	}
+	return digest, CheckDigest(spec, a, digest)
+}
+
 // Verify checks a signature: nil, or a BadSignature error. PSS signatures
 // must have a salt as long as the hash.
 func (p *PublicKey) Verify(a alg.Algorithm, m Message, signature []byte) error {
-	if err := usable(p.spec, a, alg.SignVerify); err != nil {
-		return err
-	}
-	digest, err := m.digest(a)
+	digest, err := m.signed(p.spec, a)
 	if err != nil {
 		return err
 	}
@@ -97,10 +103,14 @@ func verifyRSA(k *rsa.PublicKey, a alg.Algorithm, digest, signature []byte) bool
 	return rsa.VerifyPKCS1v15(k, info.Hash, digest, signature) == nil
 }
 
-// Encrypt encrypts by RSAES-OAEP with an empty label.
+// Encrypt encrypts by RSAES-OAEP with an empty label. RSARaw only decrypts:
+// whoever pads a message can raise it to the public exponent as well.
 func (p *PublicKey) Encrypt(a alg.Algorithm, plaintext []byte) ([]byte, error) {
 	if err := usable(p.spec, a, alg.EncryptDecrypt); err != nil {
 		return nil, err
+	}
+	if a == alg.RSARaw {
+		return nil, fault.Because(fault.InvalidArgument, fault.WrongAlgorithm, "%s only decrypts", a)
 	}
 	k, ok := p.key.(*rsa.PublicKey)
 	if !ok {
@@ -114,8 +124,9 @@ func (p *PublicKey) Encrypt(a alg.Algorithm, plaintext []byte) ([]byte, error) {
 	return ciphertext, classify("engine.Encrypt", fault.Internal, err)
 }
 
-// Decrypt decrypts RSAES-OAEP with an empty label. Whatever is wrong with a
-// ciphertext, the error is the same BadCiphertext.
+// Decrypt decrypts RSAES-OAEP with an empty label, or by RSARaw, whose result is
+// as long as the modulus. Whatever is wrong with a ciphertext, the error is the
+// same BadCiphertext.
 func Decrypt(d crypto.Decrypter, a alg.Algorithm, ciphertext []byte) ([]byte, error) {
 	spec := SpecOf(d.Public())
 	if err := usable(spec, a, alg.EncryptDecrypt); err != nil {
@@ -124,7 +135,11 @@ func Decrypt(d crypto.Decrypter, a alg.Algorithm, ciphertext []byte) ([]byte, er
 	if len(ciphertext) != spec.Info().Bits/8 {
 		return nil, badCiphertext()
 	}
-	plaintext, err := d.Decrypt(rand.Reader, ciphertext, &rsa.OAEPOptions{Hash: a.Info().Hash})
+	var opts crypto.DecrypterOpts = &rsa.OAEPOptions{Hash: a.Info().Hash}
+	if a == alg.RSARaw {
+		opts = RawRSA{}
+	}
+	plaintext, err := d.Decrypt(rand.Reader, ciphertext, opts)
 	return plaintext, classify("engine.Decrypt", fault.BadCiphertext, err)
 }
 
@@ -171,6 +186,9 @@ func (m Message) digest(a alg.Algorithm) ([]byte, error) {
 	h := a.Info().Hash
 	switch m.Form {
 	case alg.Digest:
+		if a == alg.PKCS1Plain { // how much fits depends on the key
+			return m.Bytes, nil
+		}
 		return m.Bytes, m.checkLength(a, h.Size())
 	case alg.ExternalMu:
 		return m.Bytes, m.checkLength(a, muSize)

@@ -106,7 +106,7 @@ func uses() []key.Action {
 func powers(u alg.Usage) (administer, use []key.Action) {
 	administer = []key.Action{key.PutKeyPolicy, key.ScheduleKeyDeletion}
 	switch u {
-	case alg.EncryptDecrypt:
+	case alg.EncryptDecrypt, alg.RawEncryptDecrypt:
 		use = []key.Action{key.Decrypt, key.Encrypt}
 	case alg.SignVerify:
 		use = []key.Action{key.Sign}

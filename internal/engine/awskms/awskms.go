@@ -199,7 +199,7 @@ func (e *Engine) Supports(spec alg.Spec, usage alg.Usage) bool {
 // Imports reports whether the service takes material of the spec. AWS says that
 // it takes all types; for ML-DSA that has not been tried on AWS itself.
 func (e *Engine) Imports(spec alg.Spec) bool {
-	return !e.options.NoImport && len(spec.Info().Usages) > 0 && !slices.Contains(e.options.Without, spec)
+	return !e.options.NoImport && slices.ContainsFunc(spec.Info().Usages, func(u alg.Usage) bool { return e.Supports(spec, u) }) && !slices.Contains(e.options.Without, spec)
 }
 
 // unsupported is the answer to a kind of key that the service does not have.

@@ -225,6 +225,7 @@ func contract(s *service, e engine.Engine) enginetest.Config {
 	return enginetest.Config{
 		New:       func(*testing.T) engine.Engine { return e },
 		Without:   []alg.Usage{alg.KeyTransfer},
+		NoFurther: true,
 		Restricts: true,
 		NoExport:  alg.Specs(),
 		NoUnwrap:  alg.Specs(), NoWrapExport: alg.Specs(),

@@ -94,6 +94,7 @@ func config(e *Engine, s *azurekvtest.Server, unsupported ...alg.Spec) enginetes
 		New:          func(*testing.T) engine.Engine { return e },
 		Unsupported:  unsupported,
 		Without:      []alg.Usage{alg.KeyTransfer, alg.KeyAgreement}, // Holdfast's transfer of keys is not Azure's
+		NoFurther:    true,
 		Restricts:    true,
 		NoExport:     alg.Specs(),
 		NoUnwrap:     alg.Specs(),

@@ -29,6 +29,9 @@ type Config struct {
 	Without []alg.Usage
 	// NoAlgorithm are algorithms of specs that the engine does not have.
 	NoAlgorithm map[alg.Spec][]alg.Algorithm
+	// NoFurther says that the engine has none of the further algorithms
+	// (alg.SpecInfo), hence no raw AES.
+	NoFurther bool
 	// Restricts says that the engine keeps a key to the usage that it was made
 	// for, and lets only exportable ones leave.
 	Restricts bool
@@ -60,16 +63,24 @@ type Config struct {
 }
 
 // has reports whether the engine should have the spec.
-func (c Config) has(spec alg.Spec) bool { return !slices.Contains(c.Unsupported, spec) }
+func (c Config) has(spec alg.Spec) bool {
+	return !slices.Contains(c.Unsupported, spec) && !(c.NoFurther && len(spec.Info().Algorithms) == 0)
+}
 
 // uses reports whether the engine should have the spec for the usage.
 func (c Config) uses(spec alg.Spec, u alg.Usage) bool {
-	return c.has(spec) && spec.Allows(u) && !slices.Contains(c.NoUsage[spec], u) && !slices.Contains(c.Without, u)
+	return c.has(spec) && spec.Allows(u) && !slices.Contains(c.NoUsage[spec], u) && !slices.Contains(c.Without, u) &&
+		!(c.NoFurther && u == alg.RawEncryptDecrypt)
 }
 
 // does reports whether the engine should have the algorithm for the spec.
 func (c Config) does(spec alg.Spec, a alg.Algorithm) bool {
-	return c.uses(spec, a.Info().Usage) && !slices.Contains(c.NoAlgorithm[spec], a)
+	return c.uses(spec, a.Info().Usage) && !slices.Contains(c.NoAlgorithm[spec], a) && !(c.NoFurther && !spec.Lists(a))
+}
+
+// every returns all algorithms of a spec.
+func every(spec alg.Spec) []alg.Algorithm {
+	return slices.Concat(spec.Info().Algorithms, spec.Info().Further)
 }
 
 // Test runs the contract.
@@ -229,7 +240,7 @@ func testUsage(t *testing.T, c Config, e engine.Engine, kind engine.Kind) {
 	ref := refOf(kind, 1)
 	m, k := generate(t, e, ref, kind)
 	t.Run("Public", func(t *testing.T) { testPublic(t, c, spec, m, k) })
-	for _, a := range spec.Info().Algorithms {
+	for _, a := range every(spec) {
 		t.Run(a.String(), func(t *testing.T) {
 			switch of := a.Info().Usage; {
 			case !c.uses(spec, of):
@@ -271,7 +282,8 @@ func testPublic(t *testing.T, c Config, spec alg.Spec, m engine.Material, k *eng
 		{"Public", m.Public != nil, !spec.Symmetric()},
 		{"Signer", k.Signer != nil, spec.Allows(alg.SignVerify)},
 		{"Decrypter", k.Decrypter != nil, family == alg.RSA},
-		{"AEAD", k.AEAD != nil, family == alg.AES},
+		{"AEAD", k.AEAD != nil, family == alg.AES && c.uses(spec, alg.EncryptDecrypt)},
+		{"Cipher", k.Cipher != nil, c.uses(spec, alg.RawEncryptDecrypt)},
 		{"MAC", k.MAC != nil, family == alg.HMAC},
 		{"Agreement", k.Agreement != nil, spec.Allows(alg.KeyAgreement) && (k.Agreement != nil || c.uses(spec, alg.KeyAgreement))},
 	} {

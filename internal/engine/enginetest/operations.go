@@ -24,6 +24,10 @@ func testAlgorithm(t *testing.T, c Config, spec alg.Spec, a alg.Algorithm, m eng
 		testMAC(t, a, k.MAC)
 	case alg.Agreement:
 		testAgreement(t, spec, m, k.Agreement)
+	case alg.RSAPrimitive:
+		testRaw(t, spec, m, k.Decrypter)
+	case alg.CipherMode:
+		testCipher(t, a, k.Cipher)
 	default:
 		testSignature(t, spec, a, m, k.Signer)
 		testVerifier(t, a, k)
@@ -46,6 +50,14 @@ func wantRefused(t *testing.T, spec alg.Spec, a alg.Algorithm, m engine.Material
 		_, err = k.AEAD.Seal(nil, nil, nil)
 	case alg.MAC:
 		_, err = k.MAC.Sum(nil, nil)
+	case alg.RSAPrimitive:
+		_, err = engine.Decrypt(k.Decrypter, a, make([]byte, spec.Info().Bits/8))
+	case alg.CipherMode:
+		if k.Cipher == nil {
+			return // which testPublic expects
+		}
+		p, plain := modeSample(a)
+		_, err = k.Cipher.Encrypt(a, p, plain)
 	case alg.Agreement:
 		_, err = engine.Agree(spec, k.Agreement, newPeer(t, spec).public)
 	default:
@@ -107,7 +119,7 @@ func testForms(t *testing.T, a alg.Algorithm, s crypto.Signer) {
 		case !a.Takes(form):
 			_, err := engine.Sign(s, a, msg)
 			wantKind(t, err, fault.InvalidArgument, "a form that the algorithm does not take")
-		case form != alg.Raw:
+		case form != alg.Raw && a != alg.PKCS1Plain:
 			msg.Bytes = msg.Bytes[1:]
 			_, err := engine.Sign(s, a, msg)
 			wantKind(t, err, fault.InvalidArgument, "a short digest")
@@ -242,7 +254,7 @@ func testConcurrency(t *testing.T, c Config, kind engine.Kind, m engine.Material
 	var all sync.WaitGroup
 	for fill := range byte(8) {
 		all.Go(func() {
-			for _, a := range spec.Info().Algorithms {
+			for _, a := range every(spec) {
 				if !c.does(spec, a) || c.Restricts && a.Info().Usage != kind.Usage {
 					continue
 				}
@@ -268,6 +280,8 @@ func roundTrip(spec alg.Spec, a alg.Algorithm, m engine.Material, k *engine.Key,
 		return same(one, two, err)
 	case alg.EncryptDecrypt:
 		return cipherRoundTrip(spec, a, m, k, plain)
+	case alg.RawEncryptDecrypt:
+		return modeRoundTrip(a, k.Cipher)
 	case alg.KeyAgreement:
 		pub, err := engine.ParsePublic(spec, m.Public)
 		if err != nil {
@@ -300,6 +314,9 @@ func cipherRoundTrip(spec alg.Spec, a alg.Algorithm, m engine.Material, k *engin
 	pub, err := engine.ParsePublic(spec, m.Public)
 	if err != nil {
 		return err
+	}
+	if a == alg.RSARaw {
+		return rawRoundTrip(pub, k.Decrypter, plain)
 	}
 	ciphertext, err := pub.Encrypt(a, plain)
 	if err != nil {

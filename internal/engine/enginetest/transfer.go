@@ -139,7 +139,7 @@ func testRoundTrip(t *testing.T, e engine.Engine, in engine.Importer, out engine
 // testSameKey asserts that what one key did the other undoes.
 func testSameKey(t *testing.T, c Config, kind engine.Kind, m engine.Material, one, other *engine.Key) {
 	t.Helper()
-	for _, a := range kind.Spec.For(kind.Usage) {
+	for _, a := range kind.Spec.AllFor(kind.Usage) {
 		if !c.does(kind.Spec, a) {
 			continue
 		}
@@ -159,6 +159,8 @@ func testSameKey(t *testing.T, c Config, kind engine.Kind, m engine.Material, on
 		if got, err := other.AEAD.Open(nil, box, []byte("context")); err != nil || string(got) != "message" {
 			t.Errorf("the imported key opens %q, %v", got, err)
 		}
+	case kind.Usage == alg.RawEncryptDecrypt && one.Cipher != nil:
+		testSameCipher(t, c, kind.Spec, one.Cipher, other.Cipher)
 	case kind.Usage == alg.GenerateVerifyMAC:
 		a, errA := one.MAC.Sum(nil, []byte("message"))
 		b, errB := other.MAC.Sum(nil, []byte("message"))

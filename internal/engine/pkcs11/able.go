@@ -338,6 +338,9 @@ func (a *able) uses(spec alg.Spec, usage alg.Usage) bool {
 	}
 	switch info := spec.Info(); info.Family {
 	case alg.AES:
+		if usage == alg.RawEncryptDecrypt {
+			return a.has(pkcs11.MechAESCBC, pkcs11.CanEncrypt|pkcs11.CanDecrypt)
+		}
 		return a.gcm
 	case alg.HMAC:
 		return a.has(macMechanism(spec), pkcs11.CanSign)
@@ -366,7 +369,7 @@ func (a *able) usesRSA(usage alg.Usage) bool {
 	case alg.KeyTransfer:
 		return a.has(pkcs11.MechRSAAESKeyWrap, pkcs11.CanUnwrap) ||
 			a.kwp(pkcs11.CanUnwrap) != 0 && (a.oaep[crypto.SHA1] && a.has(pkcs11.MechRSAPKCSOAEP, pkcs11.CanUnwrap) || a.rawDecrypts())
-	case alg.NoUsage, alg.GenerateVerifyMAC, alg.KeyAgreement:
+	case alg.NoUsage, alg.GenerateVerifyMAC, alg.KeyAgreement, alg.RawEncryptDecrypt:
 	}
 	return false
 }

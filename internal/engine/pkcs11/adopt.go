@@ -110,7 +110,10 @@ func (a *able) adopted(f *hsm.Found) (engine.Kind, *reference, error) {
 	for _, u := range []struct {
 		usage alg.Usage
 		word  string
-	}{{alg.SignVerify, "sign"}, {alg.GenerateVerifyMAC, "sign"}, {alg.EncryptDecrypt, "decrypt"}, {alg.KeyTransfer, "unwrap"}, {alg.KeyAgreement, "derive"}} {
+	}{{alg.SignVerify, "sign"}, {alg.GenerateVerifyMAC, "sign"}, {alg.EncryptDecrypt, "decrypt"}, {alg.RawEncryptDecrypt, "decrypt"}, {alg.KeyTransfer, "unwrap"}, {alg.KeyAgreement, "derive"}} {
+		if u.usage == alg.RawEncryptDecrypt && spec.Allows(alg.EncryptDecrypt) {
+			continue // one key does not do both
+		}
 		if slices.Contains(f.Uses, u.word) && a.uses(spec, u.usage) {
 			usages = append(usages, u.usage)
 			r.Usages = append(r.Usages, u.usage.String())

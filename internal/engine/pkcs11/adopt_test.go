@@ -76,7 +76,7 @@ func TestAdoptRefused(t *testing.T) {
 	p.tool(t, "--keypairgen", "--key-type", "EC:secp256r1", "--label", "twice", "--id", "02")
 	p.tool(t, "--keypairgen", "--key-type", "EC:secp256r1", "--label", "twice", "--id", "03")
 	p.tool(t, "--keypairgen", "--key-type", "rsa:1024", "--label", "small", "--id", "04")
-	p.tool(t, "--keygen", "--key-type", "AES:16", "--label", "short", "--id", "05")
+	p.tool(t, "--keygen", "--key-type", "GENERIC:16", "--label", "short", "--id", "05")
 	p.tool(t, "--keypairgen", "--key-type", "EC:edwards25519", "--label", "hidden", "--id", "06")
 	p.tool(t, "--delete-object", "--type", "pubkey", "--id", "06")
 	enginetest.Generate(t, e, enginetest.NewRef("ours"), alg.AES256)

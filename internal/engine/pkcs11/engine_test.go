@@ -21,10 +21,13 @@ func TestEngine(t *testing.T) {
 	p := newPlace(t, preset.Preset{})
 	e := newEngine(t, p)
 	adopted := []string{}
+	wraps := []alg.Algorithm{alg.AESKW, alg.AESKWP} // of its own objects only
 	enginetest.Test(t, enginetest.Config{
-		New:          func(*testing.T) engine.Engine { return e },
-		Unsupported:  []alg.Spec{alg.MLDSA44, alg.MLDSA65, alg.MLDSA87},
-		NoAlgorithm:  map[alg.Spec][]alg.Algorithm{alg.Ed25519: {alg.Ed25519ph}},
+		New:         func(*testing.T) engine.Engine { return e },
+		Unsupported: []alg.Spec{alg.MLDSA44, alg.MLDSA65, alg.MLDSA87},
+		NoAlgorithm: map[alg.Spec][]alg.Algorithm{
+			alg.Ed25519: {alg.Ed25519ph}, alg.AES128: wraps, alg.AES192: wraps, alg.AES256: wraps,
+		},
 		Restricts:    true,
 		NoExport:     alg.Specs(),
 		NoUnwrap:     []alg.Spec{alg.Ed25519},

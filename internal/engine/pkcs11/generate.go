@@ -83,7 +83,11 @@ func (e *Engine) open(ref engine.Ref, spec alg.Spec, r *reference) (*engine.Key,
 	can := r.algorithms(spec)
 	switch spec.Info().Family {
 	case alg.AES:
-		return &engine.Key{AEAD: &aead{h}, Algorithms: can}, nil
+		k := &engine.Key{Cipher: &modes{h}, Algorithms: can}
+		if spec.Allows(alg.EncryptDecrypt) {
+			k.AEAD = &aead{h}
+		}
+		return k, nil
 	case alg.HMAC:
 		return &engine.Key{MAC: &mac{h, pkcs11.Mechanism{Type: macMechanism(spec)}, spec.Info().Bits / 8}, Algorithms: can}, nil
 	case alg.RSA, alg.EC, alg.K256, alg.EdDSA, alg.MLDSA:

@@ -77,7 +77,7 @@ func (r *reference) address() hsm.Address {
 func (r *reference) algorithms(spec alg.Spec) []alg.Algorithm {
 	var list []alg.Algorithm
 	for _, u := range r.Usages {
-		list = append(list, spec.For(alg.ParseUsage(u))...)
+		list = append(list, spec.AllFor(alg.ParseUsage(u))...)
 	}
 	return list
 }

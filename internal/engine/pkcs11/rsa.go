@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/subtle"
 	"fmt"
 	"io"
+	"math/big"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
@@ -35,6 +37,8 @@ func (k *privateKey) signPSS(ctx context.Context, h crypto.Hash, digest []byte) 
 
 func pssMechanism(h crypto.Hash) pkcs11.Mechanism {
 	p := map[crypto.Hash]pkcs11.PSS{
+		crypto.SHA1:   {Hash: pkcs11.MechSHA1, MGF: pkcs11.MGF1SHA1, SaltLen: 20},
+		crypto.SHA224: {Hash: pkcs11.MechSHA224, MGF: pkcs11.MGF1SHA224, SaltLen: 28},
 		crypto.SHA256: {Hash: pkcs11.MechSHA256, MGF: pkcs11.MGF1SHA256, SaltLen: 32},
 		crypto.SHA384: {Hash: pkcs11.MechSHA384, MGF: pkcs11.MGF1SHA384, SaltLen: 48},
 		crypto.SHA512: {Hash: pkcs11.MechSHA512, MGF: pkcs11.MGF1SHA512, SaltLen: 64},
@@ -81,8 +85,9 @@ func mask(h crypto.Hash, out, seed []byte) {
 // decrypter decrypts with an opened RSA key.
 type decrypter struct{ *privateKey }
 
-// Decrypt decrypts RSAES-OAEP with *rsa.OAEPOptions of the table. Whatever is
-// wrong with a ciphertext, the answer is the same error.
+// Decrypt decrypts RSAES-OAEP with *rsa.OAEPOptions of the table, or does the
+// bare operation with engine.RawRSA. Whatever is wrong with a ciphertext, the
+// answer is the same error.
 func (d *decrypter) Decrypt(_ io.Reader, ciphertext []byte, opts crypto.DecrypterOpts) ([]byte, error) {
 	a, err := engine.DecryptionAlgorithm(d.spec, opts)
 	if err != nil {
@@ -99,6 +104,10 @@ func (d *decrypter) Decrypt(_ io.Reader, ciphertext []byte, opts crypto.Decrypte
 	}
 	var plaintext []byte
 	err = d.engine.place.Use(ctx, d.at, func(ctx context.Context, s *pkcs11.Session, o pkcs11.Object) (err error) {
+		if a == alg.RSARaw {
+			plaintext, err = d.raw(ctx, able, o, s, ciphertext)
+			return err
+		}
 		plaintext, err = able.decryptOAEP(ctx, s, o, a.Info().Hash, d.spec.Info().Bits/8, ciphertext)
 		return err
 	})
@@ -123,20 +132,49 @@ func (a *able) decryptOAEP(ctx context.Context, s *pkcs11.Session, o pkcs11.Obje
 			return plaintext, err
 		}
 	}
-	em, err := s.Decrypt(ctx, pkcs11.Mechanism{Type: pkcs11.MechRSAX509}, o, ciphertext)
+	padded, err := rawRSA(ctx, s, o, ciphertext)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(padded)
+	return unpadOAEP(h, padded)
+}
+
+// rawRSA has the token do the private operation on a number as long as the
+// modulus.
+func rawRSA(ctx context.Context, s *pkcs11.Session, o pkcs11.Object, c []byte) ([]byte, error) {
+	em, err := s.Decrypt(ctx, pkcs11.Mechanism{Type: pkcs11.MechRSAX509}, o, c)
 	switch {
 	case refusal(err) && !lacking(err):
 		return nil, badCiphertext() // a number above the modulus
 	case err != nil:
 		return nil, err
-	case len(em) > size:
-		return nil, internal("engine/pkcs11.Decrypt", fmt.Errorf("the token decrypts %d bytes under a modulus of %d", len(em), size))
+	case len(em) > len(c):
+		return nil, internal("engine/pkcs11.Decrypt", fmt.Errorf("the token decrypts %d bytes under a modulus of %d", len(em), len(c)))
 	}
 	defer clear(em)
-	padded := make([]byte, size) // some tokens leave leading zeros out
-	defer clear(padded)
-	copy(padded[size-len(em):], em)
-	return unpadOAEP(h, padded)
+	padded := make([]byte, len(c)) // some tokens leave leading zeros out
+	copy(padded[len(c)-len(em):], em)
+	return padded, nil
+}
+
+// raw is RSARaw, whose result is checked before it leaves.
+func (d *decrypter) raw(ctx context.Context, a *able, o pkcs11.Object, s *pkcs11.Session, c []byte) ([]byte, error) {
+	public, ok := d.public.Key().(*rsa.PublicKey)
+	if !ok {
+		return nil, internal("engine/pkcs11.Decrypt", fmt.Errorf("the key is no RSA key"))
+	}
+	if !a.rawDecrypts() {
+		return nil, fault.New(fault.Unsupported, "the HSM does not decrypt by %s", alg.RSARaw)
+	}
+	if len(c) != public.Size() || new(big.Int).SetBytes(c).Cmp(public.N) >= 0 { // both are public
+		return nil, badCiphertext()
+	}
+	m, err := rawRSA(ctx, s, o, c)
+	if err == nil && !engine.Inverts(public, m, c) {
+		return nil, internal("engine/pkcs11.Decrypt", fmt.Errorf("the token's result of RSA is not the inverse"))
+	}
+	return m, err
 }
 
 // unpadOAEP undoes the padding of RSAES-OAEP with an empty label (RFC 8017

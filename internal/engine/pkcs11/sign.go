@@ -68,6 +68,9 @@ func (k *privateKey) sign(ctx context.Context, a alg.Algorithm, digest []byte) (
 	case alg.PSS:
 		return k.checked(a, digest)(k.signPSS(ctx, a.Info().Hash, digest))
 	case alg.ECDSA:
+		if size := (k.spec.Info().Bits + 7) / 8; len(digest) > size { // FIPS 186-5 section 6.4.1, step 2; not every token does it
+			digest = digest[:size]
+		}
 		raw, err := k.token(ctx, pkcs11.Mechanism{Type: pkcs11.MechECDSA}, digest)
 		if err != nil {
 			return nil, err
@@ -81,7 +84,7 @@ func (k *privateKey) sign(ctx context.Context, a alg.Algorithm, digest []byte) (
 		return k.token(ctx, pkcs11.Mechanism{Type: pkcs11.MechEdDSA}, digest)
 	case alg.PrehashEdDSA:
 		return k.signPrehash(ctx, a, digest)
-	case alg.GCM, alg.OAEP, alg.PureMLDSA, alg.MAC, alg.Agreement:
+	case alg.GCM, alg.OAEP, alg.PureMLDSA, alg.MAC, alg.Agreement, alg.RSAPrimitive, alg.CipherMode:
 	}
 	return nil, fault.New(fault.Unsupported, "the HSM does not sign by %s", a)
 }

@@ -127,6 +127,8 @@ func (a *able) secretUses(kind engine.Kind) []pkcs11.Attribute {
 		}
 	case alg.KeyAgreement:
 		has = []pkcs11.AttributeType{pkcs11.AttrDerive}
+	case alg.RawEncryptDecrypt:
+		has = []pkcs11.AttributeType{pkcs11.AttrDecrypt, pkcs11.AttrEncrypt}
 	case alg.NoUsage:
 	}
 	t := uses(has...)

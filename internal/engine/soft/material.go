@@ -32,7 +32,7 @@ import (
 // and the box's associated data is that of engine.Ref.Bind with the label
 // "holdfast/soft/material", so that no box opens as another key, version or
 // spec, nor in another format. The version also says how the secret is used:
-// that of AES-256 is described in aead.go.
+// that of AES-256 for encrypt-decrypt is described in aead.go.
 const (
 	materialVersion = 1
 	materialLabel   = "holdfast/soft/material"
@@ -124,8 +124,7 @@ func curve(spec alg.Spec) elliptic.Curve {
 func (e *Engine) open(spec alg.Spec, encoded []byte) (*engine.Key, error) {
 	switch spec.Info().Family {
 	case alg.AES:
-		a, err := newAEAD(encoded)
-		return &engine.Key{AEAD: a}, err
+		return openAES(spec, encoded)
 	case alg.HMAC:
 		m, err := newMAC(spec, encoded)
 		return &engine.Key{MAC: m}, err
@@ -137,6 +136,17 @@ func (e *Engine) open(spec alg.Spec, encoded []byte) (*engine.Key, error) {
 		return e.openPKCS8(spec, encoded)
 	}
 	return nil, fmt.Errorf("no key has the type %q", spec)
+}
+
+// openAES returns what a key can be used for. Which of the two it is used for,
+// whoever opens it knows by its usage.
+func openAES(spec alg.Spec, encoded []byte) (*engine.Key, error) {
+	c, err := engine.NewCipher(encoded)
+	if err != nil || spec != alg.AES256 {
+		return &engine.Key{Cipher: c}, err
+	}
+	a, err := newAEAD(encoded)
+	return &engine.Key{AEAD: a, Cipher: c}, err
 }
 
 func (e *Engine) openPKCS8(spec alg.Spec, der []byte) (*engine.Key, error) {

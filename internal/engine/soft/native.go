@@ -35,6 +35,7 @@ const (
 	initNoLoadConfig = 0x00000080 // OPENSSL_INIT_NO_LOAD_CONFIG: no file and no variable changes what runs here
 	initNoAtexit     = 0x00080000 // OPENSSL_INIT_NO_ATEXIT: other threads may run while the process ends
 	rsaPKCS1Padding  = 1
+	rsaNoPadding     = 3
 	rsaOAEPPadding   = 4
 	rsaPSSPadding    = 6
 	saltIsDigest     = ^uintptr(0) // RSA_PSS_SALTLEN_DIGEST, -1
@@ -104,7 +105,8 @@ func (l *libcrypto) initialise(handle uintptr, name string) error {
 	}
 	l.name = version(0)
 	for symbol, h := range map[string]crypto.Hash{
-		"EVP_sha1": crypto.SHA1, "EVP_sha256": crypto.SHA256, "EVP_sha384": crypto.SHA384, "EVP_sha512": crypto.SHA512,
+		"EVP_md5_sha1": crypto.MD5SHA1, "EVP_sha1": crypto.SHA1, "EVP_sha224": crypto.SHA224,
+		"EVP_sha256": crypto.SHA256, "EVP_sha384": crypto.SHA384, "EVP_sha512": crypto.SHA512,
 	} {
 		address, err := purego.Dlsym(handle, symbol)
 		if err != nil {
@@ -224,7 +226,12 @@ func (l *libcrypto) steps(a alg.Algorithm) []step {
 		return []step{{l.decryptInit, 0}, {l.setPadding, rsaOAEPPadding}, {l.setOAEPMD, md}, {l.setMGF1MD, md}}
 	case alg.PSS: // MGF1's digest is the signature's by default
 		return []step{{l.signInit, 0}, {l.setPadding, rsaPSSPadding}, {l.setSignatureMD, md}, {l.setSaltLen, saltIsDigest}}
+	case alg.RSAPrimitive:
+		return []step{{l.decryptInit, 0}, {l.setPadding, rsaNoPadding}}
 	default: // PKCS1: no other scheme comes here
+		if a == alg.PKCS1Plain { // with no digest named, the bytes are padded as they are (RSA_private_encrypt(3))
+			return []step{{l.signInit, 0}, {l.setPadding, rsaPKCS1Padding}}
+		}
 		return []step{{l.signInit, 0}, {l.setPadding, rsaPKCS1Padding}, {l.setSignatureMD, md}}
 	}
 }

@@ -7,8 +7,10 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"errors"
+	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
@@ -32,8 +34,8 @@ func TestNativeAgainstGo(t *testing.T) {
 				t.Fatal(err1, err2)
 			}
 			pub := publicOf(t, spec, inGo)
-			for _, a := range spec.Info().Algorithms {
-				for range 10 {
+			for _, a := range slices.Concat(spec.Info().Algorithms, spec.Info().Further) {
+				for range 5 {
 					compare(t, a, pub, inGo, inC)
 				}
 			}
@@ -59,7 +61,14 @@ func compare(t *testing.T, a alg.Algorithm, pub *engine.PublicKey, inGo, inC *en
 		}
 		return
 	}
+	if a == alg.RSARaw {
+		compareRaw(t, pub, inGo, inC)
+		return
+	}
 	m := engine.Message{Form: alg.Raw, Bytes: random}
+	if !a.Takes(alg.Raw) {
+		m = engine.Message{Form: alg.Digest, Bytes: append([]byte(random), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)[:36]}
+	}
 	one, err1 := engine.Sign(inGo.Signer, a, m)
 	two, err2 := engine.Sign(inC.Signer, a, m)
 	if err1 != nil || err2 != nil {
@@ -73,12 +82,36 @@ func compare(t *testing.T, a alg.Algorithm, pub *engine.PublicKey, inGo, inC *en
 	}
 }
 
+// compareRaw compares the bare operation of a number below the modulus, and of
+// the least and the greatest.
+func compareRaw(t *testing.T, pub *engine.PublicKey, inGo, inC *engine.Key) {
+	t.Helper()
+	k, ok := pub.Key().(*rsa.PublicKey)
+	if !ok {
+		t.Fatalf("a %T", pub.Key())
+	}
+	some, err := rand.Int(rand.Reader, k.N)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []*big.Int{some, big.NewInt(0), big.NewInt(1), new(big.Int).Sub(k.N, big.NewInt(1))} {
+		want := m.FillBytes(make([]byte, k.Size()))
+		c := new(big.Int).Exp(m, big.NewInt(int64(k.E)), k.N).FillBytes(make([]byte, k.Size()))
+		one, err1 := engine.Decrypt(inGo.Decrypter, alg.RSARaw, c)
+		two, err2 := engine.Decrypt(inC.Decrypter, alg.RSARaw, c)
+		if err1 != nil || err2 != nil || !bytes.Equal(one, want) || !bytes.Equal(two, want) {
+			t.Errorf("%x (%v) and %x (%v), want %x", one, err1, two, err2, want)
+		}
+	}
+}
+
 // fake is a native library that does as told.
 type fake struct {
 	key     *rsa.PrivateKey
 	openErr error
-	fail    bool // sign and decrypt return an error
-	wrong   bool // sign returns a signature of something else
+	fail    bool   // sign and decrypt return an error
+	raw     []byte // what decrypt returns of alg.RSARaw
+	wrong   bool   // sign returns a signature of something else
 }
 
 func (*fake) version() string { return "fake 1.0" }
@@ -101,9 +134,12 @@ func (f *fake) sign(a alg.Algorithm, digest []byte) ([]byte, error) {
 	return f.key.Sign(rand.Reader, digest, engine.Options(a, alg.Digest))
 }
 
-func (f *fake) decrypt(alg.Algorithm, []byte) ([]byte, error) {
+func (f *fake) decrypt(a alg.Algorithm, _ []byte) ([]byte, error) {
 	if f.fail {
 		return nil, errors.New("out of order")
+	}
+	if a == alg.RSARaw && f.raw != nil {
+		return f.raw, nil
 	}
 	return nil, errNotDecrypted
 }
@@ -179,6 +215,30 @@ func TestFallbackDecrypt(t *testing.T) {
 		}
 		if !fail && fault.KindOf(err) != fault.BadCiphertext {
 			t.Errorf("%q, %v", plaintext, err)
+		}
+	}
+}
+
+// TestFallbackRaw asserts that no wrong result of the bare operation leaves, of
+// which one alone gives the key away, and that a library that made one is given
+// up.
+func TestFallbackRaw(t *testing.T) {
+	for name, f := range map[string]*fake{
+		"fails": {fail: true}, "lies": {raw: make([]byte, 256)}, "is short": {raw: []byte{1}}, "refuses": {},
+	} {
+		e, k := withFake(t, f)
+		want := append([]byte{0, 2}, bytes.Repeat([]byte{7}, 254)...)
+		n := k.private.N
+		c := new(big.Int).Exp(new(big.Int).SetBytes(want), big.NewInt(int64(k.private.E)), n).FillBytes(make([]byte, 256))
+		got, err := engine.Decrypt(k, alg.RSARaw, c)
+		if err != nil || !bytes.Equal(got, want) || e.RSA().Fallbacks != 1 {
+			t.Errorf("a library that %s: %x, %v, %+v", name, got, err, e.RSA())
+		}
+		if (e.RSA().Why == nil) != (f.raw == nil) {
+			t.Errorf("a library that %s: %+v", name, e.RSA())
+		}
+		if _, err := engine.Decrypt(k, alg.RSARaw, n.FillBytes(make([]byte, 256))); fault.KindOf(err) != fault.BadCiphertext {
+			t.Errorf("the modulus itself decrypts: %v", err)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,17 +56,20 @@ func (o tool) run(args ...string) (out []byte, ok bool) {
 func verifyArgs(a alg.Algorithm, pub, message, signature string) []string {
 	info := a.Info()
 	digest := strings.ToLower(strings.ReplaceAll(info.Hash.String(), "-", ""))
-	switch info.Scheme {
+	switch info.Scheme { //nolint:exhaustive // the others are verified as PKCS1 is
 	case alg.PSS:
 		return []string{
 			"dgst", "-" + digest, "-verify", pub, "-signature", signature,
 			"-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest", message,
 		}
+	case alg.PKCS1, alg.ECDSA:
+		if !a.Takes(alg.Raw) { // with no digest named, it compares the bytes as they are
+			return []string{"pkeyutl", "-verify", "-pubin", "-inkey", pub, "-in", message, "-sigfile", signature}
+		}
 	case alg.PureEdDSA, alg.PureMLDSA:
 		return []string{"pkeyutl", "-verify", "-pubin", "-inkey", pub, "-rawin", "-in", message, "-sigfile", signature}
-	default:
-		return []string{"dgst", "-" + digest, "-verify", pub, "-signature", signature, message}
 	}
+	return []string{"dgst", "-" + digest, "-verify", pub, "-signature", signature, message}
 }
 
 // TestOpenSSL has the openssl command check signatures and codes, and encrypt
@@ -87,8 +91,10 @@ func (o tool) testSpec(t *testing.T, e *Engine, spec alg.Spec) {
 	if spec.Symmetric() {
 		if spec.Allows(alg.GenerateVerifyMAC) {
 			o.testMAC(e, spec)
+		} else {
+			o.testModes(e, spec) // the format of AES-GCM is ours, see aead.json
 		}
-		return // AES: the format is ours, see aead.json
+		return
 	}
 	k := o.newKey(e, spec)
 	spki, err := engine.MarshalPublic(spec, k.Signer.Public())
@@ -102,17 +108,20 @@ func (o tool) testSpec(t *testing.T, e *Engine, spec alg.Spec) {
 		}
 		t.Fatal("openssl does not read the public key")
 	}
-	message := o.file("message", []byte("a message"))
-	for _, a := range spec.Info().Algorithms {
+	text := []byte("a message of exactly 36 bytes, it is")
+	message := o.file("message", text)
+	for _, a := range slices.Concat(spec.Info().Algorithms, spec.Info().Further) {
 		switch a {
 		case alg.Ed25519ph:
 			// OpenSSL has it from 3.2 on; its vector is RFC 8032's.
 		case alg.OAEPSHA1, alg.OAEPSHA256:
 			o.testOAEP(a, pub, k)
+		case alg.RSARaw:
+			o.testRaw(pub, k)
 		case alg.ECDH:
 			o.testECDH(spec, spki, k)
 		default:
-			signature, err := engine.Sign(k.Signer, a, engine.Message{Form: alg.Raw, Bytes: []byte("a message")})
+			signature, err := engine.Sign(k.Signer, a, engine.Message{Form: a.Info().Forms[0], Bytes: text})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -148,6 +157,38 @@ func (o tool) testOAEP(a alg.Algorithm, pub string, k *engine.Key) {
 	plaintext, err := engine.Decrypt(k.Decrypter, a, ciphertext)
 	if err != nil || string(plaintext) != "plaintext" {
 		o.t.Errorf("%s: %q, %v", a, plaintext, err)
+	}
+}
+
+// testRaw has openssl encrypt a block as it is, which the bare operation gives
+// back.
+func (o tool) testRaw(pub string, k *engine.Key) {
+	o.t.Helper()
+	want := append([]byte{0, 2}, bytes.Repeat([]byte{0x33}, engine.SpecOf(k.Signer.Public()).Info().Bits/8-2)...)
+	ciphertext, ok := o.run("pkeyutl", "-encrypt", "-pubin", "-inkey", pub, "-in", o.file("block", want), "-pkeyopt", "rsa_padding_mode:none")
+	got, err := engine.Decrypt(k.Decrypter, alg.RSARaw, ciphertext)
+	if !ok || err != nil || !bytes.Equal(got, want) {
+		o.t.Errorf("%x, %v", got, err)
+	}
+}
+
+// testModes compares with openssl's modes of AES, of those that its command has.
+func (o tool) testModes(e *Engine, spec alg.Spec) {
+	o.t.Helper()
+	secret, iv := bytes.Repeat([]byte{0xa5, 0x11}, spec.Info().Bits/16), bytes.Repeat([]byte{0xff}, 16) // the counter wraps around
+	k, err := importKey(o.t, e, spec, secret)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	plain := bytes.Repeat([]byte("sixteen bytes..."), 5)
+	for a, args := range map[alg.Algorithm][]string{alg.AESCBC: {"cbc", "-nopad"}, alg.AESCBCPad: {"cbc"}, alg.AESCTR: {"ctr"}} {
+		want, ok := o.run(append([]string{
+			"enc", "-" + spec.String() + "-" + args[0], "-K", hex.EncodeToString(secret), "-iv", hex.EncodeToString(iv), "-in", o.file("plain", plain),
+		}, args[1:]...)...)
+		got, err := k.Cipher.Encrypt(a, engine.CipherParameters{IV: iv}, plain)
+		if !ok || err != nil || !bytes.Equal(got, want) {
+			o.t.Errorf("%s: %x (%v), openssl's is %x", a, got, err, want)
+		}
 	}
 }
 

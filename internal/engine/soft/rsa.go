@@ -37,8 +37,8 @@ type nativeKey interface {
 	// sign signs a digest with RSASSA-PKCS1-v1_5, or RSASSA-PSS with a salt as
 	// long as the hash.
 	sign(a alg.Algorithm, digest []byte) ([]byte, error)
-	// decrypt decrypts RSAES-OAEP with an empty label; errNotDecrypted when
-	// the ciphertext is none of this key.
+	// decrypt decrypts RSAES-OAEP with an empty label, or does RSARaw;
+	// errNotDecrypted when the ciphertext is none of this key.
 	decrypt(a alg.Algorithm, ciphertext []byte) ([]byte, error)
 }
 
@@ -192,11 +192,11 @@ func (k *rsaKey) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]
 	return k.private.Sign(rand, digest, opts)
 }
 
-// Decrypt decrypts RSAES-OAEP with *rsa.OAEPOptions of the table: there is no
-// PKCS #1 v1.5 decryption here, hence no padding oracle of Bleichenbacher's
-// kind. Whatever is wrong with a ciphertext, the answer is the same error,
-// and both implementations take the same time to find out (RFC 8017 section
-// 7.1.2, note).
+// Decrypt decrypts RSAES-OAEP with *rsa.OAEPOptions of the table, or does the
+// bare operation with engine.RawRSA: there is no PKCS #1 v1.5 decryption here,
+// hence no padding oracle of Bleichenbacher's kind. Whatever is wrong with a
+// ciphertext, the answer is the same error, and both implementations take the
+// same time to find out (RFC 8017 section 7.1.2, note).
 func (k *rsaKey) Decrypt(rand io.Reader, ciphertext []byte, opts crypto.DecrypterOpts) ([]byte, error) {
 	a, err := engine.DecryptionAlgorithm(k.spec, opts)
 	if err != nil {
@@ -209,6 +209,9 @@ func (k *rsaKey) Decrypt(rand io.Reader, ciphertext []byte, opts crypto.Decrypte
 		return nil, err
 	}
 	defer k.unit.leave()
+	if a == alg.RSARaw {
+		return k.raw(ciphertext)
+	}
 	if k.usesNative() {
 		plaintext, err := k.native.decrypt(a, ciphertext)
 		switch {

@@ -12,6 +12,7 @@ import (
 	"fmt"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 )
 
 // selfTestKey is a PKCS #8 RSA-2048 key that protects nothing: the self-test
@@ -21,8 +22,8 @@ import (
 var selfTestKey []byte
 
 // selfTest compares a native library with crypto/rsa before it gets a real
-// key: one signature that has only one right value, one that is random, and
-// decryption of a good and of a damaged ciphertext.
+// key: one signature that has only one right value, one that is random,
+// decryption of a good and of a damaged ciphertext, and the bare operation.
 func selfTest(p provider) error {
 	parsed, err := x509.ParsePKCS8PrivateKey(selfTestKey)
 	if err != nil {
@@ -80,6 +81,13 @@ func testDecryption(k *rsa.PrivateKey, native nativeKey) error {
 	}
 	if !bytes.Equal(got, want) {
 		return errors.New("a decryption differs from the plaintext")
+	}
+	padded, err := native.decrypt(alg.RSARaw, ciphertext)
+	if err != nil {
+		return err
+	}
+	if !engine.Inverts(&k.PublicKey, padded, ciphertext) {
+		return errors.New("the bare operation is not the inverse of the public one")
 	}
 	ciphertext[100] ^= 1
 	if _, err := native.decrypt(alg.OAEPSHA256, ciphertext); !errors.Is(err, errNotDecrypted) {

@@ -64,6 +64,7 @@ func gaps(c enginetest.Config) enginetest.Config {
 	for _, spec := range []alg.Spec{alg.RSA2048, alg.RSA3072, alg.RSA4096} {
 		c.NoAlgorithm[spec] = []alg.Algorithm{alg.OAEPSHA1}
 	}
+	c.NoFurther = true
 	c.Restricts, c.NoRecover, c.NoExport, c.NoUnwrap, c.NoWrapExport = true, true, alg.Specs(), alg.Specs(), alg.Specs()
 	return c
 }

@@ -27,6 +27,8 @@ var (
 		alg.MLDSA44:   "ML_DSA_44",
 		alg.MLDSA65:   "ML_DSA_65",
 		alg.MLDSA87:   "ML_DSA_87",
+		alg.AES128:    "AES_128", // these two are not AWS's
+		alg.AES192:    "AES_192",
 	}
 	algorithmNames = map[alg.Algorithm]string{
 		alg.AESGCM:      "SYMMETRIC_DEFAULT",
@@ -49,13 +51,34 @@ var (
 		alg.HMACSHA384:  "HMAC_SHA_384",
 		alg.HMACSHA512:  "HMAC_SHA_512",
 		alg.ECDH:        "ECDH",
+
+		// What follows is not AWS's: names in its style for what its API does not
+		// offer, which policies and descriptions need all the same.
+
+		alg.PKCS1MD5SHA1: "RSASSA_PKCS1_V1_5_MD5_SHA_1",
+		alg.PKCS1SHA1:    "RSASSA_PKCS1_V1_5_SHA_1",
+		alg.PKCS1SHA224:  "RSASSA_PKCS1_V1_5_SHA_224",
+		alg.PKCS1Plain:   "RSASSA_PKCS1_V1_5",
+		alg.PSSSHA1:      "RSASSA_PSS_SHA_1",
+		alg.PSSSHA224:    "RSASSA_PSS_SHA_224",
+		alg.ECDSAMD5SHA1: "ECDSA_MD5_SHA_1",
+		alg.ECDSASHA1:    "ECDSA_SHA_1",
+		alg.ECDSASHA224:  "ECDSA_SHA_224",
+		alg.RSARaw:       "RSA_RAW",
+		alg.AESGCMRaw:    "AES_GCM",
+		alg.AESCBC:       "AES_CBC",
+		alg.AESCBCPad:    "AES_CBC_PAD",
+		alg.AESCTR:       "AES_CTR",
+		alg.AESKW:        "AES_KW",
+		alg.AESKWP:       "AES_KWP",
 	}
 	usageNames = map[alg.Usage]string{
 		alg.EncryptDecrypt:    "ENCRYPT_DECRYPT",
 		alg.SignVerify:        "SIGN_VERIFY",
 		alg.GenerateVerifyMAC: "GENERATE_VERIFY_MAC",
 		alg.KeyAgreement:      "KEY_AGREEMENT",
-		alg.KeyTransfer:       "KEY_TRANSFER", // not AWS's: its wrapping keys have no id
+		alg.KeyTransfer:       "KEY_TRANSFER",        // not AWS's: its wrapping keys have no id
+		alg.RawEncryptDecrypt: "RAW_ENCRYPT_DECRYPT", // not AWS's: its ciphertexts name their key
 	}
 	// AlgorithmSpec, the ways of wrapping key material for import.
 	wrappingNames = map[alg.Wrapping]string{

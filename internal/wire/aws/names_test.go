@@ -12,7 +12,7 @@ import (
 // own, that reads back as the same.
 func TestNamesAreComplete(t *testing.T) {
 	complete(t, alg.Specs(), SpecName, ParseSpec)
-	complete(t, alg.Algorithms(), AlgorithmName, ParseAlgorithm)
+	complete(t, append(alg.Algorithms(), alg.FurtherAlgorithms()...), AlgorithmName, ParseAlgorithm)
 	complete(t, alg.Usages(), UsageName, ParseUsage)
 	complete(t, []alg.Form{alg.Raw, alg.Digest, alg.ExternalMu}, FormName, ParseForm)
 	complete(t, alg.Wrappings(), WrappingName, ParseWrapping)

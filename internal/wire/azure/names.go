@@ -202,7 +202,7 @@ func OperationsFor(u alg.Usage) []KeyOperation {
 		return []KeyOperation{Encrypt, Decrypt}
 	case alg.KeyTransfer:
 		return []KeyOperation{Import}
-	case alg.KeyAgreement, alg.NoUsage: // a vault derives no secrets
+	case alg.KeyAgreement, alg.RawEncryptDecrypt, alg.NoUsage: // a vault derives no secrets
 	}
 	return nil
 }
@@ -225,7 +225,7 @@ func Allows(ops []KeyOperation, spec alg.Spec, u alg.Usage) bool {
 		return has(Decrypt) || has(UnwrapKey)
 	case alg.KeyTransfer:
 		return has(Import)
-	case alg.KeyAgreement, alg.NoUsage: // a vault derives no secrets
+	case alg.KeyAgreement, alg.RawEncryptDecrypt, alg.NoUsage: // a vault derives no secrets
 	}
 	return false
 }

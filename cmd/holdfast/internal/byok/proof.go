@@ -43,7 +43,7 @@ func prove(ctx context.Context, c *client.Client, s source, k *client.Key) (stri
 		return proveSignature(ctx, c, k, public, challenge)
 	case alg.EncryptDecrypt:
 		return proveDecryption(ctx, c, k, public, challenge)
-	case alg.NoUsage, alg.GenerateVerifyMAC, alg.KeyTransfer, alg.KeyAgreement:
+	case alg.NoUsage, alg.GenerateVerifyMAC, alg.KeyTransfer, alg.KeyAgreement, alg.RawEncryptDecrypt:
 	}
 	return "the public half is the source's", nil
 }
