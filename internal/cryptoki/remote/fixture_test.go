@@ -22,6 +22,7 @@ import (
 type world struct {
 	*client.Client
 	settings client.Config
+	keyless  string // the address of the key server
 	stop     func()
 	now      atomic.Int64
 }
@@ -74,6 +75,7 @@ func start(t *testing.T) *world {
 		Address: vars[client.EnvAddress], CACert: vars[client.EnvCACert], Region: vars[client.EnvRegion],
 		AccessKeyID: vars[client.EnvAccessKeyID], SecretAccessKey: vars[client.EnvSecretAccessKey],
 	}
+	w.keyless = vars["HOLDFAST_KEYLESS_ADDR"]
 	if w.Client, err = client.New(w.settings); err != nil {
 		t.Fatal(err)
 	}
