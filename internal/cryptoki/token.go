@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 )
 
 // Token is what is behind a slot. Its methods may be called at the same time.
@@ -42,7 +43,8 @@ type Holder interface {
 	Keeper
 	// Random fills b from the token's random source.
 	Random(ctx context.Context, b []byte) error
-	// Close ends what the application had. No other method is called after it.
+	// Close ends what the application had. Calls that are under way, or come
+	// later, fail with Unauthenticated; they do no harm.
 	Close() error
 }
 
@@ -131,16 +133,10 @@ type Use interface {
 }
 
 // CipherParameters are what the raw AES algorithms take from the caller.
-type CipherParameters struct {
-	// IV is the initialisation vector, the nonce or the counter block; empty of
-	// the key wrapping algorithms.
-	IV []byte
-	// AssociatedData is authenticated and not encrypted; only with AESGCMRaw.
-	AssociatedData []byte
-	// TagBits is the length of the tag of AESGCMRaw, at the ciphertext's end; 0 is
-	// 128.
-	TagBits int
-}
+type CipherParameters = engine.CipherParameters
+
+// MaxObjects is how many objects of a token an application sees.
+const MaxObjects = 10_000
 
 // Blueprint is what a new object is to be.
 type Blueprint struct {

@@ -250,6 +250,7 @@ const (
 	KeyEC            KeyType = 0x3
 	KeyGenericSecret KeyType = 0x10
 	KeyAES           KeyType = 0x1f
+	KeySHA1HMAC      KeyType = 0x28
 	KeySHA256HMAC    KeyType = 0x2b
 	KeySHA384HMAC    KeyType = 0x2c
 	KeySHA512HMAC    KeyType = 0x2d
@@ -308,7 +309,7 @@ const (
 	CanECUncompressed  MechanismFlags = 0x1000000
 )
 
-// What a slot says of itself (CKF_…, CK_SLOT_INFO).
+// SlotTokenPresent is what a slot says of itself (CKF_…, CK_SLOT_INFO).
 const SlotTokenPresent = 0x1
 
 // How a session is opened (CKF_…, CK_SESSION_INFO).
