@@ -24,6 +24,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/inventory"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/keys"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/managed"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/modules"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/notices"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/profiles"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/providers"
@@ -90,6 +91,7 @@ func commands() []func(*terminal.App) *cobra.Command {
 		signatures.NewCMS,
 		sshkeys.New,
 		sshkeys.NewAgent,
+		modules.New,
 		uris.New,
 		authorities.New,
 		certificates.New,

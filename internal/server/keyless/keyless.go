@@ -123,20 +123,12 @@ func removeSocket(path string) error {
 // Addr returns the address of the first listener.
 func (s *Service) Addr() string { return s.listeners[0].Addr().String() }
 
-// protection returns how connections are protected: TLS 1.3, and where it may be
-// 1.2 with ephemeral keys and AES-GCM (RFC 9325 section 4.2).
+// protection returns how connections are protected, and which clients may
+// connect.
 func (s *Service) protection() *tls.Config {
-	c := &tls.Config{
-		MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert,
-		CipherSuites: []uint16{
-			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-		},
-		GetCertificate:              func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.Identity.Current(), nil },
-		DynamicRecordSizingDisabled: true, // answers go out together
-		VerifyConnection: func(state tls.ConnectionState) error {
-			return s.Store().Admit(context.Background(), state.PeerCertificates, s.roots.Load())
-		},
+	c := front.Protection(s.Identity.Current)
+	c.VerifyConnection = func(state tls.ConnectionState) error {
+		return s.Store().Admit(context.Background(), state.PeerCertificates, s.roots.Load())
 	}
 	if s.Settings.MinimumTLS == "1.3" {
 		c.MinVersion = tls.VersionTLS13
