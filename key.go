@@ -47,6 +47,7 @@ func newKey(uri string, o *place.Opened) *Key {
 	if k.algorithms == nil {
 		k.algorithms = o.Spec.For(o.Usage)
 	}
+	k.algorithms = slices.DeleteFunc(slices.Clone(k.algorithms), func(a alg.Algorithm) bool { return !k.spec.Lists(a) })
 	return k
 }
 
@@ -122,9 +123,11 @@ func (k *Key) lacks(op, what string) error {
 	return refuse(Unsupported, op, k.uri, "the key (type "+k.name+") does not "+what)
 }
 
-// has refuses an algorithm that the key does not have.
+// has refuses an algorithm that the key does not have. The further ones (SHA-1,
+// say, for a program that must) are listed nowhere: the place says whether it has
+// them when it is asked.
 func (k *Key) has(op string, a alg.Algorithm) error {
-	if slices.Contains(k.algorithms, a) {
+	if slices.Contains(k.algorithms, a) || !k.spec.Lists(a) && len(k.of(a.Info().Usage)) > 0 {
 		return nil
 	}
 	return refuse(Unsupported, op, k.uri, "the key does not have the algorithm "+a.String()+" where it lives")

@@ -80,7 +80,7 @@ func (p *Proof) check(c *Certificate) error {
 	switch {
 	case (p.Request == nil) == (p.Signature == nil):
 		return fault.New(fault.InvalidArgument, "a proof is either a certificate request or a signature")
-	case p.Signature != nil && !public.Spec().Has(p.Algorithm):
+	case p.Signature != nil && !public.Spec().Lists(p.Algorithm):
 		return fault.Because(fault.InvalidArgument, fault.WrongAlgorithm, "the certificate's key does not sign with %s", p.Algorithm)
 	case p.Signature != nil:
 		return cert.CheckSignature(public, p.Algorithm, []byte(ProofText(c.Serial)), p.Signature)

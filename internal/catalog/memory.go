@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"hash/maphash"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -150,15 +149,20 @@ func (c *Catalog) LockAlias(realm key.RealmID, region, name string) (unlock func
 	return m.Unlock
 }
 
-// Fits checks that the key's usage and spec have what an operation wants.
+// Fits checks that the key's usage and spec have what an operation wants, the
+// further algorithms among them.
 func (e *Entry) Fits(usage alg.Usage, a alg.Algorithm) error {
 	if e.Key.Usage != usage {
 		return e.At(fault.Because(fault.InvalidArgument, fault.WrongUsage,
 			"the key is for %s, not for %s", e.Key.Usage, usage))
 	}
-	if a != alg.NoAlgorithm && !slices.Contains(e.Key.Spec.For(usage), a) {
-		return e.At(fault.Because(fault.InvalidArgument, fault.WrongAlgorithm,
-			"algorithm %s does not go with key spec %s", a, e.Key.Spec))
+	if a != alg.NoAlgorithm && (!e.Key.Spec.Has(a) || a.Info().Usage != usage) {
+		return e.Misfit(a)
 	}
 	return nil
+}
+
+// Misfit says that an algorithm does not go with the key.
+func (e *Entry) Misfit(a alg.Algorithm) error {
+	return e.At(fault.Because(fault.InvalidArgument, fault.WrongAlgorithm, "algorithm %s does not go with key spec %s", a, e.Key.Spec))
 }

@@ -71,7 +71,7 @@ func CheckAlgorithm(spec alg.Spec, a alg.Algorithm) error {
 	if err := CheckSpec(spec); err != nil {
 		return err
 	}
-	if !spec.Has(a) || Algorithm(a) == x509.UnknownSignatureAlgorithm && a != alg.MLDSAPure {
+	if !spec.Lists(a) || Algorithm(a) == x509.UnknownSignatureAlgorithm && a != alg.MLDSAPure {
 		return fault.Because(fault.InvalidArgument, fault.WrongAlgorithm,
 			"a %s key does not sign certificates with %s", spec, a)
 	}

@@ -16,9 +16,16 @@ import (
 )
 
 // Encrypt encrypts up to MaxPlaintext bytes: under a symmetric key to a
-// ciphertext that names the key, or to an RSA key's public half.
+// ciphertext that names the key, or to an RSA key's public half. Under a raw AES
+// key it encrypts up to MaxRawText bytes as the request says.
 func (s *Service) Encrypt(ctx context.Context, call *key.Call, req *EncryptRequest) (*EncryptResult, error) {
 	return guard.Do(ctx, s.guard, call, key.Encrypt, func(v *guard.Visit) (*EncryptResult, error) {
+		if raw(req.Algorithm) {
+			return s.encryptRaw(ctx, v, req)
+		}
+		if err := onlyRaw(req.Cipher); err != nil {
+			return nil, err
+		}
 		if err := noteContext(v, req.Context); err != nil {
 			return nil, err
 		}
@@ -75,9 +82,14 @@ func (s *Service) seal(ctx context.Context, e *catalog.Entry, plaintext []byte, 
 }
 
 // Decrypt returns the plaintext of a ciphertext. A symmetric ciphertext names
-// its key; a Key in the request must then be the same.
+// its key; a Key in the request must then be the same. By alg.RSARaw it does the
+// private operation of RSA and undoes no padding; a raw AES key decrypts as the
+// request says.
 func (s *Service) Decrypt(ctx context.Context, call *key.Call, req *DecryptRequest) (*DecryptResult, error) {
 	return guard.Do(ctx, s.guard, call, key.Decrypt, func(v *guard.Visit) (*DecryptResult, error) {
+		if raw(req.Algorithm) {
+			return s.decryptRaw(ctx, v, req)
+		}
 		return s.decrypt(ctx, v, req, key.Decrypt, policy.Attributes{})
 	})
 }
@@ -91,6 +103,9 @@ func (s *Service) decrypt(
 	if err := noteContext(v, req.Context); err != nil {
 		return nil, err
 	}
+	if err := onlyRaw(req.Cipher); err != nil {
+		return nil, err
+	}
 	attributes.Context = req.Context
 	try := func(v *guard.Visit, at *catalog.Entry) (*DecryptResult, error) {
 		return s.decryptAt(ctx, v, req, &use{
@@ -98,6 +113,9 @@ func (s *Service) decrypt(
 		})
 	}
 	r, err := try(v, nil)
+	if req.Algorithm == alg.RSARaw {
+		return r, err // any key decrypts almost any number: that one did not tells nothing of the others
+	}
 	return succession.Back(ctx, s.Line, v, &succession.Place{Ref: req.Key, Action: action}, r, err, try)
 }
 
@@ -144,7 +162,7 @@ func (s *Service) source(call *key.Call, req *DecryptRequest, at *catalog.Entry)
 	named := req.Key != Ref{}
 	if req.Algorithm != alg.AESGCM {
 		if !named {
-			return nil, 0, nil, fault.New(fault.InvalidArgument, "a key id is required to decrypt with %s", req.Algorithm)
+			return nil, 0, nil, keyRequired(req.Algorithm)
 		}
 		e, err := alias.Resolve(s.keys, call, req.Key)
 		if err != nil {

@@ -109,13 +109,17 @@ type ImportWrappedRequest struct {
 	Wrapped []byte
 }
 
-// EncryptRequest asks for a ciphertext of at most MaxPlaintext bytes.
+// EncryptRequest asks for a ciphertext of at most MaxPlaintext bytes, or by a raw
+// AES key of MaxRawText.
 type EncryptRequest struct {
 	Key       Ref
 	Algorithm alg.Algorithm
 	Plaintext []byte
 	// Context is authenticated and not encrypted; its order does not matter.
 	Context []key.Tag
+	// Cipher has the parameters of a mode of AES (alg.RawEncryptDecrypt), and is
+	// empty for all other algorithms.
+	Cipher engine.CipherParameters
 }
 
 // EncryptResult is a ciphertext. Key is the key that made it.
@@ -133,6 +137,8 @@ type DecryptRequest struct {
 	Algorithm  alg.Algorithm
 	Ciphertext []byte
 	Context    []key.Tag
+	// Cipher is what it is of EncryptRequest.
+	Cipher engine.CipherParameters
 }
 
 // DecryptResult is a plaintext.
@@ -176,6 +182,10 @@ type SignRequest struct {
 	Key       Ref
 	Algorithm alg.Algorithm
 	Message   engine.Message
+	// Listed refuses the further algorithms of the key's spec (alg.SpecInfo). It
+	// is for APIs that have an algorithm for keys of other specs only, such as
+	// ECDSA with SHA-512 for P-521.
+	Listed bool
 }
 
 // SignResult is a signature: DER for ECDSA, else the scheme's own bytes.
@@ -248,7 +258,10 @@ type Page = catalog.Page
 
 // Limits that hold for every API.
 const (
-	MaxPlaintext   = 4096 // bytes of a plaintext, and of a message to sign
+	MaxPlaintext = 4096 // bytes of a plaintext, and of a message to sign
+	// MaxRawText is how many bytes a raw AES key encrypts or decrypts in one
+	// request: its clients have files, and cut them up.
+	MaxRawText     = 64 << 10
 	MaxCiphertext  = 6144 // bytes
 	MaxRandom      = 1024 // bytes of random or of a data key
 	MaxTags        = key.MaxTags

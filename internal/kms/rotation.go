@@ -187,12 +187,13 @@ func versions(all []key.Version, page Page) (some []key.Version, next string, er
 }
 
 // rotates refuses keys that get no new material: only symmetric encryption
-// keys do, outside of key stores. By the clock, only those that an engine makes
+// keys do, outside of key stores: the ciphertexts of a raw one do not say which
+// version made them. By the clock, only those that an engine makes
 // material for.
 func rotates(k *key.Key, byClock bool) error {
-	if k.Spec != alg.AES256 || k.Origin == key.External || k.Store != "" {
+	if k.Spec != alg.AES256 || k.Usage == alg.RawEncryptDecrypt || k.Origin == key.External || k.Store != "" {
 		return &fault.Error{
-			Kind: fault.Unsupported, Resource: k.Name.String(), Public: "a key of spec " + k.Spec.String() + " does not rotate",
+			Kind: fault.Unsupported, Resource: k.Name.String(), Public: "a key of spec " + k.Spec.String() + " for " + k.Usage.String() + " does not rotate",
 		}
 	}
 	if byClock && k.Origin != key.Generated {

@@ -93,7 +93,7 @@ func TestEveryAlgorithmThroughTheDoor(t *testing.T) {
 			}
 			t.Run(spec.String()+" "+usage.String(), func(t *testing.T) {
 				k := f.create(spec, usage)
-				algorithms := spec.For(usage)
+				algorithms := spec.AllFor(usage)
 				if len(algorithms) == 0 {
 					t.Fatal("the table has no algorithm for it")
 				}
@@ -110,7 +110,13 @@ func roundTrip(t *testing.T, f *fixture, k *key.Key, a alg.Algorithm) {
 	t.Helper()
 	message := []byte("a message")
 	switch a.Info().Usage {
+	case alg.RawEncryptDecrypt:
+		rawRoundTrip(t, f, k, a)
 	case alg.EncryptDecrypt:
+		if a == alg.RSARaw {
+			bareRoundTrip(t, f, k)
+			return
+		}
 		out, err := f.Encrypt(t.Context(), f.admin(), &kms.EncryptRequest{Key: refTo(k), Algorithm: a, Plaintext: message})
 		must(t, err)
 		back, err := f.Decrypt(t.Context(), f.admin(), &kms.DecryptRequest{Key: refTo(k), Algorithm: a, Ciphertext: out.Ciphertext})
@@ -123,7 +129,8 @@ func roundTrip(t *testing.T, f *fixture, k *key.Key, a alg.Algorithm) {
 	case alg.SignVerify:
 		m := engine.Message{Form: alg.Raw, Bytes: message}
 		if !a.Takes(alg.Raw) {
-			m = engine.Message{Form: alg.Digest, Bytes: make([]byte, a.Info().Hash.Size())}
+			_, size := k.Spec.DigestSize(a)
+			m = engine.Message{Form: alg.Digest, Bytes: bytes.Repeat([]byte{1}, size)}
 		}
 		req := kms.SignRequest{Key: refTo(k), Algorithm: a, Message: m}
 		out, err := f.Sign(t.Context(), f.admin(), &req)
@@ -152,7 +159,7 @@ func roundTrip(t *testing.T, f *fixture, k *key.Key, a alg.Algorithm) {
 func TestWrongUseIsRefused(t *testing.T) {
 	f := newFixture(t)
 	aes, ec, rsa := f.create(alg.AES256, alg.NoUsage), f.create(alg.P256, alg.SignVerify), f.create(alg.RSA2048, alg.EncryptDecrypt)
-	ed := f.create(alg.Ed25519, alg.SignVerify)
+	ed, sig, bare := f.create(alg.Ed25519, alg.SignVerify), f.create(alg.RSA2048, alg.SignVerify), f.create(alg.AES128, alg.RawEncryptDecrypt)
 	sign := func(k *key.Key, a alg.Algorithm, form alg.Form, n int) error {
 		_, err := f.Sign(t.Context(), f.admin(), &kms.SignRequest{
 			Key: refTo(k), Algorithm: a, Message: engine.Message{Form: form, Bytes: make([]byte, n)},
@@ -163,6 +170,12 @@ func TestWrongUseIsRefused(t *testing.T) {
 		_, err := f.Encrypt(t.Context(), f.admin(), &kms.EncryptRequest{Key: refTo(k), Algorithm: a, Plaintext: make([]byte, n), Context: pairs})
 		return err
 	}
+	listed := func(k *key.Key, a alg.Algorithm) error {
+		_, err := f.Sign(t.Context(), f.admin(), &kms.SignRequest{Key: refTo(k), Algorithm: a, Message: engine.Message{Form: alg.Raw, Bytes: []byte("x")}, Listed: true})
+		return err
+	}
+	must(t, listed(ec, alg.ECDSASHA256))
+	must(t, sign(ec, alg.ECDSASHA384, alg.Raw, 1))
 	tests := []struct {
 		name   string
 		err    error
@@ -170,7 +183,16 @@ func TestWrongUseIsRefused(t *testing.T) {
 		reason fault.Reason
 	}{
 		{"sign with an AES key", sign(aes, alg.ECDSASHA256, alg.Raw, 1), fault.InvalidArgument, fault.WrongUsage},
-		{"sign P-256 with SHA-384", sign(ec, alg.ECDSASHA384, alg.Raw, 1), fault.InvalidArgument, fault.WrongAlgorithm},
+		{"sign P-256 with SHA-384, for an API that has it of P-384 only", listed(ec, alg.ECDSASHA384), fault.InvalidArgument, fault.WrongAlgorithm},
+		{"sign P-256 with RSA", sign(ec, alg.PKCS1SHA256, alg.Raw, 1), fault.InvalidArgument, fault.WrongAlgorithm},
+		{"sign with the bare operation", sign(sig, alg.RSARaw, alg.Digest, 256), fault.InvalidArgument, fault.WrongAlgorithm},
+		{"sign what is longer than the key has room for", sign(sig, alg.PKCS1Plain, alg.Digest, 246), fault.InvalidArgument, fault.DigestLength},
+		{"encrypt by the bare operation", encrypt(rsa, alg.RSARaw, 1), fault.InvalidArgument, fault.WrongAlgorithm},
+		{"encrypt by CBC under a key for the other usage", encrypt(aes, alg.AESCBC, 16), fault.InvalidArgument, fault.WrongUsage},
+		{"encrypt as usual under a raw key", encrypt(bare, alg.AESGCM, 16), fault.InvalidArgument, fault.WrongUsage},
+		{"context with a raw key", encrypt(bare, alg.AESKW, 16, key.Tag{Key: "a"}), fault.InvalidArgument, fault.Unspecified},
+		{"CBC without an IV", encrypt(bare, alg.AESCBC, 16), fault.InvalidArgument, fault.Unspecified},
+		{"65,537 bytes under a raw key", encrypt(bare, alg.AESKWP, 65537), fault.InvalidArgument, fault.MessageTooLong},
 		{"digest too short", sign(ec, alg.ECDSASHA256, alg.Digest, 31), fault.InvalidArgument, fault.DigestLength},
 		{"empty message", sign(ec, alg.ECDSASHA256, alg.Raw, 0), fault.InvalidArgument, fault.MessageTooLong},
 		{"message of 4,097 bytes", sign(ec, alg.ECDSASHA256, alg.Raw, 4097), fault.InvalidArgument, fault.MessageTooLong},

@@ -68,12 +68,12 @@ func (s *Service) verify(v *guard.Visit, req *VerifyRequest, at *catalog.Entry) 
 func (s *Service) admitMessage(v *guard.Visit, action key.Action, req *SignRequest, at *catalog.Entry) (*catalog.Entry, error) {
 	e, err := s.admit(v, &use{
 		ref: req.Key, at: at, action: action, usage: alg.SignVerify, algorithm: req.Algorithm,
-		attributes: policy.Attributes{Form: req.Message.Form},
+		attributes: policy.Attributes{Form: req.Message.Form}, listed: req.Listed,
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := checkMessage(req.Algorithm, req.Message); err != nil {
+	if err := checkMessage(e.Key.Spec, req.Algorithm, req.Message); err != nil {
 		return nil, e.At(err)
 	}
 	noteUse(v, e, req.Algorithm, e.Key.Current().Number)
@@ -85,22 +85,18 @@ func (s *Service) admitMessage(v *guard.Visit, action key.Action, req *SignReque
 const muSize = 64
 
 // checkMessage checks that a message has a form and a length that the
-// algorithm takes.
-func checkMessage(a alg.Algorithm, m engine.Message) error {
+// algorithm takes with a key of the spec.
+func checkMessage(spec alg.Spec, a alg.Algorithm, m engine.Message) error {
 	if !a.Takes(m.Form) {
 		return fault.Because(fault.InvalidArgument, fault.WrongAlgorithm, "%s does not take a message in this form", a)
 	}
-	want := 0
-	switch m.Form {
-	case alg.Raw:
+	switch {
+	case m.Form == alg.Raw:
 		return checkLength("message", m.Bytes, MaxPlaintext)
-	case alg.Digest:
-		want = a.Info().Hash.Size()
-	case alg.ExternalMu:
-		want = muSize
-	}
-	if len(m.Bytes) != want {
-		return fault.Because(fault.InvalidArgument, fault.DigestLength, "%s takes a digest of %d bytes", a, want)
+	case m.Form == alg.Digest:
+		return engine.CheckDigest(spec, a, m.Bytes)
+	case len(m.Bytes) != muSize:
+		return fault.Because(fault.InvalidArgument, fault.DigestLength, "%s takes a digest of %d bytes", a, muSize)
 	}
 	return nil
 }

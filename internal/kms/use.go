@@ -26,6 +26,8 @@ type use struct {
 	// algorithm is NoAlgorithm where the operation has none.
 	algorithm  alg.Algorithm
 	attributes policy.Attributes
+	// listed refuses further algorithms.
+	listed bool
 }
 
 // admit finds the key that an operation wants, asks whether the call may use
@@ -53,6 +55,9 @@ func (s *Service) admitEntry(v *guard.Visit, e *catalog.Entry, u *use) error {
 	}
 	if err := succession.Permits(e.Key, u.action); err != nil {
 		return e.At(err)
+	}
+	if u.listed && !e.Key.Spec.Lists(u.algorithm) {
+		return e.Misfit(u.algorithm)
 	}
 	return e.Fits(u.usage, u.algorithm)
 }

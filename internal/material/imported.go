@@ -43,7 +43,7 @@ func VersionFor(k *key.Key, w Wish, id string, now time.Time) (*key.Version, err
 		return k.Pending, nil
 	case !w.New:
 		return nil, incorrect("the material is not one that the key had before")
-	case k.Spec != alg.AES256:
+	case k.Spec != alg.AES256 || k.Usage == alg.RawEncryptDecrypt:
 		return nil, fault.New(fault.Unsupported, "a key of spec %s takes no new material", k.Spec)
 	case k.Pending != nil:
 		f := fault.Because(fault.WrongState, fault.MaterialPending, "other material waits for its rotation")

@@ -17,7 +17,7 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 // keyWith returns a key whose versions have materials of these ids; pending may
 // be empty.
 func keyWith(spec alg.Spec, pending string, ids ...string) *key.Key {
-	k := &key.Key{Spec: spec, Origin: key.Imported, State: key.Enabled}
+	k := &key.Key{Spec: spec, Usage: spec.Info().Usages[0], Origin: key.Imported, State: key.Enabled}
 	for _, id := range ids {
 		k.Versions = append(k.Versions, key.Version{Number: k.NextVersion(), MaterialID: id, Missing: id == ""})
 	}

@@ -159,7 +159,7 @@ type verifier struct{ handle }
 
 // Verify returns nil, or a BadSignature error.
 func (v *verifier) Verify(a alg.Algorithm, m engine.Message, signature []byte) error {
-	if !v.spec.Has(a) {
+	if !v.spec.Lists(a) {
 		return fault.Because(fault.InvalidArgument, fault.WrongAlgorithm, "algorithm %q does not go with a key of type %q", a, v.spec)
 	}
 	if err := v.at.Allows(a); err != nil {

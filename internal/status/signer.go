@@ -319,7 +319,7 @@ func signerKind(a *ca.Authority) (alg.Spec, alg.Algorithm) {
 	if spec == alg.RSA4096 {
 		spec = alg.RSA3072
 	}
-	if spec.Has(a.Algorithm) {
+	if spec.Lists(a.Algorithm) {
 		return spec, a.Algorithm
 	}
 	return spec, spec.For(alg.SignVerify)[0]

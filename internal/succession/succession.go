@@ -53,6 +53,8 @@ func WayOf(k *key.Key) (way Way, why string) {
 		return Never, "the key is a managed certificate's, whose renewal makes new keys"
 	case served(k, ""):
 		return ByOwner, "a part of Holdfast signs with it: a certificate authority gets a new key with a new certificate"
+	case k.Usage == alg.RawEncryptDecrypt:
+		return ByOwner, "its ciphertexts do not say which key made them: make a new key, and encrypt anew"
 	case k.Spec == alg.AES256:
 		return Version, ""
 	case k.Usage == alg.KeyAgreement, k.Usage == alg.KeyTransfer:

@@ -43,7 +43,7 @@ func (c *check) keyFacts(o *kms.Overview) *compliance.Key {
 		Type: compliance.TypeOf(k.Spec, k.Usage), Tags: k.Tags, Foreign: k.Provided, Succeeded: k.Succession.To != "",
 		State: compliance.Known(k.State), Created: compliance.Known(k.CreatedAt), Renewed: compliance.Known(k.Current().CreatedAt),
 		Rotation: compliance.Known(compliance.Rotation{
-			Possible: k.Spec == alg.AES256 && k.Origin == key.Generated && k.Store == "", Enabled: k.Rotation.Enabled, Days: k.Rotation.PeriodDays,
+			Possible: k.Spec == alg.AES256 && k.Usage == alg.EncryptDecrypt && k.Origin == key.Generated && k.Store == "", Enabled: k.Rotation.Enabled, Days: k.Rotation.PeriodDays,
 		}),
 		Protection: compliance.Known(k.Protection), Origin: compliance.Known(k.Origin), Exportable: compliance.Known(k.Exportable),
 		Policy: c.statements(o), Activity: c.activityOf(k), Both: c.both(o),

@@ -82,10 +82,10 @@ func keyAt(tags []key.Tag, i int) (policy.Value, bool) {
 }
 
 // algorithmOf returns the key of the algorithms of one usage.
-func algorithmOf(u alg.Usage) func(r *policy.Request) (policy.Value, bool) {
+func algorithmOf(usages ...alg.Usage) func(r *policy.Request) (policy.Value, bool) {
 	return func(r *policy.Request) (policy.Value, bool) {
 		a := attributes(r).Algorithm
-		return policy.Text(AlgorithmName(a)), a != alg.NoAlgorithm && a.Info().Usage == u
+		return policy.Text(AlgorithmName(a)), a != alg.NoAlgorithm && slices.Contains(usages, a.Info().Usage)
 	}
 }
 

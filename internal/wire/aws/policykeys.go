@@ -55,7 +55,7 @@ var conditionKeys = map[string]policy.ConditionKey{
 	"sts:transitivetagkeys":                      {Get: transitiveKeys, Multivalued: true},
 	"aws:tagkeys":                                {Get: tagKeys, Multivalued: true},
 	"kms:encryptioncontextkeys":                  {Get: contextKeys, Multivalued: true},
-	"kms:encryptionalgorithm":                    single(algorithmOf(alg.EncryptDecrypt)),
+	"kms:encryptionalgorithm":                    single(algorithmOf(alg.EncryptDecrypt, alg.RawEncryptDecrypt)),
 	"kms:signingalgorithm":                       single(algorithmOf(alg.SignVerify)),
 	"kms:macalgorithm":                           single(algorithmOf(alg.GenerateVerifyMAC)),
 	"kms:keyagreementalgorithm":                  single(algorithmOf(alg.KeyAgreement)),

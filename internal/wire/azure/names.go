@@ -137,7 +137,7 @@ func EncryptionOf(spec alg.Spec, a alg.Algorithm) EncryptionAlgorithm {
 
 func nameOf(rows []row, spec alg.Spec, a alg.Algorithm) string {
 	for _, r := range rows {
-		if r.a == a && r.family == spec.Info().Family && spec.Has(a) {
+		if r.a == a && r.family == spec.Info().Family && spec.Lists(a) {
 			return r.name
 		}
 	}
@@ -158,7 +158,7 @@ func (e EncryptionAlgorithm) For(spec alg.Spec) alg.Algorithm {
 
 func algorithmOf(rows []row, name string, spec alg.Spec) alg.Algorithm {
 	for _, r := range rows {
-		if r.name == name && r.family == spec.Info().Family && spec.Has(r.a) {
+		if r.name == name && r.family == spec.Info().Family && spec.Lists(r.a) {
 			return r.a
 		}
 	}

@@ -120,7 +120,7 @@ func misfit(x *aws.Exchange, e *fault.Error) aws.Failure {
 	case e.Reason == fault.WrongUsage:
 		return bad(wrongUsage, wire.KeyARN(k.Name)+" key usage is "+wire.UsageName(k.Usage)+
 			" which is not valid for "+x.Operation()+".")
-	case k.Spec.Has(a):
+	case k.Spec.Lists(a):
 		return bad(validation, "MessageType "+x.Words.MessageType+" is not valid for algorithm "+algorithm+".")
 	default:
 		return bad(wrongUsage, "Algorithm "+algorithm+" is incompatible with key spec "+wire.SpecName(k.Spec)+".")

@@ -202,22 +202,32 @@ func (d *door) encrypted(a alg.Algorithm, text string) kms.EncryptResult {
 	return kms.EncryptResult{Key: d.key, Version: d.key.Current(), Algorithm: a, Ciphertext: []byte(text)}
 }
 
+// quoted formats a request without what this API never sets, and without Listed,
+// which it always sets.
+func quoted(req any) string {
+	text := fmt.Sprintf("%+q", req)
+	for _, part := range []string{` {"" "" '\x00'}`, ` %!q(bool=true)`} {
+		text = strings.ReplaceAll(text, part, "")
+	}
+	return text
+}
+
 func (d *door) Encrypt(_ context.Context, c *key.Call, req *kms.EncryptRequest) (*kms.EncryptResult, error) {
 	r := d.encrypted(req.Algorithm, "sealed "+string(req.Plaintext))
-	return &r, d.note(c, "Encrypt", fmt.Sprintf("%+q", *req))
+	return &r, d.note(c, "Encrypt", quoted(*req))
 }
 
 func (d *door) Decrypt(_ context.Context, c *key.Call, req *kms.DecryptRequest) (*kms.DecryptResult, error) {
 	return &kms.DecryptResult{
 		Key: d.key, Version: d.key.Versions[0], Algorithm: req.Algorithm, Plaintext: []byte("plaintext"),
-	}, d.note(c, "Decrypt", fmt.Sprintf("%+q", *req))
+	}, d.note(c, "Decrypt", quoted(*req))
 }
 
 func (d *door) ReEncrypt(_ context.Context, c *key.Call, req *kms.ReEncryptRequest) (*kms.ReEncryptResult, error) {
 	return &kms.ReEncryptResult{
 		Source:      kms.DecryptResult{Key: d.key, Version: d.key.Versions[0], Algorithm: req.Source.Algorithm},
 		Destination: d.encrypted(req.Destination.Algorithm, "sealed again"),
-	}, d.note(c, "ReEncrypt", fmt.Sprintf("%+q", *req))
+	}, d.note(c, "ReEncrypt", quoted(*req))
 }
 
 func (d *door) GenerateDataKey(_ context.Context, c *key.Call, req *kms.DataKeyRequest) (*kms.DataKeyResult, error) {
@@ -234,25 +244,25 @@ func (d *door) GenerateRandom(_ context.Context, c *key.Call, n int) ([]byte, er
 
 func (d *door) Sign(_ context.Context, c *key.Call, req *kms.SignRequest) (*kms.SignResult, error) {
 	return &kms.SignResult{Key: d.key, Version: d.key.Current(), Signature: []byte("signature")},
-		d.note(c, "Sign", fmt.Sprintf("%+q", *req))
+		d.note(c, "Sign", quoted(*req))
 }
 
 func (d *door) Verify(_ context.Context, c *key.Call, req *kms.VerifyRequest) (*key.Key, error) {
-	return d.key, d.note(c, "Verify", fmt.Sprintf("%+q", *req))
+	return d.key, d.note(c, "Verify", quoted(*req))
 }
 
 func (d *door) GenerateMAC(_ context.Context, c *key.Call, req *kms.MACRequest) (*kms.MACResult, error) {
-	return &kms.MACResult{Key: d.key, Version: d.key.Current(), MAC: []byte("mac")}, d.note(c, "GenerateMAC", fmt.Sprintf("%+q", *req))
+	return &kms.MACResult{Key: d.key, Version: d.key.Current(), MAC: []byte("mac")}, d.note(c, "GenerateMAC", quoted(*req))
 }
 
 func (d *door) VerifyMAC(_ context.Context, c *key.Call, req *kms.VerifyMACRequest) (*key.Key, error) {
-	return d.key, d.note(c, "VerifyMAC", fmt.Sprintf("%+q", *req))
+	return d.key, d.note(c, "VerifyMAC", quoted(*req))
 }
 
 func (d *door) DeriveSharedSecret(_ context.Context, c *key.Call, req *kms.SharedSecretRequest) (*kms.SharedSecretResult, error) {
 	k := d.as(alg.P384, alg.KeyAgreement)
 	return &kms.SharedSecretResult{Key: k, Version: k.Current(), Secret: kms.NewSecret([]byte("secret"))},
-		d.note(c, "DeriveSharedSecret", fmt.Sprintf("%+q", *req))
+		d.note(c, "DeriveSharedSecret", quoted(*req))
 }
 
 func (d *door) PublicKey(_ context.Context, c *key.Call, ref kms.Ref) (*kms.PublicKeyResult, error) {

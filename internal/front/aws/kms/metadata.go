@@ -47,14 +47,20 @@ func writeKind(out *wire.Encoder, k *key.Key) {
 	out.Text("CustomerMasterKeySpec", spec)
 	out.Text("KeySpec", spec)
 	out.Text("KeyUsage", wire.UsageName(k.Usage))
-	out.Array(algorithmLists[k.Usage], func() {
+	list, ok := algorithmLists[k.Usage]
+	if !ok {
+		return
+	}
+	out.Array(list, func() {
 		for _, a := range k.Spec.For(k.Usage) {
 			out.Text("", wire.AlgorithmName(a))
 		}
 	})
 }
 
-// algorithmLists are the members that list a key's algorithms.
+// algorithmLists are the members that list a key's algorithms. A key of a usage
+// that AWS does not have shows it as KeyUsage in Holdfast's own word, and no
+// algorithms.
 var algorithmLists = map[alg.Usage]string{
 	alg.EncryptDecrypt: "EncryptionAlgorithms", alg.SignVerify: "SigningAlgorithms", alg.GenerateVerifyMAC: "MacAlgorithms",
 	alg.KeyAgreement: "KeyAgreementAlgorithms",

@@ -33,7 +33,7 @@ func (r *signRequest) request(x *aws.Exchange) (req kms.SignRequest, err error) 
 	}
 	x.Words.MessageType = r.messageType
 	req.Message.Form, _ = wire.ParseForm(r.messageType) // every MessageType has one
-	req.Message.Bytes = r.message
+	req.Message.Bytes, req.Listed = r.message, true
 	req.Algorithm, err = parseAlgorithm(x, r.algorithm)
 	return req, err
 }
