@@ -22,6 +22,7 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/files"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/hsms"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/inventory"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/keyless"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/keys"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/modules"
@@ -93,6 +94,7 @@ func commands() []func(*terminal.App) *cobra.Command {
 		sshkeys.NewAgent,
 		modules.New,
 		uris.New,
+		keyless.New,
 		authorities.New,
 		certificates.New,
 		profiles.New,

@@ -10,7 +10,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -94,7 +93,7 @@ func (s *Service) listen() error {
 	}
 	err := open("tcp", s.Settings.Listen)
 	if err == nil {
-		err = errors.Join(removeSocket(s.Settings.Unix), open("unix", s.Settings.Unix))
+		err = errors.Join(front.RemoveSocket(s.Settings.Unix), open("unix", s.Settings.Unix))
 	}
 	if err != nil {
 		for _, l := range s.listeners {
@@ -102,22 +101,6 @@ func (s *Service) listen() error {
 		}
 	}
 	return err
-}
-
-// removeSocket removes a socket that a server left behind which did not end
-// well. One that somebody listens on stays.
-func removeSocket(path string) error {
-	if path == "" {
-		return nil
-	}
-	info, err := os.Lstat(path)
-	if err != nil || info.Mode().Type() != fs.ModeSocket {
-		return nil //nolint:nilerr // listening says what is wrong
-	}
-	if c, err := net.Dial("unix", path); err == nil { //nolint:noctx // a local socket answers at once
-		return errors.Join(fault.New(fault.AlreadyExists, "another server listens on %s", path), c.Close())
-	}
-	return os.Remove(path)
 }
 
 // Addr returns the address of the first listener.
