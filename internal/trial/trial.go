@@ -127,7 +127,7 @@ func encrypts(a engine.AEAD) error {
 func modes(c engine.Cipher, spec alg.Spec, r *Result) error {
 	return each(spec.FurtherFor(alg.RawEncryptDecrypt), r, func(a alg.Algorithm) error {
 		p, plain := engine.CipherParameters{}, bytes.Repeat(sample(), 8) // a multiple of 16 bytes
-		switch a { //nolint:exhaustive // the wrappings of keys have no IV
+		switch a {                                                       //nolint:exhaustive // the wrappings of keys have no IV
 		case alg.AESGCMRaw:
 			p.IV = make([]byte, 12)
 		case alg.AESCBC, alg.AESCBCPad, alg.AESCTR:

@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/customstore"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/aws/awstest"
 	awskms "github.com/holdfast-kms/holdfast/internal/front/aws/kms"
-	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/key"
 )
 
