@@ -98,58 +98,81 @@ const (
 
 // The attributes of objects (CKA_…).
 const (
-	AttrClass              AttributeType = 0x0
-	AttrToken              AttributeType = 0x1
-	AttrPrivate            AttributeType = 0x2
-	AttrLabel              AttributeType = 0x3
-	AttrUniqueID           AttributeType = 0x4
-	AttrApplication        AttributeType = 0x10
-	AttrValue              AttributeType = 0x11
-	AttrObjectID           AttributeType = 0x12
-	AttrCertificateType    AttributeType = 0x80
-	AttrIssuer             AttributeType = 0x81
-	AttrSerialNumber       AttributeType = 0x82
-	AttrTrusted            AttributeType = 0x86
-	AttrKeyType            AttributeType = 0x100
-	AttrSubject            AttributeType = 0x101
-	AttrID                 AttributeType = 0x102
-	AttrSensitive          AttributeType = 0x103
-	AttrEncrypt            AttributeType = 0x104
-	AttrDecrypt            AttributeType = 0x105
-	AttrWrap               AttributeType = 0x106
-	AttrUnwrap             AttributeType = 0x107
-	AttrSign               AttributeType = 0x108
-	AttrSignRecover        AttributeType = 0x109
-	AttrVerify             AttributeType = 0x10a
-	AttrVerifyRecover      AttributeType = 0x10b
-	AttrDerive             AttributeType = 0x10c
-	AttrStartDate          AttributeType = 0x110
-	AttrEndDate            AttributeType = 0x111
-	AttrModulus            AttributeType = 0x120
-	AttrModulusBits        AttributeType = 0x121
-	AttrPublicExponent     AttributeType = 0x122
-	AttrPrivateExponent    AttributeType = 0x123
-	AttrPrime1             AttributeType = 0x124
-	AttrPrime2             AttributeType = 0x125
-	AttrExponent1          AttributeType = 0x126
-	AttrExponent2          AttributeType = 0x127
-	AttrCoefficient        AttributeType = 0x128
-	AttrPublicKeyInfo      AttributeType = 0x129
-	AttrValueLen           AttributeType = 0x161
-	AttrExtractable        AttributeType = 0x162
-	AttrLocal              AttributeType = 0x163
-	AttrNeverExtractable   AttributeType = 0x164
-	AttrAlwaysSensitive    AttributeType = 0x165
-	AttrKeyGenMechanism    AttributeType = 0x166
-	AttrModifiable         AttributeType = 0x170
-	AttrCopyable           AttributeType = 0x171
-	AttrDestroyable        AttributeType = 0x172
-	AttrECParams           AttributeType = 0x180
-	AttrECPoint            AttributeType = 0x181
-	AttrAlwaysAuthenticate AttributeType = 0x202
-	AttrWrapWithTrusted    AttributeType = 0x210
-	AttrAllowedMechanisms  AttributeType = 0x40000600
-	AttrParameterSet       AttributeType = 0x61d
+	AttrClass                  AttributeType = 0x0
+	AttrToken                  AttributeType = 0x1
+	AttrPrivate                AttributeType = 0x2
+	AttrLabel                  AttributeType = 0x3
+	AttrUniqueID               AttributeType = 0x4
+	AttrApplication            AttributeType = 0x10
+	AttrValue                  AttributeType = 0x11
+	AttrObjectID               AttributeType = 0x12
+	AttrCertificateType        AttributeType = 0x80
+	AttrIssuer                 AttributeType = 0x81
+	AttrSerialNumber           AttributeType = 0x82
+	AttrTrusted                AttributeType = 0x86
+	AttrCertificateCategory    AttributeType = 0x87
+	AttrJavaMIDPSecurityDomain AttributeType = 0x88
+	AttrURL                    AttributeType = 0x89
+	AttrCheckValue             AttributeType = 0x90
+	AttrKeyType                AttributeType = 0x100
+	AttrSubject                AttributeType = 0x101
+	AttrID                     AttributeType = 0x102
+	AttrSensitive              AttributeType = 0x103
+	AttrEncrypt                AttributeType = 0x104
+	AttrDecrypt                AttributeType = 0x105
+	AttrWrap                   AttributeType = 0x106
+	AttrUnwrap                 AttributeType = 0x107
+	AttrSign                   AttributeType = 0x108
+	AttrSignRecover            AttributeType = 0x109
+	AttrVerify                 AttributeType = 0x10a
+	AttrVerifyRecover          AttributeType = 0x10b
+	AttrDerive                 AttributeType = 0x10c
+	AttrStartDate              AttributeType = 0x110
+	AttrEndDate                AttributeType = 0x111
+	AttrModulus                AttributeType = 0x120
+	AttrModulusBits            AttributeType = 0x121
+	AttrPublicExponent         AttributeType = 0x122
+	AttrPrivateExponent        AttributeType = 0x123
+	AttrPrime1                 AttributeType = 0x124
+	AttrPrime2                 AttributeType = 0x125
+	AttrExponent1              AttributeType = 0x126
+	AttrExponent2              AttributeType = 0x127
+	AttrCoefficient            AttributeType = 0x128
+	AttrPublicKeyInfo          AttributeType = 0x129
+	AttrPrimeBits              AttributeType = 0x133
+	AttrSubPrimeBits           AttributeType = 0x134
+	AttrValueBits              AttributeType = 0x160
+	AttrValueLen               AttributeType = 0x161
+	AttrExtractable            AttributeType = 0x162
+	AttrLocal                  AttributeType = 0x163
+	AttrNeverExtractable       AttributeType = 0x164
+	AttrAlwaysSensitive        AttributeType = 0x165
+	AttrKeyGenMechanism        AttributeType = 0x166
+	AttrModifiable             AttributeType = 0x170
+	AttrCopyable               AttributeType = 0x171
+	AttrDestroyable            AttributeType = 0x172
+	AttrECParams               AttributeType = 0x180
+	AttrECPoint                AttributeType = 0x181
+	AttrSecondaryAuth          AttributeType = 0x200
+	AttrAuthPINFlags           AttributeType = 0x201
+	AttrAlwaysAuthenticate     AttributeType = 0x202
+	AttrWrapWithTrusted        AttributeType = 0x210
+	AttrWrapTemplate           AttributeType = 0x40000211
+	AttrUnwrapTemplate         AttributeType = 0x40000212
+	AttrDeriveTemplate         AttributeType = 0x40000213
+	AttrHWFeatureType          AttributeType = 0x300
+	AttrResetOnInit            AttributeType = 0x301
+	AttrHasReset               AttributeType = 0x302
+	AttrPixelX                 AttributeType = 0x400
+	AttrPixelY                 AttributeType = 0x401
+	AttrResolution             AttributeType = 0x402
+	AttrCharRows               AttributeType = 0x403
+	AttrCharColumns            AttributeType = 0x404
+	AttrColor                  AttributeType = 0x405
+	AttrBitsPerPixel           AttributeType = 0x406
+	AttrMechanismType          AttributeType = 0x500
+	AttrAllowedMechanisms      AttributeType = 0x40000600
+	AttrParameterSet           AttributeType = 0x61d
 )
 
 // The mechanisms (CKM_…).
@@ -160,14 +183,21 @@ const (
 	MechSHA1RSAPKCS         MechanismType = 0x6
 	MechRSAPKCSOAEP         MechanismType = 0x9
 	MechRSAPKCSPSS          MechanismType = 0xd
+	MechSHA1RSAPKCSPSS      MechanismType = 0xe
 	MechSHA256RSAPKCS       MechanismType = 0x40
 	MechSHA384RSAPKCS       MechanismType = 0x41
 	MechSHA512RSAPKCS       MechanismType = 0x42
+	MechSHA256RSAPKCSPSS    MechanismType = 0x43
+	MechSHA384RSAPKCSPSS    MechanismType = 0x44
+	MechSHA512RSAPKCSPSS    MechanismType = 0x45
+	MechSHA224RSAPKCS       MechanismType = 0x46
+	MechSHA224RSAPKCSPSS    MechanismType = 0x47
 	MechSHA1                MechanismType = 0x220
 	MechSHA256              MechanismType = 0x250
 	MechSHA224              MechanismType = 0x255
 	MechSHA384              MechanismType = 0x260
 	MechSHA512              MechanismType = 0x270
+	MechSHA1HMAC            MechanismType = 0x221
 	MechSHA224HMAC          MechanismType = 0x256
 	MechSHA256HMAC          MechanismType = 0x251
 	MechSHA384HMAC          MechanismType = 0x261
@@ -179,6 +209,11 @@ const (
 	MechSHA512KeyGen        MechanismType = 0x4006
 	MechECKeyPairGen        MechanismType = 0x1040
 	MechECDSA               MechanismType = 0x1041
+	MechECDSASHA1           MechanismType = 0x1042
+	MechECDSASHA224         MechanismType = 0x1043
+	MechECDSASHA256         MechanismType = 0x1044
+	MechECDSASHA384         MechanismType = 0x1045
+	MechECDSASHA512         MechanismType = 0x1046
 	MechECDH1Derive         MechanismType = 0x1050
 	MechRSAAESKeyWrap       MechanismType = 0x1054
 	MechECEdwardsKeyPairGen MechanismType = 0x1055
@@ -194,6 +229,10 @@ const (
 	MechAESKeyWrapKWP       MechanismType = 0x210b
 	MechMLDSAKeyPairGen     MechanismType = 0x1c
 	MechMLDSA               MechanismType = 0x1d
+
+	// MechUnavailable stands for "none" (CK_UNAVAILABLE_INFORMATION): a key that
+	// was not made on the token has it as AttrKeyGenMechanism.
+	MechUnavailable MechanismType = 1<<64 - 1
 )
 
 // The classes of objects (CKO_…).
@@ -211,6 +250,7 @@ const (
 	KeyEC            KeyType = 0x3
 	KeyGenericSecret KeyType = 0x10
 	KeyAES           KeyType = 0x1f
+	KeySHA1HMAC      KeyType = 0x28
 	KeySHA256HMAC    KeyType = 0x2b
 	KeySHA384HMAC    KeyType = 0x2c
 	KeySHA512HMAC    KeyType = 0x2d
@@ -264,4 +304,41 @@ const (
 	CanWrap            MechanismFlags = 0x20000
 	CanUnwrap          MechanismFlags = 0x40000
 	CanDerive          MechanismFlags = 0x80000
+	CanECPrimeField    MechanismFlags = 0x100000
+	CanECNamedCurve    MechanismFlags = 0x800000
+	CanECUncompressed  MechanismFlags = 0x1000000
 )
+
+// SlotTokenPresent is what a slot says of itself (CKF_…, CK_SLOT_INFO).
+const SlotTokenPresent = 0x1
+
+// How a session is opened (CKF_…, CK_SESSION_INFO).
+const (
+	SessionReadWrite = 0x2
+	SessionSerial    = 0x4
+)
+
+// In which state a session is (CKS_…).
+const (
+	StateReadOnlyPublic  = 0
+	StateReadOnlyUser    = 1
+	StateReadWritePublic = 2
+	StateReadWriteUser   = 3
+)
+
+// The key derivation functions of CK_ECDH1_DERIVE_PARAMS (CKD_…).
+const (
+	KDFNull   = 0x1
+	KDFSHA1   = 0x2
+	KDFSHA224 = 0x5
+	KDFSHA256 = 0x6
+	KDFSHA384 = 0x7
+	KDFSHA512 = 0x8
+)
+
+// SourceSpecified says that CK_RSA_PKCS_OAEP_PARAMS has a label
+// (CKZ_DATA_SPECIFIED).
+const SourceSpecified = 0x1
+
+// CertificateX509 is the only kind of certificate here (CKC_X_509).
+const CertificateX509 = 0x0

@@ -1,0 +1,281 @@
+// Package cryptokitest has what tests of PKCS #11 slots share: a Token in
+// memory, and a client of the p11-kit protocol.
+package cryptokitest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha1" //nolint:gosec // CKA_ID is a name
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/object"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/softkey"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+)
+
+// Token is a token in memory. It implements cryptoki.Token.
+type Token struct {
+	Label string
+	// PIN is the only right one; empty asks for no login.
+	PIN string
+
+	maker *softkey.Maker
+	// mu guards what follows.
+	mu      sync.Mutex
+	objects []cryptoki.Object
+	keys    map[string]material
+	last    int
+	expired bool
+}
+
+// material is what an object's key has beside its Use.
+type material interface {
+	cryptoki.Use
+	Material(ctx context.Context) ([]byte, error)
+}
+
+// New returns an empty token. Close it after use.
+func New(label, pin string) (*Token, error) {
+	m, err := softkey.New(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	return &Token{Label: label, PIN: pin, maker: m, keys: map[string]material{}}, nil
+}
+
+// Close ends the token.
+func (t *Token) Close() error { return t.maker.Close() }
+
+// Expire makes all that is done from now on fail as a login that is over, until
+// the next one.
+func (t *Token) Expire() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.expired = true
+}
+
+// Describe implements cryptoki.Token.
+func (t *Token) Describe() cryptoki.Description {
+	return cryptoki.Description{Label: t.Label, Serial: "0001", Model: "memory", Manufacturer: "Holdfast", LoginRequired: t.PIN != ""}
+}
+
+// Login implements cryptoki.Token.
+func (t *Token) Login(_ context.Context, pin []byte) (cryptoki.Holder, error) {
+	if t.PIN != "" && string(pin) != t.PIN {
+		return nil, fault.New(fault.Unauthenticated, "that is not the PIN")
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.expired = false
+	return &holder{token: t}, nil
+}
+
+// holder implements cryptoki.Holder.
+type holder struct {
+	token *Token
+	// closed is guarded by the token's mu.
+	closed bool
+}
+
+// enter takes the token's mu for a holder that is still good.
+func (h *holder) enter() error {
+	h.token.mu.Lock()
+	if h.closed || h.token.expired {
+		h.token.mu.Unlock()
+		return fault.New(fault.Unauthenticated, "the login is over")
+	}
+	return nil
+}
+
+// Objects implements cryptoki.Holder.
+func (h *holder) Objects(context.Context) ([]cryptoki.Object, error) {
+	if err := h.enter(); err != nil {
+		return nil, err
+	}
+	defer h.token.mu.Unlock()
+	return h.token.objects, nil
+}
+
+// Generate implements cryptoki.Maker.
+func (h *holder) Generate(ctx context.Context, b *cryptoki.Blueprint) (cryptoki.Object, error) {
+	t := h.token
+	if !b.Spec.Allows(b.Usage) {
+		return cryptoki.Object{}, fault.Because(fault.InvalidArgument, fault.IncompatibleUsage, "a key of type %s is not for %s", b.Spec, b.Usage)
+	}
+	if b.Spec.Symmetric() {
+		value := make([]byte, b.Spec.Info().Bits/8)
+		_, err := rand.Read(value)
+		if err != nil {
+			return cryptoki.Object{}, err
+		}
+		return h.add(b, softkey.NewSecret(value), nil, false)
+	}
+	pair, err := t.maker.Generate(ctx, b.Spec)
+	if err != nil {
+		return cryptoki.Object{}, err
+	}
+	return h.add(b, pair, pair.Public(), false)
+}
+
+// Import implements cryptoki.Maker.
+func (h *holder) Import(ctx context.Context, b *cryptoki.Blueprint, material []byte) (cryptoki.Object, error) {
+	if b.Spec.Symmetric() {
+		return h.add(b, softkey.NewSecret(material), nil, true)
+	}
+	pair, err := h.token.maker.Import(ctx, b.Spec, material)
+	if err != nil {
+		return cryptoki.Object{}, err
+	}
+	return h.add(b, pair, pair.Public(), true)
+}
+
+func (h *holder) add(b *cryptoki.Blueprint, m material, public []byte, imported bool) (cryptoki.Object, error) {
+	o := cryptoki.Object{
+		Kind: cryptoki.Key, Spec: b.Spec, Usage: b.Usage, Public: public, Exportable: b.Exportable, Imported: imported,
+		Use: use{h, m},
+	}
+	if b.CKAID == nil && public != nil {
+		sum := sha1.Sum(public) //nolint:gosec // a name
+		o.CKAID = sum[:]
+	}
+	return h.keep(b, o, m)
+}
+
+// AddCertificate implements cryptoki.Maker.
+func (h *holder) AddCertificate(_ context.Context, b *cryptoki.Blueprint, der []byte) (cryptoki.Object, error) {
+	if _, err := object.ParseCertificate(der); err != nil {
+		return cryptoki.Object{}, err
+	}
+	return h.keep(b, cryptoki.Object{Kind: cryptoki.Certificate, Certificate: der}, nil)
+}
+
+// keep adds an object under a new ID.
+func (h *holder) keep(b *cryptoki.Blueprint, o cryptoki.Object, m material) (cryptoki.Object, error) {
+	if err := h.enter(); err != nil {
+		return cryptoki.Object{}, err
+	}
+	t := h.token
+	defer t.mu.Unlock()
+	t.last++
+	o.ID, o.Label = fmt.Sprintf("object-%d", t.last), b.Label
+	if b.CKAID != nil {
+		o.CKAID = bytes.Clone(b.CKAID)
+	}
+	if m != nil {
+		t.keys[o.ID] = m
+	}
+	t.objects = append(slices.Clone(t.objects), o)
+	return o, nil
+}
+
+// Rename implements cryptoki.Keeper.
+func (h *holder) Rename(_ context.Context, id, label string, ckaID []byte) error {
+	return h.change(id, func(list []cryptoki.Object, i int) []cryptoki.Object {
+		list[i].Label, list[i].CKAID = label, bytes.Clone(ckaID)
+		return list
+	})
+}
+
+// Destroy implements cryptoki.Keeper.
+func (h *holder) Destroy(_ context.Context, id string) error {
+	return h.change(id, func(list []cryptoki.Object, i int) []cryptoki.Object { return slices.Delete(list, i, i+1) })
+}
+
+func (h *holder) change(id string, to func([]cryptoki.Object, int) []cryptoki.Object) error {
+	if err := h.enter(); err != nil {
+		return err
+	}
+	t := h.token
+	defer t.mu.Unlock()
+	i := slices.IndexFunc(t.objects, func(o cryptoki.Object) bool { return o.ID == id })
+	if i < 0 {
+		return fault.New(fault.NotFound, "there is no such object")
+	}
+	t.objects = to(slices.Clone(t.objects), i)
+	return nil
+}
+
+// Material implements cryptoki.Keeper.
+func (h *holder) Material(ctx context.Context, id string) ([]byte, error) {
+	if err := h.enter(); err != nil {
+		return nil, err
+	}
+	m := h.token.keys[id]
+	h.token.mu.Unlock()
+	if m == nil {
+		return nil, fault.New(fault.NotFound, "there is no such key")
+	}
+	return m.Material(ctx)
+}
+
+// Random implements cryptoki.Holder.
+func (h *holder) Random(ctx context.Context, b []byte) error { return h.token.maker.Random(ctx, b) }
+
+// Close implements cryptoki.Holder.
+func (h *holder) Close() error {
+	h.token.mu.Lock()
+	defer h.token.mu.Unlock()
+	h.closed = true
+	return nil
+}
+
+// use is a key as one login uses it.
+type use struct {
+	holder *holder
+	key    material
+}
+
+func (u use) check() error {
+	if err := u.holder.enter(); err != nil {
+		return err
+	}
+	u.holder.token.mu.Unlock()
+	return nil
+}
+
+// Sign implements cryptoki.Use.
+func (u use) Sign(ctx context.Context, a alg.Algorithm, input []byte) ([]byte, error) {
+	if err := u.check(); err != nil {
+		return nil, err
+	}
+	return u.key.Sign(ctx, a, input)
+}
+
+// MAC implements cryptoki.Use.
+func (u use) MAC(ctx context.Context, a alg.Algorithm, message []byte) ([]byte, error) {
+	if err := u.check(); err != nil {
+		return nil, err
+	}
+	return u.key.MAC(ctx, a, message)
+}
+
+// Encrypt implements cryptoki.Use.
+func (u use) Encrypt(ctx context.Context, a alg.Algorithm, p cryptoki.CipherParameters, plaintext []byte) ([]byte, error) {
+	if err := u.check(); err != nil {
+		return nil, err
+	}
+	return u.key.Encrypt(ctx, a, p, plaintext)
+}
+
+// Decrypt implements cryptoki.Use.
+func (u use) Decrypt(ctx context.Context, a alg.Algorithm, p cryptoki.CipherParameters, ciphertext []byte) ([]byte, error) {
+	if err := u.check(); err != nil {
+		return nil, err
+	}
+	return u.key.Decrypt(ctx, a, p, ciphertext)
+}
+
+// Derive implements cryptoki.Use.
+func (u use) Derive(ctx context.Context, spki []byte) ([]byte, error) {
+	if err := u.check(); err != nil {
+		return nil, err
+	}
+	return u.key.Derive(ctx, spki)
+}
+
