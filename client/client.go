@@ -116,6 +116,22 @@ func connect(c Config) (*Client, error) {
 	return client, nil
 }
 
+// As returns a client of the same server for another access key, over the
+// same connections. A client whose credential is a certificate has connections
+// that prove who it is: it makes none for others.
+func (c *Client) As(accessKeyID, secret, sessionToken string) (*Client, error) {
+	if c.config.ClientCertificate != "" {
+		return nil, errors.New("the connections of a client with a certificate are its own")
+	}
+	other := *c
+	other.config.AccessKeyID, other.config.SecretAccessKey, other.config.SessionToken = accessKeyID, secret, sessionToken
+	return &other, nil
+}
+
+// CloseIdleConnections closes connections that no request is using, also those
+// of clients made by As.
+func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
+
 // Address returns the server's URL.
 func (c *Client) Address() string { return c.config.Address }
 

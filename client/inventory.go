@@ -11,7 +11,7 @@ import (
 // query returns the filter as parameters, with those of a page.
 func (f *InventoryFilter) query(p Page) url.Values {
 	return p.query(
-		"authority", f.Authority, "origin", f.Origin, "serial", f.Serial, "key", f.Key, "subject", f.Subject, "text", f.Text,
+		"authority", f.Authority, "origin", f.Origin, "place", f.Place, "serial", f.Serial, "key", f.Key, "subject", f.Subject, "text", f.Text,
 		"name", f.Name, "profile", f.Profile, "requester", f.Requester, "state", f.State,
 		"expires_after", moment(f.ExpiresAfter), "expires_before", moment(f.ExpiresBefore),
 		"issued_after", moment(f.IssuedAfter), "issued_before", moment(f.IssuedBefore),

@@ -364,6 +364,9 @@ type CRLPart struct {
 type InventoryFilter struct {
 	// Authority is the issuer's id or name, Origin "issued" or "foreign".
 	Authority, Origin string
+	// Place is the beginning of the address of a place where foreign
+	// certificates were seen, such as "db.example.com:".
+	Place string
 	// Serial is a whole serial number in hex, Key the SHA-256 of a public key
 	// (SubjectPublicKeyInfo) in hex.
 	Serial, Key string

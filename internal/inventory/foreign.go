@@ -59,6 +59,11 @@ type Place struct {
 	Seen  time.Time `json:"seen"`
 }
 
+// seenAt reports whether a place's address begins so.
+func (f *Foreign) seenAt(prefix string) bool {
+	return slices.ContainsFunc(f.Places, func(p Place) bool { return strings.HasPrefix(p.Address, prefix) })
+}
+
 // Sighting is certificates that were seen together.
 type Sighting struct {
 	// Data is one certificate or more, each in DER, PEM, or a PKCS #7 bundle of

@@ -44,6 +44,9 @@ type Query struct {
 	// Authority is an issuer's id or name; "" means all of the realm.
 	Authority string
 	Origin    Origin
+	// Place is the beginning of the address of a place where a foreign
+	// certificate was seen; with it only these are looked at.
+	Place string
 	// Serial is a whole serial number, in hexadecimal.
 	Serial string
 	// Subject and Text are parts of the subject, Text of a name as well, in any
@@ -111,7 +114,7 @@ func (q *Query) check() error {
 			return fault.New(fault.InvalidArgument, "a key is asked for by its SHA-256: 64 hexadecimal digits")
 		}
 	}
-	for _, text := range []string{q.Name, q.Subject, q.Text, q.Profile, q.Requester} {
+	for _, text := range []string{q.Name, q.Subject, q.Text, q.Place, q.Profile, q.Requester} {
 		if len(text) > term.MaxText {
 			return fault.New(fault.InvalidArgument, "what is searched for has at most %d bytes", term.MaxText)
 		}
@@ -128,6 +131,7 @@ func (q *Query) check() error {
 func (q *Query) wants(e *Entry, now time.Time) bool {
 	return q.wantsText(e) && q.wantsTime(e) &&
 		(q.Serial == "" || e.Serial == q.Serial) &&
+		(q.Place == "" || e.Foreign != nil && e.Foreign.seenAt(q.Place)) &&
 		(q.Profile == "" || e.Profile == q.Profile) &&
 		(q.Requester == "" || e.Requester == q.Requester) &&
 		(q.State == AnyState || q.State == e.StateAt(now) || q.State == Revoked && e.RevokedAt != nil) &&

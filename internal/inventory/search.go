@@ -70,6 +70,9 @@ type scope struct {
 // scope authorises a query and returns where it looks.
 func (s *Service) scope(call *key.Call, v *guard.Visit, q *Query) (*scope, error) {
 	realm := call.Caller.Principal.Realm
+	if q.Place != "" && q.Origin == AnyOrigin {
+		q.Origin = Elsewhere
+	}
 	if q.Authority != "" {
 		a, err := s.authorities.Find(call, q.Authority)
 		if err != nil {

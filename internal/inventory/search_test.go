@@ -69,7 +69,7 @@ func newWorld(t testing.TB, n int) *world {
 	for i := range n / 10 {
 		template := w.template(t, spec{common: fmt.Sprintf("f%d.example.com", i), names: []string{fmt.Sprintf("f%d.example.com", i), "foreign.example.net"}})
 		der := newCertificate(t, template, template, shared.Public(), shared)
-		out, err := w.Register(t.Context(), w.as("admin"), "", []Sighting{{Data: der}})
+		out, err := w.Register(t.Context(), w.as("admin"), "", []Sighting{{Data: der, Address: []string{"", "host:443"}[i%2]}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,6 +131,10 @@ func queries(w *world) map[string]Query {
 		"name of nobody":        {Name: "nobody.example.com"},
 		"profile":               {Profile: "tls-client"},
 		"requester":             {Requester: "000000000001/user/b"},
+		"place":                 {Place: "host:"},
+		"place and name":        {Place: "host:443", Name: ".example.com"},
+		"place of nobody":       {Place: "ost:"},
+		"issued at of nobody":   {Origin: Issued, Place: "host:"},
 		"both":                  {Profile: "tls-client", Requester: "000000000001/user/b"},
 		"profile of nobody":     {Profile: "nobody"},
 		"text":                  {Text: "PERSON 1"},

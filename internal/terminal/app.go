@@ -38,14 +38,20 @@ func (a *App) Connection(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// Connect returns a client of the server that the flags name.
-func (a *App) Connect() (*client.Client, error) {
+// Server returns the server that the flags name, with the credential.
+func (a *App) Server() client.Config {
 	config := a.config
 	config.SecretAccessKey, config.SessionToken = os.Getenv(client.EnvSecretAccessKey), os.Getenv(client.EnvSessionToken)
 	config.UserAgent = a.UserAgent
 	if config.ClientCertificate != "" {
 		config.AccessKeyID, config.SecretAccessKey, config.SessionToken = "", "", ""
 	}
+	return config
+}
+
+// Connect returns a client of the server that the flags name.
+func (a *App) Connect() (*client.Client, error) {
+	config := a.Server()
 	c, err := client.New(config)
 	if err != nil && (config.Address == "" || config.AccessKeyID == "" || config.SecretAccessKey == "") {
 		return nil, Hint(err, "source DIR/env, which \"holdfast dev --dir DIR\" writes")

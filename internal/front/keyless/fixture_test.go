@@ -77,7 +77,7 @@ func serve(t testing.TB, keys keyless.Keys, limits keyless.Limits) *running {
 	}
 	r := &running{Server: s, path: filepath.Join(dir, "s"), trust: x509.NewCertPool()}
 	r.trust.AddCert(identity.Leaf)
-	l, err := net.Listen("unix", r.path)
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", r.path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func (r *running) tryDial(t testing.TB, c *tls.Certificate, version uint16) (*pe
 	if c != nil {
 		config.Certificates = []tls.Certificate{*c}
 	}
-	n, err := net.Dial("unix", r.path)
+	n, err := (&net.Dialer{}).DialContext(t.Context(), "unix", r.path)
 	if err != nil {
 		return nil, err
 	}

@@ -103,6 +103,7 @@ type Server struct {
 	ending   chan struct{} // closed with it
 
 	conns sync.WaitGroup // the goroutines of connections
+	ended sync.Once      // the lanes
 
 	mu        sync.Mutex // guards what follows
 	open      map[*conn]struct{}
@@ -225,8 +226,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		err = errors.Join(err, ctx.Err())
 		<-done
 	}
-	s.rsa.end()
-	s.rest.end()
+	s.ended.Do(func() {
+		s.rsa.end()
+		s.rest.end()
+	})
 	return err
 }
 

@@ -233,3 +233,23 @@ func FuzzShareText(f *testing.F) {
 		}
 	})
 }
+
+// What KindName and ReasonName write reads back as the same.
+func TestParseNames(t *testing.T) {
+	for _, k := range fault.Kinds() {
+		if got, ok := ParseKind(KindName(k)); !ok || got != k {
+			t.Errorf("%q is %v", KindName(k), got)
+		}
+	}
+	if _, ok := ParseKind("boredom"); ok {
+		t.Error("boredom is a kind")
+	}
+	for i := range reasonNames {
+		if got := ParseReason(ReasonName(fault.Reason(i))); got != fault.Reason(i) {
+			t.Errorf("%q is %v", ReasonName(fault.Reason(i)), got)
+		}
+	}
+	if got := ParseReason("boredom"); got != fault.Unspecified {
+		t.Errorf("boredom is %v", got)
+	}
+}

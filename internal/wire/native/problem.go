@@ -32,6 +32,16 @@ const ProblemType = "urn:holdfast:problem:"
 // KindName returns the kind as the API writes it: "not-found".
 func KindName(k fault.Kind) string { return strings.ReplaceAll(k.String(), " ", "-") }
 
+// ParseKind returns the kind of a name that KindName gives.
+func ParseKind(name string) (fault.Kind, bool) {
+	for _, k := range fault.Kinds() {
+		if KindName(k) == name {
+			return k, true
+		}
+	}
+	return fault.Internal, false
+}
+
 // reasonNames is the API's spelling of every reason.
 var reasonNames = [...]string{
 	fault.Unspecified: "",
@@ -108,4 +118,15 @@ func ReasonName(r fault.Reason) string {
 		return reasonNames[r]
 	}
 	return ""
+}
+
+// ParseReason returns the reason of a name that ReasonName gives; none of one
+// that a newer server may have.
+func ParseReason(name string) fault.Reason {
+	for r, n := range reasonNames {
+		if n == name {
+			return fault.Reason(r) //nolint:gosec // an index of the table of a uint8
+		}
+	}
+	return fault.Unspecified
 }

@@ -38,6 +38,7 @@ func (f *choice) flags(a *app, cmd *cobra.Command) {
 	flags, q := cmd.Flags(), &f.filter
 	flags.StringVar(&q.Authority, "ca", "", "the issuer: the name or id of an authority here")
 	flags.StringVar(&q.Origin, "origin", "", "only issued or foreign ones")
+	flags.StringVar(&q.Place, "place", "", "only foreign ones, seen where the address begins so: db.example.com: or /etc/ssl/")
 	flags.StringVar(&q.Serial, "serial", "", "a serial number in hex")
 	flags.StringVar(&q.Key, "public-key", "", "the SHA-256 of a public key in hex: all certificates for it")
 	flags.StringVar(&q.Subject, "subject", "", "a part of the subject")

@@ -17,14 +17,14 @@ import (
 
 // inventoryQuery are the parameters that choose certificates of the inventory.
 func inventoryQuery(more ...string) []string {
-	return append(more, "authority", "origin", "serial", "key", "subject", "text", "name", "profile", "requester", "state",
+	return append(more, "authority", "origin", "place", "serial", "key", "subject", "text", "name", "profile", "requester", "state",
 		"expires_after", "expires_before", "issued_after", "issued_before")
 }
 
 // queryOf reads these parameters.
 func queryOf(r *native.Request) (q inventory.Query, err error) {
 	q = inventory.Query{
-		Authority: r.Param("authority"), Origin: inventory.Origin(r.Param("origin")), Serial: r.Param("serial"), Key: r.Param("key"),
+		Authority: r.Param("authority"), Origin: inventory.Origin(r.Param("origin")), Place: r.Param("place"), Serial: r.Param("serial"), Key: r.Param("key"),
 		Subject: r.Param("subject"), Text: r.Param("text"), Name: r.Param("name"), Profile: r.Param("profile"),
 		Requester: r.Param("requester"), State: inventory.State(r.Param("state")),
 	}

@@ -1,0 +1,85 @@
+package remote
+
+import (
+	"context"
+
+	"github.com/holdfast-kms/holdfast/client"
+	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki"
+	"github.com/holdfast-kms/holdfast/internal/wire/aws"
+)
+
+// use uses one key of the server.
+type use struct {
+	account *account
+	id      string
+	spec    alg.Spec
+	public  []byte
+}
+
+var _ cryptoki.Use = (*use)(nil)
+
+// Sign implements cryptoki.Use.
+func (u *use) Sign(ctx context.Context, a alg.Algorithm, input []byte) ([]byte, error) {
+	if a == alg.PKCS1Plain {
+		if hashed, digest := digestInfo(input); hashed != alg.NoAlgorithm {
+			a, input = hashed, digest // the same signature, and every engine makes it
+		}
+	}
+	if fast := u.account.fast; fast != nil {
+		if signature, ok := fast.sign(ctx, u, a, input); ok {
+			return signature, nil
+		}
+	}
+	req := &client.SignRequest{Algorithm: aws.AlgorithmName(a), Message: input, Form: "RAW"}
+	if a.Takes(alg.Digest) {
+		req.Form = "DIGEST"
+	}
+	s, err := u.account.client.Sign(ctx, u.id, req)
+	if err != nil {
+		return nil, failure("pkcs11.Sign", err)
+	}
+	return s.Signature, nil
+}
+
+// MAC implements cryptoki.Use.
+func (u *use) MAC(ctx context.Context, a alg.Algorithm, message []byte) ([]byte, error) {
+	m, err := u.account.client.GenerateMAC(ctx, u.id, &client.MACRequest{Algorithm: aws.AlgorithmName(a), Message: message})
+	if err != nil {
+		return nil, failure("pkcs11.MAC", err)
+	}
+	return m.MAC, nil
+}
+
+// Encrypt implements cryptoki.Use.
+func (u *use) Encrypt(ctx context.Context, a alg.Algorithm, p cryptoki.CipherParameters, plaintext []byte) ([]byte, error) {
+	c, err := u.account.client.Encrypt(ctx, u.id, &client.EncryptRequest{
+		Algorithm: aws.AlgorithmName(a), Plaintext: plaintext,
+	})
+	if err != nil {
+		return nil, failure("pkcs11.Encrypt", err)
+	}
+	return c.Ciphertext, nil
+}
+
+// Decrypt implements cryptoki.Use.
+func (u *use) Decrypt(ctx context.Context, a alg.Algorithm, p cryptoki.CipherParameters, ciphertext []byte) ([]byte, error) {
+	d, err := u.account.client.Decrypt(ctx, &client.DecryptRequest{
+		Key: u.id, Algorithm: aws.AlgorithmName(a), Ciphertext: ciphertext,
+	})
+	if err != nil {
+		return nil, failure("pkcs11.Decrypt", err)
+	}
+	return d.Plaintext, nil
+}
+
+// Derive implements cryptoki.Use.
+func (u *use) Derive(ctx context.Context, spki []byte) ([]byte, error) {
+	s, err := u.account.client.DeriveSharedSecret(ctx, u.id, &client.SharedSecretRequest{
+		Algorithm: aws.AlgorithmName(alg.ECDH), PublicKey: spki,
+	})
+	if err != nil {
+		return nil, failure("pkcs11.Derive", err)
+	}
+	return s.Secret, nil
+}
