@@ -51,7 +51,7 @@ func newAccount(t *Token, digest [sha256.Size]byte, c *client.Client, cred crede
 	return a, err
 }
 
-// release is called once for each open.
+// release is called once for each take.
 func (a *account) release() {
 	a.token.mu.Lock()
 	defer a.token.mu.Unlock()

@@ -33,6 +33,7 @@ func TestLogin(t *testing.T) {
 	id, secret := w.settings.AccessKeyID, w.settings.SecretAccessKey
 	named := func(c *Config) { c.AccessKeyID = id }
 	own := func(c *Config) { c.Own = true }
+	short := func(c *Config) { c.Own, c.PIN = true, []byte("1234") }
 	for name, test := range map[string]struct {
 		change func(*Config)
 		pin    []byte
@@ -43,6 +44,11 @@ func TestLogin(t *testing.T) {
 		"credential, id known":    {named, w.pin(), fault.Internal},
 		"own":                     {own, nil, fault.Internal},
 		"credential beside own":   {own, w.pin(), fault.Internal},
+		"configured":              {short, []byte("1234"), fault.Internal},
+		"credential beside it":    {short, w.pin(), fault.Internal},
+		"none beside it":          {short, nil, fault.Unauthenticated},
+		"empty beside it":         {short, []byte{}, fault.Unauthenticated},
+		"not the configured":      {short, []byte("12345"), fault.Unauthenticated},
 		"none":                    {nil, nil, fault.Unauthenticated},
 		"empty":                   {nil, []byte{}, fault.Unauthenticated},
 		"empty beside own":        {own, []byte{}, fault.Unauthenticated},
@@ -370,6 +376,12 @@ func TestChoice(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+	for _, bad := range []Config{{Own: true, PIN: []byte("123")}, {PIN: []byte("1234")}} {
+		bad.Label, bad.Server = "x", w.settings
+		if _, err := New(bad); err == nil {
+			t.Errorf("%+v is accepted", bad)
+		}
 	}
 	if _, err := New(Config{Label: "x", Server: w.settings, Choice: Choice{Keys: []string{"alias/["}}}); err == nil {
 		t.Error("a pattern that matches nothing is accepted")
