@@ -78,13 +78,20 @@ func firstExpiry(versions []key.Version) time.Time {
 type memory struct {
 	keys    sync.Map // key.ID → *Entry
 	aliases sync.Map // aliasID → *key.Alias
+	publics publics
 	count   atomic.Int64
 }
 
+// put makes a key visible. Whoever calls it or remove has locked the key, or is
+// alone.
 func (m *memory) put(e *Entry) {
-	if _, replaced := m.keys.Swap(e.Key.Name.ID, e); !replaced {
+	old, replaced := m.keys.Swap(e.Key.Name.ID, e)
+	if !replaced {
 		m.count.Add(1)
+		m.publics.replace(e.Key.Name.ID, nil, e.currentPublic())
+		return
 	}
+	m.publics.replace(e.Key.Name.ID, old.(*Entry).currentPublic(), e.currentPublic())
 }
 
 func (m *memory) get(id key.ID) (*Entry, bool) {
@@ -96,8 +103,9 @@ func (m *memory) get(id key.ID) (*Entry, bool) {
 }
 
 func (m *memory) remove(id key.ID) {
-	if _, was := m.keys.LoadAndDelete(id); was {
+	if old, was := m.keys.LoadAndDelete(id); was {
 		m.count.Add(-1)
+		m.publics.replace(id, old.(*Entry).currentPublic(), nil)
 	}
 }
 

@@ -57,7 +57,7 @@ func (s *Service) encrypt(ctx context.Context, e *catalog.Entry, a alg.Algorithm
 	if len(pairs) > 0 {
 		return nil, fault.New(fault.InvalidArgument, "an encryption context goes only with symmetric keys")
 	}
-	if limit := e.Key.Spec.MaxPlaintext(a); len(plaintext) > limit {
+	if limit := e.Key.Spec.MaxPlaintext(a); limit > 0 && len(plaintext) > limit {
 		return nil, e.At(fault.Because(fault.InvalidArgument, fault.MessageTooLong,
 			"%s with a key of spec %s encrypts at most %d bytes", a, e.Key.Spec, limit))
 	}
