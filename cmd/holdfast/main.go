@@ -18,9 +18,11 @@ import (
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/certificates"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/compliances"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/deployments"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/edges"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/files"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/hsms"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/inventory"
+	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/keyless"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/keys"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/managed"
 	"github.com/holdfast-kms/holdfast/cmd/holdfast/internal/modules"
@@ -92,6 +94,7 @@ func commands() []func(*terminal.App) *cobra.Command {
 		sshkeys.NewAgent,
 		modules.New,
 		uris.New,
+		keyless.New,
 		authorities.New,
 		certificates.New,
 		profiles.New,
@@ -99,6 +102,7 @@ func commands() []func(*terminal.App) *cobra.Command {
 		managed.New,
 		agents.New,
 		deployments.New,
+		edges.New,
 		rotations.New,
 		alarms.New,
 		secrets.New,

@@ -210,6 +210,7 @@ type frames struct {
 	patience time.Duration // with a message that has begun
 	idle     time.Duration // with one that has not; 0: for ever
 	stopped  atomic.Bool
+	hurried  bool // a deadline is set for the rest of a message
 	buf      [4 << 10]byte
 	from, to int
 }
@@ -217,42 +218,54 @@ type frames struct {
 // next returns the next message's header and its body, in body's memory if that
 // is long enough.
 func (f *frames) next(body []byte) (p11kit.Header, []byte, error) {
-	if f.from == f.to && f.idle > 0 {
-		if err := f.deadline(f.idle); err != nil {
-			return p11kit.Header{}, body, err
-		}
-	}
-	hurried := false
-	for f.to-f.from < p11kit.HeaderSize {
-		if f.to > f.from && !hurried {
-			hurried = true
-			if err := f.deadline(f.patience); err != nil {
-				return p11kit.Header{}, body, err
-			}
-		}
-		if err := f.fill(); err != nil {
-			return p11kit.Header{}, body, err
-		}
-	}
-	h, err := p11kit.ParseHeader(f.buf[f.from : f.from+p11kit.HeaderSize])
+	h, err := f.header()
 	if err != nil {
 		return h, body, err
 	}
-	n := int(h.Options + h.Body)
-	if f.to-f.from < p11kit.HeaderSize+n && !hurried {
-		hurried = true
-		if err := f.deadline(f.patience); err != nil {
+	if f.to-f.from < int(h.Options+h.Body) {
+		if err := f.hurry(); err != nil {
 			return h, body, err
 		}
 	}
-	f.drop(p11kit.HeaderSize)
 	if body, err = f.take(int(h.Options), int(h.Body), body); err != nil {
 		return h, body, err
 	}
-	if hurried || f.idle > 0 {
+	if f.hurried || f.idle > 0 {
+		f.hurried = false
 		err = f.deadline(0)
 	}
 	return h, body, err
+}
+
+// header waits for a message, and reads its header.
+func (f *frames) header() (p11kit.Header, error) {
+	if f.from == f.to && f.idle > 0 {
+		if err := f.deadline(f.idle); err != nil {
+			return p11kit.Header{}, err
+		}
+	}
+	for f.to-f.from < p11kit.HeaderSize {
+		if f.to > f.from {
+			if err := f.hurry(); err != nil {
+				return p11kit.Header{}, err
+			}
+		}
+		if err := f.fill(); err != nil {
+			return p11kit.Header{}, err
+		}
+	}
+	h, err := p11kit.ParseHeader(f.buf[f.from : f.from+p11kit.HeaderSize])
+	f.drop(p11kit.HeaderSize)
+	return h, err
+}
+
+// hurry has the rest of a message come before patience is over.
+func (f *frames) hurry() error {
+	if f.hurried {
+		return nil
+	}
+	f.hurried = true
+	return f.deadline(f.patience)
 }
 
 // deadline sets how long a read may take; 0 is for ever. A server that ends

@@ -103,6 +103,29 @@ func TestEncodeAllocatesNothing(t *testing.T) {
 	}
 }
 
+// TestQuickLines asserts which lines are read without encoding/json: those of
+// every operation of users that policies let in, whose reason has the policy's
+// name in quotation marks.
+func TestQuickLines(t *testing.T) {
+	for why, quick := range map[string]bool{
+		"a statement": true, `identity policy "a" statement "b"`: true, `"`: true, `C:\`: true, `\"\\"`: true,
+		"two\nlines": false, "accentué": false,
+	} {
+		e := Entry{Realm: "1", Why: why, Result: "ok", Details: []Detail{{"quoted", why}}}
+		e.Time = time.Unix(1, 0).UTC()
+		line := Append(nil, &e, e.Time, MaxSize)
+		got, ok := decodeLine(line)
+		if ok != quick || ok && !cmp.Equal(got, e) {
+			t.Errorf("%q: %v, %+v", line, ok, got)
+		}
+	}
+	for _, line := range []string{`{"v":1,"why":"\\"}`, `{"v":1,"why":"\"`, `{"v":1,"why":"\n"}`, `{"v":1,"why":"a\`, `{"v":1,"why":"\"}`} {
+		if e, ok := decodeLine([]byte(line)); ok != (line == `{"v":1,"why":"\\"}`) {
+			t.Errorf("%q: %v, %+v", line, ok, e)
+		}
+	}
+}
+
 // FuzzRecord: what decodes encodes to a record that decodes to the same, and
 // encodes the same again.
 func FuzzRecord(f *testing.F) {
@@ -116,6 +139,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"v":1,"error":"\ud800\u2028\"","details":[{"name":"","value":"…"}]}`))
 	f.Add([]byte(`{"v":1,"time":"9999-12-31T23:59:59.999999999-23:59"}`))
 	f.Add([]byte(`{"v":2}`))
+	f.Add([]byte(`{"v":1,"why":"identity policy \"a\" \\","result":"\u0022"}`))
 	f.Add([]byte(`{"v":1,"time":""}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		e, err := Decode(payload)

@@ -45,7 +45,7 @@ func newFiles(set *Settings) (*files, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := soft.New(w, soft.Options{PureGo: true, Log: set.Log})
+	e, err := soft.New(w, soft.Options{PureGo: !set.Native, Log: set.Log})
 	return &files{e, set}, err
 }
 

@@ -36,6 +36,12 @@ type Settings struct {
 	Server *client.Config
 	// Isolated has PKCS #11 libraries run in processes of their own.
 	Isolated bool
+	// Sessions is how many sessions are open at a PKCS #11 token; 0 for package
+	// hsm's default.
+	Sessions int
+	// Native has the RSA keys of files used by the system's libcrypto, where it is:
+	// for programs that use them often.
+	Native bool
 }
 
 // attempt bounds one request to a service.

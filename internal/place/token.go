@@ -88,7 +88,7 @@ func objectURI(place *URI, name string) *URI {
 
 // tokenConfig returns how a token is opened.
 func tokenConfig(u *uri.URI, set *Settings) (*hsm.Config, error) {
-	c := &hsm.Config{Log: set.Log, PIN: pinOf(u, set)}
+	c := &hsm.Config{Log: set.Log, PIN: pinOf(u, set), Sessions: set.Sessions}
 	switch {
 	case u.Serial != "":
 		c.Name, c.Serial = u.Serial, u.Serial

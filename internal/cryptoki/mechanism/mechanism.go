@@ -191,7 +191,7 @@ func hashOf(t pkcs11.MechanismType) crypto.Hash {
 
 // mgfOf returns the mask generation function of a hash.
 func mgfOf(h crypto.Hash) pkcs11.MGF {
-	switch h { //nolint:exhaustive // the others are not offered
+	switch h {
 	case crypto.SHA1:
 		return pkcs11.MGF1SHA1
 	case crypto.SHA224:

@@ -114,10 +114,20 @@ func (s *session) call(r *Request) *key.Call {
 	if p := s.last.Load(); p != nil && p.region != "" {
 		call.Region = p.region
 	}
-	if s.leaf != nil && !s.proved.Load() {
-		call.Caller.Credential = identity.CertificateHash(s.leaf)
-	}
 	return call
+}
+
+// shown returns what a client shows that proves nobody, for the audit log.
+func (s *session) shown() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.access != nil:
+		return s.access.AccessKeyID
+	case s.leaf != nil:
+		return identity.CertificateHash(s.leaf)
+	}
+	return ""
 }
 
 // caller returns who the client is now.
@@ -173,6 +183,7 @@ func (s *Store) known(c *Credential) (key.Caller, error) {
 func (s *session) Prove(ctx context.Context, r *Request) error {
 	call := s.call(r)
 	call.Asked = key.Asked{} // it has a secret
+	call.Caller.Credential = s.shown()
 	c, err := readCredential(r.Payload)
 	if err == nil {
 		if credentialID.MatchString(c.AccessKeyID) {
@@ -236,6 +247,8 @@ func (s *session) Refuse(ctx context.Context, r *Request, err error) error {
 	call := s.call(r)
 	if p := s.last.Load(); p != nil {
 		call.Caller = p.caller
+	} else {
+		call.Caller.Credential = s.shown()
 	}
 	return s.store.config.Door.Refuse(ctx, call, r.Route.Action, err)
 }

@@ -108,10 +108,10 @@ func atOnce(w io.Writer, b []byte) error {
 	return err
 }
 
-func byteByByte(w io.Writer, b []byte) error {
+func byteByByte(w io.Writer, b []byte) error { //nolint:unparam // as atOnce
 	for i := range b {
 		if err := atOnce(w, b[i:i+1]); err != nil {
-			return err
+			return nil // the server has ended it, which the answer tells
 		}
 	}
 	return nil

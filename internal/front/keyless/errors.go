@@ -34,15 +34,13 @@ func errorOf(err error) wire.Error {
 
 // codeOf names an outcome in metrics.
 func codeOf(err error) string {
-	switch {
-	case err == nil:
+	if err == nil {
 		return "ok"
-	default:
-		if e, ok := errors.AsType[wire.Error](err); ok {
-			return errorNames[e]
-		}
-		return fault.KindOf(err).String()
 	}
+	if e, ok := errors.AsType[wire.Error](err); ok {
+		return errorNames[e]
+	}
+	return fault.KindOf(err).String()
 }
 
 // errorNames are the protocol's errors in metrics.

@@ -321,7 +321,7 @@ func TestIdleConnections(t *testing.T) {
 		all.Go(func() {
 			for range shaken / 8 {
 				c := tls.Client(l.connect(t), &tls.Config{RootCAs: r.trust, ServerName: "key-server"})
-				go func() { _ = c.Handshake(); _, _ = c.Read(make([]byte, 1)) }() // reads what the server sends by itself
+				go func() { _ = c.HandshakeContext(t.Context()); _, _ = c.Read(make([]byte, 1)) }() // reads what the server sends by itself
 			}
 		})
 	}
@@ -457,7 +457,7 @@ func TestDeadline(t *testing.T) {
 		l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 		served := make(chan error, 1)
 		go func() { served <- s.Serve(l) }()
-		p := &peer{Conn: tls.Client(l.connect(t), &tls.Config{InsecureSkipVerify: true}), t: t} //nolint:gosec // a test's own server
+		p := &peer{Conn: tls.Client(l.connect(t), &tls.Config{InsecureSkipVerify: true}), t: t}
 		for range 8 {
 			p.want(sign(wire.OpECDSASignSHA256, "ab"))
 			time.Sleep(3 * time.Second)

@@ -68,12 +68,13 @@ func NewStore(c StoreConfig) *Store {
 // Do implements Session.
 func (s *session) Do(ctx context.Context, r *Request) ([]byte, error) {
 	call := s.call(r)
-	caller, err := s.caller(ctx, call.Time)
-	var payload []byte
-	if err == nil {
-		call.Caller = caller
-		payload, err = s.store.do(ctx, call, r)
+	caller, err := s.caller(ctx, s.store.config.Now())
+	if err != nil {
+		call.Caller.Credential = s.shown()
+		return nil, s.store.config.Door.Refuse(ctx, call, r.Route.Action, err)
 	}
+	call.Caller = caller
+	payload, err := s.store.do(ctx, call, r)
 	if err != nil {
 		return nil, s.store.config.Door.Refuse(ctx, call, r.Route.Action, err)
 	}
@@ -82,10 +83,10 @@ func (s *session) Do(ctx context.Context, r *Request) ([]byte, error) {
 
 // do does an operation for a caller that is proved.
 func (s *Store) do(ctx context.Context, call *key.Call, r *Request) ([]byte, error) {
-	switch r.Opcode {
-	case wire.OpSeal:
+	if r.Opcode == wire.OpSeal {
 		return s.seal(ctx, call, r.Payload)
-	case wire.OpUnseal:
+	}
+	if r.Opcode == wire.OpUnseal {
 		return s.unseal(ctx, call, r.Payload)
 	}
 	name, err := s.find(ctx, call, r)

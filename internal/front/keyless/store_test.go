@@ -1,6 +1,7 @@
 package keyless_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/rand"
@@ -8,7 +9,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"math/big"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +20,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/approval"
 	"github.com/holdfast-kms/holdfast/internal/audit"
 	"github.com/holdfast-kms/holdfast/internal/engine/soft"
+	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/keyless"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/identity"
@@ -35,6 +40,7 @@ type house struct {
 	door      *kms.Service
 	directory *identity.Directory
 	admin     *identity.Admin
+	approvals *approval.Service
 	certs     *shelf
 	store     *keyless.Store
 	root      *identity.NewAccessKey // the administrator's
@@ -100,7 +106,7 @@ func newHouse(t testing.TB, rules ...approval.Rule) *house {
 	gate, err := approval.NewGate(approval.Config{Store: store, Key: make([]byte, 32), Rules: rules})
 	must(err)
 	g := guard.Gated(h.log, h.directory, gate)
-	h.admin = identity.NewAdmin(h.directory, g)
+	h.admin, h.approvals = identity.NewAdmin(h.directory, g), approval.New(gate, g)
 	engine, err := soft.New(seal.NewKeyring(root, store), soft.Options{})
 	must(err)
 	t.Cleanup(func() { must(engine.Close()) })
@@ -145,8 +151,8 @@ func (h *house) client(name, document string) *tls.Certificate {
 	return &c
 }
 
-// key makes a key and returns it with its public half.
-func (h *house) key(spec alg.Spec, usage alg.Usage, alias string) (k *key.Key, public any) {
+// key makes a key and returns its public half, nil for none.
+func (h *house) key(spec alg.Spec, usage alg.Usage, alias string) (public any) {
 	h.t.Helper()
 	k, err := h.door.CreateKey(h.t.Context(), h.call("CreateKey"), &kms.CreateKeyRequest{Spec: spec, Usage: usage, Alias: alias})
 	if err != nil {
@@ -157,7 +163,7 @@ func (h *house) key(spec alg.Spec, usage alg.Usage, alias string) (k *key.Key, p
 			h.t.Fatal(err)
 		}
 	}
-	return k, public
+	return public
 }
 
 // skiOf returns what a key is found by.
@@ -189,8 +195,8 @@ func (h *house) entries() []audit.Entry {
 func TestNames(t *testing.T) {
 	h := newHouse(t)
 	p := serve(t, h.store, keyless.Limits{}).dial(t, h.client("edge", everything))
-	_, public := h.key(alg.P256, alg.SignVerify, "")
-	_, modulus := h.key(alg.RSA2048, alg.SignVerify, "")
+	public := h.key(alg.P256, alg.SignVerify, "")
+	modulus := h.key(alg.RSA2048, alg.SignVerify, "")
 	spki := func(public any) []byte {
 		der, err := x509.MarshalPKIXPublicKey(public)
 		if err != nil {
@@ -231,7 +237,7 @@ func TestNames(t *testing.T) {
 func TestAccessKey(t *testing.T) {
 	h := newHouse(t)
 	p := serve(t, h.store, keyless.Limits{}).dial(t, nil)
-	_, public := h.key(alg.P256, alg.SignVerify, "")
+	public := h.key(alg.P256, alg.SignVerify, "")
 	sign := &wire.Operation{Opcode: wire.OpECDSASignSHA256, SKI: skiOf(t, public), Payload: make([]byte, 32)}
 	if a := p.ask(&wire.Operation{Opcode: wire.OpPing, Payload: []byte("x")}); a.Opcode != wire.OpPong || string(a.Payload) != "x" {
 		t.Errorf("%s %q", a.Opcode, a.Payload)
@@ -250,4 +256,103 @@ func TestAccessKey(t *testing.T) {
 	}
 	p.want(sign)
 	p.fails(credential(h.root.ID, h.root.Secret), wire.ErrUnexpectedOpcode)
+}
+
+// rsaep is RSAEP (RFC 8017 section 5.1.1).
+func rsaep(k *rsa.PublicKey, m []byte) []byte {
+	c := new(big.Int).Exp(new(big.Int).SetBytes(m), big.NewInt(int64(k.E)), k.N)
+	return c.FillBytes(make([]byte, k.Size()))
+}
+
+// TestPolicies: who may use which key is what policies say, and the answer does
+// not tell which keys there are.
+func TestPolicies(t *testing.T) {
+	h := newHouse(t)
+	r := serve(t, h.store, keyless.Limits{})
+	mine, other := h.key(alg.P256, alg.SignVerify, "alias/mine"), h.key(alg.P256, alg.SignVerify, "alias/other")
+	sign := func(public any) *wire.Operation {
+		return &wire.Operation{Opcode: wire.OpECDSASignSHA256, SKI: skiOf(t, public), Payload: make([]byte, 32)}
+	}
+	k, err := h.door.DescribeKey(t.Context(), h.call("DescribeKey"), kms.Ref{Alias: "alias/mine"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	arn := aws.KeyARN(k.Name)
+	p := r.dial(t, h.client("web", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:Sign","Resource":"`+arn+`"}}`))
+	p.want(sign(mine))
+	p.fails(sign(other), wire.ErrKeyNotFound)
+	r.dial(t, h.client("nobody", "")).fails(sign(mine), wire.ErrKeyNotFound)
+	entries := h.entries()
+	if len(entries) != 3 || entries[0].Operation != "ecdsa-sign-sha256" || entries[0].Result != "ok" || entries[0].Principal != "123456789012:user:web" ||
+		entries[0].Method != identity.MethodMTLS || entries[0].RequestID == "" || entries[1].Result != "permission denied" || entries[2].Principal != "123456789012:user:nobody" {
+		t.Errorf("%+v", entries)
+	}
+	if err := h.door.DisableKey(t.Context(), h.call("DisableKey"), kms.Ref{Alias: "alias/mine"}); err != nil {
+		t.Fatal(err)
+	}
+	p.fails(sign(mine), wire.ErrKeyNotFound)
+}
+
+// TestRevocation: a certificate that is revoked, and a user who is gone, are
+// nobody's on connections that are open too.
+func TestRevocation(t *testing.T) {
+	h := newHouse(t)
+	var elapsed atomic.Int64
+	h.config.Now = func() time.Time { return time.Now().Add(time.Duration(elapsed.Load())) }
+	h.store = keyless.NewStore(h.config)
+	p := serve(t, h.store, keyless.Limits{}).dial(t, h.client("web", everything))
+	sign := &wire.Operation{Opcode: wire.OpECDSASignSHA256, SKI: skiOf(t, h.key(alg.P256, alg.SignVerify, "")), Payload: make([]byte, 32)}
+	p.want(sign)
+	h.certs.revoke(fault.Because(fault.Unauthenticated, fault.DisabledCredential, "it is revoked"))
+	elapsed.Add(int64(2 * time.Second)) // it is believed for a second
+	p.fails(sign, wire.ErrUnexpectedOpcode)
+	h.certs.revoke(nil)
+	p.want(sign)
+	if err := h.admin.DeleteUser(t.Context(), h.call("DeleteUser"), "web"); err != nil {
+		t.Fatal(err)
+	}
+	elapsed.Add(int64(2 * time.Second))
+	p.fails(sign, wire.ErrUnexpectedOpcode)
+	last := h.entries()[len(h.entries())-1]
+	if last.Result != "unauthenticated" || !strings.HasPrefix(last.Credential, "sha256:") {
+		t.Errorf("%+v", last)
+	}
+}
+
+// TestApproval: an operation that somebody else has to approve is refused, and
+// done once it is approved.
+func TestApproval(t *testing.T) {
+	h := newHouse(t, approval.Rule{
+		Name: "root", Actions: []string{"key:Sign"}, Resources: []string{"*"}, Require: approval.Others, Count: 1, Expires: time.Hour, Valid: time.Hour,
+	})
+	p := serve(t, h.store, keyless.Limits{}).dial(t, h.client("web", everything))
+	sign := &wire.Operation{Opcode: wire.OpECDSASignSHA256, SKI: skiOf(t, h.key(alg.P256, alg.SignVerify, "")), Payload: bytes.Repeat([]byte{1}, 32)}
+	p.fails(sign, wire.ErrKeyNotFound)
+	id := ""
+	for _, d := range h.entries()[0].Details {
+		if d.Name == "approval" {
+			id = d.Value
+		}
+	}
+	as := func(user string) *key.Call {
+		call := h.call("Approve")
+		call.Caller = key.Caller{Principal: key.Principal{Realm: key.DefaultRealm, Kind: key.User, Name: user}}
+		u, err := h.admin.User(t.Context(), h.call("User"), user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		call.Caller.UserID = u.ID
+		return call
+	}
+	if _, err := h.approvals.File(t.Context(), as("web"), id, "a handshake"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.approvals.Decide(t.Context(), as("admin"), id, true, ""); err != nil {
+		t.Fatal(err)
+	}
+	other := *sign
+	other.Payload = bytes.Repeat([]byte{2}, 32)
+	p.fails(&other, wire.ErrKeyNotFound)
+	p.want(sign)
+	p.fails(sign, wire.ErrKeyNotFound)
 }

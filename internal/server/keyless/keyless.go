@@ -10,7 +10,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -94,7 +93,7 @@ func (s *Service) listen() error {
 	}
 	err := open("tcp", s.Settings.Listen)
 	if err == nil {
-		err = errors.Join(removeSocket(s.Settings.Unix), open("unix", s.Settings.Unix))
+		err = errors.Join(front.RemoveSocket(s.Settings.Unix), open("unix", s.Settings.Unix))
 	}
 	if err != nil {
 		for _, l := range s.listeners {
@@ -104,39 +103,15 @@ func (s *Service) listen() error {
 	return err
 }
 
-// removeSocket removes a socket that a server left behind which did not end
-// well. One that somebody listens on stays.
-func removeSocket(path string) error {
-	if path == "" {
-		return nil
-	}
-	info, err := os.Lstat(path)
-	if err != nil || info.Mode().Type() != fs.ModeSocket {
-		return nil //nolint:nilerr // listening says what is wrong
-	}
-	if c, err := net.Dial("unix", path); err == nil { //nolint:noctx // a local socket answers at once
-		return errors.Join(fault.New(fault.AlreadyExists, "another server listens on %s", path), c.Close())
-	}
-	return os.Remove(path)
-}
-
 // Addr returns the address of the first listener.
 func (s *Service) Addr() string { return s.listeners[0].Addr().String() }
 
-// protection returns how connections are protected: TLS 1.3, and where it may be
-// 1.2 with ephemeral keys and AES-GCM (RFC 9325 section 4.2).
+// protection returns how connections are protected, and which clients may
+// connect.
 func (s *Service) protection() *tls.Config {
-	c := &tls.Config{
-		MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert,
-		CipherSuites: []uint16{
-			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-		},
-		GetCertificate:              func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.Identity.Current(), nil },
-		DynamicRecordSizingDisabled: true, // answers go out together
-		VerifyConnection: func(state tls.ConnectionState) error {
-			return s.Store().Admit(context.Background(), state.PeerCertificates, s.roots.Load())
-		},
+	c := front.Protection(s.Identity.Current)
+	c.VerifyConnection = func(state tls.ConnectionState) error {
+		return s.Store().Admit(context.Background(), state.PeerCertificates, s.roots.Load())
 	}
 	if s.Settings.MinimumTLS == "1.3" {
 		c.MinVersion = tls.VersionTLS13

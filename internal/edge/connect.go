@@ -1,0 +1,132 @@
+package edge
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/holdfast-kms/holdfast/client"
+	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/keyless"
+)
+
+// maxSecret bounds a file with a secret, in bytes.
+const maxSecret = 4 << 10
+
+// secret reads the secret of an access key, "" where there is none.
+func (c *Credential) secret() (string, error) {
+	if c.SecretAccessKeyFile == "" {
+		return "", nil
+	}
+	text, err := readFile(c.SecretAccessKeyFile, maxSecret)
+	if err != nil {
+		return "", fmt.Errorf("reading a secret: %w", err)
+	}
+	return strings.TrimRight(string(text), "\r\n"), nil
+}
+
+// Connect returns a client of the key servers, which connects when it is used;
+// nil where there are none.
+func (k *KeyServers) Connect(log *slog.Logger) (*keyless.Client, error) {
+	if len(k.Servers) == 0 {
+		return nil, nil
+	}
+	secret, err := k.secret()
+	if err != nil {
+		return nil, err
+	}
+	c := keyless.Config{
+		Servers: k.Servers, Connections: k.Connections, Timeout: k.Timeout, AccessKeyID: k.AccessKeyID, SecretAccessKey: secret, Region: k.Region, Log: log,
+	}
+	if !k.Plain {
+		if c.TLS, err = k.tls(); err != nil {
+			return nil, err
+		}
+	}
+	return keyless.New(c)
+}
+
+// tls returns how key servers are reached.
+func (k *KeyServers) tls() (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: k.ServerName}
+	if k.CA != "" {
+		pool, err := readPool(k.CA)
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = pool
+	}
+	if k.ClientCertificate == "" {
+		return config, nil
+	}
+	load := func() (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(k.ClientCertificate, k.ClientKey)
+		if err != nil {
+			return nil, fmt.Errorf("reading the client's certificate: %w", err)
+		}
+		return &pair, nil
+	}
+	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
+	_, err := load() // now, so that a mistake shows at once
+	return config, err
+}
+
+// Connect returns a client of the Holdfast server, nil where there is none.
+func (h *Holdfast) Connect(userAgent string) (Managed, error) {
+	if h.URL == "" {
+		return nil, nil
+	}
+	secret, err := h.secret()
+	if err != nil {
+		return nil, err
+	}
+	return client.New(client.Config{
+		Address: h.URL, CACert: h.CA, Region: h.Region, Timeout: h.Timeout, UserAgent: userAgent,
+		ClientCertificate: h.ClientCertificate, ClientKey: h.ClientKey, AccessKeyID: h.AccessKeyID, SecretAccessKey: secret,
+	})
+}
+
+// Check reads what a configuration names: certificates, keys, certificates to
+// trust. It asks no server.
+func Check(ctx context.Context, o Options) error {
+	var wrong []error
+	for i := range o.Config.Sites {
+		s := &o.Config.Sites[i]
+		if _, err := newUpstreams(s); err != nil {
+			wrong = append(wrong, fmt.Errorf("sites[%d].upstream_ca: %w", i, err))
+		}
+		for j, t := range s.Certificates {
+			if t.File == "" {
+				continue
+			}
+			c, err := (&source{Certificate: t, keys: o.Keys}).load(ctx, true)
+			if err == nil {
+				err = current(c, time.Now())
+			}
+			if err == nil {
+				err = covers(c, s.Names)
+			}
+			if err != nil {
+				wrong = append(wrong, fmt.Errorf("sites[%d].certificates[%d]: %w", i, j, err))
+			}
+		}
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return &fault.Error{Kind: fault.InvalidArgument, Op: "edge.Check", Public: err.Error()}
+	}
+	return nil
+}
+
+// covers checks that a certificate has the names of its site.
+func covers(c *tls.Certificate, names []string) error {
+	for _, name := range names {
+		if err := c.Leaf.VerifyHostname(strings.Replace(name, "*.", "any-label.", 1)); err != nil {
+			return fmt.Errorf("it is not for %s: %w", name, err)
+		}
+	}
+	return nil
+}

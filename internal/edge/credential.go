@@ -1,0 +1,216 @@
+package edge
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// credential is one certificate with its key, kept up to date: a goroutine of
+// its own looks for another one and for its staple.
+type credential struct {
+	source    source
+	poll      time.Duration
+	responder *responder
+	log       *slog.Logger
+	served    atomic.Pointer[served] // nil while there is none
+	hurry     chan struct{}          // asks to look now
+	failures  atomic.Uint64          // of loading
+	unstapled atomic.Uint64          // failures to get a staple
+	retry     time.Time              // when to ask for a staple after a failure; of the goroutine
+}
+
+// served is what clients are given.
+type served struct {
+	tls.Certificate
+	issuer *x509.Certificate // nil where the chain does not have it
+	staple *staple           // nil for none
+	must   bool              // it is good with a staple only
+}
+
+// at returns the certificate as it is at a time, nil for one that is not to be
+// used now.
+func (s *served) at(now time.Time) *tls.Certificate {
+	c := s.Certificate
+	if s.staple != nil && now.Before(s.staple.next) {
+		c.OCSPStaple = s.staple.raw
+	} else if s.must {
+		return nil
+	}
+	return &c
+}
+
+// name is what the log calls the certificate.
+func (c *credential) name() string {
+	if c.source.Managed != "" {
+		return c.source.Managed
+	}
+	return c.source.File
+}
+
+// run keeps the certificate up to date until ctx ends.
+func (c *credential) run(ctx context.Context) {
+	c.refreshStaple(ctx)
+	for {
+		timer := time.NewTimer(c.pause(time.Now()))
+		force := false
+		select {
+		case <-timer.C:
+		case <-c.hurry:
+			force = true
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return
+		}
+		if err := c.look(ctx, force); err != nil && ctx.Err() == nil {
+			c.log.ErrorContext(ctx, "the certificate stays as it was", slog.String("certificate", c.name()), slog.Any("cause", err))
+		}
+		c.refreshStaple(ctx)
+	}
+}
+
+// pause returns how long there is nothing to do.
+func (c *credential) pause(now time.Time) time.Duration {
+	pause := c.poll
+	if s := c.served.Load(); s != nil && c.question(s) != nil {
+		pause = min(pause, max(c.stapleDue(s).Sub(now), time.Second))
+	}
+	return pause
+}
+
+// look loads the certificate when it is another one, and gives it to clients
+// when it can be used. Else what is in use stays.
+func (c *credential) look(ctx context.Context, force bool) error {
+	loaded, err := c.source.load(ctx, force)
+	if err == nil && loaded != nil {
+		if err = c.change(ctx, loaded); err != nil {
+			c.source.stamp = "" // it is tried again with the next look
+		}
+	}
+	if err != nil {
+		c.failures.Add(1)
+	}
+	return err
+}
+
+// change gives another certificate to clients.
+func (c *credential) change(ctx context.Context, loaded *tls.Certificate) error {
+	next := &served{Certificate: *loaded, must: mustStaple(loaded.Leaf)}
+	var err error
+	if next.issuer, err = issuerOf(loaded); err != nil {
+		return err
+	}
+	before := c.served.Load()
+	if before != nil && before.Leaf.Equal(next.Leaf) {
+		next.staple = before.staple
+	} else if before != nil {
+		if err := errors.Join(current(loaded, time.Now()), try(ctx, loaded)); err != nil {
+			return fmt.Errorf("the new certificate cannot be used: %w", err)
+		}
+	}
+	if next.must && next.staple == nil {
+		if next.staple, err = c.firstStaple(ctx, next); err != nil {
+			return fmt.Errorf("%w: %w", errUnstapled, err)
+		}
+	}
+	c.served.Store(next)
+	c.log.InfoContext(ctx, "a certificate is in use", slog.String("certificate", c.name()), slog.String("serial", next.Leaf.SerialNumber.Text(16)),
+		slog.Time("until", next.Leaf.NotAfter))
+	if before == nil {
+		c.report(ctx, loaded)
+	}
+	return nil
+}
+
+// errUnstapled says that a certificate cannot be used without a staple, and that
+// there is none.
+var errUnstapled = errors.New("the certificate is good with a staple only")
+
+// firstStaple asks for the staple of a certificate that is not in use yet.
+func (c *credential) firstStaple(ctx context.Context, s *served) (*staple, error) {
+	q := c.question(s)
+	if q == nil {
+		return nil, errors.New("there is no responder to ask, or its issuer is not in the chain")
+	}
+	return c.responder.ask(ctx, q, time.Now())
+}
+
+// report says what is wrong with a certificate that is the only one there is.
+func (c *credential) report(ctx context.Context, loaded *tls.Certificate) {
+	if err := current(loaded, time.Now()); err != nil {
+		c.log.ErrorContext(ctx, "clients will refuse the certificate", slog.String("certificate", c.name()), slog.Any("cause", err))
+	}
+	if c.source.KeyFile != "" {
+		c.log.WarnContext(ctx, "A PRIVATE KEY IS ON THIS HOST AND IN THIS PROCESS: leave key_file out to have it on the key servers",
+			slog.String("certificate", c.name()), slog.String("key_file", c.source.KeyFile))
+	}
+}
+
+// question returns what to ask a responder, nil where there is nobody to ask.
+func (c *credential) question(s *served) *question {
+	q := &question{c.source.Staple, s.Leaf, s.issuer}
+	if q.url == stapleAuto {
+		q.url = ""
+		if len(s.Leaf.OCSPServer) > 0 {
+			q.url = s.Leaf.OCSPServer[0]
+		}
+	}
+	if q.url == "" || q.url == stapleOff || q.issuer == nil {
+		return nil
+	}
+	return q
+}
+
+// stapleDue returns when the staple is to be asked for.
+func (c *credential) stapleDue(s *served) time.Time {
+	due := time.Time{}
+	if s.staple != nil {
+		due = s.staple.due()
+	}
+	if c.retry.After(due) {
+		return c.retry
+	}
+	return due
+}
+
+// refreshStaple asks for the staple when that is due. What there is stays until
+// it ends, whatever the responder does, unless that says that the certificate is
+// revoked.
+func (c *credential) refreshStaple(ctx context.Context) {
+	s := c.served.Load()
+	if s == nil {
+		return
+	}
+	q := c.question(s)
+	now := time.Now()
+	if q == nil || now.Before(c.stapleDue(s)) {
+		return
+	}
+	next := *s
+	answer, err := c.responder.ask(ctx, q, now)
+	switch {
+	case ctx.Err() != nil:
+		return
+	case errors.Is(err, errRevoked):
+		next.staple = nil
+		c.log.ErrorContext(ctx, "A CERTIFICATE IN USE IS REVOKED", slog.String("certificate", c.name()), slog.String("serial", s.Leaf.SerialNumber.Text(16)))
+	case err != nil:
+		c.log.WarnContext(ctx, "no staple from the responder", slog.String("certificate", c.name()), slog.Any("cause", err))
+	default:
+		next.staple = answer
+	}
+	if err != nil {
+		c.unstapled.Add(1)
+		c.retry = s.staple.after(now)
+	} else {
+		c.retry = time.Time{}
+	}
+	c.served.Store(&next)
+}

@@ -1,0 +1,85 @@
+package edge
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// site is what is served under some names.
+type site struct {
+	name        string // of the log and the metrics: its first name
+	credentials []*credential
+	handler     http.Handler
+	upstreams   *upstreams
+}
+
+// table finds sites by names.
+type table struct {
+	sites     []*site
+	exact     map[string]*site
+	wildcards map[string]*site // by what follows "*."
+	otherwise *site            // nil for none
+}
+
+// find returns the site of a name, the default one of a name of no site, or nil.
+func (t *table) find(name string) *site {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if s, ok := t.exact[name]; ok {
+		return s
+	}
+	if _, parent, ok := strings.Cut(name, "."); ok {
+		if s, ok := t.wildcards[parent]; ok {
+			return s
+		}
+	}
+	return t.otherwise
+}
+
+// add has the site found by its names.
+func (t *table) add(s *site, c *Site) {
+	t.sites = append(t.sites, s)
+	for _, name := range c.Names {
+		if parent, ok := strings.CutPrefix(name, "*."); ok {
+			t.wildcards[parent] = s
+		} else {
+			t.exact[name] = s
+		}
+	}
+	if c.Default {
+		t.otherwise = s
+	}
+}
+
+// certificate returns the first of the site's certificates that a client can
+// use, or where it can use none of them the first; nil while there is none.
+func (s *site) certificate(hello *tls.ClientHelloInfo, now time.Time) *tls.Certificate {
+	var first *tls.Certificate
+	for _, c := range s.credentials {
+		served := c.served.Load()
+		if served == nil {
+			continue
+		}
+		found := served.at(now)
+		if found == nil {
+			continue
+		}
+		if len(s.credentials) == 1 || hello.SupportsCertificate(found) == nil {
+			return found
+		}
+		if first == nil {
+			first = found
+		}
+	}
+	return first
+}
+
+// host returns the name that a request is for.
+func host(r *http.Request) string {
+	if name, _, err := net.SplitHostPort(r.Host); err == nil {
+		return name
+	}
+	return r.Host
+}
