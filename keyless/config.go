@@ -15,7 +15,7 @@ import (
 // Defaults of a Config.
 const (
 	DefaultConnections    = 2
-	DefaultInFlight       = 512
+	DefaultInFlight       = 128
 	DefaultTimeout        = 5 * time.Second
 	DefaultHealthInterval = 10 * time.Second
 )
@@ -41,7 +41,7 @@ type Config struct {
 	// Connections is how many are kept to each server. Default: 2.
 	Connections int
 	// InFlight bounds the operations in flight on a connection; more wait. A
-	// server may have a bound of its own. Default: 512.
+	// server may have a bound of its own: Holdfast's is 256. Default: 128.
 	InFlight int
 	// Timeout bounds an operation with all that is tried for it. Default: 5s.
 	Timeout time.Duration

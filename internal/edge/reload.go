@@ -82,7 +82,7 @@ func (e *Edge) site(ctx context.Context, c *Config, s *Site, wanted map[Certific
 func (e *Edge) keep(ctx context.Context, c *Config, certificate Certificate) (*kept, error) {
 	out := &credential{
 		source: source{Certificate: certificate, keys: e.Keys, managed: e.Managed}, poll: c.Poll, responder: e.responder, log: e.log,
-		hurry: make(chan struct{}, 1),
+		hurry: make(chan struct{}, 1), missing: make(chan struct{}, 1),
 	}
 	if err := out.look(ctx, true); err != nil {
 		if certificate.File != "" && !errors.Is(err, errUnstapled) { // a staple may come by itself
