@@ -24,6 +24,7 @@ type account struct {
 	idle *time.Timer // guarded by token.mu: ends the account when nobody has used it for a while
 
 	seen  atomic.Pointer[snapshot]
+	stale atomic.Bool // the next application wants to know what there is now
 	blind atomic.Bool // the credential may see no certificates, which was logged
 	// turn is held, as its one element, by who changes what follows.
 	turn    chan struct{}
@@ -94,7 +95,7 @@ func (a *account) lock(ctx context.Context) (unlock func(), err error) {
 // the server cannot be asked, what it said last stands for a while.
 func (a *account) objects(ctx context.Context) ([]cryptoki.Object, error) {
 	now := a.token.now()
-	if s := a.seen.Load(); s != nil && now.Sub(s.at) < a.token.config.Fresh {
+	if s := a.seen.Load(); s != nil && now.Sub(s.at) < a.token.config.Fresh && !a.stale.Load() {
 		return s.objects, nil
 	}
 	unlock, err := a.lock(ctx)
@@ -103,12 +104,16 @@ func (a *account) objects(ctx context.Context) ([]cryptoki.Object, error) {
 	}
 	defer unlock()
 	last := a.seen.Load()
-	if last != nil && now.Sub(last.at) < a.token.config.Fresh { // while this one waited
+	again := a.stale.Swap(false)
+	if last != nil && now.Sub(last.at) < a.token.config.Fresh && !again { // while this one waited
 		return last.objects, nil
 	}
 	err = a.ask(ctx)
 	if err == nil {
 		return a.show(a.token.now()), nil
+	}
+	if again {
+		a.stale.Store(true)
 	}
 	if last != nil && fault.KindOf(err) == fault.Unavailable && ctx.Err() == nil && now.Sub(last.at) < staleAfter {
 		a.token.log.WarnContext(ctx, "the keys are those of before: the server cannot be asked", slog.Any("cause", err))

@@ -128,7 +128,7 @@ func (t *Token) Describe() cryptoki.Description {
 }
 
 // Login implements cryptoki.Token. It asks the server who the credential is,
-// each time.
+// each time, and which keys there are when they are wanted next.
 func (t *Token) Login(ctx context.Context, pin []byte) (cryptoki.Holder, error) {
 	c, err := t.credential(pin)
 	if err != nil {
@@ -144,6 +144,7 @@ func (t *Token) Login(ctx context.Context, pin []byte) (cryptoki.Holder, error) 
 		return nil, failure("pkcs11.Login", err)
 	}
 	t.log.DebugContext(ctx, "logged in", slog.String("realm", who.Realm), slog.String("kind", who.Kind), slog.String("name", who.Name))
+	a.stale.Store(true) // a program that begins finds what was made before it
 	return &holder{account: a}, nil
 }
 
