@@ -110,7 +110,7 @@ func (a *account) objects(ctx context.Context) ([]cryptoki.Object, error) {
 	}
 	err = a.ask(ctx)
 	if err == nil {
-		return a.show(a.token.now()), nil
+		return a.show(ctx, a.token.now()), nil
 	}
 	if again {
 		a.stale.Store(true)
@@ -123,7 +123,7 @@ func (a *account) objects(ctx context.Context) ([]cryptoki.Object, error) {
 }
 
 // show makes a snapshot of what is known. The turn is held.
-func (a *account) show(at time.Time) []cryptoki.Object {
+func (a *account) show(ctx context.Context, at time.Time) []cryptoki.Object {
 	var keys, certificates []cryptoki.Object
 	for _, id := range a.order {
 		e := a.keys[id]
@@ -143,7 +143,7 @@ func (a *account) show(at time.Time) []cryptoki.Object {
 	if len(all) > cryptoki.MaxObjects {
 		if !a.full {
 			a.full = true
-			a.token.log.Warn("there are more keys and certificates than a token shows: have it show fewer, by keys or tags",
+			a.token.log.WarnContext(ctx, "there are more keys and certificates than a token shows: have it show fewer, by keys or tags",
 				slog.Int("objects", len(all)), slog.Int("shown", cryptoki.MaxObjects))
 		}
 		all = all[:cryptoki.MaxObjects]
@@ -154,12 +154,12 @@ func (a *account) show(at time.Time) []cryptoki.Object {
 
 // changed shows what this account has changed itself, without asking the
 // server: that is done when it would have been done anyway.
-func (a *account) changed() {
+func (a *account) changed(ctx context.Context) {
 	at := a.token.now()
 	if s := a.seen.Load(); s != nil {
 		at = s.at
 	}
-	a.show(at)
+	a.show(ctx, at)
 }
 
 // holder is one application's account.

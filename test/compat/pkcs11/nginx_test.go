@@ -64,7 +64,7 @@ func TestNginx(t *testing.T) {
 		owner = "user " + nobody(t, dir) + ";"
 	}
 	address := freeAddress(t)
-	conf := write(t, dir, "nginx.conf", fmt.Appendf(nil, nginxConf, dir, address, w.uri(tokenShort, "nginx-ec", "private"), owner, w.uri(tokenShort, "nginx-rsa", "private")))
+	conf := write(t, dir, "nginx.conf", fmt.Appendf(nil, nginxConf, dir, address, w.uri(tokenShort, "nginx-ec"), owner, w.uri(tokenShort, "nginx-rsa")))
 	s := w.serve(t, address, command{dir: dir, env: env, args: []string{binary, "-e", filepath.Join(dir, "error.log"), "-c", conf}})
 	defer s.stop(t)
 	defer func() {

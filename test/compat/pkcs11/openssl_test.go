@@ -34,7 +34,7 @@ init = 1
 func (w *world) selfSigned(t *testing.T, dir, key, name string) string {
 	t.Helper()
 	out, err := w.run(t.Context(), command{dir: dir, env: w.openssl(t, dir), args: []string{
-		"openssl", "req", "-new", "-x509", "-engine", "pkcs11", "-keyform", "engine", "-key", w.uri(tokenShort, key, "private"),
+		"openssl", "req", "-new", "-x509", "-engine", "pkcs11", "-keyform", "engine", "-key", w.uri(tokenShort, key),
 		"-subj", "/CN=" + name, "-addext", "subjectAltName=DNS:" + name, "-days", "5", "-out", key + ".pem",
 	}})
 	if err != nil {
@@ -53,7 +53,7 @@ func TestOpenSSL(t *testing.T) {
 			w.key(t, key, spec)
 			env := w.openssl(t, dir)
 			out, err := w.run(t.Context(), command{dir: dir, env: env, args: []string{
-				"openssl", "req", "-new", "-engine", "pkcs11", "-keyform", "engine", "-key", w.uri(tokenShort, key, "private"), "-subj", "/CN=www.example.com", "-out", "www.csr",
+				"openssl", "req", "-new", "-engine", "pkcs11", "-keyform", "engine", "-key", w.uri(tokenShort, key), "-subj", "/CN=www.example.com", "-out", "www.csr",
 			}})
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
@@ -63,7 +63,7 @@ func TestOpenSSL(t *testing.T) {
 			w.must(t, dir, "openssl", "verify", "-CAfile", certificate, certificate)
 			address := freeAddress(t)
 			s := w.serve(t, address, command{dir: dir, env: env, args: []string{
-				"openssl", "s_server", "-engine", "pkcs11", "-keyform", "engine", "-key", w.uri(tokenShort, key, "private"), "-cert", certificate, "-accept", address, "-www", "-quiet",
+				"openssl", "s_server", "-engine", "pkcs11", "-keyform", "engine", "-key", w.uri(tokenShort, key), "-cert", certificate, "-accept", address, "-www", "-quiet",
 			}})
 			defer s.stop(t)
 			roots := x509.NewCertPool()
@@ -89,7 +89,7 @@ func TestLongPIN(t *testing.T) {
 	dir := w.folder(t)
 	w.key(t, "long-pin", "ECC_NIST_P256")
 	out, err := w.run(t.Context(), command{dir: dir, env: w.openssl(t, dir), args: []string{
-		"openssl", "req", "-new", "-engine", "pkcs11", "-keyform", "engine", "-key", w.uri(tokenCredential, "long-pin", "private"), "-subj", "/CN=x", "-out", "x.csr",
+		"openssl", "req", "-new", "-engine", "pkcs11", "-keyform", "engine", "-key", w.uri(tokenCredential, "long-pin"), "-subj", "/CN=x", "-out", "x.csr",
 	}})
 	if err != nil && !strings.Contains(out, "not a valid PKCS#11 URI") {
 		t.Errorf("it fails for another reason: %v\n%s", err, out)

@@ -48,7 +48,7 @@ func (s *server) said() string {
 // serve starts a program and waits until it listens.
 func (w *world) serve(t *testing.T, address string, c command) *server {
 	t.Helper()
-	s := &server{cmd: exec.Command(c.args[0], c.args[1:]...), exited: make(chan struct{})} //nolint:noctx,gosec // stop ends it; the tests' own commands
+	s := &server{cmd: exec.Command(c.args[0], c.args[1:]...), exited: make(chan struct{})} //nolint:noctx // stop ends it
 	s.cmd.Dir, s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = c.dir, w.environ(c.env...), s, s
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)

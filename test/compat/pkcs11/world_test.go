@@ -85,7 +85,7 @@ func open() (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // nginx's workers are somebody else
+	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
 	ctx := context.Background()
@@ -131,7 +131,7 @@ func (w *world) start() error {
 		return err
 	}
 	w.log = log
-	w.agent = exec.Command(w.server.Binary, "pkcs11", "serve", "--config", filepath.Join(w.dir, "agent.yaml")) //nolint:noctx,gosec // close ends it; the binary is the one under test
+	w.agent = exec.Command(w.server.Binary, "pkcs11", "serve", "--config", filepath.Join(w.dir, "agent.yaml")) //nolint:noctx // close ends it
 	w.agent.Env, w.agent.Stderr = compat.Environ(), log
 	out, err := w.agent.StdoutPipe()
 	if err != nil {
@@ -208,7 +208,7 @@ type command struct {
 func (w *world) run(ctx context.Context, c command) (string, error) {
 	ctx, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop()
-	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...) //nolint:gosec // the tests' own commands
+	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
 	cmd.Dir, cmd.Env, cmd.Stdin = c.dir, w.environ(c.env...), c.stdin
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -240,9 +240,9 @@ func (w *world) holdfast(t *testing.T, v any, args ...string) {
 	}
 }
 
-// uri names an object of a token, with the PIN in it.
-func (w *world) uri(token, object, kind string) string {
-	u := "pkcs11:token=" + token + ";object=" + url.QueryEscape(object) + ";type=" + kind
+// uri names a private key of a token, with the PIN in it.
+func (w *world) uri(token, object string) string {
+	u := "pkcs11:token=" + token + ";object=" + url.QueryEscape(object) + ";type=private"
 	if pin := w.pins[token]; pin != "" {
 		u += ";pin-value=" + url.QueryEscape(pin)
 	}
@@ -259,7 +259,7 @@ func (w *world) key(t *testing.T, alias, spec string) {
 func write(t *testing.T, dir, name string, content []byte) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path, content, 0o644); err != nil { //nolint:gosec // other users' programs read it
+	if err := os.WriteFile(path, content, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -282,7 +282,7 @@ func (w *world) folder(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // see above
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return dir
