@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/holdfast-kms/holdfast/client"
+	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/keyless"
 )
@@ -22,7 +22,7 @@ func (c *Credential) secret() (string, error) {
 	if c.SecretAccessKeyFile == "" {
 		return "", nil
 	}
-	text, err := readFile(c.SecretAccessKeyFile, maxSecret)
+	text, err := certificate.ReadFile(c.SecretAccessKeyFile, maxSecret)
 	if err != nil {
 		return "", fmt.Errorf("reading a secret: %w", err)
 	}
@@ -76,7 +76,7 @@ func (k *KeyServers) tls() (*tls.Config, error) {
 }
 
 // Connect returns a client of the Holdfast server, nil where there is none.
-func (h *Holdfast) Connect(userAgent string) (Managed, error) {
+func (h *Holdfast) Connect(userAgent string) (certificate.Managed, error) {
 	if h.URL == "" {
 		return nil, nil
 	}
@@ -103,10 +103,7 @@ func Check(ctx context.Context, o Options) error {
 			if t.File == "" {
 				continue
 			}
-			c, err := (&source{Certificate: t, keys: o.Keys}).load(ctx, true)
-			if err == nil {
-				err = current(c, time.Now())
-			}
+			c, err := certificate.Load(ctx, t, o.Keys)
 			if err == nil {
 				err = covers(c, s.Names)
 			}

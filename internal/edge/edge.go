@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
 	"github.com/holdfast-kms/holdfast/keyless"
 )
 
@@ -24,7 +25,7 @@ type Options struct {
 	// Keys are the key servers, nil where all keys are files; the edge closes it.
 	Keys *keyless.Client
 	// Managed is asked for managed certificates, nil where there are none.
-	Managed Managed
+	Managed certificate.Managed
 	// Log is the edge's own log, Stderr where the access log goes without a file.
 	Log    *slog.Logger
 	Stderr io.Writer
@@ -46,19 +47,19 @@ type Edge struct {
 	tickets   *tickets
 	journal   *journal
 	metrics   *metrics
-	responder *responder
+	responder *certificate.Responder
 	buffers   *buffers
 	stopping  atomic.Bool
 
 	mu      sync.Mutex // guards kept
-	kept    map[Certificate]*kept
+	kept    map[certificate.Setting]*kept
 	ctx     context.Context //nolint:containedctx // of the goroutines that keep certificates
 	keepers sync.WaitGroup
 }
 
-// kept is a credential with what ends its goroutine.
+// kept is a certificate with what ends its goroutine.
 type kept struct {
-	*credential
+	*certificate.Kept
 	cancel context.CancelFunc
 }
 
@@ -70,7 +71,7 @@ func (e *Edge) config() *Config { return e.current.Load() }
 func Run(ctx context.Context, o Options) (err error) {
 	keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	e := &Edge{
-		Options: o, log: o.Log, metrics: newMetrics(), responder: newResponder(), buffers: newBuffers(), kept: map[Certificate]*kept{}, ctx: keeping,
+		Options: o, log: o.Log, metrics: newMetrics(), responder: certificate.NewResponder(), buffers: newBuffers(), kept: map[certificate.Setting]*kept{}, ctx: keeping,
 	}
 	defer func() {
 		stop()

@@ -28,6 +28,7 @@ import (
 
 	xocsp "golang.org/x/crypto/ocsp"
 
+	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
 	"github.com/holdfast-kms/holdfast/internal/keylesstest"
 )
 
@@ -44,11 +45,10 @@ type world struct {
 	socket   string
 	upstream *httptest.Server
 	ocsp     *httptest.Server
-	asked    atomic.Int32                        // questions to the responder
-	status   atomic.Int32                        // what it answers
-	signer   func(*xocsp.Response) crypto.Signer // signs and may change an answer; nil for the CA
+	asked    atomic.Int32 // questions to the responder
+	status   atomic.Int32 // what it answers
 	serial   int64
-	managed  Managed // what an edge asks in the place of a server; nil for none
+	managed  certificate.Managed // what an edge asks in the place of a server; nil for none
 }
 
 func newKey(t *testing.T) crypto.Signer {
@@ -162,15 +162,7 @@ func (w *world) respond(rw http.ResponseWriter, r *http.Request) {
 	}
 	now := time.Now().Truncate(time.Second)
 	answer := xocsp.Response{Status: status, SerialNumber: q.SerialNumber, ThisUpdate: now.Add(-time.Minute), NextUpdate: now.Add(time.Hour), RevokedAt: now}
-	signer := w.caKey
-	if w.signer != nil {
-		signer = w.signer(&answer)
-	}
-	responder := w.ca
-	if answer.Certificate != nil {
-		responder = answer.Certificate
-	}
-	raw, err := xocsp.CreateResponse(w.ca, responder, answer, signer)
+	raw, err := xocsp.CreateResponse(w.ca, w.ca, answer, w.caKey)
 	if err != nil {
 		http.Error(rw, err.Error(), http.StatusInternalServerError)
 		return

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
 	"github.com/holdfast-kms/holdfast/keyless"
 )
 
@@ -193,7 +194,7 @@ func (f *front) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 type watched struct {
 	crypto.Signer
 	handshake *handshake
-	from      *credential
+	from      *certificate.Kept
 }
 
 // Sign signs.
@@ -203,7 +204,7 @@ func (w *watched) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) 
 		w.handshake.result, w.handshake.cause = resultKey, err
 	}
 	if errors.Is(err, keyless.KeyNotFound) {
-		w.from.doubt() // it may have been renewed with another key
+		w.from.Doubt() // it may have been renewed with another key
 	}
 	return signature, err
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
 )
 
 // How upstreams are reached.
@@ -78,9 +80,12 @@ func newUpstream(u *url.URL, trust *tls.Config, timeout time.Duration) *upstream
 	return &upstream{url: u, transport: t}
 }
 
+// maxTrust bounds a file with certificates to trust, in bytes.
+const maxTrust = 1 << 20
+
 // readPool reads certificates to trust.
 func readPool(path string) (*x509.CertPool, error) {
-	text, err := readFile(path, maxFile)
+	text, err := certificate.ReadFile(path, maxTrust)
 	if err != nil {
 		return nil, err
 	}

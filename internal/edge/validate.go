@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
 )
 
 // Words of the configuration.
@@ -16,8 +18,6 @@ const (
 	formatJSON   = "json"
 	formatCommon = "common"
 	formatOff    = "off"
-	stapleAuto   = "auto"
-	stapleOff    = "off"
 )
 
 // Bounds of a configuration.
@@ -66,8 +66,8 @@ func (f *faults) address(where, address string) {
 }
 
 // certificates returns every certificate of the sites.
-func (c *Config) certificates() []*Certificate {
-	var all []*Certificate
+func (c *Config) certificates() []*certificate.Setting {
+	var all []*certificate.Setting
 	for i := range c.Sites {
 		for j := range c.Sites[i].Certificates {
 			all = append(all, &c.Sites[i].Certificates[j])
@@ -78,12 +78,12 @@ func (c *Config) certificates() []*Certificate {
 
 // remote reports whether there is a certificate whose key is not here.
 func (c *Config) remote() bool {
-	return slices.ContainsFunc(c.certificates(), func(t *Certificate) bool { return t.KeyFile == "" })
+	return slices.ContainsFunc(c.certificates(), func(t *certificate.Setting) bool { return t.KeyFile == "" })
 }
 
 // managed reports whether there is a managed certificate.
 func (c *Config) managed() bool {
-	return slices.ContainsFunc(c.certificates(), func(t *Certificate) bool { return t.Managed != "" })
+	return slices.ContainsFunc(c.certificates(), func(t *certificate.Setting) bool { return t.Managed != "" })
 }
 
 func (k *KeyServers) validate(needed bool, wrong *faults) {
@@ -172,7 +172,7 @@ func (c *Config) validateSites(wrong *faults) {
 	if len(c.Sites) == 0 || len(c.Sites) > maxSites {
 		wrong.add("sites", "there are %d, not 1 to %d", len(c.Sites), maxSites)
 	}
-	same := map[string]*Certificate{}
+	same := map[string]*certificate.Setting{}
 	for _, t := range c.certificates() {
 		if other := same[t.File+t.Managed]; other != nil && *other != *t {
 			wrong.add("sites", "the certificate %s is there twice, with different settings", t.File+t.Managed)
@@ -217,7 +217,7 @@ func (s *Site) validate(where string, wrong *faults) {
 		}
 	}
 	for i := range s.Certificates {
-		s.Certificates[i].validate(fmt.Sprintf("%s.certificates[%d]", where, i), wrong)
+		validateCertificate(&s.Certificates[i], fmt.Sprintf("%s.certificates[%d]", where, i), wrong)
 	}
 	for _, text := range s.Upstreams {
 		if _, err := parseUpstream(text); err != nil {
@@ -229,14 +229,15 @@ func (s *Site) validate(where string, wrong *faults) {
 	}
 }
 
-func (t *Certificate) validate(where string, wrong *faults) {
+// validateCertificate checks one certificate of a site.
+func validateCertificate(t *certificate.Setting, where string, wrong *faults) {
 	if (t.File == "") == (t.Managed == "") {
 		wrong.add(where, "it is either a file or managed")
 	}
 	if t.Managed != "" && t.KeyFile != "" {
 		wrong.add(where, "a managed certificate has no key_file")
 	}
-	if t.Staple != stapleAuto && t.Staple != stapleOff {
+	if t.Staple != certificate.StapleAuto && t.Staple != certificate.StapleOff {
 		if u, err := url.Parse(t.Staple); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			wrong.add(where+".staple", "%q is neither auto, off nor an URL", t.Staple)
 		}
