@@ -16,12 +16,13 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
+	"github.com/holdfast-kms/holdfast/internal/edge/setting"
 	"github.com/holdfast-kms/holdfast/keyless"
 )
 
 // Options are what an edge gets beside its configuration.
 type Options struct {
-	Config *Config
+	Config *setting.Config
 	// Keys are the key servers, nil where all keys are files; the edge closes it.
 	Keys *keyless.Client
 	// Managed is asked for managed certificates, nil where there are none.
@@ -32,7 +33,7 @@ type Options struct {
 	// Reload asks, each time, to look at files and certificates, and to take a
 	// configuration that Again returns.
 	Reload <-chan os.Signal
-	Again  func() (*Config, error)
+	Again  func() (*setting.Config, error)
 	// Ready is called once, with the listeners' addresses, when the edge serves.
 	Ready func(addresses []string) error
 }
@@ -41,7 +42,7 @@ type Options struct {
 type Edge struct {
 	Options
 	log       *slog.Logger
-	current   atomic.Pointer[Config]
+	current   atomic.Pointer[setting.Config]
 	table     atomic.Pointer[table]
 	front     *front
 	tickets   *tickets
@@ -64,7 +65,7 @@ type kept struct {
 }
 
 // config returns the configuration as it is now.
-func (e *Edge) config() *Config { return e.current.Load() }
+func (e *Edge) config() *setting.Config { return e.current.Load() }
 
 // Run serves until ctx ends, then lets running requests finish and closes
 // everything.
@@ -97,7 +98,7 @@ func Run(ctx context.Context, o Options) (err error) {
 }
 
 // openFront makes what does the handshakes.
-func (e *Edge) openFront(c *Config) {
+func (e *Edge) openFront(c *setting.Config) {
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, SessionTicketsDisabled: c.TLS.Tickets.Off,
 	}
@@ -129,7 +130,7 @@ func (l *listeners) close() error {
 }
 
 // listen opens the listeners of a configuration.
-func listen(ctx context.Context, c *Config) (*listeners, error) {
+func listen(ctx context.Context, c *setting.Config) (*listeners, error) {
 	l := &listeners{}
 	for _, address := range c.Listen {
 		one, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)

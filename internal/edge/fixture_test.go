@@ -29,6 +29,7 @@ import (
 	xocsp "golang.org/x/crypto/ocsp"
 
 	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
+	"github.com/holdfast-kms/holdfast/internal/edge/setting"
 	"github.com/holdfast-kms/holdfast/internal/keylesstest"
 )
 
@@ -123,13 +124,12 @@ func (w *world) leaf(public crypto.PublicKey, must bool, names ...string) *x509.
 }
 
 // write writes the chain of a certificate to a file in the world's directory.
-func (w *world) write(name string, c *x509.Certificate) string {
+func (w *world) write(name string, c *x509.Certificate) {
 	w.t.Helper()
 	path := filepath.Join(w.dir, name)
 	if err := os.WriteFile(path, append(pemOf(c.Raw), pemOf(w.ca.Raw)...), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
-	return path
 }
 
 // site writes a certificate for names and returns a site in YAML.
@@ -237,12 +237,12 @@ func (w *world) start(text string) *running {
 	w.t.Helper()
 	e := &running{t: w.t, w: w, log: &logged{}, reload: make(chan os.Signal, 1), ended: make(chan error, 1), file: filepath.Join(w.dir, "edge.yaml")}
 	e.configure(text + "\nmetrics: {listen: 127.0.0.1:0}\n")
-	c, err := Load(e.file)
+	c, err := setting.Load(e.file)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	o := Options{Config: c, Log: slog.New(slog.NewTextHandler(e.log, nil)), Stderr: e.log, Reload: e.reload}
-	o.Again = func() (*Config, error) { return Load(e.file) }
+	o.Again = func() (*setting.Config, error) { return setting.Load(e.file) }
 	if o.Keys, err = c.KeyServers.Connect(o.Log); err != nil {
 		w.t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
+	"github.com/holdfast-kms/holdfast/internal/edge/setting"
 	"github.com/holdfast-kms/holdfast/keyless"
 )
 
@@ -40,7 +41,7 @@ type handshakeKey struct{}
 // accepted from it by net/http.
 type front struct {
 	config  *tls.Config
-	limits  *Limits
+	limits  *setting.Limits
 	timeout time.Duration
 	table   func() *table
 	metrics *metrics

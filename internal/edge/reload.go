@@ -8,11 +8,12 @@ import (
 	"reflect"
 
 	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
+	"github.com/holdfast-kms/holdfast/internal/edge/setting"
 )
 
 // take puts the sites of a configuration in the place of those that there are.
 // Certificates that both have stay, with their staples.
-func (e *Edge) take(ctx context.Context, c *Config) error {
+func (e *Edge) take(ctx context.Context, c *setting.Config) error {
 	next := &table{exact: map[string]*site{}, wildcards: map[string]*site{}}
 	wanted := map[certificate.Setting]*kept{}
 	fail := func(err error) error {
@@ -54,7 +55,7 @@ func (e *Edge) release(all, still map[certificate.Setting]*kept) {
 }
 
 // site makes a site.
-func (e *Edge) site(ctx context.Context, c *Config, s *Site, wanted map[certificate.Setting]*kept) (*site, error) {
+func (e *Edge) site(ctx context.Context, c *setting.Config, s *setting.Site, wanted map[certificate.Setting]*kept) (*site, error) {
 	out := &site{name: "default"}
 	if len(s.Names) > 0 {
 		out.name = s.Names[0]
@@ -81,7 +82,7 @@ func (e *Edge) site(ctx context.Context, c *Config, s *Site, wanted map[certific
 
 // keep begins to keep a certificate. A file that cannot be read is an error; a
 // managed certificate is waited for.
-func (e *Edge) keep(ctx context.Context, c *Config, setting certificate.Setting) (*kept, error) {
+func (e *Edge) keep(ctx context.Context, c *setting.Config, setting certificate.Setting) (*kept, error) {
 	out := certificate.New(setting, &certificate.Options{Keys: e.Keys, Managed: e.Managed, Responder: e.responder, Log: e.log, Poll: c.Poll})
 	if err := out.Look(ctx, true); err != nil {
 		if setting.File != "" && !errors.Is(err, certificate.ErrUnstapled) { // a staple may come by itself
@@ -115,7 +116,7 @@ func (e *Edge) reload(ctx context.Context) {
 
 // keepFixed puts what cannot change while the edge runs into the next
 // configuration, and says so where somebody changed it.
-func (e *Edge) keepFixed(ctx context.Context, next *Config) {
+func (e *Edge) keepFixed(ctx context.Context, next *setting.Config) {
 	now := e.config()
 	for name, differs := range map[string]bool{
 		"listen":      !reflect.DeepEqual(now.Listen, next.Listen),

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
+	"github.com/holdfast-kms/holdfast/internal/edge/setting"
 )
 
 // site is what is served under some names.
@@ -41,7 +42,7 @@ func (t *table) find(name string) *site {
 }
 
 // add has the site found by its names.
-func (t *table) add(s *site, c *Site) {
+func (t *table) add(s *site, c *setting.Site) {
 	t.sites = append(t.sites, s)
 	for _, name := range c.Names {
 		if parent, ok := strings.CutPrefix(name, "*."); ok {

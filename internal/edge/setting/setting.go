@@ -1,4 +1,9 @@
-package edge
+// Package setting is the configuration of an edge: one file in YAML, validated
+// whole, and the clients of the servers that it names.
+//
+// Start with Load; connect.go makes the clients. The package is internal and may
+// change with any release.
+package setting
 
 import (
 	"bytes"
@@ -209,7 +214,7 @@ func (c *Config) complete() {
 	or(&c.KeyServers.Timeout, 5*time.Second)
 	or(&c.KeyServers.Connections, 2)
 	or(&c.Holdfast.Timeout, 30*time.Second)
-	or(&c.AccessLog.Format, formatJSON)
+	or(&c.AccessLog.Format, FormatJSON)
 	or(&c.TLS.MinVersion, "1.2")
 	or(&c.TLS.HandshakeTimeout, 10*time.Second)
 	or(&c.TLS.Tickets.Rotate, 6*time.Hour)

@@ -1,4 +1,4 @@
-package edge
+package setting
 
 import (
 	"errors"
@@ -13,11 +13,11 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
 )
 
-// Words of the configuration.
+// The values of AccessLog.Format.
 const (
-	formatJSON   = "json"
-	formatCommon = "common"
-	formatOff    = "off"
+	FormatJSON   = "json"
+	FormatCommon = "common"
+	FormatOff    = "off"
 )
 
 // Bounds of a configuration.
@@ -120,7 +120,7 @@ func (c *Config) validateChoices(wrong *faults) {
 		allowed     []string
 	}{
 		{"tls.min_version", c.TLS.MinVersion, []string{"1.2", "1.3"}},
-		{"access_log.format", c.AccessLog.Format, []string{formatJSON, formatCommon, formatOff}},
+		{"access_log.format", c.AccessLog.Format, []string{FormatJSON, FormatCommon, FormatOff}},
 		{"log.level", c.Log.Level, []string{"debug", "info", "warn", "error"}},
 		{"log.format", c.Log.Format, []string{"text", "json"}},
 	} {
@@ -220,7 +220,7 @@ func (s *Site) validate(where string, wrong *faults) {
 		validateCertificate(&s.Certificates[i], fmt.Sprintf("%s.certificates[%d]", where, i), wrong)
 	}
 	for _, text := range s.Upstreams {
-		if _, err := parseUpstream(text); err != nil {
+		if _, err := ParseUpstream(text); err != nil {
 			wrong.add(where+".upstreams", "%v", err)
 		}
 	}
@@ -244,8 +244,8 @@ func validateCertificate(t *certificate.Setting, where string, wrong *faults) {
 	}
 }
 
-// parseUpstream reads the address of an upstream.
-func parseUpstream(text string) (*url.URL, error) {
+// ParseUpstream reads the address of an upstream.
+func ParseUpstream(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil {
 		return nil, err
