@@ -4,12 +4,21 @@ package holdfast_test
 
 import (
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha512"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"maps"
+	"math/big"
+	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +27,8 @@ import (
 	"github.com/holdfast-kms/holdfast"
 	"github.com/holdfast-kms/holdfast/internal/engine/azurekv/azurekvtest"
 	"github.com/holdfast-kms/holdfast/internal/engine/vault/vaulttest"
+	"github.com/holdfast-kms/holdfast/internal/keylesstest"
+	"github.com/holdfast-kms/holdfast/keyless"
 )
 
 // The functions of this file are the jobs of docs/library.md, and TestDocs holds
@@ -127,6 +138,23 @@ func signAnywhere(ctx context.Context, providers *holdfast.Providers, message []
 		return nil, err
 	}
 	return key.SignWith(ctx, "", message)
+}
+
+// presentRemote returns what a TLS server presents whose private key is on key
+// servers: keys-1.example.com:2407, keys-2.example.com:2407
+func presentRemote(servers []string, access *tls.Config, chain []byte) (*keyless.Client, *tls.Config, error) {
+	keys, err := keyless.New(keyless.Config{Servers: servers, TLS: access})
+	if err != nil {
+		return nil, nil, err
+	}
+	certificate, err := keys.Certificate(chain)
+	if err != nil {
+		return nil, nil, err
+	}
+	config := &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		return keyless.ForHandshake(&certificate, hello), nil
+	}}
+	return keys, config, nil
 }
 
 // parsed reads a certificate.
@@ -241,6 +269,32 @@ func TestSnippetClouds(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := providers.Verify(t.Context(), "on-premises", "alias/release", []byte("m"), signature, ""); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSnippetKeyless: a TLS client comes in by a key that is elsewhere.
+func TestSnippetKeyless(t *testing.T) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"api.example.com"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := keylesstest.Start(t, keylesstest.Config{Keys: []crypto.Signer{private}, Network: "unix", Address: filepath.Join(t.TempDir(), "keys")})
+	keys, config, err := presentRemote([]string{server.Address()}, nil, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed(t, keys)
+	roots := x509.NewCertPool()
+	roots.AddCert(parsed(t, der, nil))
+	front, back := net.Pipe()
+	go func() { _ = tls.Server(back, config).HandshakeContext(t.Context()) }()
+	if err := tls.Client(front, &tls.Config{RootCAs: roots, ServerName: "api.example.com"}).HandshakeContext(t.Context()); err != nil {
 		t.Error(err)
 	}
 }

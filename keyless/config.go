@@ -15,7 +15,7 @@ import (
 // Defaults of a Config.
 const (
 	DefaultConnections    = 2
-	DefaultInFlight       = 512
+	DefaultInFlight       = 128
 	DefaultTimeout        = 5 * time.Second
 	DefaultHealthInterval = 10 * time.Second
 )
@@ -41,7 +41,7 @@ type Config struct {
 	// Connections is how many are kept to each server. Default: 2.
 	Connections int
 	// InFlight bounds the operations in flight on a connection; more wait. A
-	// server may have a bound of its own. Default: 512.
+	// server may have a bound of its own: Holdfast's is 256. Default: 128.
 	InFlight int
 	// Timeout bounds an operation with all that is tried for it. Default: 5s.
 	Timeout time.Duration
@@ -57,6 +57,17 @@ type Config struct {
 	// Log is told when servers go away and come back. Default: nobody.
 	Log *slog.Logger
 }
+
+// String says which servers it is about, and nothing of the credential.
+func (c Config) String() string {
+	return fmt.Sprintf("keyless.Config{Servers: %q, AccessKeyID: %q}", c.Servers, c.AccessKeyID)
+}
+
+// GoString is String.
+func (c Config) GoString() string { return c.String() }
+
+// LogValue is String, for package slog.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // endpoint is where a server is.
 type endpoint struct {

@@ -101,6 +101,9 @@ func (c *call) tokenInfo(context.Context) error {
 	flags := pkcs11.TokenRNG | pkcs11.TokenUserPINInitialized | pkcs11.TokenInitialized
 	if d.LoginRequired {
 		flags |= pkcs11.TokenLoginRequired
+	} else {
+		// Who logs in all the same does so without a PIN that somebody has to type.
+		flags |= pkcs11.TokenProtectedAuthenticationPath
 	}
 	c.app.mu.Lock()
 	open, writing := c.app.slots[at].sessions, c.app.slots[at].writing

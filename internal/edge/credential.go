@@ -19,7 +19,8 @@ type credential struct {
 	responder *responder
 	log       *slog.Logger
 	served    atomic.Pointer[served] // nil while there is none
-	hurry     chan struct{}          // asks to look now
+	hurry     chan struct{}          // asks to look now, whatever files look like
+	missing   chan struct{}          // tells that nobody has the key
 	failures  atomic.Uint64          // of loading
 	unstapled atomic.Uint64          // failures to get a staple
 	retry     time.Time              // when to ask for a staple after a failure; of the goroutine
@@ -57,22 +58,45 @@ func (c *credential) name() string {
 func (c *credential) run(ctx context.Context) {
 	c.refreshStaple(ctx)
 	for {
-		timer := time.NewTimer(c.pause(time.Now()))
-		force := false
-		select {
-		case <-timer.C:
-		case <-c.hurry:
-			force = true
-		case <-ctx.Done():
-		}
-		timer.Stop()
-		if ctx.Err() != nil {
+		force, ok := c.wait(ctx)
+		if !ok {
 			return
 		}
 		if err := c.look(ctx, force); err != nil && ctx.Err() == nil {
 			c.log.ErrorContext(ctx, "the certificate stays as it was", slog.String("certificate", c.name()), slog.Any("cause", err))
 		}
 		c.refreshStaple(ctx)
+	}
+}
+
+// doubtPause is how long after a look nobody's key is missed.
+const doubtPause = time.Second
+
+// doubt asks to look soon.
+func (c *credential) doubt() {
+	select {
+	case c.missing <- struct{}{}:
+	default: // it has been asked
+	}
+}
+
+// wait waits until it is time to look, and reports whether files are to be read
+// also when they look the same. It is not ok when ctx has ended.
+func (c *credential) wait(ctx context.Context) (force, ok bool) {
+	began := time.Now()
+	timer := time.NewTimer(c.pause(began))
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return false, true
+		case <-c.hurry:
+			return true, true
+		case <-c.missing:
+			timer.Reset(min(max(0, doubtPause-time.Since(began)), max(0, c.pause(began)-time.Since(began))))
+		case <-ctx.Done():
+			return false, false
+		}
 	}
 }
 

@@ -180,12 +180,12 @@ func (f *front) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 		h.result = resultNone
 		return nil, errors.New("the site " + s.name + " has no certificate to present now")
 	}
-	scoped := *keyless.ForHandshake(c, hello)
+	scoped := *keyless.ForHandshake(c.Certificate, hello)
 	key, ok := scoped.PrivateKey.(crypto.Signer)
 	if !ok {
 		return nil, errors.New("the key does not sign")
 	}
-	scoped.PrivateKey = &watched{key, h}
+	scoped.PrivateKey = &watched{key, h, c.from}
 	return &scoped, nil
 }
 
@@ -193,6 +193,7 @@ func (f *front) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 type watched struct {
 	crypto.Signer
 	handshake *handshake
+	from      *credential
 }
 
 // Sign signs.
@@ -200,6 +201,9 @@ func (w *watched) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) 
 	signature, err := w.Signer.Sign(random, digest, opts)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		w.handshake.result, w.handshake.cause = resultKey, err
+	}
+	if errors.Is(err, keyless.KeyNotFound) {
+		w.from.doubt() // it may have been renewed with another key
 	}
 	return signature, err
 }

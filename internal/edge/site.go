@@ -53,10 +53,16 @@ func (t *table) add(s *site, c *Site) {
 	}
 }
 
+// presented is a certificate that a client is given, with where it is from.
+type presented struct {
+	*tls.Certificate
+	from *credential
+}
+
 // certificate returns the first of the site's certificates that a client can
 // use, or where it can use none of them the first; nil while there is none.
-func (s *site) certificate(hello *tls.ClientHelloInfo, now time.Time) *tls.Certificate {
-	var first *tls.Certificate
+func (s *site) certificate(hello *tls.ClientHelloInfo, now time.Time) *presented {
+	var first *presented
 	for _, c := range s.credentials {
 		served := c.served.Load()
 		if served == nil {
@@ -67,10 +73,10 @@ func (s *site) certificate(hello *tls.ClientHelloInfo, now time.Time) *tls.Certi
 			continue
 		}
 		if len(s.credentials) == 1 || hello.SupportsCertificate(found) == nil {
-			return found
+			return &presented{found, c}
 		}
 		if first == nil {
-			first = found
+			first = &presented{found, c}
 		}
 	}
 	return first

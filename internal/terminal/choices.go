@@ -121,6 +121,18 @@ func AlgorithmNames(u alg.Usage) []string {
 	return names
 }
 
+// furtherNames are the further algorithms for a usage, which no help lists and
+// which commands take all the same; of a raw AES key they are all that it has.
+func furtherNames(u alg.Usage) []string {
+	var names []string
+	for _, algorithm := range alg.FurtherAlgorithms() {
+		if algorithm.Info().Usage == u {
+			names = append(names, aws.AlgorithmName(algorithm))
+		}
+	}
+	return names
+}
+
 // UsageNames are the usages in AWS's spelling.
 func UsageNames() []string {
 	var names []string

@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -52,7 +53,10 @@ func ParseUsage(name string) alg.Usage {
 // ParseAlgorithm returns the algorithm of a name.
 func ParseAlgorithm(name string, usage alg.Usage) (alg.Algorithm, error) {
 	short := alg.ParseAlgorithm(name)
-	if err := CheckName("algorithm", name, AlgorithmNames(usage), func(string) bool { return short.Info().Usage == usage && short != alg.NoAlgorithm }); err != nil {
+	known := func(string) bool {
+		return short.Info().Usage == usage && short != alg.NoAlgorithm || slices.Contains(furtherNames(usage), name)
+	}
+	if err := CheckName("algorithm", name, AlgorithmNames(usage), known); err != nil {
 		return alg.NoAlgorithm, err
 	}
 	if short != alg.NoAlgorithm {

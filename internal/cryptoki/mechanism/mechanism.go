@@ -127,10 +127,15 @@ func List() []pkcs11.MechanismType {
 	return list
 }
 
-// Info says what a mechanism is for (C_GetMechanismInfo).
+// Info says what a mechanism is for (C_GetMechanismInfo). What keys do is done
+// by the token and not by the module (CKF_HW), for which programs look.
 func Info(t pkcs11.MechanismType) (pkcs11.MechanismInfo, bool) {
 	r, ok := find(t)
-	return pkcs11.MechanismInfo{Type: r.kind, Min: r.min, Max: r.max, Flags: r.flags}, ok
+	info := pkcs11.MechanismInfo{Type: r.kind, Min: r.min, Max: r.max, Flags: r.flags}
+	if ok && r.method != digest {
+		info.Flags |= pkcs11.CanHW
+	}
+	return info, ok
 }
 
 // Digest returns the hash of a mechanism that digests.

@@ -135,13 +135,13 @@ func (a *account) show(at time.Time) []cryptoki.Object {
 		certificates = append(certificates, c.object())
 	}
 	all := append(keys, certificates...)
-	if len(all) > maxObjects {
+	if len(all) > cryptoki.MaxObjects {
 		if !a.full {
 			a.full = true
 			a.token.log.Warn("there are more keys and certificates than a token shows: have it show fewer, by keys or tags",
-				slog.Int("objects", len(all)), slog.Int("shown", maxObjects))
+				slog.Int("objects", len(all)), slog.Int("shown", cryptoki.MaxObjects))
 		}
-		all = all[:maxObjects]
+		all = all[:cryptoki.MaxObjects]
 	}
 	a.seen.Store(&snapshot{all, at})
 	return all
@@ -187,9 +187,6 @@ func (h *holder) Random(ctx context.Context, b []byte) error {
 	}
 	return nil
 }
-
-// maxObjects until
-const maxObjects = 4096
 
 // maxRandom is how many bytes the server gives at a time.
 const maxRandom = 1024

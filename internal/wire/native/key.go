@@ -9,9 +9,12 @@ type Key struct {
 	Region string `json:"region"`
 	// Spec is the key's type and size, such as "ECC_NIST_P256".
 	Spec string `json:"spec"`
-	// Usage is ENCRYPT_DECRYPT, SIGN_VERIFY, GENERATE_VERIFY_MAC, KEY_AGREEMENT or
-	// KEY_TRANSFER.
-	Usage      string   `json:"usage"`
+	// Usage is ENCRYPT_DECRYPT, SIGN_VERIFY, GENERATE_VERIFY_MAC, KEY_AGREEMENT,
+	// KEY_TRANSFER or RAW_ENCRYPT_DECRYPT.
+	Usage string `json:"usage"`
+	// Algorithms are those that the key is usually used with. What TLS before
+	// version 1.3 and PKCS #11 ask for beside (RSASSA_PKCS1_V1_5_SHA_1, RSA_RAW and
+	// others) is there and not listed.
 	Algorithms []string `json:"algorithms"`
 	// State is the state in lower-case words, such as "pending deletion".
 	State      string `json:"state"`

@@ -32,13 +32,23 @@ type Verified struct {
 	Valid bool `json:"valid"`
 }
 
-// EncryptRequest asks for a ciphertext of at most 4,096 bytes.
+// EncryptRequest asks for a ciphertext of at most 4,096 bytes, or of 65,536 under
+// a RAW_ENCRYPT_DECRYPT key.
 type EncryptRequest struct {
 	// Algorithm may be empty for symmetric keys.
 	Algorithm string `json:"algorithm,omitempty"`
 	Plaintext []byte `json:"plaintext"`
 	// Context is authenticated and not encrypted.
 	Context map[string]string `json:"context,omitempty"`
+	// IV is the initialisation vector of a RAW_ENCRYPT_DECRYPT key's algorithm,
+	// which the caller chooses: 16 bytes of AES_CBC, AES_CBC_PAD and AES_CTR, 1 to
+	// 256 of AES_GCM, 8 or none of AES_KW.
+	IV []byte `json:"iv,omitempty"`
+	// AssociatedData is AES_GCM's, at most 65,536 bytes.
+	AssociatedData []byte `json:"associated_data,omitempty"`
+	// TagBits is the length of AES_GCM's tag: 96, 104, 112, 120 or 128; 0 stands
+	// for 128.
+	TagBits int `json:"tag_bits,omitempty"`
 }
 
 // Ciphertext is an encryption.
@@ -56,6 +66,10 @@ type DecryptRequest struct {
 	Algorithm  string            `json:"algorithm,omitempty"`
 	Ciphertext []byte            `json:"ciphertext"`
 	Context    map[string]string `json:"context,omitempty"`
+	// IV, AssociatedData and TagBits are what they are of EncryptRequest.
+	IV             []byte `json:"iv,omitempty"`
+	AssociatedData []byte `json:"associated_data,omitempty"`
+	TagBits        int    `json:"tag_bits,omitempty"`
 }
 
 // Plaintext is a decryption.

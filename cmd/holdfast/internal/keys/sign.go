@@ -74,6 +74,9 @@ func digestOf(r io.Reader, a alg.Algorithm, already bool) (alg.Form, []byte, err
 		return 0, nil, terminal.Hint(fmt.Errorf("it is longer than %d bytes, and %s signs the message itself", kms.MaxPlaintext, aws.AlgorithmName(a)),
 			"sign a digest of it, or use an algorithm that hashes")
 	}
+	if h := a.Info().Hash; !h.Available() {
+		return 0, nil, terminal.Hint(fmt.Errorf("%s takes what was made of a message, and not the message", aws.AlgorithmName(a)), "give its digest, with --digest")
+	}
 	h := a.Info().Hash.New()
 	if _, err := io.Copy(h, io.MultiReader(bytes.NewReader(head), r)); err != nil {
 		return 0, nil, err

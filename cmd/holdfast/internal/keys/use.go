@@ -42,6 +42,7 @@ type crypt struct {
 	in, algorithm string
 	context       []string
 	out           terminal.Output
+	raw           modes
 }
 
 func (f *crypt) flags(cmd *cobra.Command) {
@@ -54,10 +55,13 @@ func (f *crypt) flags(cmd *cobra.Command) {
 
 // input reads what the flags say.
 func (f *crypt) input(a *app, limit int64) ([]byte, map[string]string, error) {
-	if f.algorithm != "" {
+	if f.algorithm != "" && !raw(f.algorithm) {
 		if _, err := terminal.ParseAlgorithm(f.algorithm, alg.EncryptDecrypt); err != nil {
 			return nil, nil, err
 		}
+	}
+	if raw(f.algorithm) {
+		limit = kms.MaxRawText
 	}
 	context, err := terminal.Pairs("context", f.context)
 	if err != nil {
@@ -72,15 +76,23 @@ func (a *app) keyEncrypt() *cobra.Command {
 	var f crypt
 	cmd := key.add(a, &cobra.Command{
 		Use: "encrypt", Short: "Encrypt at most 4,096 bytes",
-		Example: "  holdfast key encrypt backups --in secret.txt --out secret.enc --context app=web",
+		Example: "  holdfast key encrypt backups --in secret.txt --out secret.enc --context app=web\n" +
+			"  holdfast key encrypt disks --algorithm AES_CBC_PAD --iv 000102030405060708090a0b0c0d0e0f --in secret.txt --out secret.enc",
 	})
 	f.flags(cmd)
+	f.raw.flags(cmd)
 	cmd.RunE = a.onKey(&key, func(ctx context.Context, c *client.Client, name string) error {
 		data, pairs, err := f.input(a, kms.MaxPlaintext)
 		if err != nil {
 			return terminal.Hint(err, "encrypt larger data under a data key: \"holdfast key datakey\"")
 		}
-		r, err := c.Encrypt(ctx, name, &client.EncryptRequest{Algorithm: f.algorithm, Plaintext: data, Context: pairs})
+		iv, associated, err := f.raw.values()
+		if err != nil {
+			return err
+		}
+		r, err := c.Encrypt(ctx, name, &client.EncryptRequest{
+			Algorithm: f.algorithm, Plaintext: data, Context: pairs, IV: iv, AssociatedData: associated, TagBits: f.raw.tagBits,
+		})
 		if err != nil {
 			return err
 		}
@@ -97,12 +109,16 @@ func (a *app) keyDecrypt() *cobra.Command {
 		Example: "  holdfast key decrypt --in secret.enc --context app=web",
 	})
 	f.flags(cmd)
+	f.raw.flags(cmd)
 	cmd.RunE = a.Remote(func(ctx context.Context, c *client.Client, args []string) error {
 		data, pairs, err := f.input(a, kms.MaxCiphertext)
 		if err != nil {
 			return err
 		}
-		req := &client.DecryptRequest{Algorithm: f.algorithm, Ciphertext: data, Context: pairs}
+		req := &client.DecryptRequest{Algorithm: f.algorithm, Ciphertext: data, Context: pairs, TagBits: f.raw.tagBits}
+		if req.IV, req.AssociatedData, err = f.raw.values(); err != nil {
+			return err
+		}
 		if len(args) > 0 || key.flag != "" {
 			if req.Key, err = key.name(args); err != nil {
 				return err

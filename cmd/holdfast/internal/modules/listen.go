@@ -21,6 +21,7 @@ const firstPassed = 3
 // the one of the configuration.
 func (c *Config) listen(ctx context.Context, getenv func(string) string) (net.Listener, error) {
 	if getenv("LISTEN_PID") == strconv.Itoa(os.Getpid()) && getenv("LISTEN_FDS") != "" {
+		c.Socket = "" // it is systemd's
 		return passed(getenv("LISTEN_FDS"))
 	}
 	uid, gid, err := c.owner()
@@ -46,6 +47,14 @@ func (c *Config) listen(ctx context.Context, getenv func(string) string) (net.Li
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
+}
+
+// where is the path of the socket that listen has returned.
+func (c *Config) where(l net.Listener) string {
+	if c.Socket == "" {
+		return l.Addr().String()
+	}
+	return c.Socket
 }
 
 // passed takes over systemd's socket.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -142,18 +141,16 @@ func (a *app) run(ctx context.Context, c *Config, tokens []remote.Config) (err e
 	if err != nil {
 		return err
 	}
-	if err := a.ready(l, o.Log); err != nil {
+	if err := a.ready(ctx, c.where(l), o.Log); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	return cryptoki.Serve(ctx, l, o)
 }
 
 // ready says that the agent serves.
-func (a *app) ready(l net.Listener, log *slog.Logger) error {
-	socket := l.Addr().String()
-	log.Info("serving PKCS #11", slog.String("socket", socket))
+func (a *app) ready(ctx context.Context, socket string, log *slog.Logger) error {
+	log.InfoContext(ctx, "serving PKCS #11", slog.String("socket", socket))
 	return a.Show(struct {
 		Ready string `json:"ready"`
 	}{socket}, func(w *terminal.Table) { w.Row("ready " + socket) })
 }
-

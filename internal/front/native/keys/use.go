@@ -81,9 +81,9 @@ func (f *front) encrypt(ctx context.Context, r *native.Request, req *wire.Encryp
 	if err != nil {
 		return nil, err
 	}
-	return ciphertextOut(f.keys.Encrypt(ctx, r.Call, &kms.EncryptRequest{
-		Key: keyOf(r), Algorithm: a, Plaintext: req.Plaintext, Context: contextOf(req.Context),
-	}))
+	ask := &kms.EncryptRequest{Key: keyOf(r), Algorithm: a, Plaintext: req.Plaintext, Context: contextOf(req.Context)}
+	ask.Cipher.IV, ask.Cipher.AssociatedData, ask.Cipher.TagBits = req.IV, req.AssociatedData, req.TagBits
+	return ciphertextOut(f.keys.Encrypt(ctx, r.Call, ask))
 }
 
 func ciphertextOut(res *kms.EncryptResult, err error) (*wire.Ciphertext, error) {
@@ -104,6 +104,7 @@ func decryptRequest(req *wire.DecryptRequest) (*kms.DecryptRequest, error) {
 		return nil, err
 	}
 	ask := &kms.DecryptRequest{Algorithm: a, Ciphertext: req.Ciphertext, Context: contextOf(req.Context)}
+	ask.Cipher.IV, ask.Cipher.AssociatedData, ask.Cipher.TagBits = req.IV, req.AssociatedData, req.TagBits
 	if req.Key != "" {
 		ask.Key = native.RefOf(req.Key)
 	} else if a != alg.AESGCM {
@@ -224,10 +225,15 @@ func formOf(name string) (alg.Form, error) {
 	return 0, fault.New(fault.InvalidArgument, "the form %q is not known: it is RAW, DIGEST or EXTERNAL_MU", name)
 }
 
-// algorithmNames spells the algorithms that a key can use.
+// algorithmNames spells the algorithms that a key can use, of the further ones
+// only those that are all that it has.
 func algorithmNames(s alg.Spec, u alg.Usage) []string {
+	algorithms := s.For(u)
+	if u == alg.RawEncryptDecrypt {
+		algorithms = s.FurtherFor(u)
+	}
 	list := []string{}
-	for _, a := range s.For(u) {
+	for _, a := range algorithms {
 		list = append(list, aws.AlgorithmName(a))
 	}
 	return list
