@@ -1,9 +1,9 @@
 # Everything that one does with the tree. "make help" lists it.
 .DEFAULT_GOAL := help
-.PHONY: help build test demo bench lint fuzz crash soak
+.PHONY: help build test demo demo-keyless bench lint fuzz crash soak
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/holdfast
 	go build -trimpath -o bin/holdfast ./cmd/holdfast
@@ -13,7 +13,10 @@ test: ## install what the tests need, then run every check (as .ci/run does)
 	scripts/test
 
 demo: build ## walk through the main job on a fresh server, in seconds
-	go run ./cmd/demo bin/holdfast
+	go run ./cmd/demo bin/holdfast main
+
+demo-keyless: build ## walk through TLS without giving the key away: HSM, key servers, an edge (packages softhsm2, curl, openssl)
+	go run ./cmd/demo bin/holdfast keyless
 
 bench: ## measure against the floor and moto (docs/performance.md); BENCH_FLAGS are passed on
 	go run ./bench $(BENCH_FLAGS)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -338,7 +339,7 @@ func TestAuthentication(t *testing.T) {
 }
 
 // TestClose: what is in flight fails, what comes later too, and no goroutine
-// stays, as the race detector's and the test's end show.
+// stays.
 func TestClose(t *testing.T) {
 	s := serveUnix(t, keylesstest.Config{Answer: silent})
 	c := open(t, keyless.Config{Servers: []string{s.Address(), "unix:///nowhere"}})
@@ -357,6 +358,20 @@ func TestClose(t *testing.T) {
 	}
 	if err := c.Ping(t.Context()); !errors.Is(err, keyless.ErrClosed) {
 		t.Errorf("a ping: %v", err)
+	}
+	stacks := make([]byte, 1<<20)
+	if text := string(stacks[:runtime.Stack(stacks, true)]); strings.Contains(text, "keyless.(*conn)") || strings.Contains(text, "keyless.(*server)") {
+		t.Errorf("goroutines stay:\n%s", text)
+	}
+}
+
+// TestRedacted: the secret is in no text of the configuration.
+func TestRedacted(t *testing.T) {
+	c := keyless.Config{Servers: []string{"k:1"}, AccessKeyID: "AKIA", SecretAccessKey: "hidden", SessionToken: "hidden"}
+	log := &lockedBuilder{}
+	slog.New(slog.NewJSONHandler(log, nil)).InfoContext(t.Context(), "m", slog.Any("config", c))
+	if text := fmt.Sprintf("%v %+v %#v %s %s", c, c, c, c, log); strings.Contains(text, "hidden") || strings.Count(text, "k:1") != 5 {
+		t.Error(text)
 	}
 }
 

@@ -58,6 +58,17 @@ type Config struct {
 	Log *slog.Logger
 }
 
+// String says which servers it is about, and nothing of the credential.
+func (c Config) String() string {
+	return fmt.Sprintf("keyless.Config{Servers: %q, AccessKeyID: %q}", c.Servers, c.AccessKeyID)
+}
+
+// GoString is String.
+func (c Config) GoString() string { return c.String() }
+
+// LogValue is String, for package slog.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
 // endpoint is where a server is.
 type endpoint struct {
 	name             string // as it was configured

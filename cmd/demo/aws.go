@@ -33,10 +33,7 @@ func (d *demo) aws(ctx context.Context, operation string, args []string, body ma
 	}
 	// Versions of the command before 2.13 do not know AWS_ENDPOINT_URL.
 	c := exec.CommandContext(ctx, program, append(args, "--output", "json", "--endpoint-url", d.env["AWS_ENDPOINT_URL"])...) //nolint:gosec // the aws command
-	c.Env = os.Environ()
-	for name, value := range d.env {
-		c.Env = append(c.Env, name+"="+value)
-	}
+	c.Env = d.environment()
 	var stderr bytes.Buffer
 	c.Stderr = &stderr
 	answer, err := c.Output()

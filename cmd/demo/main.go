@@ -1,4 +1,5 @@
-// Command demo walks through Holdfast's main job against a server of its own:
+// Command demo walks through what Holdfast is for, against servers of its own.
+// The walk "keyless" is in keyless.go; "main" is the main job:
 // two keys, a root and an issuing CA on them, a certificate for a web server
 // whose private key stays in Holdfast, a visitor over TLS 1.3, revocation, and
 // the audit log verified. Each step is printed with the command that a user
@@ -6,7 +7,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -22,14 +22,14 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: demo HOLDFAST-BINARY")
+	if len(os.Args) != 3 || walks[os.Args[2]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: demo HOLDFAST-BINARY main|keyless")
 		os.Exit(2)
 	}
 	signal.Ignore(syscall.SIGPIPE) // whoever stops reading must not leave the server behind
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	if err := run(ctx, os.Args[1], os.Stdout); err != nil {
+	if err := run(ctx, os.Args[1], walks[os.Args[2]], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1) //nolint:gocritic // nothing that cancel would free outlives the process
 	}
@@ -44,7 +44,13 @@ type demo struct {
 	steps  int
 }
 
-func run(ctx context.Context, binary string, out io.Writer) (err error) {
+// A walk is the steps of a demonstration, in a folder for what they need. It
+// returns what was shown.
+type walk func(ctx context.Context, d *demo, work string) (shown string, err error)
+
+var walks = map[string]walk{"main": walkMain, "keyless": walkKeyless}
+
+func run(ctx context.Context, binary string, w walk, out io.Writer) (err error) {
 	binary, err = filepath.Abs(binary)
 	if err != nil {
 		return err
@@ -56,20 +62,25 @@ func run(ctx context.Context, binary string, out io.Writer) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 	d := &demo{binary: binary, dir: filepath.Join(work, "kms"), out: out, env: map[string]string{}}
 	began := time.Now()
-	stop, err := d.start(ctx)
+	shown, err := w(ctx, d, work)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stop()) }()
-	if err := d.walk(ctx, work); err != nil {
-		return err
-	}
-	return d.print("\nDone in %.1f s: the key of web.example.com was never outside Holdfast, and every use of it is on record.\n",
-		time.Since(began).Seconds())
+	return d.print("\nDone in %.1f s: %s\n", time.Since(began).Seconds(), shown)
 }
 
-// walk is the main job.
-func (d *demo) walk(ctx context.Context, work string) error {
+// walkMain is the main job.
+func walkMain(ctx context.Context, d *demo, work string) (shown string, err error) {
+	stop, err := d.start(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	return "the key of " + host + " was never outside Holdfast, and every use of it is on record.", d.mainJob(ctx, work)
+}
+
+// mainJob is its steps on a server that runs.
+func (d *demo) mainJob(ctx context.Context, work string) error {
 	if err := d.keys(ctx); err != nil {
 		return err
 	}
@@ -95,37 +106,17 @@ func (d *demo) start(ctx context.Context) (stop func() error, err error) {
 	if err := d.step("A server with a fresh data directory"); err != nil {
 		return nil, err
 	}
-	if err := d.print("$ holdfast dev --dir %s --listen 127.0.0.1:0 &\n", d.dir); err != nil {
-		return nil, err
-	}
-	server := exec.CommandContext(ctx, d.binary, "dev", "--dir", d.dir, "--listen", "127.0.0.1:0") //nolint:gosec // the binary to show
-	var log bytes.Buffer
-	server.Stderr = &log
-	server.Cancel = func() error { return server.Process.Signal(os.Interrupt) }
-	stdout, err := server.StdoutPipe()
+	b, err := d.launch(ctx, "dev", "--dir", d.dir, "--listen", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	if err := server.Start(); err != nil {
-		return nil, err
-	}
-	stop = func() error {
-		if err := server.Process.Signal(os.Interrupt); err != nil {
-			return err
-		}
-		return server.Wait()
-	}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the server did not start: %s", log.String()), stop())
-	}
-	if err := d.print("%s$ source %s/env\n", line, d.dir); err != nil {
-		return nil, errors.Join(err, stop())
+	if err := d.print("$ source %s/env\n", d.dir); err != nil {
+		return nil, errors.Join(err, b.end())
 	}
 	if err := d.source(); err != nil {
-		return nil, errors.Join(err, stop())
+		return nil, errors.Join(err, b.end())
 	}
-	return stop, nil
+	return b.end, nil
 }
 
 // source reads the server's env file, as a shell would.
@@ -153,23 +144,33 @@ func (d *demo) holdfast(ctx context.Context, args ...string) (string, error) {
 	return d.command(ctx, d.binary, args)
 }
 
-// command runs a program with the environment of the server's clients.
-func (d *demo) command(ctx context.Context, program string, args []string) (string, error) {
-	c := exec.CommandContext(ctx, program, args...) //nolint:gosec // the commands of the demo
-	c.Env = os.Environ()
+// environment is that of the server's clients.
+func (d *demo) environment() []string {
+	env := os.Environ()
 	for name, value := range d.env {
-		c.Env = append(c.Env, name+"="+value)
+		env = append(env, name+"="+value)
 	}
+	return env
+}
+
+// command runs a program with the environment of the server's clients, and prints
+// what it says.
+func (d *demo) command(ctx context.Context, program string, args []string) (string, error) {
+	out, err := d.quiet(ctx, program, args)
+	if text := strings.TrimSpace(out); text != "" && !strings.HasPrefix(text, "-----BEGIN") {
+		err = errors.Join(err, d.print("%s\n", text))
+	}
+	return out, err
+}
+
+// quiet runs a program with the environment of the server's clients.
+func (d *demo) quiet(ctx context.Context, program string, args []string) (string, error) {
+	c := exec.CommandContext(ctx, program, args...) //nolint:gosec // the commands of the demo
+	c.Env = d.environment()
 	var stdout, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &stdout, &stderr
-	err := c.Run()
-	if text := strings.TrimSpace(stdout.String()); text != "" && !strings.HasPrefix(text, "-----BEGIN") {
-		if err := d.print("%s\n", text); err != nil {
-			return "", err
-		}
-	}
-	if err != nil {
-		return "", fmt.Errorf("%s %s: %w: %s", filepath.Base(program), quoted(args), err, strings.TrimSpace(stderr.String()))
+	if err := c.Run(); err != nil {
+		return stdout.String(), fmt.Errorf("%s %s: %w: %s", filepath.Base(program), quoted(args), err, strings.TrimSpace(stderr.String()))
 	}
 	return stdout.String(), nil
 }

@@ -142,9 +142,7 @@ func (d *demo) webServer(ctx context.Context, leaf string) (address string, stop
 	if err != nil {
 		return "", nil, err
 	}
-	web := &http.Server{ReadHeaderTimeout: idle, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "Hello from "+host+"\n") // the visitor sees if it fails
-	})}
+	web := hello()
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(l) }()
 	return l.Addr().String(), func() error {
@@ -154,6 +152,13 @@ func (d *demo) webServer(ctx context.Context, leaf string) (address string, stop
 		}
 		return err
 	}, nil
+}
+
+// hello returns the web server of the site.
+func hello() *http.Server {
+	return &http.Server{ReadHeaderTimeout: idle, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "Hello from "+host+"\n") // the visitor sees if it fails
+	})}
 }
 
 // fetch gets the page over TLS 1.3.

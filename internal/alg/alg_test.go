@@ -183,8 +183,12 @@ func TestDigestSize(t *testing.T) {
 		a           Algorithm
 		least, most int
 	}{
-		{RSA2048, PKCS1Plain, 1, 245}, {RSA4096, PKCS1Plain, 1, 501},
-		{RSA2048, PKCS1MD5SHA1, 36, 36}, {P256, ECDSASHA1, 20, 20}, {P256, ECDSASHA512, 64, 64}, {Ed25519, Ed25519Pure, 0, 0},
+		{RSA2048, PKCS1Plain, 1, 245},
+		{RSA4096, PKCS1Plain, 1, 501},
+		{RSA2048, PKCS1MD5SHA1, 36, 36},
+		{P256, ECDSASHA1, 20, 20},
+		{P256, ECDSASHA512, 64, 64},
+		{Ed25519, Ed25519Pure, 0, 0},
 	} {
 		if least, most := tt.spec.DigestSize(tt.a); least != tt.least || most != tt.most {
 			t.Errorf("%s under %s: %d to %d, want %d to %d", tt.a, tt.spec, least, most, tt.least, tt.most)

@@ -5,7 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // a name, not a protection
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
@@ -33,8 +33,8 @@ func publicKeys(t testing.TB) (rsaKey, ecKey []byte, ski [2][sha1.Size]byte, mod
 	if err != nil {
 		t.Fatal(err)
 	}
-	ski[0] = sha1.Sum(x509.MarshalPKCS1PublicKey(&r.PublicKey)) //nolint:gosec // a name
-	ski[1] = sha1.Sum(point)                                    //nolint:gosec // a name
+	ski[0] = sha1.Sum(x509.MarshalPKCS1PublicKey(&r.PublicKey))
+	ski[1] = sha1.Sum(point)
 	modulus = sha256.Sum256(fmt.Appendf(nil, "%X", r.N))
 	if rsaKey, err = x509.MarshalPKIXPublicKey(&r.PublicKey); err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func publicKeys(t testing.TB) (rsaKey, ecKey []byte, ski [2][sha1.Size]byte, mod
 func publicEntry(name key.Name, state key.State, versions ...[]byte) *Entry {
 	k := &key.Key{Name: name, State: state}
 	for n, spki := range versions {
-		k.Versions = append(k.Versions, key.Version{Number: key.VersionNumber(n + 1), Public: spki}) //nolint:gosec // a few
+		k.Versions = append(k.Versions, key.Version{Number: key.VersionNumber(n + 1), Public: spki})
 	}
 	return NewEntry(k, nil)
 }

@@ -92,7 +92,7 @@ func contains(t *testing.T, out string, wanted ...string) {
 func TestTool(t *testing.T) {
 	x := newTool(t)
 	contains(t, x.run("-L"), "token label        : memory", "login required", "Holdfast slot 0")
-	contains(t, x.run("-M"), "ECDSA, keySize={256,521}, sign, verify", "RSA-PKCS-OAEP", "SHA256-HMAC")
+	contains(t, x.run("-M"), "ECDSA, keySize={256,521}, hw, sign, verify", "RSA-PKCS-OAEP", "SHA256-HMAC")
 	contains(t, x.login("--keypairgen", "--key-type", "EC:secp384r1", "--label", "ca-signing-key", "--id", "01"), "Key pair generated")
 	contains(t, x.login("--keypairgen", "--key-type", "rsa:2048", "--label", "server", "--id", "02"), "Key pair generated")
 	contains(t, x.login("-O"), "ca-signing-key", "EC_POINT 384 bits", "ID:         02", "RSA 2048 bits", "sensitive, always sensitive, never extractable, local")

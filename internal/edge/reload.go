@@ -129,6 +129,7 @@ func (e *Edge) keepFixed(ctx context.Context, next *Config) {
 		"tls":         now.TLS != next.TLS,
 		"access_log":  now.AccessLog != next.AccessLog,
 		"log":         now.Log != next.Log,
+		"poll":        now.Poll != next.Poll,
 		"limits":      now.Limits != next.Limits,
 	} {
 		if differs {
@@ -136,7 +137,7 @@ func (e *Edge) keepFixed(ctx context.Context, next *Config) {
 		}
 	}
 	next.Listen, next.Metrics, next.KeyServers, next.Holdfast = now.Listen, now.Metrics, now.KeyServers, now.Holdfast
-	next.TLS, next.AccessLog, next.Log, next.Limits = now.TLS, now.AccessLog, now.Log, now.Limits
+	next.TLS, next.AccessLog, next.Log, next.Limits, next.Poll = now.TLS, now.AccessLog, now.Log, now.Limits, now.Poll
 }
 
 // credentials returns all that are kept, in no order.

@@ -68,7 +68,7 @@ func (p CipherParameters) Check(a alg.Algorithm) error {
 	if a != alg.AESGCMRaw && (len(p.AssociatedData) > 0 || p.TagBits != 0) {
 		return fault.New(fault.InvalidArgument, "%s takes neither associated data nor a tag's length", a)
 	}
-	switch a { //nolint:exhaustive // the others are no modes of AES
+	switch a {
 	case alg.AESGCMRaw:
 		return p.checkGCM()
 	case alg.AESCBC, alg.AESCBCPad, alg.AESCTR:

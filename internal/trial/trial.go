@@ -56,7 +56,7 @@ func Kinds() (all []engine.Kind) {
 	for _, spec := range alg.Specs() {
 		for _, usage := range spec.Info().Usages {
 			switch usage { //nolint:exhaustive // the others do nothing by themselves
-			case alg.EncryptDecrypt, alg.SignVerify, alg.GenerateVerifyMAC, alg.KeyAgreement:
+			case alg.EncryptDecrypt, alg.SignVerify, alg.GenerateVerifyMAC, alg.KeyAgreement, alg.RawEncryptDecrypt:
 				all = append(all, engine.Kind{Spec: spec, Usage: usage})
 			}
 		}
@@ -91,6 +91,8 @@ func Use(ctx context.Context, in engine.Engine, realm key.RealmID, kind engine.K
 	}
 	start = time.Now()
 	switch {
+	case kind.Usage == alg.RawEncryptDecrypt:
+		err = modes(k.Cipher, kind.Spec, r)
 	case k.AEAD != nil:
 		err = encrypts(k.AEAD)
 	case k.MAC != nil:
@@ -119,6 +121,29 @@ func encrypts(a engine.AEAD) error {
 		err = errors.New("what was encrypted decrypts to something else")
 	}
 	return failed(err, "decrypting")
+}
+
+// modes encrypts and decrypts by every mode of AES.
+func modes(c engine.Cipher, spec alg.Spec, r *Result) error {
+	return each(spec.FurtherFor(alg.RawEncryptDecrypt), r, func(a alg.Algorithm) error {
+		p, plain := engine.CipherParameters{}, bytes.Repeat(sample(), 8) // a multiple of 16 bytes
+		switch a {                                                       //nolint:exhaustive // the wrappings of keys have no IV
+		case alg.AESGCMRaw:
+			p.IV = make([]byte, 12)
+		case alg.AESCBC, alg.AESCBCPad, alg.AESCTR:
+			p.IV = make([]byte, 16)
+		}
+		_, _ = rand.Read(p.IV) // never fails
+		sealed, err := c.Encrypt(a, p, plain)
+		if err != nil {
+			return failed(err, "encrypting by %s", a)
+		}
+		opened, err := c.Decrypt(a, p, sealed)
+		if err == nil && !bytes.Equal(opened, plain) {
+			err = errors.New("it decrypts to something else")
+		}
+		return failed(err, "decrypting by %s", a)
+	})
 }
 
 func computes(m engine.MAC, spec alg.Spec) error {

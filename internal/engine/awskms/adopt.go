@@ -69,7 +69,7 @@ func referenceOf(kind engine.Kind, m *types.KeyMetadata) *remote.Reference {
 		words = spellings(m.MacAlgorithms)
 	case alg.KeyAgreement:
 		words = spellings(m.KeyAgreementAlgorithms)
-	case alg.NoUsage, alg.KeyTransfer:
+	case alg.NoUsage, alg.KeyTransfer, alg.RawEncryptDecrypt:
 	}
 	algorithms := slices.DeleteFunc(kind.Spec.For(kind.Usage), func(a alg.Algorithm) bool {
 		return len(words) > 0 && !slices.Contains(words, wire.AlgorithmName(a))

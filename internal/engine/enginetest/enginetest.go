@@ -64,18 +64,18 @@ type Config struct {
 
 // has reports whether the engine should have the spec.
 func (c Config) has(spec alg.Spec) bool {
-	return !slices.Contains(c.Unsupported, spec) && !(c.NoFurther && len(spec.Info().Algorithms) == 0)
+	return !slices.Contains(c.Unsupported, spec) && (!c.NoFurther || len(spec.Info().Algorithms) > 0)
 }
 
 // uses reports whether the engine should have the spec for the usage.
 func (c Config) uses(spec alg.Spec, u alg.Usage) bool {
 	return c.has(spec) && spec.Allows(u) && !slices.Contains(c.NoUsage[spec], u) && !slices.Contains(c.Without, u) &&
-		!(c.NoFurther && u == alg.RawEncryptDecrypt)
+		(!c.NoFurther || u != alg.RawEncryptDecrypt)
 }
 
 // does reports whether the engine should have the algorithm for the spec.
 func (c Config) does(spec alg.Spec, a alg.Algorithm) bool {
-	return c.uses(spec, a.Info().Usage) && !slices.Contains(c.NoAlgorithm[spec], a) && !(c.NoFurther && !spec.Lists(a))
+	return c.uses(spec, a.Info().Usage) && !slices.Contains(c.NoAlgorithm[spec], a) && (!c.NoFurther || spec.Lists(a))
 }
 
 // every returns all algorithms of a spec.

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/holdfast-kms/holdfast/internal/padding"
 )
 
 // raw is what a token does by CKM_RSA_X_509 with a private key.
@@ -142,11 +144,11 @@ func reencode(t *testing.T, h crypto.Hash, good []byte, change func(db []byte)) 
 	t.Helper()
 	em := bytes.Clone(good)
 	seed, db := em[1:h.Size()+1], em[h.Size()+1:]
-	mask(h, seed, db)
-	mask(h, db, seed)
+	padding.Mask(h, seed, db)
+	padding.Mask(h, db, seed)
 	change(db)
-	mask(h, db, seed)
-	mask(h, seed, db)
+	padding.Mask(h, db, seed)
+	padding.Mask(h, seed, db)
 	return em
 }
 

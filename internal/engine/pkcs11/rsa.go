@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/subtle"
 	"fmt"
 	"io"
 	"math/big"
@@ -13,6 +12,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/padding"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
 
@@ -63,23 +63,10 @@ func padPSS(h crypto.Hash, digest []byte, bits int) ([]byte, error) {
 	sum.Write(digest)
 	sum.Write(salt)
 	sum.Sum(tail[:0])
-	mask(h, db, tail[:size])
+	padding.Mask(h, db, tail[:size])
 	db[0] &= 0x7f // emBits is the modulus's length less one
 	tail[size] = 0xbc
 	return em, nil
-}
-
-// mask adds MGF1 of a seed to out (RFC 8017 appendix B.2.1).
-func mask(h crypto.Hash, out, seed []byte) {
-	sum := h.New()
-	block := make([]byte, 0, h.Size())
-	for i := uint32(0); len(out) > 0; i++ {
-		sum.Reset()
-		sum.Write(seed)
-		sum.Write(counter(i))
-		out = out[subtle.XORBytes(out, out, sum.Sum(block[:0])):]
-	}
-	clear(block[:cap(block)])
 }
 
 // decrypter decrypts with an opened RSA key.
@@ -177,34 +164,14 @@ func (d *decrypter) raw(ctx context.Context, a *able, o pkcs11.Object, s *pkcs11
 	return m, err
 }
 
-// unpadOAEP undoes the padding of RSAES-OAEP with an empty label (RFC 8017
-// section 7.1.2, step 3), as crypto/rsa does, which does not offer it. Which of
-// the checks fails must not show, by the error or by the time: who can tell a
-// wrong first byte from the rest decrypts any ciphertext by some thousand
-// questions (Manger, CRYPTO 2001). So all checks are always made, without a
-// branch on what they find, and judged once. em is overwritten.
+// unpadOAEP undoes the padding of RSAES-OAEP with an empty label. em is
+// overwritten.
 func unpadOAEP(h crypto.Hash, em []byte) ([]byte, error) {
-	size := h.Size()
-	if len(em) < 2*size+2 {
+	message, err := padding.OAEP(padding.Scheme{Hash: h, MGF: h}, em)
+	if err != nil {
 		return nil, badCiphertext()
 	}
-	seed, db := em[1:size+1], em[size+1:]
-	mask(h, seed, db)
-	mask(h, db, seed)
-	good := subtle.ConstantTimeByteEq(em[0], 0)
-	good &= subtle.ConstantTimeCompare(h.New().Sum(nil), db[:size]) // of the empty label
-	rest := db[size:]
-	looking, index := 1, 0 // for the byte 1 after the zeros
-	for i, b := range rest {
-		one, zero := subtle.ConstantTimeByteEq(b, 1), subtle.ConstantTimeByteEq(b, 0)
-		index = subtle.ConstantTimeSelect(looking&one, i, index)
-		good &= 1 ^ looking&(1^one)&(1^zero)
-		looking &= 1 ^ one
-	}
-	if good&(1^looking) != 1 {
-		return nil, badCiphertext()
-	}
-	return append([]byte{}, rest[index+1:]...), nil
+	return message, nil
 }
 
 func badCiphertext() error {

@@ -3,7 +3,6 @@ package pkcs11
 import (
 	"context"
 	"crypto"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"slices"
@@ -152,6 +151,3 @@ func (m *mac) Sum(dst, message []byte) ([]byte, error) {
 	}
 	return append(dst, code...), nil
 }
-
-// counter returns the 4 bytes of a number, for MGF1.
-func counter(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }

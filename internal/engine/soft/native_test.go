@@ -67,7 +67,7 @@ func compare(t *testing.T, a alg.Algorithm, pub *engine.PublicKey, inGo, inC *en
 	}
 	m := engine.Message{Form: alg.Raw, Bytes: random}
 	if !a.Takes(alg.Raw) {
-		m = engine.Message{Form: alg.Digest, Bytes: append([]byte(random), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)[:36]}
+		m = engine.Message{Form: alg.Digest, Bytes: append(random, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)[:36]}
 	}
 	one, err1 := engine.Sign(inGo.Signer, a, m)
 	two, err2 := engine.Sign(inC.Signer, a, m)

@@ -44,7 +44,8 @@ type Limits struct {
 	// their time they wait for the audit log, or for an HSM. Default: 256, and of
 	// the lane of RSA 128.
 	Workers, RSAWorkers int
-	// Packet is the longest packet in bytes. Default: 16 KiB.
+	// Packet is the longest packet in bytes. Default: 40 KiB, for a payload of
+	// wire.MaxPayload and its names.
 	Packet int
 	// Handshake bounds the TLS handshake, and the time until a client has proved
 	// who it is. Default: 30 s.
@@ -78,7 +79,7 @@ func (l Limits) withDefaults() Limits {
 	number(&l.Queue, 1024)
 	number(&l.Workers, 256)
 	number(&l.RSAWorkers, 128)
-	number(&l.Packet, 16<<10)
+	number(&l.Packet, 40<<10)
 	length(&l.Handshake, 30*time.Second)
 	length(&l.First, 30*time.Second)
 	length(&l.Idle, time.Hour)

@@ -146,12 +146,12 @@ func TestNoKeyHere(t *testing.T) {
 	for _, found := range append(memory, disk...) {
 		t.Error(found)
 	}
-	sites := ""
+	var sites strings.Builder
 	for _, name := range []string{siteEC, siteRSA} {
 		file := filepath.Join(w.dir, name)
-		sites += fmt.Sprintf("  - {names: [%s], certificates: [{file: %s.pem, key_file: %s.key}], upstreams: [%s]}\n", name, file, file, w.web.URL)
+		_, _ = fmt.Fprintf(&sites, "  - {names: [%s], certificates: [{file: %s.pem, key_file: %s.key}], upstreams: [%s]}\n", name, file, file, w.web.URL)
 	}
-	control := w.run(t, settings{keys: "{}", sites: sites})
+	control := w.run(t, settings{keys: "{}", sites: sites.String()})
 	memory, _ = search(control)
 	for _, s := range secrets {
 		if !strings.Contains(strings.Join(memory, "\n"), s.Name+",") {

@@ -80,6 +80,8 @@ func TestReasons(t *testing.T) {
 		{"CancelKeyDeletion", `{"KeyId":"k"}`, because(state, fault.KeyNotPendingDeletion), "KMSInvalidStateException " + keyARN + " is not pending deletion."},
 		{"Encrypt", encrypt, rsa(fault.WrongUsage), "InvalidKeyUsageException " + keyARN + " key usage is SIGN_VERIFY which is not valid for Encrypt."},
 		{"Encrypt", encrypt, because(invalid, fault.WrongUsage), "ValidationException the public text"},
+		{"Encrypt", encrypt, about(invalid, fault.WrongUsage, alg.AES256, alg.RawEncryptDecrypt), "InvalidKeyUsageException " + keyARN + " key usage is RAW_ENCRYPT_DECRYPT which is not valid for Encrypt."},
+		{"Sign", `{"KeyId":"k","Message":"aGk=","SigningAlgorithm":"ECDSA_SHA_512"}`, about(invalid, fault.WrongAlgorithm, alg.P256, alg.SignVerify), "InvalidKeyUsageException Algorithm ECDSA_SHA_512 is incompatible with key spec ECC_NIST_P256."},
 		{"Encrypt", encrypt, about(invalid, fault.WrongAlgorithm, alg.AES256, alg.EncryptDecrypt), "InvalidKeyUsageException Algorithm RSAES_OAEP_SHA_1 is incompatible with key spec SYMMETRIC_DEFAULT."},
 		{"GenerateDataKey", `{"KeyId":"k","KeySpec":"AES_128"}`, rsa(fault.WrongAlgorithm), "InvalidKeyUsageException Algorithm SYMMETRIC_DEFAULT is incompatible with key spec RSA_2048."},
 		{"Sign", `{"KeyId":"k","Message":"aGk=","SigningAlgorithm":"ED25519_PH_SHA_512"}`, about(invalid, fault.WrongAlgorithm, alg.Ed25519, alg.SignVerify), "ValidationException MessageType RAW is not valid for algorithm ED25519_PH_SHA_512."},

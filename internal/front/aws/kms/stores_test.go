@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/customstore"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/aws/awstest"
@@ -136,6 +137,25 @@ func TestKeyInStore(t *testing.T) {
 	d.key.Store = "00000000000000000"
 	if a := send(t, d, "DescribeKey", `{"KeyId":"`+keyID+`"}`); strings.Contains(a.Body, "CloudHsmClusterId") {
 		t.Errorf("the cluster of no key store: %s", a.Body)
+	}
+}
+
+// TestRawKey: a key of a usage that AWS does not have is described in Holdfast's
+// own words, and none is made by them.
+func TestRawKey(t *testing.T) {
+	d := newDoor()
+	d.key.Spec, d.key.Usage = alg.AES128, alg.RawEncryptDecrypt
+	a := send(t, d, "DescribeKey", `{"KeyId":"`+keyID+`"}`)
+	if !strings.Contains(a.Body, `"KeySpec":"AES_128","KeyUsage":"RAW_ENCRYPT_DECRYPT","MultiRegion"`) {
+		t.Errorf("described as %s", a.Body)
+	}
+	for _, body := range []string{`{"KeySpec":"AES_128"}`, `{"KeyUsage":"RAW_ENCRYPT_DECRYPT"}`} {
+		if a := send(t, d, "CreateKey", body); !strings.Contains(a.Body, "ValidationException") {
+			t.Errorf("%s: %s", body, a.Body)
+		}
+	}
+	if a := send(t, d, "Sign", `{"KeyId":"k","Message":"aGk=","SigningAlgorithm":"RSASSA_PKCS1_V1_5_SHA_1"}`); !strings.Contains(a.Body, "ValidationException") {
+		t.Errorf("a signature with SHA-1: %s", a.Body)
 	}
 }
 
