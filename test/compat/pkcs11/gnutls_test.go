@@ -1,6 +1,8 @@
 package pkcs11
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -51,5 +53,24 @@ func TestGnuTLS(t *testing.T) {
 	out := run("gnutls-cli", "--x509cafile", "www.pem", "--sni-hostname", "www.example.com", "--verify-hostname", "www.example.com", "--port", port, "127.0.0.1")
 	if !strings.Contains(out, "Handshake was completed") || !strings.Contains(out, "ECDSA-SECP256R1-SHA256") {
 		t.Errorf("%s", out)
+	}
+}
+
+// TestModuleFile: a file that names the socket is all that programs need which
+// ask p11-kit for tokens. p11-kit reads no such file of root's own.
+func TestModuleFile(t *testing.T) {
+	w := use(t, []string{"p11tool", "--version"})
+	dir := w.folder(t)
+	w.key(t, "module-file", "ECC_NIST_P256")
+	modules := filepath.Join(dir, ".config/pkcs11/modules")
+	if err := os.MkdirAll(modules, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, modules, "holdfast.module", []byte("remote: unix:path="+w.socket+"\n"))
+	out, err := w.run(t.Context(), command{dir: dir, nobody: true, env: []string{"HOME=" + dir, "P11_KIT_SERVER_ADDRESS="}, args: []string{
+		"p11tool", "--list-all", "pkcs11:token=" + tokenOpen,
+	}})
+	if err != nil || !strings.Contains(out, "object=module-file;type=private") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"os/exec"
@@ -196,12 +195,15 @@ func (w *world) environ(more ...string) []string {
 	return append(list, more...)
 }
 
+// nobodyID is a user and group without rights.
+const nobodyID = 65534
+
 // command is a program that is to be run in a folder.
 type command struct {
-	dir   string
-	env   []string
-	stdin io.Reader
-	args  []string
+	dir    string
+	env    []string
+	args   []string
+	nobody bool // as a user without rights, where the tests have them
 }
 
 // run runs a program and returns what it writes.
@@ -209,7 +211,10 @@ func (w *world) run(ctx context.Context, c command) (string, error) {
 	ctx, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop()
 	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
-	cmd.Dir, cmd.Env, cmd.Stdin = c.dir, w.environ(c.env...), c.stdin
+	cmd.Dir, cmd.Env = c.dir, w.environ(c.env...)
+	if c.nobody && os.Getuid() == 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobodyID, Gid: nobodyID}}
+	}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
