@@ -28,6 +28,9 @@ type connection struct {
 	wg     sync.WaitGroup
 	// workers is how many there are, idle how many wait to read.
 	workers, idle atomic.Int32
+	// patience is for how many nanoseconds a call runs before another worker reads
+	// on.
+	patience atomic.Int64
 
 	// reading guards what follows.
 	reading sync.Mutex
@@ -36,10 +39,12 @@ type connection struct {
 }
 
 func newConnection(s *server, conn net.Conn, who peer) *connection {
-	return &connection{
+	c := &connection{
 		server: s, conn: conn, app: newApplication(s, who),
 		in: frames{conn: conn, patience: s.MessageTimeout, idle: s.IdleTimeout},
 	}
+	c.patience.Store(int64(leastPatience))
+	return c
 }
 
 // stop ends reading. What runs is still answered.
@@ -90,8 +95,24 @@ func (c *connection) begin(ctx context.Context, cancel context.CancelFunc) {
 	})
 }
 
-// patienceWithCalls is how long a call takes before another worker reads on.
-const patienceWithCalls = 100 * time.Microsecond
+// How long a call runs before another worker reads on. That costs a change of
+// workers, and is for nothing where the application has one thread, which waits
+// for the answer. So the wait is twice as long each time that nothing came
+// meanwhile, up to the most, and the least again once something did.
+const (
+	leastPatience = 100 * time.Microsecond
+	mostPatience  = 10 * time.Millisecond
+)
+
+// learn notes whether a message came while another one's call ran.
+func (c *connection) learn(came bool) {
+	patience := c.patience.Load()
+	if came {
+		c.patience.Store(int64(leastPatience))
+	} else {
+		c.patience.CompareAndSwap(patience, min(2*patience, int64(mostPatience)))
+	}
+}
 
 // worker reads messages and answers them.
 type worker struct {
@@ -147,8 +168,11 @@ func (w *worker) next(ctx context.Context) error {
 			return err
 		}
 		c := call{app: w.app, id: id, r: r, w: &w.out}
+		if w.in.to > w.in.from { // the next message is there
+			w.learn(true)
+		}
 		w.calling.Store(true)
-		w.timer.Reset(patienceWithCalls)
+		w.timer.Reset(time.Duration(w.patience.Load()))
 		err = w.answer(ctx, code, &c)
 		w.timer.Stop()
 		if !w.calling.CompareAndSwap(true, false) {
@@ -175,9 +199,13 @@ const keepBody = 16 << 10
 func (w *worker) answer(ctx context.Context, code uint32, c *call) error {
 	timed, cancel := context.WithTimeout(ctx, w.server.CallTimeout)
 	defer cancel()
+	began := time.Now()
 	w.out.Response(code, c.id)
 	if err := w.make(timed, c); err != nil {
 		w.out.Refuse(code, w.refusal(ctx, c, err))
+	}
+	if time.Since(began) > leastPatience {
+		w.learn(waiting(w.conn)) // an application with one thread sends nothing before it has its answer
 	}
 	_, err := w.conn.Write(w.out.Frame())
 	// PINs and keys were in either.
