@@ -1,6 +1,7 @@
 package keyserver
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/rsa"
@@ -71,7 +72,7 @@ func openSet(ctx context.Context, c *Config, isolated bool, log *slog.Logger) (_
 	}
 	if c.SealKey != "" {
 		if err := s.openSealing(ctx, c.SealKey); err != nil {
-			return nil, fmt.Errorf("seal_key: %w", err)
+			return nil, about("seal_key", err)
 		}
 	}
 	return s, nil
@@ -94,6 +95,16 @@ func (s *Set) openStore(ctx context.Context, store *Store) error {
 // openFile opens the key of a PEM file.
 func (s *Set) openFile(ctx context.Context, path string) error {
 	return s.add(ctx, &place.URI{Scheme: place.SchemeFile, Key: filepath.Clean(path), Query: map[string]string{}}, 0)
+}
+
+// about says which key an error is about.
+func about(name string, err error) error {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		named := *f
+		named.Public = name + ": " + cmp.Or(f.Public, f.Kind.String())
+		return &named
+	}
+	return fmt.Errorf("%s: %w", name, err)
 }
 
 // at returns the place of a key, which keys share.
@@ -122,11 +133,11 @@ func (s *Set) open(ctx context.Context, u *place.URI, sessions int) (*place.Open
 	}
 	p, err := s.at(ctx, u, sessions)
 	if err != nil {
-		return nil, name, fmt.Errorf("reaching %s: %w", name, err)
+		return nil, name, about(name, err)
 	}
 	opened, err := p.Open(ctx, u)
 	if err != nil {
-		return nil, name, fmt.Errorf("opening %s: %w", name, err)
+		return nil, name, about(name, err)
 	}
 	return opened, name, nil
 }

@@ -17,7 +17,7 @@ import (
 
 // Files of an audit directory, beside the log's own.
 const (
-	logDir     = "log"
+	logDir     = "audit"
 	signerFile = "signing.key" // signs the log's checkpoints, PKCS #8 in PEM
 	publicFile = "audit.pub"   // verifies them
 )

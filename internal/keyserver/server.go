@@ -73,9 +73,7 @@ func Open(ctx context.Context, o Options) (_ *Server, err error) {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	for _, line := range o.Config.Undone() {
-		o.Log.WarnContext(ctx, line)
-	}
+	o.tell(ctx)
 	now, err := s.read(ctx, o.Config)
 	if err != nil {
 		return nil, err
@@ -94,6 +92,13 @@ func Open(ctx context.Context, o Options) (_ *Server, err error) {
 	})
 	s.metrics = s.figures.server(s.engine.Stats)
 	return s, s.writePID()
+}
+
+// tell tells loudly what the configuration asks for in vain.
+func (o *Options) tell(ctx context.Context) {
+	for _, line := range o.Config.Undone() {
+		o.Log.WarnContext(ctx, line)
+	}
 }
 
 // read opens what a configuration names.
@@ -305,6 +310,7 @@ func (s *Server) Close() error {
 // Check reads what a configuration names, and gives it up again: what it returns
 // is what Open would fail with, but for its addresses.
 func Check(ctx context.Context, o Options) error {
+	o.tell(ctx)
 	s := &Server{Options: o}
 	now, err := s.read(ctx, o.Config)
 	if err != nil {

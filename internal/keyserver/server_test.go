@@ -164,7 +164,7 @@ func TestClients(t *testing.T) {
 	edge.want(sign(wire.OpRSASignSHA256, "keys/rsa.key"))
 	other.fails(sign(wire.OpECDSASignSHA256, "keys/p256.key"), wire.ErrKeyNotFound)
 	r.stop()
-	report, err := audit.Verify(filepath.Join(w.dir, "record", "log"), w.auditKey())
+	report, err := audit.Verify(filepath.Join(w.dir, "record", "audit"), w.auditKey())
 	if err != nil || report.Entries != 4 {
 		t.Errorf("%+v, %v", report, err)
 	}
