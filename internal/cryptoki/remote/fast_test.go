@@ -1,16 +1,13 @@
 package remote
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
-	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/x509"
-	"slices"
 	"testing"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
@@ -46,10 +43,7 @@ func TestFast(t *testing.T) {
 		"pkcs1": {alg.RSA2048, alg.PKCS1SHA512, long[:], true, func(p crypto.PublicKey, s []byte) bool {
 			return rsa.VerifyPKCS1v15(p.(*rsa.PublicKey), crypto.SHA512, long[:], s) == nil
 		}},
-		"plain": {alg.RSA2048, alg.PKCS1Plain, slices.Concat([]byte(digestInfos[2].prefix), digest[:]), true, func(p crypto.PublicKey, s []byte) bool {
-			return rsa.VerifyPKCS1v15(p.(*rsa.PublicKey), crypto.SHA256, digest[:], s) == nil
-		}},
-		"nothing known": {alg.RSA2048, alg.PKCS1Plain, message, false, func(p crypto.PublicKey, s []byte) bool {
+		"not in the protocol": {alg.RSA2048, alg.PKCS1Plain, message, false, func(p crypto.PublicKey, s []byte) bool {
 			return rsa.VerifyPKCS1v15(p.(*rsa.PublicKey), 0, message, s) == nil
 		}},
 		"pss": {alg.RSA2048, alg.PSSSHA256, digest[:], true, func(p crypto.PublicKey, s []byte) bool {
@@ -88,19 +82,5 @@ func TestFast(t *testing.T) {
 	}
 	if _, err := k.Use.Sign(ctx, alg.ECDSASHA256, digest[:]); err != nil {
 		t.Error(err)
-	}
-}
-
-// TestDigestInfo: what the standard library writes before a digest is known.
-func TestDigestInfo(t *testing.T) {
-	one := sha1.Sum(nil)
-	info := append([]byte(digestInfos[0].prefix), one[:]...)
-	if a, digest := digestInfo(info); a != alg.PKCS1SHA1 || !bytes.Equal(digest, one[:]) {
-		t.Errorf("%v %x", a, digest)
-	}
-	for _, bad := range [][]byte{nil, one[:], info[:len(info)-1], append(slices.Clone(info), 0), info[1:]} {
-		if a, _ := digestInfo(bad); a != alg.NoAlgorithm {
-			t.Errorf("%x is %v", bad, a)
-		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
 
 // deletionDays is how long a destroyed key waits: the shortest time there is.
@@ -165,7 +166,10 @@ func (h *holder) forget(ctx context.Context, id string) error {
 	case c == nil:
 		return gone(id)
 	case c.issued:
-		return fault.New(fault.Unsupported, "a certificate that an authority here has issued stays in the inventory")
+		return &fault.Error{
+			Kind: fault.Unsupported, Op: "pkcs11.Destroy", Resource: id, Err: pkcs11.RVActionProhibited, // what the application is told
+			Public: "a certificate that an authority here has issued stays in the inventory",
+		}
 	}
 	if err := h.client.Forget(ctx, c.fingerprint); err != nil {
 		return failure("pkcs11.Destroy", err)

@@ -21,11 +21,6 @@ var _ cryptoki.Use = (*use)(nil)
 
 // Sign implements cryptoki.Use.
 func (u *use) Sign(ctx context.Context, a alg.Algorithm, input []byte) ([]byte, error) {
-	if a == alg.PKCS1Plain {
-		if hashed, digest := digestInfo(input); hashed != alg.NoAlgorithm {
-			a, input = hashed, digest // the same signature, and every engine makes it
-		}
-	}
 	if fast := u.account.fast; fast != nil {
 		if signature, ok := fast.sign(ctx, u, a, input); ok {
 			return signature, nil
