@@ -43,7 +43,7 @@ func cutSessions(text string) (rest string, sessions int, err error) {
 		return text, 0, nil
 	}
 	var kept []string
-	for _, pair := range strings.Split(query, "&") {
+	for pair := range strings.SplitSeq(query, "&") {
 		value, found := strings.CutPrefix(pair, "max-sessions=")
 		if !found {
 			kept = append(kept, pair)
