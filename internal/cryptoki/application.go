@@ -244,16 +244,19 @@ func (a *application) made(at int, o Object) []*entry {
 }
 
 // add makes a session object.
-func (a *application) add(s *session, e *entry) (uint64, error) {
+func (a *application) add(s *session, e *entry) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if s.objects >= maxSessionObjects {
-		return 0, pkcs11.RVDeviceMemory
+	switch {
+	case a.sessions[s.handle] != s:
+		return pkcs11.RVSessionHandleInvalid // another thread has closed it
+	case s.objects >= maxSessionObjects:
+		return pkcs11.RVDeviceMemory
 	}
 	s.objects++
 	e.handle, e.slot, e.session = a.handle(), s.slot, s
 	a.objects[e.handle] = e
-	return e.handle, nil
+	return nil
 }
 
 // maxSessionObjects is how many objects a session has.

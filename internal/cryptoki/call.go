@@ -76,16 +76,6 @@ var handlers = [...]func(*call, context.Context) error{
 	p11kit.CallGenerateRandom:  (*call).generateRandom,
 }
 
-// waits reports whether a call may wait for a token, or for its session.
-func waits(id p11kit.Call) bool {
-	switch id { //nolint:exhaustive // the others may
-	case p11kit.CallInitialize, p11kit.CallFinalize, p11kit.CallGetInfo, p11kit.CallGetSlotList, p11kit.CallGetSlotInfo,
-		p11kit.CallGetMechanismList, p11kit.CallGetMechanismInfo, p11kit.CallOpenSession, p11kit.CallGetSessionInfo:
-		return false
-	}
-	return true
-}
-
 // make makes the call.
 func (c *call) make(ctx context.Context) error {
 	if int(c.id) < len(handlers) && handlers[c.id] != nil {

@@ -16,11 +16,11 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/wire/p11kit"
 )
 
-// connection is one application's. Its messages are read in turn, by whichever
-// of its workers has nothing else to do: the worker that has read a call which
-// may wait lets the next one read, so that the threads of an application do not
-// wait for one another. Responses go out as they are ready; the client knows
-// them by their code.
+// connection is one application's. Its messages are read by one of its workers,
+// which answers them, too. When a call waits, another worker reads on, so that
+// the threads of an application do not wait for one another; calls that do not
+// wait cost no change of workers. Responses go out as they are ready; the client
+// knows them by their code.
 type connection struct {
 	server *server
 	conn   net.Conn
@@ -90,6 +90,9 @@ func (c *connection) begin(ctx context.Context, cancel context.CancelFunc) {
 	})
 }
 
+// patienceWithCalls is how long a call takes before another worker reads on.
+const patienceWithCalls = 100 * time.Microsecond
+
 // worker reads messages and answers them.
 type worker struct {
 	*connection
@@ -97,9 +100,19 @@ type worker struct {
 	cancel context.CancelFunc
 	body   []byte
 	out    p11kit.Writer
+	// calling is true while a call is made with the right to read: who sets it to
+	// false has that right then, be it the worker or its timer.
+	calling atomic.Bool
+	timer   *time.Timer
 }
 
 func (w *worker) work(ctx context.Context) {
+	w.timer = time.AfterFunc(time.Hour, func() {
+		if w.calling.CompareAndSwap(true, false) {
+			w.handOver(ctx)
+		}
+	})
+	defer w.timer.Stop()
 	for {
 		w.idle.Add(1)
 		w.reading.Lock()
@@ -111,8 +124,16 @@ func (w *worker) work(ctx context.Context) {
 	}
 }
 
-// next reads and answers messages, until one that may wait has been answered.
-// It has the right to read when it begins, and not when it returns.
+// handOver lets another worker read.
+func (w *worker) handOver(ctx context.Context) {
+	w.reading.Unlock()
+	if w.idle.Load() == 0 && int(w.workers.Load()) < w.server.Calls {
+		w.begin(ctx, w.cancel)
+	}
+}
+
+// next reads and answers messages, until one has waited. It has the right to
+// read when it begins, and not when it returns.
 func (w *worker) next(ctx context.Context) error {
 	for {
 		code, err := w.read()
@@ -126,20 +147,17 @@ func (w *worker) next(ctx context.Context) error {
 			return err
 		}
 		c := call{app: w.app, id: id, r: r, w: &w.out}
-		if !waits(id) {
-			if err := w.answer(ctx, code, &c); err != nil {
-				w.reading.Unlock()
-				return err
-			}
-			continue
+		w.calling.Store(true)
+		w.timer.Reset(patienceWithCalls)
+		err = w.answer(ctx, code, &c)
+		w.timer.Stop()
+		if !w.calling.CompareAndSwap(true, false) {
+			return err // another worker reads
 		}
-		w.reading.Unlock()
-		if w.idle.Load() == 0 && int(w.workers.Load()) < w.server.Calls {
-			w.begin(ctx, w.cancel)
+		if err != nil {
+			w.reading.Unlock()
+			return err
 		}
-		timed, cancel := context.WithTimeout(ctx, w.server.CallTimeout)
-		defer cancel()
-		return w.answer(timed, code, &c)
 	}
 }
 
@@ -155,8 +173,10 @@ const keepBody = 16 << 10
 
 // answer makes a call and writes its response.
 func (w *worker) answer(ctx context.Context, code uint32, c *call) error {
+	timed, cancel := context.WithTimeout(ctx, w.server.CallTimeout)
+	defer cancel()
 	w.out.Response(code, c.id)
-	if err := w.make(ctx, c); err != nil {
+	if err := w.make(timed, c); err != nil {
 		w.out.Refuse(code, w.refusal(ctx, c, err))
 	}
 	_, err := w.conn.Write(w.out.Frame())
@@ -210,6 +230,7 @@ type frames struct {
 	patience time.Duration // with a message that has begun
 	idle     time.Duration // with one that has not; 0: for ever
 	stopped  atomic.Bool
+	hurried  bool // a deadline is set for the rest of a message
 	buf      [4 << 10]byte
 	from, to int
 }
@@ -217,42 +238,54 @@ type frames struct {
 // next returns the next message's header and its body, in body's memory if that
 // is long enough.
 func (f *frames) next(body []byte) (p11kit.Header, []byte, error) {
-	if f.from == f.to && f.idle > 0 {
-		if err := f.deadline(f.idle); err != nil {
-			return p11kit.Header{}, body, err
-		}
-	}
-	hurried := false
-	for f.to-f.from < p11kit.HeaderSize {
-		if f.to > f.from && !hurried {
-			hurried = true
-			if err := f.deadline(f.patience); err != nil {
-				return p11kit.Header{}, body, err
-			}
-		}
-		if err := f.fill(); err != nil {
-			return p11kit.Header{}, body, err
-		}
-	}
-	h, err := p11kit.ParseHeader(f.buf[f.from : f.from+p11kit.HeaderSize])
+	h, err := f.header()
 	if err != nil {
 		return h, body, err
 	}
-	n := int(h.Options + h.Body)
-	if f.to-f.from < p11kit.HeaderSize+n && !hurried {
-		hurried = true
-		if err := f.deadline(f.patience); err != nil {
+	if f.to-f.from < int(h.Options+h.Body) {
+		if err := f.hurry(); err != nil {
 			return h, body, err
 		}
 	}
-	f.drop(p11kit.HeaderSize)
 	if body, err = f.take(int(h.Options), int(h.Body), body); err != nil {
 		return h, body, err
 	}
-	if hurried || f.idle > 0 {
+	if f.hurried || f.idle > 0 {
+		f.hurried = false
 		err = f.deadline(0)
 	}
 	return h, body, err
+}
+
+// header waits for a message, and reads its header.
+func (f *frames) header() (p11kit.Header, error) {
+	if f.from == f.to && f.idle > 0 {
+		if err := f.deadline(f.idle); err != nil {
+			return p11kit.Header{}, err
+		}
+	}
+	for f.to-f.from < p11kit.HeaderSize {
+		if f.to > f.from {
+			if err := f.hurry(); err != nil {
+				return p11kit.Header{}, err
+			}
+		}
+		if err := f.fill(); err != nil {
+			return p11kit.Header{}, err
+		}
+	}
+	h, err := p11kit.ParseHeader(f.buf[f.from : f.from+p11kit.HeaderSize])
+	f.drop(p11kit.HeaderSize)
+	return h, err
+}
+
+// hurry has the rest of a message come before patience is over.
+func (f *frames) hurry() error {
+	if f.hurried {
+		return nil
+	}
+	f.hurried = true
+	return f.deadline(f.patience)
 }
 
 // deadline sets how long a read may take; 0 is for ever. A server that ends

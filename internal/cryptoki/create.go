@@ -76,8 +76,7 @@ func (c *call) createCertificate(ctx context.Context, s *session, w object.Wish,
 	}
 	if !w.Token {
 		e := &entry{Object: &object.Object{Class: pkcs11.ClassCertificate, Private: w.Private, Label: w.Label, ID: slices.Clone(w.ID), Certificate: parsed}}
-		_, err := c.app.add(s, e)
-		return e, err
+		return e, c.app.add(s, e)
 	}
 	h, err := c.writer(ctx, s)
 	if err != nil {
@@ -104,8 +103,7 @@ func (c *call) createPublic(ctx context.Context, s *session, w object.Wish, temp
 	}
 	if !w.Token {
 		e := publicEntry(p, w)
-		_, err := c.app.add(s, e)
-		return e, err
+		return e, c.app.add(s, e)
 	}
 	if _, err := c.writer(ctx, s); err != nil {
 		return nil, err
@@ -205,8 +203,7 @@ func (c *call) copy(ctx context.Context, s *session, from *entry, template objec
 			return nil, pkcs11.RVTemplateInconsistent // it comes with its private key
 		}
 		e := publicEntry(from.Key.Public, w)
-		_, err := c.app.add(s, e)
-		return e, err
+		return e, c.app.add(s, e)
 	}
 	material, err := from.material(ctx)
 	if err != nil {

@@ -50,7 +50,7 @@ func pairOf(o *Object) []*entry {
 
 func secretOf(o *Object) []*entry {
 	var k *object.Key
-	switch o.Usage { //nolint:exhaustive // the others have no mechanism
+	switch o.Usage {
 	case alg.RawEncryptDecrypt:
 		k = keyOf(o, pkcs11.KeyAES)
 		k.Can = object.Encrypt | object.Decrypt | object.Wrap | object.Unwrap

@@ -154,7 +154,7 @@ func (c *call) setAttributeValue(ctx context.Context) error {
 	}
 	label, id := e.Label, e.ID
 	for _, a := range template {
-		switch a.Type { //nolint:exhaustive // nothing else changes
+		switch a.Type {
 		case pkcs11.AttrLabel:
 			label = string(a.Value)
 		case pkcs11.AttrID:
@@ -233,4 +233,3 @@ func (c *call) destroyObject(ctx context.Context) error {
 	c.app.forget(e)
 	return nil
 }
-

@@ -120,7 +120,7 @@ func (a *application) addPair(s *session, pair *softkey.Pair, private, public ob
 	}
 	half.Key.Public, half.Key.Can = p, private.CanOr(object.Sign|object.Decrypt|object.Unwrap|object.Derive)
 	half.material = pair.Material
-	if _, err := a.add(s, half); err != nil {
+	if err := a.add(s, half); err != nil {
 		return nil, err
 	}
 	if public.Class != pkcs11.ClassPublicKey {
@@ -132,7 +132,7 @@ func (a *application) addPair(s *session, pair *softkey.Pair, private, public ob
 		other.ID = private.ID
 	}
 	other.Key.Local, other.Key.Mechanism = half.Key.Local, half.Key.Mechanism
-	if _, err := a.add(s, other); err != nil {
+	if err := a.add(s, other); err != nil {
 		a.forget(half)
 		return nil, err
 	}
@@ -206,7 +206,7 @@ func (c *call) generateKey(ctx context.Context) error {
 }
 
 func (c *call) generateSecret(ctx context.Context, s *session, w object.Wish, length uint64) (*entry, error) {
-	if length > mechanism.MaxSecret || w.Type == pkcs11.KeyAES && aesSpec(int(length)) == alg.NoSpec { //nolint:gosec // evaluated in this order
+	if length > mechanism.MaxSecret || w.Type == pkcs11.KeyAES && aesSpec(int(length)) == alg.NoSpec {
 		return nil, pkcs11.RVKeySizeRange
 	}
 	if !w.Token {
@@ -217,7 +217,7 @@ func (c *call) generateSecret(ctx context.Context, s *session, w object.Wish, le
 		}
 		return c.app.addSecret(s, w, value, true)
 	}
-	spec, usage := secretSpec(w.Type, int(length)) //nolint:gosec // just checked
+	spec, usage := secretSpec(w.Type, int(length))
 	if spec == alg.NoSpec {
 		return nil, pkcs11.RVKeySizeRange
 	}
@@ -263,7 +263,7 @@ func (a *application) addSecret(s *session, w object.Wish, value []byte, local b
 	}
 	e.Key.Length = len(value)
 	e.Key.Can = w.CanOr(object.Sign | object.Verify | object.Encrypt | object.Decrypt | object.Wrap | object.Unwrap)
-	if _, err := a.add(s, e); err != nil {
+	if err := a.add(s, e); err != nil {
 		return nil, err
 	}
 	return e, nil

@@ -52,7 +52,7 @@ func (c *call) slotList(context.Context) error {
 	}
 	list := make([]uint64, len(c.app.slots))
 	for i := range list {
-		list[i] = uint64(i) //nolint:gosec // an index
+		list[i] = uint64(i)
 	}
 	c.numbers(room, list)
 	return nil
@@ -238,8 +238,12 @@ func (c *call) sessionCancel(context.Context) error {
 		flag pkcs11.MechanismFlags
 		end  func(*application)
 	}{
-		{pkcs11.CanSign, s.sign.end}, {pkcs11.CanVerify, s.verify.end}, {pkcs11.CanEncrypt, s.encrypt.end}, {pkcs11.CanDecrypt, s.decrypt.end},
-		{pkcs11.CanDigest, func(*application) { s.digest = digesting{} }}, {canFind, func(*application) { s.finding, s.found = false, nil }},
+		{pkcs11.CanSign, s.sign.end},
+		{pkcs11.CanVerify, s.verify.end},
+		{pkcs11.CanEncrypt, s.encrypt.end},
+		{pkcs11.CanDecrypt, s.decrypt.end},
+		{pkcs11.CanDigest, func(*application) { s.digest = digesting{} }},
+		{canFind, func(*application) { s.finding, s.found = false, nil }},
 	} {
 		if flags&op.flag != 0 {
 			op.end(c.app)

@@ -28,7 +28,7 @@ func peerOf(conn net.Conn) (peer, error) {
 	var cred *syscall.Ucred
 	var failed error
 	if err := raw.Control(func(fd uintptr) {
-		cred, failed = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED) //nolint:gosec // a file descriptor
+		cred, failed = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
 	}); err != nil {
 		return peer{}, err
 	}

@@ -17,7 +17,6 @@ type session struct {
 
 	// mu guards what follows. Who does an operation has it until that is done.
 	mu               sync.Mutex
-	closed           bool
 	found            []uint64
 	finding          bool
 	sign, verify     signing

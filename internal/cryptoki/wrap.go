@@ -163,7 +163,7 @@ func (c *call) derive(ctx context.Context, s *session, m p11kit.Mechanism, base 
 		return nil, c.app.expired(ctx, s.slot, err)
 	}
 	defer clear(z)
-	value, err := how.Key(z, int(length)) //nolint:gosec // just checked
+	value, err := how.Key(z, int(length))
 	if err != nil {
 		return nil, err
 	}

@@ -57,8 +57,10 @@ var layers = [][]string{
 	{"internal/sink"},     // where the audit log goes
 	{"internal/server/*"}, // its parts
 	{"internal/server", "client", "jws", "cms", "sshkey", "envelope", "keyless"}, // beside the server, public packages that need no server
-	{"internal/place"}, // the places of keys that the public library opens
-	{"."},              // the public library
+	{"internal/edge/certificate"},
+	{"internal/edge/setting"}, // which says what certificates there are
+	{"internal/place"},        // the places of keys that the public library opens
+	{"."},                     // the public library
 	{"internal/terminal", "internal/ceremony", "internal/discovery", "internal/agent", "internal/edge", "internal/keyserver", "internal/cryptoki/*"}, // what the commands share
 	{"cmd/holdfast/internal/*"}, // groups of commands, by their nouns
 	{"adapters/age", "adapters/gocloud", "adapters/sigstore", "adapters/spire", "adapters/step", "adapters/tink"}, // modules of their own

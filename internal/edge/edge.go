@@ -15,23 +15,25 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
+	"github.com/holdfast-kms/holdfast/internal/edge/setting"
 	"github.com/holdfast-kms/holdfast/keyless"
 )
 
 // Options are what an edge gets beside its configuration.
 type Options struct {
-	Config *Config
+	Config *setting.Config
 	// Keys are the key servers, nil where all keys are files; the edge closes it.
 	Keys *keyless.Client
 	// Managed is asked for managed certificates, nil where there are none.
-	Managed Managed
+	Managed certificate.Managed
 	// Log is the edge's own log, Stderr where the access log goes without a file.
 	Log    *slog.Logger
 	Stderr io.Writer
 	// Reload asks, each time, to look at files and certificates, and to take a
 	// configuration that Again returns.
 	Reload <-chan os.Signal
-	Again  func() (*Config, error)
+	Again  func() (*setting.Config, error)
 	// Ready is called once, with the listeners' addresses, when the edge serves.
 	Ready func(addresses []string) error
 }
@@ -40,37 +42,37 @@ type Options struct {
 type Edge struct {
 	Options
 	log       *slog.Logger
-	current   atomic.Pointer[Config]
+	current   atomic.Pointer[setting.Config]
 	table     atomic.Pointer[table]
 	front     *front
 	tickets   *tickets
 	journal   *journal
 	metrics   *metrics
-	responder *responder
+	responder *certificate.Responder
 	buffers   *buffers
 	stopping  atomic.Bool
 
 	mu      sync.Mutex // guards kept
-	kept    map[Certificate]*kept
+	kept    map[certificate.Setting]*kept
 	ctx     context.Context //nolint:containedctx // of the goroutines that keep certificates
 	keepers sync.WaitGroup
 }
 
-// kept is a credential with what ends its goroutine.
+// kept is a certificate with what ends its goroutine.
 type kept struct {
-	*credential
+	*certificate.Kept
 	cancel context.CancelFunc
 }
 
 // config returns the configuration as it is now.
-func (e *Edge) config() *Config { return e.current.Load() }
+func (e *Edge) config() *setting.Config { return e.current.Load() }
 
 // Run serves until ctx ends, then lets running requests finish and closes
 // everything.
 func Run(ctx context.Context, o Options) (err error) {
 	keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	e := &Edge{
-		Options: o, log: o.Log, metrics: newMetrics(), responder: newResponder(), buffers: newBuffers(), kept: map[Certificate]*kept{}, ctx: keeping,
+		Options: o, log: o.Log, metrics: newMetrics(), responder: certificate.NewResponder(), buffers: newBuffers(), kept: map[certificate.Setting]*kept{}, ctx: keeping,
 	}
 	defer func() {
 		stop()
@@ -96,7 +98,7 @@ func Run(ctx context.Context, o Options) (err error) {
 }
 
 // openFront makes what does the handshakes.
-func (e *Edge) openFront(c *Config) {
+func (e *Edge) openFront(c *setting.Config) {
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, SessionTicketsDisabled: c.TLS.Tickets.Off,
 	}
@@ -128,7 +130,7 @@ func (l *listeners) close() error {
 }
 
 // listen opens the listeners of a configuration.
-func listen(ctx context.Context, c *Config) (*listeners, error) {
+func listen(ctx context.Context, c *setting.Config) (*listeners, error) {
 	l := &listeners{}
 	for _, address := range c.Listen {
 		one, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)

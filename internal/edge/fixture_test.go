@@ -28,6 +28,8 @@ import (
 
 	xocsp "golang.org/x/crypto/ocsp"
 
+	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
+	"github.com/holdfast-kms/holdfast/internal/edge/setting"
 	"github.com/holdfast-kms/holdfast/internal/keylesstest"
 )
 
@@ -44,11 +46,10 @@ type world struct {
 	socket   string
 	upstream *httptest.Server
 	ocsp     *httptest.Server
-	asked    atomic.Int32                        // questions to the responder
-	status   atomic.Int32                        // what it answers
-	signer   func(*xocsp.Response) crypto.Signer // signs and may change an answer; nil for the CA
+	asked    atomic.Int32 // questions to the responder
+	status   atomic.Int32 // what it answers
 	serial   int64
-	managed  Managed // what an edge asks in the place of a server; nil for none
+	managed  certificate.Managed // what an edge asks in the place of a server; nil for none
 }
 
 func newKey(t *testing.T) crypto.Signer {
@@ -123,13 +124,12 @@ func (w *world) leaf(public crypto.PublicKey, must bool, names ...string) *x509.
 }
 
 // write writes the chain of a certificate to a file in the world's directory.
-func (w *world) write(name string, c *x509.Certificate) string {
+func (w *world) write(name string, c *x509.Certificate) {
 	w.t.Helper()
 	path := filepath.Join(w.dir, name)
 	if err := os.WriteFile(path, append(pemOf(c.Raw), pemOf(w.ca.Raw)...), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
-	return path
 }
 
 // site writes a certificate for names and returns a site in YAML.
@@ -162,15 +162,7 @@ func (w *world) respond(rw http.ResponseWriter, r *http.Request) {
 	}
 	now := time.Now().Truncate(time.Second)
 	answer := xocsp.Response{Status: status, SerialNumber: q.SerialNumber, ThisUpdate: now.Add(-time.Minute), NextUpdate: now.Add(time.Hour), RevokedAt: now}
-	signer := w.caKey
-	if w.signer != nil {
-		signer = w.signer(&answer)
-	}
-	responder := w.ca
-	if answer.Certificate != nil {
-		responder = answer.Certificate
-	}
-	raw, err := xocsp.CreateResponse(w.ca, responder, answer, signer)
+	raw, err := xocsp.CreateResponse(w.ca, w.ca, answer, w.caKey)
 	if err != nil {
 		http.Error(rw, err.Error(), http.StatusInternalServerError)
 		return
@@ -245,12 +237,12 @@ func (w *world) start(text string) *running {
 	w.t.Helper()
 	e := &running{t: w.t, w: w, log: &logged{}, reload: make(chan os.Signal, 1), ended: make(chan error, 1), file: filepath.Join(w.dir, "edge.yaml")}
 	e.configure(text + "\nmetrics: {listen: 127.0.0.1:0}\n")
-	c, err := Load(e.file)
+	c, err := setting.Load(e.file)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	o := Options{Config: c, Log: slog.New(slog.NewTextHandler(e.log, nil)), Stderr: e.log, Reload: e.reload}
-	o.Again = func() (*Config, error) { return Load(e.file) }
+	o.Again = func() (*setting.Config, error) { return setting.Load(e.file) }
 	if o.Keys, err = c.KeyServers.Connect(o.Log); err != nil {
 		w.t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
+	"github.com/holdfast-kms/holdfast/internal/edge/setting"
 	"github.com/holdfast-kms/holdfast/keyless"
 )
 
@@ -39,7 +41,7 @@ type handshakeKey struct{}
 // accepted from it by net/http.
 type front struct {
 	config  *tls.Config
-	limits  *Limits
+	limits  *setting.Limits
 	timeout time.Duration
 	table   func() *table
 	metrics *metrics
@@ -193,7 +195,7 @@ func (f *front) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 type watched struct {
 	crypto.Signer
 	handshake *handshake
-	from      *credential
+	from      *certificate.Kept
 }
 
 // Sign signs.
@@ -203,7 +205,7 @@ func (w *watched) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) 
 		w.handshake.result, w.handshake.cause = resultKey, err
 	}
 	if errors.Is(err, keyless.KeyNotFound) {
-		w.from.doubt() // it may have been renewed with another key
+		w.from.Doubt() // it may have been renewed with another key
 	}
 	return signature, err
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/edge/setting"
 )
 
 // maxField bounds what a client chooses of a line of the access log, in bytes.
@@ -28,7 +30,7 @@ func bounded(text string) string {
 type journal struct {
 	metrics *metrics
 	stderr  io.Writer
-	config  AccessLog
+	config  setting.AccessLog
 
 	mu  sync.Mutex // guards out and lost
 	out io.Writer
@@ -37,14 +39,14 @@ type journal struct {
 }
 
 // openJournal opens the access log.
-func openJournal(c AccessLog, stderr io.Writer, m *metrics) (*journal, error) {
+func openJournal(c setting.AccessLog, stderr io.Writer, m *metrics) (*journal, error) {
 	j := &journal{metrics: m, stderr: stderr, config: c, out: stderr}
 	return j, j.reopen()
 }
 
 // reopen opens the file again, for those who move it away.
 func (j *journal) reopen() error {
-	if j.config.File == "" || j.config.Format == formatOff {
+	if j.config.File == "" || j.config.Format == setting.FormatOff {
 		return nil
 	}
 	f, err := os.OpenFile(j.config.File, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -103,7 +105,7 @@ func (j *journal) request(r *http.Request, w *response, s *site, began time.Time
 		name = s.name
 	}
 	j.metrics.request(name, w.status, took)
-	if j.config.Format == formatOff {
+	if j.config.Format == setting.FormatOff {
 		return
 	}
 	l := line{
@@ -115,7 +117,7 @@ func (j *journal) request(r *http.Request, w *response, s *site, began time.Time
 		l.TLS, l.Resumed = tls.VersionName(r.TLS.Version), r.TLS.DidResume
 	}
 	var text []byte
-	if j.config.Format == formatCommon {
+	if j.config.Format == setting.FormatCommon {
 		text = l.common(began)
 	} else {
 		text, _ = json.Marshal(l) // of numbers and strings

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	wire "github.com/holdfast-kms/holdfast/internal/wire/keyless"
 )
@@ -178,11 +179,12 @@ func TestTickets(t *testing.T) {
 	config := &tls.Config{}
 	k := &tickets{config: config, keep: 2}
 	var seen [][32]byte
+	rotation := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for range 4 {
-		k.rotate(testTime())
+		k.rotate(rotation)
 		seen = append(seen, k.keys[0])
 	}
-	if len(k.keys) != 2 || k.keys[0] != seen[3] || k.keys[1] != seen[2] || seen[3] == seen[2] || k.rotated.Load() != testTime().Unix() {
+	if len(k.keys) != 2 || k.keys[0] != seen[3] || k.keys[1] != seen[2] || seen[3] == seen[2] || k.rotated.Load() != rotation.Unix() {
 		t.Errorf("%d keys", len(k.keys))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
 	"github.com/holdfast-kms/holdfast/internal/figure"
 	"github.com/holdfast-kms/holdfast/keyless"
 )
@@ -80,41 +81,33 @@ func (m *metrics) watch(e *Edge) {
 		gauge("holdfast_edge_access_log_lost", "Lines of the access log that could not be written.", e.journal.losses),
 		gauge("holdfast_edge_keys_unavailable", "Signatures for which no key server could be reached.",
 			func() float64 { return float64(e.keyStats().Unavailable) }),
-		certificateFigures(e.credentials), upstreamFigures(e.upstreams), keyServerFigures(e.keyStats), &answers{e.keyStats})
+		certificateFigures(e.certificates), upstreamFigures(e.upstreams), keyServerFigures(e.keyStats), &answers{e.keyStats})
 }
 
 // certificateFigures are those of each certificate, by its file or id.
-func certificateFigures(read func() []*credential) prometheus.Collector {
-	type entry = *credential
-	when := func(of func(*served) time.Time) func(*entry) time.Time {
+func certificateFigures(read func() []*certificate.Kept) prometheus.Collector {
+	type entry = *certificate.Kept
+	when := func(of func(*certificate.Served) time.Time) func(*entry) time.Time {
 		return func(c *entry) time.Time {
-			if s := (*c).served.Load(); s != nil {
+			if s := (*c).Now(); s != nil {
 				return of(s)
 			}
 			return time.Time{}
 		}
 	}
-	stapled := func(of func(*staple) time.Time) func(*entry) time.Time {
-		return when(func(s *served) time.Time {
-			if s.staple == nil {
-				return time.Time{}
-			}
-			return of(s.staple)
-		})
-	}
 	return &figure.Table[entry]{
-		Label: "certificate", Of: func(c *entry) string { return (*c).name() }, Read: read,
+		Label: "certificate", Of: func(c *entry) string { return (*c).Name() }, Read: read,
 		Figures: []figure.Figure[entry]{
 			figure.When("holdfast_edge_certificate_end_timestamp_seconds", "When the certificate in use ends, 0 for none.",
-				when(func(s *served) time.Time { return s.Leaf.NotAfter })),
+				when(func(s *certificate.Served) time.Time { return s.Leaf.NotAfter })),
 			figure.When("holdfast_edge_staple_timestamp_seconds", "When the responder said what is stapled, 0 for no staple.",
-				stapled(func(s *staple) time.Time { return s.this })),
+				when(func(s *certificate.Served) time.Time { from, _ := s.Staple(); return from })),
 			figure.When("holdfast_edge_staple_end_timestamp_seconds", "Until when the staple holds, 0 for no staple.",
-				stapled(func(s *staple) time.Time { return s.next })),
+				when(func(s *certificate.Served) time.Time { _, until := s.Staple(); return until })),
 			figure.Counter("holdfast_edge_certificate_failures_total", "Attempts to load another certificate that failed.",
-				func(c *entry) uint64 { return (*c).failures.Load() }),
+				func(c *entry) uint64 { return (*c).Failures() }),
 			figure.Counter("holdfast_edge_staple_failures_total", "Attempts to get a staple that failed.",
-				func(c *entry) uint64 { return (*c).unstapled.Load() }),
+				func(c *entry) uint64 { return (*c).Unstapled() }),
 		},
 	}
 }

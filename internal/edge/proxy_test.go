@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/edge/setting"
 )
 
 func logger(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
@@ -287,7 +289,7 @@ func TestJournal(t *testing.T) {
 		t.Errorf("the line has %d bytes", len(text))
 	}
 	out := &logged{}
-	j := &journal{metrics: newMetrics(), out: out, config: AccessLog{Format: formatJSON}}
+	j := &journal{metrics: newMetrics(), out: out, config: setting.AccessLog{Format: setting.FormatJSON}}
 	r := httptest.NewRequestWithContext(t.Context(), "GET", "/x", http.NoBody)
 	r.Header.Set("User-Agent", "a\"\nb")
 	j.request(r, &response{status: 777}, nil, time.Now())

@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+
+	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
+	"github.com/holdfast-kms/holdfast/internal/edge/setting"
 )
 
 // take puts the sites of a configuration in the place of those that there are.
 // Certificates that both have stay, with their staples.
-func (e *Edge) take(ctx context.Context, c *Config) error {
+func (e *Edge) take(ctx context.Context, c *setting.Config) error {
 	next := &table{exact: map[string]*site{}, wildcards: map[string]*site{}}
-	wanted := map[Certificate]*kept{}
+	wanted := map[certificate.Setting]*kept{}
 	fail := func(err error) error {
 		e.release(wanted, e.kept)
 		return err
@@ -41,9 +44,9 @@ func (e *Edge) take(ctx context.Context, c *Config) error {
 	return nil
 }
 
-// release ends the goroutines of the credentials that are in all and not in
+// release ends the goroutines of the certificates that are in all and not in
 // still.
-func (e *Edge) release(all, still map[Certificate]*kept) {
+func (e *Edge) release(all, still map[certificate.Setting]*kept) {
 	for c, k := range all {
 		if still[c] != k {
 			k.cancel()
@@ -52,7 +55,7 @@ func (e *Edge) release(all, still map[Certificate]*kept) {
 }
 
 // site makes a site.
-func (e *Edge) site(ctx context.Context, c *Config, s *Site, wanted map[Certificate]*kept) (*site, error) {
+func (e *Edge) site(ctx context.Context, c *setting.Config, s *setting.Site, wanted map[certificate.Setting]*kept) (*site, error) {
 	out := &site{name: "default"}
 	if len(s.Names) > 0 {
 		out.name = s.Names[0]
@@ -61,37 +64,34 @@ func (e *Edge) site(ctx context.Context, c *Config, s *Site, wanted map[Certific
 	if out.upstreams, err = newUpstreams(s); err != nil {
 		return nil, err
 	}
-	for _, certificate := range s.Certificates {
-		k := wanted[certificate]
+	for _, setting := range s.Certificates {
+		k := wanted[setting]
 		if k == nil {
-			k = e.kept[certificate]
+			k = e.kept[setting]
 		}
 		if k == nil {
-			if k, err = e.keep(ctx, c, certificate); err != nil {
+			if k, err = e.keep(ctx, c, setting); err != nil {
 				return nil, err
 			}
 		}
-		wanted[certificate] = k
-		out.credentials = append(out.credentials, k.credential)
+		wanted[setting] = k
+		out.certificates = append(out.certificates, k.Kept)
 	}
 	return out, nil
 }
 
 // keep begins to keep a certificate. A file that cannot be read is an error; a
 // managed certificate is waited for.
-func (e *Edge) keep(ctx context.Context, c *Config, certificate Certificate) (*kept, error) {
-	out := &credential{
-		source: source{Certificate: certificate, keys: e.Keys, managed: e.Managed}, poll: c.Poll, responder: e.responder, log: e.log,
-		hurry: make(chan struct{}, 1), missing: make(chan struct{}, 1),
-	}
-	if err := out.look(ctx, true); err != nil {
-		if certificate.File != "" && !errors.Is(err, errUnstapled) { // a staple may come by itself
-			return nil, fmt.Errorf("certificate %s: %w", out.name(), err)
+func (e *Edge) keep(ctx context.Context, c *setting.Config, setting certificate.Setting) (*kept, error) {
+	out := certificate.New(setting, &certificate.Options{Keys: e.Keys, Managed: e.Managed, Responder: e.responder, Log: e.log, Poll: c.Poll})
+	if err := out.Look(ctx, true); err != nil {
+		if setting.File != "" && !errors.Is(err, certificate.ErrUnstapled) { // a staple may come by itself
+			return nil, fmt.Errorf("certificate %s: %w", out.Name(), err)
 		}
-		e.log.ErrorContext(ctx, "a certificate is not there yet", slog.String("certificate", out.name()), slog.Any("cause", err))
+		e.log.ErrorContext(ctx, "a certificate is not there yet", slog.String("certificate", out.Name()), slog.Any("cause", err))
 	}
 	keeping, cancel := context.WithCancel(e.ctx)
-	e.keepers.Go(func() { out.run(keeping) })
+	e.keepers.Go(func() { out.Run(keeping) })
 	return &kept{out, cancel}, nil
 }
 
@@ -109,17 +109,14 @@ func (e *Edge) reload(ctx context.Context) {
 	if err != nil {
 		e.log.ErrorContext(ctx, "the configuration stays as it was", slog.Any("cause", err))
 	}
-	for _, c := range e.credentials() {
-		select {
-		case c.hurry <- struct{}{}:
-		default: // it has been asked
-		}
+	for _, c := range e.certificates() {
+		c.Hurry()
 	}
 }
 
 // keepFixed puts what cannot change while the edge runs into the next
 // configuration, and says so where somebody changed it.
-func (e *Edge) keepFixed(ctx context.Context, next *Config) {
+func (e *Edge) keepFixed(ctx context.Context, next *setting.Config) {
 	now := e.config()
 	for name, differs := range map[string]bool{
 		"listen":      !reflect.DeepEqual(now.Listen, next.Listen),
@@ -140,13 +137,13 @@ func (e *Edge) keepFixed(ctx context.Context, next *Config) {
 	next.TLS, next.AccessLog, next.Log, next.Limits, next.Poll = now.TLS, now.AccessLog, now.Log, now.Limits, now.Poll
 }
 
-// credentials returns all that are kept, in no order.
-func (e *Edge) credentials() []*credential {
+// certificates returns all that are kept, in no order.
+func (e *Edge) certificates() []*certificate.Kept {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	all := make([]*credential, 0, len(e.kept))
+	all := make([]*certificate.Kept, 0, len(e.kept))
 	for _, k := range e.kept {
-		all = append(all, k.credential)
+		all = append(all, k.Kept)
 	}
 	return all
 }

@@ -6,14 +6,17 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
+	"github.com/holdfast-kms/holdfast/internal/edge/setting"
 )
 
 // site is what is served under some names.
 type site struct {
-	name        string // of the log and the metrics: its first name
-	credentials []*credential
-	handler     http.Handler
-	upstreams   *upstreams
+	name         string // of the log and the metrics: its first name
+	certificates []*certificate.Kept
+	handler      http.Handler
+	upstreams    *upstreams
 }
 
 // table finds sites by names.
@@ -39,7 +42,7 @@ func (t *table) find(name string) *site {
 }
 
 // add has the site found by its names.
-func (t *table) add(s *site, c *Site) {
+func (t *table) add(s *site, c *setting.Site) {
 	t.sites = append(t.sites, s)
 	for _, name := range c.Names {
 		if parent, ok := strings.CutPrefix(name, "*."); ok {
@@ -56,23 +59,23 @@ func (t *table) add(s *site, c *Site) {
 // presented is a certificate that a client is given, with where it is from.
 type presented struct {
 	*tls.Certificate
-	from *credential
+	from *certificate.Kept
 }
 
 // certificate returns the first of the site's certificates that a client can
 // use, or where it can use none of them the first; nil while there is none.
 func (s *site) certificate(hello *tls.ClientHelloInfo, now time.Time) *presented {
 	var first *presented
-	for _, c := range s.credentials {
-		served := c.served.Load()
+	for _, c := range s.certificates {
+		served := c.Now()
 		if served == nil {
 			continue
 		}
-		found := served.at(now)
+		found := served.At(now)
 		if found == nil {
 			continue
 		}
-		if len(s.credentials) == 1 || hello.SupportsCertificate(found) == nil {
+		if len(s.certificates) == 1 || hello.SupportsCertificate(found) == nil {
 			return &presented{found, c}
 		}
 		if first == nil {

@@ -3,9 +3,7 @@ package edge
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -13,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/edge/setting"
 )
 
 // How upstreams are reached.
@@ -39,10 +39,10 @@ type upstreams struct {
 }
 
 // newUpstreams returns those of a site.
-func newUpstreams(c *Site) (*upstreams, error) {
+func newUpstreams(c *setting.Site) (*upstreams, error) {
 	trust := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.UpstreamCA != "" {
-		pool, err := readPool(c.UpstreamCA)
+		pool, err := setting.ReadPool(c.UpstreamCA)
 		if err != nil {
 			return nil, err
 		}
@@ -50,7 +50,7 @@ func newUpstreams(c *Site) (*upstreams, error) {
 	}
 	all := &upstreams{}
 	for _, text := range c.Upstreams {
-		u, err := parseUpstream(text)
+		u, err := setting.ParseUpstream(text)
 		if err != nil {
 			return nil, err
 		}
@@ -76,19 +76,6 @@ func newUpstream(u *url.URL, trust *tls.Config, timeout time.Duration) *upstream
 		t.Protocols.SetHTTP1(true)
 	}
 	return &upstream{url: u, transport: t}
-}
-
-// readPool reads certificates to trust.
-func readPool(path string) (*x509.CertPool, error) {
-	text, err := readFile(path, maxFile)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("the file %s has no certificate in PEM", path)
-	}
-	return pool, nil
 }
 
 // close closes the connections that nobody uses.

@@ -79,8 +79,11 @@ func (t *Token) Login(_ context.Context, pin []byte) (cryptoki.Holder, error) {
 // holder implements cryptoki.Holder.
 type holder struct {
 	token *Token
-	// closed is guarded by the token's mu.
+	// What follows is guarded by the token's mu: the objects as the holder uses
+	// them, made of the token's.
 	closed bool
+	from   []cryptoki.Object
+	mine   []cryptoki.Object
 }
 
 // enter takes the token's mu for a holder that is still good.
@@ -98,8 +101,23 @@ func (h *holder) Objects(context.Context) ([]cryptoki.Object, error) {
 	if err := h.enter(); err != nil {
 		return nil, err
 	}
-	defer h.token.mu.Unlock()
-	return h.token.objects, nil
+	t := h.token
+	defer t.mu.Unlock()
+	if len(t.objects) != len(h.from) || len(h.from) > 0 && &h.from[0] != &t.objects[0] {
+		h.from, h.mine = t.objects, slices.Clone(t.objects)
+		for i := range h.mine {
+			h.mine[i].Use = h.use(h.mine[i].ID)
+		}
+	}
+	return h.mine, nil
+}
+
+// use returns the key of an object, as the holder uses it. The caller has mu.
+func (h *holder) use(id string) cryptoki.Use {
+	if m := h.token.keys[id]; m != nil {
+		return use{h, m}
+	}
+	return nil
 }
 
 // Generate implements cryptoki.Maker.
@@ -138,7 +156,6 @@ func (h *holder) Import(ctx context.Context, b *cryptoki.Blueprint, material []b
 func (h *holder) add(b *cryptoki.Blueprint, m material, public []byte, imported bool) (cryptoki.Object, error) {
 	o := cryptoki.Object{
 		Kind: cryptoki.Key, Spec: b.Spec, Usage: b.Usage, Public: public, Exportable: b.Exportable, Imported: imported,
-		Use: use{h, m},
 	}
 	if b.CKAID == nil && public != nil {
 		sum := sha1.Sum(public) //nolint:gosec // a name
@@ -171,6 +188,7 @@ func (h *holder) keep(b *cryptoki.Blueprint, o cryptoki.Object, m material) (cry
 		t.keys[o.ID] = m
 	}
 	t.objects = append(slices.Clone(t.objects), o)
+	o.Use = h.use(o.ID)
 	return o, nil
 }
 
@@ -278,4 +296,3 @@ func (u use) Derive(ctx context.Context, spki []byte) ([]byte, error) {
 	}
 	return u.key.Derive(ctx, spki)
 }
-

@@ -71,7 +71,7 @@ func (e *Encryption) setAES(m p11kit.Mechanism) error {
 			return pkcs11.RVMechanismParamInvalid
 		}
 		e.Parameters = engine.CipherParameters{
-			IV: bytes.Clone(p.IV), AssociatedData: bytes.Clone(p.AAD), TagBits: int(p.TagBits), //nolint:gosec // at most 128
+			IV: bytes.Clone(p.IV), AssociatedData: bytes.Clone(p.AAD), TagBits: int(p.TagBits),
 		}
 	case alg.AESCTR:
 		bits, block, ok := m.CTR()
@@ -159,7 +159,7 @@ func (e Encryption) EncryptPublic(public crypto.PublicKey, plaintext []byte) ([]
 	}
 	var out []byte
 	var err error
-	switch e.method { //nolint:exhaustive // those of RSA
+	switch e.method {
 	case rsaOAEP:
 		out, err = rsa.EncryptOAEP(e.oaep.New(), rand.Reader, k, plaintext, e.label)
 	case rsaPKCS1:

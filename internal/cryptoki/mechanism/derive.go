@@ -64,7 +64,7 @@ func (d Derivation) Key(z []byte, n int) ([]byte, error) {
 		// version 2.40, section 2.3.11).
 		return bytes.Clone(z[len(z)-n:]), nil
 	}
-	if n == 0 || n > maxSecret {
+	if n == 0 || n > MaxSecret {
 		return nil, pkcs11.RVTemplateIncomplete
 	}
 	var out []byte

@@ -64,12 +64,10 @@ const (
 	wraps    = pkcs11.CanWrap | pkcs11.CanUnwrap
 	curves   = pkcs11.CanECPrimeField | pkcs11.CanECNamedCurve | pkcs11.CanECUncompressed
 	noHash   = crypto.Hash(0)
-	// maxSecret is the longest secret key in bytes.
-	maxSecret = 512
 )
 
 // MaxSecret is the longest secret key in bytes.
-const MaxSecret = maxSecret
+const MaxSecret = 512
 
 var rows = []row{
 	{pkcs11.MechRSAPKCSKeyPairGen, generate, noHash, pkcs11.KeyRSA, 2048, 4096, pkcs11.CanGenerateKeyPair, 0},
@@ -105,12 +103,12 @@ var rows = []row{
 	{pkcs11.MechAESKeyWrap, aesMode, noHash, pkcs11.KeyAES, 16, 32, encrypts | wraps, alg.AESKW},
 	{pkcs11.MechAESKeyWrapPad, aesMode, noHash, pkcs11.KeyAES, 16, 32, encrypts | wraps, alg.AESKWP},
 	{pkcs11.MechAESKeyWrapKWP, aesMode, noHash, pkcs11.KeyAES, 16, 32, encrypts | wraps, alg.AESKWP},
-	{pkcs11.MechGenericSecretKeyGen, generate, noHash, pkcs11.KeyGenericSecret, 1, maxSecret, pkcs11.CanGenerate, 0},
-	{pkcs11.MechSHA1HMAC, mac, crypto.SHA1, pkcs11.KeyGenericSecret, 1, maxSecret, signs, 0},
-	{pkcs11.MechSHA224HMAC, mac, crypto.SHA224, pkcs11.KeyGenericSecret, 1, maxSecret, signs, 0},
-	{pkcs11.MechSHA256HMAC, mac, crypto.SHA256, pkcs11.KeyGenericSecret, 1, maxSecret, signs, 0},
-	{pkcs11.MechSHA384HMAC, mac, crypto.SHA384, pkcs11.KeyGenericSecret, 1, maxSecret, signs, 0},
-	{pkcs11.MechSHA512HMAC, mac, crypto.SHA512, pkcs11.KeyGenericSecret, 1, maxSecret, signs, 0},
+	{pkcs11.MechGenericSecretKeyGen, generate, noHash, pkcs11.KeyGenericSecret, 1, MaxSecret, pkcs11.CanGenerate, 0},
+	{pkcs11.MechSHA1HMAC, mac, crypto.SHA1, pkcs11.KeyGenericSecret, 1, MaxSecret, signs, 0},
+	{pkcs11.MechSHA224HMAC, mac, crypto.SHA224, pkcs11.KeyGenericSecret, 1, MaxSecret, signs, 0},
+	{pkcs11.MechSHA256HMAC, mac, crypto.SHA256, pkcs11.KeyGenericSecret, 1, MaxSecret, signs, 0},
+	{pkcs11.MechSHA384HMAC, mac, crypto.SHA384, pkcs11.KeyGenericSecret, 1, MaxSecret, signs, 0},
+	{pkcs11.MechSHA512HMAC, mac, crypto.SHA512, pkcs11.KeyGenericSecret, 1, MaxSecret, signs, 0},
 	{pkcs11.MechSHA1, digest, crypto.SHA1, 0, 0, 0, pkcs11.CanDigest, 0},
 	{pkcs11.MechSHA224, digest, crypto.SHA224, 0, 0, 0, pkcs11.CanDigest, 0},
 	{pkcs11.MechSHA256, digest, crypto.SHA256, 0, 0, 0, pkcs11.CanDigest, 0},
@@ -191,7 +189,7 @@ func hashOf(t pkcs11.MechanismType) crypto.Hash {
 
 // mgfOf returns the mask generation function of a hash.
 func mgfOf(h crypto.Hash) pkcs11.MGF {
-	switch h { //nolint:exhaustive // the others are not offered
+	switch h {
 	case crypto.SHA1:
 		return pkcs11.MGF1SHA1
 	case crypto.SHA224:

@@ -67,7 +67,7 @@ func (s Signature) Buffers() bool { return s.Hash == 0 || s.method == mac }
 
 // Size returns the length of a signature in bytes.
 func (s Signature) Size() int {
-	switch s.method { //nolint:exhaustive // the others are RSA's
+	switch s.method {
 	case mac:
 		return s.Hash.Size()
 	case ecdsaDER:

@@ -110,7 +110,7 @@ func (o *Object) Size() uint64 {
 	case o.Key != nil && o.Key.Public != nil:
 		n += len(o.Key.Public.SPKI)
 	}
-	return uint64(n) //nolint:gosec // a sum of lengths
+	return uint64(n)
 }
 
 func boolean(v bool) []byte {
@@ -120,7 +120,7 @@ func boolean(v bool) []byte {
 	return []byte{0}
 }
 
-func number[T ~uint64 | ~int](v T) []byte { return binary.NativeEndian.AppendUint64(nil, uint64(v)) } //nolint:gosec // lengths are positive
+func number[T ~uint64 | ~int](v T) []byte { return binary.NativeEndian.AppendUint64(nil, uint64(v)) }
 
 // some returns bytes that are there: not nil.
 func some(b []byte) []byte {

@@ -122,4 +122,3 @@ func spkiOf(spec alg.Spec, point []byte) ([]byte, error) {
 func (p *Public) SPKIOfPoint(point []byte) ([]byte, error) {
 	return spkiOf(p.Spec, point)
 }
-

@@ -80,9 +80,9 @@ type Wish struct {
 	Sensitive, Extractable bool
 }
 
-// refused are what a template must not ask for, with the value that is the same
+// unwanted are what a template must not ask for, with the value that is the same
 // as saying nothing; nil where nothing may be said.
-var refused = []struct {
+var unwanted = []struct {
 	attribute pkcs11.AttributeType
 	harmless  []byte
 }{
@@ -130,7 +130,7 @@ func (t Template) Read(class pkcs11.Class, key pkcs11.KeyType) (Wish, error) {
 }
 
 func (t Template) refuse() error {
-	for _, r := range refused {
+	for _, r := range unwanted {
 		v := t.Bytes(r.attribute)
 		switch {
 		case v == nil:

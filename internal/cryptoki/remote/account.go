@@ -24,6 +24,7 @@ type account struct {
 	idle *time.Timer // guarded by token.mu: ends the account when nobody has used it for a while
 
 	seen  atomic.Pointer[snapshot]
+	stale atomic.Bool // the next application wants to know what there is now
 	blind atomic.Bool // the credential may see no certificates, which was logged
 	// turn is held, as its one element, by who changes what follows.
 	turn    chan struct{}
@@ -51,7 +52,7 @@ func newAccount(t *Token, digest [sha256.Size]byte, c *client.Client, cred crede
 	return a, err
 }
 
-// release is called once for each open.
+// release is called once for each take.
 func (a *account) release() {
 	a.token.mu.Lock()
 	defer a.token.mu.Unlock()
@@ -94,7 +95,7 @@ func (a *account) lock(ctx context.Context) (unlock func(), err error) {
 // the server cannot be asked, what it said last stands for a while.
 func (a *account) objects(ctx context.Context) ([]cryptoki.Object, error) {
 	now := a.token.now()
-	if s := a.seen.Load(); s != nil && now.Sub(s.at) < a.token.config.Fresh {
+	if s := a.seen.Load(); s != nil && now.Sub(s.at) < a.token.config.Fresh && !a.stale.Load() {
 		return s.objects, nil
 	}
 	unlock, err := a.lock(ctx)
@@ -103,12 +104,16 @@ func (a *account) objects(ctx context.Context) ([]cryptoki.Object, error) {
 	}
 	defer unlock()
 	last := a.seen.Load()
-	if last != nil && now.Sub(last.at) < a.token.config.Fresh { // while this one waited
+	again := a.stale.Swap(false)
+	if last != nil && now.Sub(last.at) < a.token.config.Fresh && !again { // while this one waited
 		return last.objects, nil
 	}
 	err = a.ask(ctx)
 	if err == nil {
-		return a.show(a.token.now()), nil
+		return a.show(ctx, a.token.now()), nil
+	}
+	if again {
+		a.stale.Store(true)
 	}
 	if last != nil && fault.KindOf(err) == fault.Unavailable && ctx.Err() == nil && now.Sub(last.at) < staleAfter {
 		a.token.log.WarnContext(ctx, "the keys are those of before: the server cannot be asked", slog.Any("cause", err))
@@ -118,7 +123,7 @@ func (a *account) objects(ctx context.Context) ([]cryptoki.Object, error) {
 }
 
 // show makes a snapshot of what is known. The turn is held.
-func (a *account) show(at time.Time) []cryptoki.Object {
+func (a *account) show(ctx context.Context, at time.Time) []cryptoki.Object {
 	var keys, certificates []cryptoki.Object
 	for _, id := range a.order {
 		e := a.keys[id]
@@ -138,7 +143,7 @@ func (a *account) show(at time.Time) []cryptoki.Object {
 	if len(all) > cryptoki.MaxObjects {
 		if !a.full {
 			a.full = true
-			a.token.log.Warn("there are more keys and certificates than a token shows: have it show fewer, by keys or tags",
+			a.token.log.WarnContext(ctx, "there are more keys and certificates than a token shows: have it show fewer, by keys or tags",
 				slog.Int("objects", len(all)), slog.Int("shown", cryptoki.MaxObjects))
 		}
 		all = all[:cryptoki.MaxObjects]
@@ -149,12 +154,12 @@ func (a *account) show(at time.Time) []cryptoki.Object {
 
 // changed shows what this account has changed itself, without asking the
 // server: that is done when it would have been done anyway.
-func (a *account) changed() {
+func (a *account) changed(ctx context.Context) {
 	at := a.token.now()
 	if s := a.seen.Load(); s != nil {
 		at = s.at
 	}
-	a.show(at)
+	a.show(ctx, at)
 }
 
 // holder is one application's account.

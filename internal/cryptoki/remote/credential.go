@@ -2,6 +2,7 @@ package remote
 
 import (
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
 	"log/slog"
 	"strings"
@@ -18,11 +19,21 @@ type credential struct {
 // maxPIN is the longest PIN in bytes. Session tokens are the longest part.
 const maxPIN = 8 << 10
 
+// open reports whether the token is used without a PIN.
+func (t *Token) open() bool { return t.config.Own && len(t.config.PIN) == 0 }
+
+// unlocks reports whether a PIN is the configured one.
+func (t *Token) unlocks(pin []byte) bool {
+	given, want := sha256.Sum256(pin), sha256.Sum256(t.config.PIN)
+	return len(t.config.PIN) > 0 && subtle.ConstantTimeCompare(given[:], want[:]) == 1
+}
+
 // credential reads a PIN: "ACCESSKEYID:SECRET", "ACCESSKEYID:SECRET:SESSIONTOKEN",
-// or the secret only, where the token says whose. Nil is the token's own.
+// or the secret only, where the token says whose. The configured one, or nil
+// where there is none, stands for the token's own credential.
 func (t *Token) credential(pin []byte) (credential, error) {
 	switch {
-	case pin == nil && t.config.Own:
+	case pin == nil && t.open(), t.unlocks(pin):
 		return credential{own: true}, nil
 	case pin == nil:
 		return credential{}, fault.Because(fault.Unauthenticated, fault.MissingCredential, "the token wants a PIN")

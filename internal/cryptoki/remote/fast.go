@@ -81,7 +81,7 @@ func trust(k *Keyless, serversCA string) (*tls.Config, error) {
 	if file == "" {
 		return settings, nil
 	}
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(file) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, fmt.Errorf("reading the certificates to trust: %w", err)
 	}
@@ -114,7 +114,7 @@ func (f *fast) sign(ctx context.Context, u *use, a alg.Algorithm, input []byte) 
 // optionsOf returns how Keyless SSL is asked for an algorithm.
 func optionsOf(a alg.Algorithm) (crypto.SignerOpts, bool) {
 	info := a.Info()
-	switch info.Scheme {
+	switch info.Scheme { //nolint:exhaustive // the protocol has no other scheme
 	case alg.PKCS1, alg.ECDSA:
 		return info.Hash, info.Hash != 0
 	case alg.PSS:
@@ -152,6 +152,6 @@ func (f *fast) key(u *use) *keyless.Key {
 
 func (f *fast) close() {
 	if err := f.client.Close(); err != nil {
-		f.log.Debug("closing the connections to the key server", slog.Any("cause", err))
+		f.log.DebugContext(context.Background(), "closing the connections to the key server", slog.Any("cause", err))
 	}
 }

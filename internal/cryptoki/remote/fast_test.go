@@ -6,7 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // a name of an algorithm, for its DigestInfo
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/x509"
@@ -93,7 +93,7 @@ func TestFast(t *testing.T) {
 
 // TestDigestInfo: what the standard library writes before a digest is known.
 func TestDigestInfo(t *testing.T) {
-	one := sha1.Sum(nil) //nolint:gosec // as above
+	one := sha1.Sum(nil)
 	info := append([]byte(digestInfos[0].prefix), one[:]...)
 	if a, digest := digestInfo(info); a != alg.PKCS1SHA1 || !bytes.Equal(digest, one[:]) {
 		t.Errorf("%v %x", a, digest)

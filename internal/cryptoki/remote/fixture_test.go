@@ -109,7 +109,9 @@ func (w *world) token(t *testing.T, change func(*Config)) *Token {
 }
 
 // pin is the credential of the server's root as a PIN.
-func (w *world) pin() []byte { return []byte(w.settings.AccessKeyID + ":" + w.settings.SecretAccessKey) }
+func (w *world) pin() []byte {
+	return []byte(w.settings.AccessKeyID + ":" + w.settings.SecretAccessKey)
+}
 
 // login logs in with a PIN.
 func (w *world) login(t *testing.T, on *Token, pin []byte) cryptoki.Holder {

@@ -57,7 +57,7 @@ func (h *holder) Rename(ctx context.Context, id, label string, ckaID []byte) err
 		own.ckaID = nil
 	}
 	h.keys[id] = &own
-	h.changed()
+	h.changed(ctx)
 	return nil
 }
 
@@ -86,13 +86,13 @@ func (h *holder) renameCertificate(ctx context.Context, id, label string, ckaID 
 	if _, err := h.client.Register(ctx, "pkcs11", []client.Sighting{{Data: c.der, Address: placeOf(label, ckaID)}}); err != nil {
 		return failure("pkcs11.Rename", err)
 	}
-	h.replace(e, c, c.renamed(label, ckaID))
+	h.replace(ctx, e, c, c.renamed(label, ckaID))
 	return nil
 }
 
 // replace shows another certificate in the place of one, or with nil none. The
 // key is nil of a certificate that no key of the token has.
-func (a *account) replace(e *entry, old, by *certificate) {
+func (a *account) replace(ctx context.Context, e *entry, old, by *certificate) {
 	list := a.written
 	if e != nil {
 		list = e.certificates
@@ -108,7 +108,7 @@ func (a *account) replace(e *entry, old, by *certificate) {
 		own.certificates = list
 		a.keys[e.id] = &own
 	}
-	a.changed()
+	a.changed(ctx)
 }
 
 // certificate returns a certificate, and the key that has it, if one does.
@@ -153,7 +153,7 @@ func (h *holder) Destroy(ctx context.Context, id string) error {
 		return failure("pkcs11.Destroy", err)
 	}
 	h.keys[id] = &entry{id: id, checked: h.token.now(), aliases: e.aliases}
-	h.changed()
+	h.changed(ctx)
 	return nil
 }
 
@@ -170,7 +170,7 @@ func (h *holder) forget(ctx context.Context, id string) error {
 	if err := h.client.Forget(ctx, c.fingerprint); err != nil {
 		return failure("pkcs11.Destroy", err)
 	}
-	h.replace(e, c, nil)
+	h.replace(ctx, e, c, nil)
 	return nil
 }
 

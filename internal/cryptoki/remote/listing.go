@@ -188,8 +188,7 @@ func (l *listing) complete(ctx context.Context, e, old *entry) error {
 // unlessUnseen returns nil for the errors of a key that the credential may not
 // see, or that has gone since it was listed.
 func unlessUnseen(err error) error {
-	switch client.KindOf(err) {
-	case client.PermissionDenied, client.NotFound, client.WrongState:
+	if slices.Contains([]client.Kind{client.PermissionDenied, client.NotFound, client.WrongState}, client.KindOf(err)) {
 		return nil
 	}
 	return err

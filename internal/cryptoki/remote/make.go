@@ -125,7 +125,7 @@ func (h *holder) add(ctx context.Context, made *client.Key, alias string) (crypt
 		h.order = append(slices.Clone(h.order), e.id)
 	}
 	h.adopt(e)
-	h.changed()
+	h.changed(ctx)
 	return e.object(h.account), nil
 }
 
@@ -167,7 +167,7 @@ func (h *holder) AddCertificate(ctx context.Context, b *cryptoki.Blueprint, der 
 		}
 	}
 	e := h.owner(c)
-	h.replace(e, c, c)
+	h.replace(ctx, e, c, c)
 	if e == nil {
 		return c.object(), nil
 	}

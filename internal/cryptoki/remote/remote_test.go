@@ -33,6 +33,7 @@ func TestLogin(t *testing.T) {
 	id, secret := w.settings.AccessKeyID, w.settings.SecretAccessKey
 	named := func(c *Config) { c.AccessKeyID = id }
 	own := func(c *Config) { c.Own = true }
+	short := func(c *Config) { c.Own, c.PIN = true, []byte("1234") }
 	for name, test := range map[string]struct {
 		change func(*Config)
 		pin    []byte
@@ -43,6 +44,11 @@ func TestLogin(t *testing.T) {
 		"credential, id known":    {named, w.pin(), fault.Internal},
 		"own":                     {own, nil, fault.Internal},
 		"credential beside own":   {own, w.pin(), fault.Internal},
+		"configured":              {short, []byte("1234"), fault.Internal},
+		"credential beside it":    {short, w.pin(), fault.Internal},
+		"none beside it":          {short, nil, fault.Unauthenticated},
+		"empty beside it":         {short, []byte{}, fault.Unauthenticated},
+		"not the configured":      {short, []byte("12345"), fault.Unauthenticated},
 		"none":                    {nil, nil, fault.Unauthenticated},
 		"empty":                   {nil, []byte{}, fault.Unauthenticated},
 		"empty beside own":        {own, []byte{}, fault.Unauthenticated},
@@ -260,6 +266,22 @@ func TestUse(t *testing.T) {
 			t.Errorf("the CKA_ID of a secret key is %x", k.CKAID)
 		}
 	})
+	t.Run("aes", func(t *testing.T) {
+		k, _ := generate(alg.AES256, alg.RawEncryptDecrypt)
+		for a, p := range map[alg.Algorithm]cryptoki.CipherParameters{
+			alg.AESGCMRaw: {IV: make([]byte, 12), AssociatedData: []byte("about"), TagBits: 96},
+			alg.AESCBCPad: {IV: make([]byte, 16)},
+			alg.AESKWP:    {},
+		} {
+			ct, err := k.Use.Encrypt(ctx, a, p, message)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := k.Use.Decrypt(ctx, a, p, ct); err != nil || !bytes.Equal(got, message) {
+				t.Errorf("%s: %q %v", a, got, err)
+			}
+		}
+	})
 	t.Run("random", func(t *testing.T) {
 		b := make([]byte, 3*maxRandom/2)
 		if err := h.Random(ctx, b); err != nil || bytes.Equal(b[maxRandom:], make([]byte, maxRandom/2)) {
@@ -313,6 +335,12 @@ func TestFresh(t *testing.T) {
 	// Two applications with one credential share what is known.
 	if other := w.login(t, token, w.pin()); len(objects(t, other)) != 1 || len(token.accounts) != 1 {
 		t.Errorf("%d accounts", len(token.accounts))
+	}
+	if _, err := w.CreateKey(ctx, &client.CreateKeyRequest{Spec: "ECC_NIST_P256", Usage: "SIGN_VERIFY", Alias: "alias/new"}); err != nil {
+		t.Fatal(err)
+	}
+	if another := w.login(t, token, w.pin()); len(objects(t, another)) != 2 {
+		t.Error("a program that begins does not find what was made before it")
 	}
 	w.stop()
 	w.pass(2 * time.Second)
@@ -370,6 +398,12 @@ func TestChoice(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+	for _, bad := range []Config{{Own: true, PIN: []byte("123")}, {PIN: []byte("1234")}} {
+		bad.Label, bad.Server = "x", w.settings
+		if _, err := New(bad); err == nil {
+			t.Errorf("%+v is accepted", bad)
+		}
 	}
 	if _, err := New(Config{Label: "x", Server: w.settings, Choice: Choice{Keys: []string{"alias/["}}}); err == nil {
 		t.Error("a pattern that matches nothing is accepted")

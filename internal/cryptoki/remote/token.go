@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -29,9 +30,12 @@ type Config struct {
 	// Server is the server with its region. The credential in it is the token's
 	// own where Own is set; else it is left out.
 	Server client.Config
-	// Own lets applications use the token without a PIN, as whoever the credential
-	// of Server is.
+	// Own lets applications use the token as whoever the credential of Server is:
+	// those that give PIN, or without one all.
 	Own bool
+	// PIN is chosen freely: some programs take no PIN that is as long as a
+	// credential.
+	PIN []byte
 	// AccessKeyID is whose secret a PIN is, where it is a secret only.
 	AccessKeyID string
 	// Keyless is how signatures go to a key server; nil for none.
@@ -55,6 +59,8 @@ type Config struct {
 const (
 	// maxAccounts is how many credentials use a token at the same time.
 	maxAccounts = 256
+	// minPIN is the shortest PIN of a configuration, in bytes.
+	minPIN = 4
 	// parallel is how many requests a listing sends at the same time.
 	parallel = 8
 	// lingering is how long what a credential has of the token is kept for the
@@ -85,6 +91,9 @@ func New(c Config) (*Token, error) {
 	if c.Label == "" {
 		return nil, errors.New("a token needs a label")
 	}
+	if len(c.PIN) > 0 && (len(c.PIN) < minPIN || !c.Own) {
+		return nil, fmt.Errorf("a PIN of a token has at least %d characters, and is for the token's own credential", minPIN)
+	}
 	if err := c.Choice.check(); err != nil {
 		return nil, err
 	}
@@ -114,18 +123,18 @@ func New(c Config) (*Token, error) {
 // Describe implements cryptoki.Token.
 func (t *Token) Describe() cryptoki.Description {
 	return cryptoki.Description{
-		Label: t.config.Label, Serial: t.config.Serial, Model: "Holdfast", Manufacturer: "Holdfast", LoginRequired: !t.config.Own,
+		Label: t.config.Label, Serial: t.config.Serial, Model: "Holdfast", Manufacturer: "Holdfast", LoginRequired: !t.open(),
 	}
 }
 
 // Login implements cryptoki.Token. It asks the server who the credential is,
-// each time.
+// each time, and which keys there are when they are wanted next.
 func (t *Token) Login(ctx context.Context, pin []byte) (cryptoki.Holder, error) {
 	c, err := t.credential(pin)
 	if err != nil {
 		return nil, err
 	}
-	a, err := t.open(c)
+	a, err := t.take(c)
 	if err != nil {
 		return nil, err
 	}
@@ -135,11 +144,12 @@ func (t *Token) Login(ctx context.Context, pin []byte) (cryptoki.Holder, error) 
 		return nil, failure("pkcs11.Login", err)
 	}
 	t.log.DebugContext(ctx, "logged in", slog.String("realm", who.Realm), slog.String("kind", who.Kind), slog.String("name", who.Name))
+	a.stale.Store(true) // a program that begins finds what was made before it
 	return &holder{account: a}, nil
 }
 
-// open returns what a credential has of the token, one more time in use.
-func (t *Token) open(c credential) (*account, error) {
+// take returns what a credential has of the token, one more time in use.
+func (t *Token) take(c credential) (*account, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {

@@ -54,7 +54,7 @@ func (u *use) MAC(ctx context.Context, a alg.Algorithm, message []byte) ([]byte,
 // Encrypt implements cryptoki.Use.
 func (u *use) Encrypt(ctx context.Context, a alg.Algorithm, p cryptoki.CipherParameters, plaintext []byte) ([]byte, error) {
 	c, err := u.account.client.Encrypt(ctx, u.id, &client.EncryptRequest{
-		Algorithm: aws.AlgorithmName(a), Plaintext: plaintext,
+		Algorithm: aws.AlgorithmName(a), Plaintext: plaintext, IV: p.IV, AssociatedData: p.AssociatedData, TagBits: p.TagBits,
 	})
 	if err != nil {
 		return nil, failure("pkcs11.Encrypt", err)
@@ -65,7 +65,7 @@ func (u *use) Encrypt(ctx context.Context, a alg.Algorithm, p cryptoki.CipherPar
 // Decrypt implements cryptoki.Use.
 func (u *use) Decrypt(ctx context.Context, a alg.Algorithm, p cryptoki.CipherParameters, ciphertext []byte) ([]byte, error) {
 	d, err := u.account.client.Decrypt(ctx, &client.DecryptRequest{
-		Key: u.id, Algorithm: aws.AlgorithmName(a), Ciphertext: ciphertext,
+		Key: u.id, Algorithm: aws.AlgorithmName(a), Ciphertext: ciphertext, IV: p.IV, AssociatedData: p.AssociatedData, TagBits: p.TagBits,
 	})
 	if err != nil {
 		return nil, failure("pkcs11.Decrypt", err)

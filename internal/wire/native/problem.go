@@ -125,7 +125,7 @@ func ReasonName(r fault.Reason) string {
 func ParseReason(name string) fault.Reason {
 	for r, n := range reasonNames {
 		if n == name {
-			return fault.Reason(r) //nolint:gosec // an index of the table of a uint8
+			return fault.Reason(r)
 		}
 	}
 	return fault.Unspecified

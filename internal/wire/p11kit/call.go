@@ -203,14 +203,5 @@ func (c Call) String() string {
 	return fmt.Sprintf("call %d", uint32(c))
 }
 
-// Calls returns every call but CallError, in the protocol's order.
-func Calls() []Call {
-	all := make([]Call, 0, lastCall-1)
-	for c := CallError + 1; c < lastCall; c++ {
-		all = append(all, c)
-	}
-	return all
-}
-
 // Handshake is what C_Initialize carries in its first argument.
 const Handshake = "PRIVATE-GNOME-KEYRING-PKCS11-PROTOCOL-V-1"

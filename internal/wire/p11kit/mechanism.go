@@ -30,8 +30,8 @@ type Dialect uint8
 
 // The dialects.
 const (
-	Early Dialect = iota // p11-kit before 0.26, which offers the versions 0 and 1
-	Late                 // p11-kit from 0.26 on, which offers version 2
+	Early Dialect = iota // p11-kit before 0.25.6, which offers the versions 0 and 1
+	Late                 // p11-kit from 0.25.6 on, which offers version 2
 )
 
 // DialectOf returns the dialect of a client that offers a version.

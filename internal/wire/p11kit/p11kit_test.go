@@ -16,31 +16,35 @@ import (
 type frame struct {
 	name    string
 	request bool
+	dialect Dialect
 	bytes   []byte
 }
 
 func recorded(t testing.TB) []frame {
 	t.Helper()
-	data, err := os.ReadFile("testdata/recorded.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var frames []frame
-	name := ""
-	for line := range strings.Lines(string(data)) {
-		kind, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		if kind == "#" {
-			name = rest
-			continue
-		}
-		b, err := hex.DecodeString(rest)
+	for file, d := range map[string]Dialect{"testdata/recorded.txt": Early, "testdata/late.txt": Late} {
+		data, err := os.ReadFile(file)
 		if err != nil {
-			t.Fatalf("%q: %v", line, err)
+			t.Fatal(err)
 		}
-		frames = append(frames, frame{name, kind == ">", b})
-	}
-	if len(frames) < 50 {
-		t.Fatalf("only %d recorded frames", len(frames))
+		before := len(frames)
+		name := ""
+		for line := range strings.Lines(string(data)) {
+			kind, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+			if kind == "#" {
+				name = rest
+				continue
+			}
+			b, err := hex.DecodeString(rest)
+			if err != nil {
+				t.Fatalf("%q: %v", line, err)
+			}
+			frames = append(frames, frame{name, kind == ">", d, b})
+		}
+		if len(frames)-before < 10 {
+			t.Fatalf("only %d frames in %s", len(frames)-before, file)
+		}
 	}
 	return frames
 }
@@ -110,7 +114,7 @@ func TestRecorded(t *testing.T) {
 		var c Call
 		var r Reader
 		if f.request {
-			c, r, err = ParseRequest(body, Early)
+			c, r, err = ParseRequest(body, f.dialect)
 			w.Request(h.Code, c)
 		} else {
 			c, r, err = ParseResponse(body)
@@ -137,19 +141,19 @@ func TestRecorded(t *testing.T) {
 
 // TestRecordedMeaning looks into some of the recorded messages.
 func TestRecordedMeaning(t *testing.T) {
-	mechanisms := map[pkcs11.MechanismType]Mechanism{}
+	mechanisms := map[Dialect]map[pkcs11.MechanismType]Mechanism{Early: {}, Late: {}}
 	var login []byte
 	for _, f := range recorded(t) {
 		h, _ := ParseHeader(f.bytes[:HeaderSize])
-		c, r, err := ParseRequest(f.bytes[HeaderSize+h.Options:], Early)
+		c, r, err := ParseRequest(f.bytes[HeaderSize+h.Options:], f.dialect)
 		if err != nil || !f.request {
 			continue
 		}
 		switch c { //nolint:exhaustive // those that are looked into
-		case CallSignInit, CallDecryptInit:
+		case CallSignInit, CallDecryptInit, CallEncryptInit, CallDeriveKey2:
 			r.Uint()
 			m := r.Mechanism()
-			mechanisms[m.Type] = m
+			mechanisms[f.dialect][m.Type] = m
 		case CallLogin:
 			r.Uint()
 			r.Uint()
@@ -159,15 +163,24 @@ func TestRecordedMeaning(t *testing.T) {
 	if string(login) != "1234" && string(login) != "9999" {
 		t.Errorf("the PIN is %q", login)
 	}
-	pss, ok := mechanisms[pkcs11.MechRSAPKCSPSS].PSS()
+	pss, ok := mechanisms[Early][pkcs11.MechRSAPKCSPSS].PSS()
 	if want := (pkcs11.PSS{Hash: pkcs11.MechSHA256, MGF: pkcs11.MGF1SHA256, SaltLen: 32}); !ok || pss != want {
 		t.Errorf("PSS parameters %+v, %t", pss, ok)
 	}
-	oaep, ok := mechanisms[pkcs11.MechRSAPKCSOAEP].OAEP()
+	oaep, ok := mechanisms[Early][pkcs11.MechRSAPKCSOAEP].OAEP()
 	if want := (OAEP{pkcs11.OAEP{Hash: pkcs11.MechSHA256, MGF: pkcs11.MGF1SHA256}, pkcs11.SourceSpecified, []byte("ABC")}); !ok || !cmp.Equal(oaep, want) {
 		t.Errorf("OAEP parameters %+v, %t", oaep, ok)
 	}
-	if m, ok := mechanisms[pkcs11.MechECDSA]; !ok || m.Parameter != nil {
+	if p, ok := mechanisms[Late][pkcs11.MechSHA256RSAPKCSPSS].PSS(); !ok || p != pss {
+		t.Errorf("late PSS parameters %+v, %t", p, ok)
+	}
+	if iv, ok := mechanisms[Late][pkcs11.MechAESCBCPad].Bytes(); !ok || len(iv) != 16 || iv[1] != 0x11 {
+		t.Errorf("the late IV is %x, %t", iv, ok)
+	}
+	if p, ok := mechanisms[Late][pkcs11.MechECDH1Derive].ECDH(); !ok || p.KDF != pkcs11.KDFNull || len(p.Public) < 65 || len(p.Shared) != 0 {
+		t.Errorf("late ECDH parameters %+v, %t", p, ok)
+	}
+	if m, ok := mechanisms[Early][pkcs11.MechECDSA]; !ok || m.Parameter != nil {
 		t.Errorf("ECDSA: %+v, %t", m, ok)
 	}
 }
@@ -296,7 +309,7 @@ func TestMalformed(t *testing.T) {
 func FuzzRequest(f *testing.F) {
 	for _, r := range recorded(f) {
 		if h, err := ParseHeader(r.bytes[:HeaderSize]); err == nil && r.request {
-			f.Add(r.bytes[HeaderSize+h.Options:], false)
+			f.Add(r.bytes[HeaderSize+h.Options:], r.dialect == Late)
 		}
 	}
 	late := Writer{}

@@ -8,10 +8,7 @@ import (
 
 // Writer makes messages, one after the other in the same memory. The zero
 // Writer is ready.
-type Writer struct {
-	b    []byte
-	body int // where the results begin
-}
+type Writer struct{ b []byte }
 
 // Request begins a request: its arguments are written then.
 func (w *Writer) Request(code uint32, c Call) { w.begin(code, c, calls[c].request) }
@@ -24,7 +21,6 @@ func (w *Writer) begin(code uint32, c Call, signature string) {
 	w.u32(uint32(c))
 	w.u32(uint32(len(signature))) //nolint:gosec // a constant
 	w.b = append(w.b, signature...)
-	w.body = len(w.b)
 }
 
 // Refuse makes the message a refusal, whatever was written.
@@ -33,9 +29,6 @@ func (w *Writer) Refuse(code uint32, v pkcs11.RV) {
 	w.Response(code, CallError)
 	w.Uint(uint64(v))
 }
-
-// Results returns what was written after Request or Response.
-func (w *Writer) Results() []byte { return w.b[w.body:] }
 
 // Frame ends the message and returns all of it. It is good until the next begins.
 func (w *Writer) Frame() []byte {
@@ -52,7 +45,7 @@ func (w *Writer) Clear() {
 	if cap(w.b) > keep {
 		w.b = nil
 	}
-	w.b, w.body = w.b[:0], 0
+	w.b = w.b[:0]
 }
 
 func (w *Writer) u32(v uint32) { w.b = binary.BigEndian.AppendUint32(w.b, v) }

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"os/exec"
@@ -22,13 +21,13 @@ import (
 	"github.com/holdfast-kms/holdfast/test/compat"
 )
 
-// world is a Holdfast, an agent for PKCS #11 with three tokens, and what a
-// program has to be told. The token "holdfast" wants a PIN, "open" none; "java"
-// shows what has a tag.
+// world is a Holdfast, an agent for PKCS #11 with tokens, and what a program
+// has to be told.
 type world struct {
 	server *compat.Server
 	dir    string
-	pin    string
+	// pins are the tokens' PINs.
+	pins   map[string]string
 	socket string
 	// module is p11-kit-client.so, engine OpenSSL's; "" where they are not
 	// installed.
@@ -37,11 +36,13 @@ type world struct {
 	log            *os.File
 }
 
-// The tokens.
+// The tokens: what their PINs are, if they have one, and which keys they show.
 const (
-	tokenPIN  = "holdfast"
-	tokenOpen = "open"
-	tokenJava = "java"
+	tokenCredential = "holdfast" // an access key
+	tokenShort      = "short"    // one of the agent's configuration
+	tokenOpen       = "open"     // none
+	tokenJava       = "java"     // as short; keys with a tag only
+	shortPIN        = "correct-horse"
 )
 
 // shared is the world of all tests of the package.
@@ -63,13 +64,17 @@ mode: 0666
 log: {level: debug}
 slots:
   - label: holdfast
-    server: &server {url: %[2]q, ca: %[3]q, region: %[4]q}
+    server: {url: %[2]q, ca: %[3]q, region: %[4]q}
     keyless: &keyless {servers: [%[5]q]}
-  - label: open
-    server: {url: %[2]q, ca: %[3]q, region: %[4]q, access_key_id: %[6]q, secret_access_key_file: %[1]s/secret}
+  - label: short
+    server: &own {url: %[2]q, ca: %[3]q, region: %[4]q, access_key_id: %[6]q, secret_access_key_file: %[1]s/secret}
+    pin_file: %[1]s/pin
     keyless: *keyless
+  - label: open
+    server: *own
   - label: java
-    server: {url: %[2]q, ca: %[3]q, region: %[4]q, access_key_id: %[6]q}
+    server: *own
+    pin_file: %[1]s/pin
     keyless: *keyless
     tags: {for: java}
 `
@@ -79,7 +84,7 @@ func open() (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // nginx's workers are somebody else
+	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
 	ctx := context.Background()
@@ -92,11 +97,12 @@ func open() (*world, error) {
 		return nil, err
 	}
 	env := func(name string) string { return compat.Lookup(w.server.Env, name) }
-	w.pin = env("HOLDFAST_ACCESS_KEY_ID") + ":" + env("HOLDFAST_SECRET_ACCESS_KEY")
+	w.pins = map[string]string{tokenCredential: env("HOLDFAST_ACCESS_KEY_ID") + ":" + env("HOLDFAST_SECRET_ACCESS_KEY"), tokenShort: shortPIN, tokenJava: shortPIN}
 	config := fmt.Sprintf(slots, dir, w.server.URL, env("HOLDFAST_CACERT"), env("HOLDFAST_REGION"), env("HOLDFAST_KEYLESS_ADDR"), env("HOLDFAST_ACCESS_KEY_ID"))
 	err = errors.Join(
 		os.WriteFile(filepath.Join(dir, "agent.yaml"), []byte(config), 0o600),
 		os.WriteFile(filepath.Join(dir, "secret"), []byte(env("HOLDFAST_SECRET_ACCESS_KEY")+"\n"), 0o600),
+		os.WriteFile(filepath.Join(dir, "pin"), []byte(shortPIN+"\n"), 0o600),
 	)
 	if err == nil {
 		err = w.start()
@@ -124,7 +130,7 @@ func (w *world) start() error {
 		return err
 	}
 	w.log = log
-	w.agent = exec.Command(w.server.Binary, "pkcs11", "serve", "--config", filepath.Join(w.dir, "agent.yaml")) //nolint:noctx,gosec // close ends it; the binary is the one under test
+	w.agent = exec.Command(w.server.Binary, "pkcs11", "serve", "--config", filepath.Join(w.dir, "agent.yaml")) //nolint:noctx // close ends it
 	w.agent.Env, w.agent.Stderr = compat.Environ(), log
 	out, err := w.agent.StdoutPipe()
 	if err != nil {
@@ -145,7 +151,8 @@ func (w *world) logged() string {
 	if err != nil {
 		return err.Error()
 	}
-	return string(text[max(0, len(text)-16<<10):])
+	lines := slices.DeleteFunc(strings.SplitAfter(string(text), "\n"), func(l string) bool { return strings.Contains(l, "logged in") })
+	return strings.Join(lines[max(0, len(lines)-40):], "")
 }
 
 // close wants both to end well.
@@ -188,20 +195,26 @@ func (w *world) environ(more ...string) []string {
 	return append(list, more...)
 }
 
+// nobodyID is a user and group without rights.
+const nobodyID = 65534
+
 // command is a program that is to be run in a folder.
 type command struct {
-	dir   string
-	env   []string
-	stdin io.Reader
-	args  []string
+	dir    string
+	env    []string
+	args   []string
+	nobody bool // as a user without rights, where the tests have them
 }
 
 // run runs a program and returns what it writes.
 func (w *world) run(ctx context.Context, c command) (string, error) {
 	ctx, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop()
-	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...) //nolint:gosec // the tests' own commands
-	cmd.Dir, cmd.Env, cmd.Stdin = c.dir, w.environ(c.env...), c.stdin
+	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
+	cmd.Dir, cmd.Env = c.dir, w.environ(c.env...)
+	if c.nobody && os.Getuid() == 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobodyID, Gid: nobodyID}}
+	}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
@@ -213,7 +226,7 @@ func (w *world) must(t *testing.T, dir string, args ...string) string {
 	t.Helper()
 	out, err := w.run(t.Context(), command{dir: dir, args: args})
 	if err != nil {
-		t.Fatalf("%s: %v\n%s", strings.ReplaceAll(strings.Join(args, " "), w.pin, "PIN"), err, out)
+		t.Fatalf("%s: %v\n%s", strings.ReplaceAll(strings.Join(args, " "), w.pins[tokenCredential], "PIN"), err, out)
 	}
 	return out
 }
@@ -232,42 +245,26 @@ func (w *world) holdfast(t *testing.T, v any, args ...string) {
 	}
 }
 
-// uri names an object of a token, with the PIN in it.
-func (w *world) uri(token, object, kind string) string {
-	u := "pkcs11:token=" + token + ";object=" + url.QueryEscape(object) + ";type=" + kind
-	if token == tokenPIN {
-		u += ";pin-value=" + url.QueryEscape(w.pin)
+// uri names a private key of a token, with the PIN in it.
+func (w *world) uri(token, object string) string {
+	u := "pkcs11:token=" + token + ";object=" + url.QueryEscape(object) + ";type=private"
+	if pin := w.pins[token]; pin != "" {
+		u += ";pin-value=" + url.QueryEscape(pin)
 	}
 	return u
 }
 
 // key makes a key with an alias.
-func (w *world) key(t *testing.T, alias, spec, usage string, more ...string) string {
+func (w *world) key(t *testing.T, alias, spec string) {
 	t.Helper()
-	var k struct {
-		ID string `json:"id"`
-	}
-	w.holdfast(t, &k, append([]string{"key", "create", "--alias", alias, "--spec", spec, "--usage", usage}, more...)...)
-	return k.ID
+	w.holdfast(t, nil, "key", "create", "--alias", alias, "--spec", spec, "--usage", "SIGN_VERIFY")
 }
-
-// authority makes the authority "root", once.
-func (w *world) authority(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(w.dir, "root.pem")
-	rootOnce.Do(func() {
-		w.holdfast(t, nil, "ca", "create", "--name", "root", "--key-spec", "ECC_NIST_P256", "--subject", "CN=Root")
-	})
-	return path
-}
-
-var rootOnce sync.Once
 
 // write writes a file of a test.
 func write(t *testing.T, dir, name string, content []byte) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path, content, 0o644); err != nil { //nolint:gosec // other users' programs read it
+	if err := os.WriteFile(path, content, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -290,7 +287,7 @@ func (w *world) folder(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // see above
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return dir

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-kms/holdfast/internal/edge"
+	"github.com/holdfast-kms/holdfast/internal/edge/setting"
 	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
@@ -36,7 +37,7 @@ func New(a *terminal.App) *cobra.Command {
 	flags.BoolVar(&check, "check-config", false, "only read the configuration, and the files that it names")
 	terminal.Require(cmd, "config")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := edge.Load(file)
+		c, err := setting.Load(file)
 		if err != nil {
 			return terminal.Plain(err)
 		}
@@ -63,7 +64,7 @@ func run(ctx context.Context, a *terminal.App, file string, o edge.Options) erro
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
 	o.Reload = reload
-	o.Again = func() (*edge.Config, error) { return edge.Load(file) }
+	o.Again = func() (*setting.Config, error) { return setting.Load(file) }
 	o.Ready = func(addresses []string) error {
 		_, err := fmt.Fprintln(a.Out, "ready https://"+addresses[0])
 		return err

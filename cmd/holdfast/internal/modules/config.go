@@ -48,10 +48,12 @@ type Slot struct {
 	// Serial is the token's serial number. Default: 16 digits made of the server,
 	// region and label.
 	Serial string `yaml:"serial"`
-	// Server is the server. With a credential in it applications need no PIN; with
-	// access_key_id alone a PIN is the secret; with neither it is
-	// ACCESSKEYID:SECRET.
+	// Server is the server. With a credential in it applications need the PIN of
+	// PINFile, or none; with access_key_id alone a PIN is the secret; with neither
+	// it is ACCESSKEYID:SECRET.
 	Server agent.Server `yaml:"server"`
+	// PINFile has a PIN of your own for the credential in Server. Default: none.
+	PINFile string `yaml:"pin_file"`
 	// Keyless is where signatures are made over Keyless SSL. Default: nowhere, and
 	// the server makes them.
 	Keyless Keyless `yaml:"keyless"`
@@ -165,6 +167,7 @@ func (s *Slot) complete() (wrong []string) {
 		"server: secret_access_key_file needs an access_key_id":                                          s.Server.SecretAccessKeyFile != "" && s.Server.AccessKeyID == "",
 		"server: client_certificate and client_key go together":                                          (s.Server.ClientCertificate == "") != (s.Server.ClientKey == ""),
 		"server: an access key's secret and a client certificate exclude each other":                     s.Server.ClientCertificate != "" && s.Server.SecretAccessKeyFile != "",
+		"pin_file: it is for a server with a credential":                                                 s.PINFile != "" && s.Server.ClientCertificate == "" && s.Server.SecretAccessKeyFile == "",
 		"keyless.servers: they are missing":                                                              len(s.Keyless.Servers) == 0 && (s.Keyless.ServerName != "" || s.Keyless.CA != "" || s.Keyless.Connections != 0),
 		fmt.Sprintf("keyless.connections: there are at most %d of them, and not a negative number", 256): s.Keyless.Connections < 0 || s.Keyless.Connections > 256,
 	} {
@@ -198,6 +201,13 @@ func (s *Slot) token(userAgent string) (remote.Config, error) {
 	}
 	if k := s.Keyless; len(k.Servers) > 0 {
 		c.Keyless = &remote.Keyless{Servers: k.Servers, ServerName: k.ServerName, CACert: k.CA, Connections: k.Connections}
+	}
+	if s.PINFile != "" {
+		pin, err := agent.ReadSecret(s.PINFile)
+		if err != nil {
+			return c, err
+		}
+		c.PIN = pin
 	}
 	if s.Server.SecretAccessKeyFile != "" {
 		secret, err := agent.ReadSecret(s.Server.SecretAccessKeyFile)

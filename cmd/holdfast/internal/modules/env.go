@@ -25,6 +25,7 @@ type surroundings struct {
 	// Token and Object are parts of PKCS #11 URIs.
 	Token  string `json:"token"`
 	Object string `json:"object"`
+	label  string // the object's, as it is
 }
 
 // Where systems keep modules. The first is Debian's, the second Fedora's.
@@ -53,7 +54,7 @@ func look(socket, token, object string) (*surroundings, error) {
 	}
 	return &surroundings{
 		Module: find(modulePlaces[:], "p11-kit-client.so"), Engine: find(enginePlaces[:], "pkcs11.so"),
-		Socket: socket, Address: address(socket), Token: attribute(token), Object: attribute(object),
+		Socket: socket, Address: address(socket), Token: attribute(token), Object: attribute(object), label: object,
 	}, nil
 }
 

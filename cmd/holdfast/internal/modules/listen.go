@@ -96,7 +96,7 @@ func (c *Config) owner() (uid, gid int, err error) {
 // userID returns the number of a user.
 func userID(name string) (int, error) {
 	if n, err := strconv.ParseUint(name, 10, 31); err == nil {
-		return int(n), nil //nolint:gosec // of 31 bits
+		return int(n), nil
 	}
 	u, err := user.Lookup(name)
 	if err != nil {

@@ -9,17 +9,22 @@ type program struct {
 }
 
 // programs are in the order in which they are printed. In their lines $MODULE,
-// $ENGINE, $ADDRESS, $SOCKET, $TOKEN and $OBJECT stand for what was found.
+// $ENGINE, $ADDRESS and $SOCKET stand for what was found, $TOKEN and $OBJECT for
+// parts of URIs, and $LABEL for the object's name between quotes.
 var programs = [...]program{
-	{"shell", "Every program: how p11-kit-client.so finds the agent", []string{
+	{"p11-kit", "Programs that ask p11-kit (GnuTLS, curl, the engine of OpenSSL, …): a file says it all", []string{
+		"# /etc/pkcs11/modules/holdfast.module; for one user, who is not root, ~/.config/pkcs11/modules/holdfast.module",
+		"remote: $ADDRESS",
+	}},
+	{"shell", "Programs that load p11-kit-client.so: how it finds the agent", []string{
 		"export P11_KIT_SERVER_ADDRESS='$ADDRESS'",
 	}},
-	{"pkcs11-tool", "pkcs11-tool (OpenSC); it asks for the PIN, ACCESSKEYID:SECRET", []string{
+	{"pkcs11-tool", "pkcs11-tool (OpenSC); it asks for the PIN", []string{
 		"export P11_KIT_SERVER_ADDRESS='$ADDRESS'",
 		"pkcs11-tool --module $MODULE --token-label '$TOKEN' --login --list-objects",
-		"pkcs11-tool --module $MODULE --token-label '$TOKEN' --login --keypairgen --key-type EC:secp384r1 --label '$OBJECT' --id 01",
+		"pkcs11-tool --module $MODULE --token-label '$TOKEN' --login --keypairgen --key-type EC:secp384r1 --label '$LABEL' --id 01",
 	}},
-	{"openssl", "OpenSSL 3 with the engine of libp11: a file for OPENSSL_CONF, and commands", []string{
+	{"openssl", "OpenSSL 3 with the engine of libp11, which takes PINs of at most 32 characters: see pin_file in docs/pkcs11.md", []string{
 		"cat >openssl-pkcs11.cnf <<'END'",
 		"openssl_conf = openssl_init",
 		".include /etc/ssl/openssl.cnf",
@@ -36,39 +41,41 @@ var programs = [...]program{
 		"export OPENSSL_CONF=$PWD/openssl-pkcs11.cnf P11_KIT_SERVER_ADDRESS='$ADDRESS'",
 		"openssl req -new -engine pkcs11 -keyform engine -key 'pkcs11:token=$TOKEN;object=$OBJECT;type=private' -subj /CN=www.example.com -out www.csr",
 	}},
-	{"nginx", "nginx: OPENSSL_CONF is the file of openssl above; both variables are set where nginx is started, such as in a drop-in of its unit", []string{
-		"# in the unit: [Service]",
+	{"nginx", "nginx: the variables are set where it is started, such as in a drop-in of its unit; OPENSSL_CONF is the file of openssl above", []string{
+		"# [Service]",
 		"# Environment=OPENSSL_CONF=/etc/nginx/openssl-pkcs11.cnf P11_KIT_SERVER_ADDRESS=$ADDRESS",
-		"# in nginx.conf, at the top: the workers need them, too, and their user has to be able to open $SOCKET",
+		"# at the top of nginx.conf; the user of the workers has to be able to open $SOCKET",
 		"env OPENSSL_CONF;",
 		"env P11_KIT_SERVER_ADDRESS;",
-		"# in the server: the PIN is percent-encoded, or left out where the token wants none",
+		"# in the server; without pin-value where the token wants no PIN",
 		"ssl_certificate /etc/nginx/www.pem;",
-		`ssl_certificate_key "engine:pkcs11:pkcs11:token=$TOKEN;object=$OBJECT;type=private;pin-value=ACCESSKEYID%3ASECRET";`,
+		`ssl_certificate_key "engine:pkcs11:pkcs11:token=$TOKEN;object=$OBJECT;type=private;pin-value=PIN";`,
 	}},
-	{"gnutls", "GnuTLS: it loads the modules that p11-kit knows", []string{
-		"# in /etc/pkcs11/modules/holdfast.module, or ~/.config/pkcs11/modules/holdfast.module",
-		"# module: $MODULE",
-		"export P11_KIT_SERVER_ADDRESS='$ADDRESS' GNUTLS_PIN=ACCESSKEYID:SECRET",
+	{"gnutls", "GnuTLS", []string{
+		"export P11_KIT_SERVER_ADDRESS='$ADDRESS' GNUTLS_PIN=PIN",
 		"p11tool --provider $MODULE --login --list-all 'pkcs11:token=$TOKEN'",
 		"gnutls-serv --provider $MODULE --x509certfile www.pem --x509keyfile 'pkcs11:token=$TOKEN;object=$OBJECT;type=private'",
 	}},
-	{"java", "Java: a configuration of SunPKCS11, and keytool", []string{
+	{"java", "Java: a configuration of SunPKCS11 that has keys made on the token, and commands", []string{
 		"cat >holdfast.cfg <<'END'",
 		"name = Holdfast",
 		"library = $MODULE",
 		"slotListIndex = 0",
+		"attributes(generate, CKO_PRIVATE_KEY, *) = {",
+		"  CKA_TOKEN = true",
+		"}",
+		"attributes(generate, CKO_PUBLIC_KEY, *) = {",
+		"  CKA_TOKEN = true",
+		"}",
 		"END",
 		"export P11_KIT_SERVER_ADDRESS='$ADDRESS'",
 		"keytool -list -keystore NONE -storetype PKCS11 -addprovider SunPKCS11 -providerarg holdfast.cfg",
-		"jarsigner -keystore NONE -storetype PKCS11 -addprovider SunPKCS11 -providerArg holdfast.cfg app.jar '$OBJECT'",
+		"jarsigner -keystore NONE -storetype PKCS11 -addprovider SunPKCS11 -providerArg holdfast.cfg app.jar '$LABEL'",
 	}},
-	{"ssh", "OpenSSH: it asks for the PIN, or has SSH_ASKPASS ask", []string{
+	{"ssh", "OpenSSH; it asks for the PIN, or has SSH_ASKPASS ask", []string{
 		"export P11_KIT_SERVER_ADDRESS='$ADDRESS'",
-		"ssh-keygen -D $MODULE >>~/.ssh/authorized_keys.new",
-		"# in ~/.ssh/config",
-		"# PKCS11Provider $MODULE",
-		"ssh -o PKCS11Provider=$MODULE host.example.com",
+		"ssh-keygen -D $MODULE | grep ' $LABEL$' >~/.ssh/holdfast.pub",
+		"ssh -o PKCS11Provider=$MODULE -o IdentitiesOnly=yes -i ~/.ssh/holdfast.pub host.example.com",
 	}},
 }
 
@@ -92,5 +99,6 @@ func (p *program) text(s *surroundings) string {
 	return strings.NewReplacer(
 		"$MODULE", or(s.Module, "/path/to/p11-kit-client.so"), "$ENGINE", or(s.Engine, "/path/to/engines-3/pkcs11.so"),
 		"$ADDRESS", s.Address, "$SOCKET", s.Socket, "$TOKEN", s.Token, "$OBJECT", s.Object,
+		"$LABEL", strings.ReplaceAll(s.label, "'", `'\''`),
 	).Replace(strings.Join(p.lines, "\n") + "\n")
 }

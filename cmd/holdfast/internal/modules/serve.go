@@ -1,6 +1,7 @@
 package modules
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ type serveRequest struct {
 	keyless       []string
 	keys, tags    []string
 	noPIN         bool
+	pinFile       string
 	verbose       bool
 }
 
@@ -35,7 +37,8 @@ func (a *app) serve() *cobra.Command {
 			"p11-kit-client.so, as their PKCS #11 library. \"holdfast pkcs11 env\" says what to tell each of\n" +
 			"them. The tokens come from the configuration, or there is one over the server that the flags\n" +
 			"and variables name. A program's PIN is its credential, ACCESSKEYID:SECRET or, with --access-key-id,\n" +
-			"the secret; with --no-pin each program that may open the socket uses the command's own.\n" +
+			"the secret. With --pin-file it is one of your own, which programs can do with that take no long\n" +
+			"ones, and with --no-pin there is none: they use the command's own credential then.\n" +
 			"It runs until SIGTERM or SIGINT, takes systemd's socket where one is passed, prints a line\n" +
 			"\"ready\" with the socket, and logs to standard error.",
 		Example: "  holdfast pkcs11 serve --config /etc/holdfast/pkcs11.yaml\n" +
@@ -46,10 +49,11 @@ func (a *app) serve() *cobra.Command {
 	flags.BoolVar(&r.check, "check-config", false, "only read the configuration")
 	flags.StringVar(&r.socket, "socket", "", "where programs connect (default "+defaultSocketHelp+")")
 	flags.StringVar(&r.label, "label", "holdfast", "the token's name")
-	flags.StringSliceVar(&r.keyless, "keyless", nil, "a key server to make signatures at, as HOST:PORT (repeatable)")
+	flags.StringSliceVar(&r.keyless, "keyless", nil, "a key server to make signatures at, as HOST:PORT (repeatable; default "+envKeyless+")")
 	flags.StringSliceVar(&r.keys, "key", nil, "only the key with this id or alias, in which * stands for anything (repeatable)")
 	flags.StringSliceVar(&r.tags, "tag", nil, "only keys with this tag, as NAME=VALUE, which new ones get (repeatable)")
 	flags.BoolVar(&r.noPIN, "no-pin", false, "use the command's own credential for every program that may open the socket")
+	flags.StringVar(&r.pinFile, "pin-file", "", "use the command's own credential for programs that give the PIN in this file")
 	flags.BoolVarP(&r.verbose, "verbose", "v", false, "log logins and what takes the slower way")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, tokens, err := a.settings(&r)
@@ -60,6 +64,12 @@ func (a *app) serve() *cobra.Command {
 	}
 	return cmd
 }
+
+// envKeyless has the address of the key server of a development server.
+const envKeyless = "HOLDFAST_KEYLESS_ADDR"
+
+// maxPIN is the longest PIN in bytes.
+const maxPIN = 4096
 
 const defaultSocketHelp = "/run/holdfast/pkcs11.sock, or holdfast/pkcs11.sock in $XDG_RUNTIME_DIR"
 
@@ -80,7 +90,16 @@ func (a *app) settings(r *serveRequest) (*Config, []remote.Config, error) {
 		return nil, nil, err
 	}
 	server := a.Server()
-	t := remote.Config{Label: r.label, Server: server, Own: r.noPIN, AccessKeyID: server.AccessKeyID, Choice: remote.Choice{Keys: r.names(), Tags: tags}}
+	t := remote.Config{Label: r.label, Server: server, Own: r.noPIN || r.pinFile != "", AccessKeyID: server.AccessKeyID, Choice: remote.Choice{Keys: r.names(), Tags: tags}}
+	if r.pinFile != "" {
+		if t.PIN, err = a.Read(r.pinFile, maxPIN); err != nil {
+			return nil, nil, err
+		}
+		t.PIN = bytes.TrimRight(t.PIN, "\r\n")
+	}
+	if len(r.keyless) == 0 && os.Getenv(envKeyless) != "" {
+		r.keyless = []string{os.Getenv(envKeyless)}
+	}
 	if len(r.keyless) > 0 {
 		t.Keyless = &remote.Keyless{Servers: r.keyless}
 	}

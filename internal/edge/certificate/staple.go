@@ -1,4 +1,4 @@
-package edge
+package certificate
 
 import (
 	"bytes"
@@ -54,14 +54,15 @@ func (s *staple) after(now time.Time) time.Time {
 	return now.Add(min(max(left, stapleRetry), stapleMost))
 }
 
-// responder asks responders.
-type responder struct{ http *http.Client }
+// Responder asks responders.
+type Responder struct{ http *http.Client }
 
-func newResponder() *responder {
+// NewResponder returns one.
+func NewResponder() *Responder {
 	refuse := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = 1
-	return &responder{&http.Client{Transport: t, Timeout: stapleTimeout, CheckRedirect: refuse}}
+	return &Responder{&http.Client{Transport: t, Timeout: stapleTimeout, CheckRedirect: refuse}}
 }
 
 // question is about which certificate whom to ask.
@@ -71,7 +72,7 @@ type question struct {
 }
 
 // ask asks a responder about a certificate and verifies the answer.
-func (r *responder) ask(ctx context.Context, q *question, now time.Time) (*staple, error) {
+func (r *Responder) ask(ctx context.Context, q *question, now time.Time) (*staple, error) {
 	body, err := xocsp.CreateRequest(q.leaf, q.issuer, nil)
 	if err != nil {
 		return nil, fmt.Errorf("asking about the certificate: %w", err)

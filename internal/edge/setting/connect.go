@@ -1,16 +1,14 @@
-package edge
+package setting
 
 import (
-	"context"
 	"crypto/tls"
-	"errors"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/holdfast-kms/holdfast/client"
-	"github.com/holdfast-kms/holdfast/internal/fault"
+	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
 	"github.com/holdfast-kms/holdfast/keyless"
 )
 
@@ -22,7 +20,7 @@ func (c *Credential) secret() (string, error) {
 	if c.SecretAccessKeyFile == "" {
 		return "", nil
 	}
-	text, err := readFile(c.SecretAccessKeyFile, maxSecret)
+	text, err := certificate.ReadFile(c.SecretAccessKeyFile, maxSecret)
 	if err != nil {
 		return "", fmt.Errorf("reading a secret: %w", err)
 	}
@@ -54,7 +52,7 @@ func (k *KeyServers) Connect(log *slog.Logger) (*keyless.Client, error) {
 func (k *KeyServers) tls() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: k.ServerName}
 	if k.CA != "" {
-		pool, err := readPool(k.CA)
+		pool, err := ReadPool(k.CA)
 		if err != nil {
 			return nil, err
 		}
@@ -76,7 +74,7 @@ func (k *KeyServers) tls() (*tls.Config, error) {
 }
 
 // Connect returns a client of the Holdfast server, nil where there is none.
-func (h *Holdfast) Connect(userAgent string) (Managed, error) {
+func (h *Holdfast) Connect(userAgent string) (certificate.Managed, error) {
 	if h.URL == "" {
 		return nil, nil
 	}
@@ -90,43 +88,18 @@ func (h *Holdfast) Connect(userAgent string) (Managed, error) {
 	})
 }
 
-// Check reads what a configuration names: certificates, keys, certificates to
-// trust. It asks no server.
-func Check(ctx context.Context, o Options) error {
-	var wrong []error
-	for i := range o.Config.Sites {
-		s := &o.Config.Sites[i]
-		if _, err := newUpstreams(s); err != nil {
-			wrong = append(wrong, fmt.Errorf("sites[%d].upstream_ca: %w", i, err))
-		}
-		for j, t := range s.Certificates {
-			if t.File == "" {
-				continue
-			}
-			c, err := (&source{Certificate: t, keys: o.Keys}).load(ctx, true)
-			if err == nil {
-				err = current(c, time.Now())
-			}
-			if err == nil {
-				err = covers(c, s.Names)
-			}
-			if err != nil {
-				wrong = append(wrong, fmt.Errorf("sites[%d].certificates[%d]: %w", i, j, err))
-			}
-		}
-	}
-	if err := errors.Join(wrong...); err != nil {
-		return &fault.Error{Kind: fault.InvalidArgument, Op: "edge.Check", Public: err.Error()}
-	}
-	return nil
-}
+// maxTrust bounds a file with certificates to trust, in bytes.
+const maxTrust = 1 << 20
 
-// covers checks that a certificate has the names of its site.
-func covers(c *tls.Certificate, names []string) error {
-	for _, name := range names {
-		if err := c.Leaf.VerifyHostname(strings.Replace(name, "*.", "any-label.", 1)); err != nil {
-			return fmt.Errorf("it is not for %s: %w", name, err)
-		}
+// ReadPool reads certificates to trust.
+func ReadPool(path string) (*x509.CertPool, error) {
+	text, err := certificate.ReadFile(path, maxTrust)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("the file %s has no certificate in PEM", path)
+	}
+	return pool, nil
 }

@@ -1,4 +1,4 @@
-package edge
+package certificate
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -17,6 +18,49 @@ import (
 // maxFile bounds a file with certificates or a key, in bytes.
 const maxFile = 1 << 20
 
+// Setting is a certificate in a configuration. A field's comment has its default.
+type Setting struct {
+	// File has the certificate with its issuers, in PEM.
+	File string `yaml:"file"`
+	// Managed is the id of a managed certificate of the Holdfast server.
+	Managed string `yaml:"managed"`
+	// KeyFile is a private key in PEM, which the edge then has itself. Default:
+	// none, the key is on the key servers.
+	KeyFile string `yaml:"key_file"`
+	// Staple is auto (where the certificate names a responder), off, or an URL of
+	// a responder. Default: auto.
+	Staple string `yaml:"staple"`
+}
+
+// What Setting.Staple is, beside an URL.
+const (
+	StapleAuto = "auto"
+	StapleOff  = "off"
+)
+
+// Load reads a certificate of a file once, and checks that it is valid now.
+func Load(ctx context.Context, s Setting, keys *keyless.Client) (*tls.Certificate, error) {
+	c, err := (&source{Setting: s, keys: keys}).load(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	return c, current(c, time.Now())
+}
+
+// ReadFile reads a file that has no more than a number of bytes.
+func ReadFile(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(text)) > most {
+		err = fmt.Errorf("%s is longer than %d bytes", path, most)
+	}
+	return text, err
+}
+
 // Managed is what managed certificates are asked of. *client.Client is one.
 type Managed interface {
 	Managed(ctx context.Context, id string) (*client.Managed, error)
@@ -24,7 +68,7 @@ type Managed interface {
 
 // source is where a certificate comes from.
 type source struct {
-	Certificate
+	Setting
 	keys    *keyless.Client
 	managed Managed // may be nil, as keys
 	stamp   string  // of what was loaded last; "" before
@@ -76,7 +120,7 @@ func (s *source) read(ctx context.Context, force bool) (text []byte, stamp strin
 	if stamp == s.stamp && !force {
 		return nil, "", nil
 	}
-	text, err = readFile(s.File, maxFile)
+	text, err = ReadFile(s.File, maxFile)
 	return text, stamp, err
 }
 
@@ -89,7 +133,7 @@ func (s *source) certificate(chain []byte) (*tls.Certificate, error) {
 		c, err := s.keys.Certificate(chain)
 		return &c, err
 	}
-	key, err := readFile(s.KeyFile, maxFile)
+	key, err := ReadFile(s.KeyFile, maxFile)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,9 @@
-package edge
+// Package setting is the configuration of an edge: one file in YAML, validated
+// whole, and the clients of the servers that it names.
+//
+// Start with Load; connect.go makes the clients. The package is internal and may
+// change with any release.
+package setting
 
 import (
 	"bytes"
@@ -6,12 +11,12 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/holdfast-kms/holdfast/internal/config"
+	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
@@ -145,8 +150,10 @@ type Site struct {
 	Names []string `yaml:"names"`
 	// Default makes it the site of clients that give no name, or an unknown one.
 	// Without such a site their handshakes are refused.
-	Default      bool          `yaml:"default"`
-	Certificates []Certificate `yaml:"certificates"`
+	Default bool `yaml:"default"`
+	// Certificates are one for each type of key, perhaps; clients get the first
+	// that they can use.
+	Certificates []certificate.Setting `yaml:"certificates"`
 	// Upstreams are the servers behind the edge: http://, https:// or h2c:// with
 	// host, port and a path that goes before the request's.
 	Upstreams []string `yaml:"upstreams"`
@@ -158,27 +165,12 @@ type Site struct {
 	UpstreamTimeout time.Duration `yaml:"upstream_timeout"`
 }
 
-// Certificate is a certificate of a site. A site may have one for each type of
-// key; clients get the first that they can use.
-type Certificate struct {
-	// File has the certificate with its issuers, in PEM.
-	File string `yaml:"file"`
-	// Managed is the id of a managed certificate of the Holdfast server.
-	Managed string `yaml:"managed"`
-	// KeyFile is a private key in PEM, which the edge then has itself. Default:
-	// none, the key is on the key servers.
-	KeyFile string `yaml:"key_file"`
-	// Staple is auto (where the certificate names a responder), off, or an URL of
-	// a responder. Default: auto.
-	Staple string `yaml:"staple"`
-}
-
 // maxConfig bounds a configuration, in bytes.
 const maxConfig = 4 << 20
 
 // Load reads a configuration file.
 func Load(path string) (*Config, error) {
-	text, err := readFile(path, maxConfig)
+	text, err := certificate.ReadFile(path, maxConfig)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
@@ -187,20 +179,6 @@ func Load(path string) (*Config, error) {
 		return nil, fmt.Errorf("configuration %s: %w", path, err)
 	}
 	return c, nil
-}
-
-// readFile reads a file that has no more than a number of bytes.
-func readFile(path string, most int64) ([]byte, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(text)) > most {
-		err = fmt.Errorf("%s is longer than %d bytes", path, most)
-	}
-	return text, err
 }
 
 // Parse reads a configuration in YAML, puts in the defaults and validates the
@@ -236,7 +214,7 @@ func (c *Config) complete() {
 	or(&c.KeyServers.Timeout, 5*time.Second)
 	or(&c.KeyServers.Connections, 2)
 	or(&c.Holdfast.Timeout, 30*time.Second)
-	or(&c.AccessLog.Format, formatJSON)
+	or(&c.AccessLog.Format, FormatJSON)
 	or(&c.TLS.MinVersion, "1.2")
 	or(&c.TLS.HandshakeTimeout, 10*time.Second)
 	or(&c.TLS.Tickets.Rotate, 6*time.Hour)
@@ -252,7 +230,7 @@ func (c *Config) complete() {
 	for i := range c.Sites {
 		or(&c.Sites[i].UpstreamTimeout, time.Minute)
 		for j := range c.Sites[i].Certificates {
-			or(&c.Sites[i].Certificates[j].Staple, stapleAuto)
+			or(&c.Sites[i].Certificates[j].Staple, certificate.StapleAuto)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package edge
+package setting
 
 import (
 	"errors"
@@ -9,15 +9,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
 )
 
-// Words of the configuration.
+// The values of AccessLog.Format.
 const (
-	formatJSON   = "json"
-	formatCommon = "common"
-	formatOff    = "off"
-	stapleAuto   = "auto"
-	stapleOff    = "off"
+	FormatJSON   = "json"
+	FormatCommon = "common"
+	FormatOff    = "off"
 )
 
 // Bounds of a configuration.
@@ -66,8 +66,8 @@ func (f *faults) address(where, address string) {
 }
 
 // certificates returns every certificate of the sites.
-func (c *Config) certificates() []*Certificate {
-	var all []*Certificate
+func (c *Config) certificates() []*certificate.Setting {
+	var all []*certificate.Setting
 	for i := range c.Sites {
 		for j := range c.Sites[i].Certificates {
 			all = append(all, &c.Sites[i].Certificates[j])
@@ -78,12 +78,12 @@ func (c *Config) certificates() []*Certificate {
 
 // remote reports whether there is a certificate whose key is not here.
 func (c *Config) remote() bool {
-	return slices.ContainsFunc(c.certificates(), func(t *Certificate) bool { return t.KeyFile == "" })
+	return slices.ContainsFunc(c.certificates(), func(t *certificate.Setting) bool { return t.KeyFile == "" })
 }
 
 // managed reports whether there is a managed certificate.
 func (c *Config) managed() bool {
-	return slices.ContainsFunc(c.certificates(), func(t *Certificate) bool { return t.Managed != "" })
+	return slices.ContainsFunc(c.certificates(), func(t *certificate.Setting) bool { return t.Managed != "" })
 }
 
 func (k *KeyServers) validate(needed bool, wrong *faults) {
@@ -120,7 +120,7 @@ func (c *Config) validateChoices(wrong *faults) {
 		allowed     []string
 	}{
 		{"tls.min_version", c.TLS.MinVersion, []string{"1.2", "1.3"}},
-		{"access_log.format", c.AccessLog.Format, []string{formatJSON, formatCommon, formatOff}},
+		{"access_log.format", c.AccessLog.Format, []string{FormatJSON, FormatCommon, FormatOff}},
 		{"log.level", c.Log.Level, []string{"debug", "info", "warn", "error"}},
 		{"log.format", c.Log.Format, []string{"text", "json"}},
 	} {
@@ -172,7 +172,7 @@ func (c *Config) validateSites(wrong *faults) {
 	if len(c.Sites) == 0 || len(c.Sites) > maxSites {
 		wrong.add("sites", "there are %d, not 1 to %d", len(c.Sites), maxSites)
 	}
-	same := map[string]*Certificate{}
+	same := map[string]*certificate.Setting{}
 	for _, t := range c.certificates() {
 		if other := same[t.File+t.Managed]; other != nil && *other != *t {
 			wrong.add("sites", "the certificate %s is there twice, with different settings", t.File+t.Managed)
@@ -217,10 +217,10 @@ func (s *Site) validate(where string, wrong *faults) {
 		}
 	}
 	for i := range s.Certificates {
-		s.Certificates[i].validate(fmt.Sprintf("%s.certificates[%d]", where, i), wrong)
+		validateCertificate(&s.Certificates[i], fmt.Sprintf("%s.certificates[%d]", where, i), wrong)
 	}
 	for _, text := range s.Upstreams {
-		if _, err := parseUpstream(text); err != nil {
+		if _, err := ParseUpstream(text); err != nil {
 			wrong.add(where+".upstreams", "%v", err)
 		}
 	}
@@ -229,22 +229,23 @@ func (s *Site) validate(where string, wrong *faults) {
 	}
 }
 
-func (t *Certificate) validate(where string, wrong *faults) {
+// validateCertificate checks one certificate of a site.
+func validateCertificate(t *certificate.Setting, where string, wrong *faults) {
 	if (t.File == "") == (t.Managed == "") {
 		wrong.add(where, "it is either a file or managed")
 	}
 	if t.Managed != "" && t.KeyFile != "" {
 		wrong.add(where, "a managed certificate has no key_file")
 	}
-	if t.Staple != stapleAuto && t.Staple != stapleOff {
+	if t.Staple != certificate.StapleAuto && t.Staple != certificate.StapleOff {
 		if u, err := url.Parse(t.Staple); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			wrong.add(where+".staple", "%q is neither auto, off nor an URL", t.Staple)
 		}
 	}
 }
 
-// parseUpstream reads the address of an upstream.
-func parseUpstream(text string) (*url.URL, error) {
+// ParseUpstream reads the address of an upstream.
+func ParseUpstream(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil {
 		return nil, err
