@@ -78,6 +78,7 @@ func startSealed(t *testing.T) *vault {
 	}
 	c := config.Default()
 	c.Data, c.Listen, c.RSA.Native = v.dir, "127.0.0.1:0", "off"
+	c.Keyless.Listen = "127.0.0.1:0"
 	admin, err := Initialise(t.Context(), c, root, "chief")
 	if err != nil {
 		t.Fatal(err)
@@ -173,8 +174,8 @@ func TestSealedServer(t *testing.T) {
 	if status, text := v.get("/readyz"); status != http.StatusServiceUnavailable || text != "sealed: 0 of 3 shares\n" {
 		t.Errorf("/readyz: %d %q", status, text)
 	}
-	if _, text := v.get("/metrics"); !strings.Contains(text, "holdfast_sealed 1\n") {
-		t.Error("the metrics do not say that it is sealed")
+	if _, text := v.get("/metrics"); !strings.Contains(text, "holdfast_sealed 1\n") || strings.Contains(text, "holdfast_keyless_") {
+		t.Error("the metrics do not say that it is sealed, or keys are served")
 	}
 	enter := func(n, have int) {
 		t.Helper()
@@ -197,8 +198,8 @@ func TestSealedServer(t *testing.T) {
 	if status, text := v.get("/readyz"); status != http.StatusOK || text != "ready\n" {
 		t.Errorf("/readyz: %d %q", status, text)
 	}
-	if _, text := v.get("/metrics"); !strings.Contains(text, "holdfast_sealed 0\n") {
-		t.Error("the metrics say that it is sealed")
+	if _, text := v.get("/metrics"); !strings.Contains(text, "holdfast_sealed 0\n") || !strings.Contains(text, `holdfast_keyless_connections{api="keyless"} 0`) {
+		t.Error("the metrics say that it is sealed, or no keys are served")
 	}
 	if status, text := v.do(http.MethodPost, "/", v.admin[0], v.admin[1], "CreateKey", "{}"); status != http.StatusOK {
 		t.Errorf("a request: %d %s", status, text)

@@ -62,14 +62,13 @@ type running struct {
 func serve(t testing.TB, keys keyless.Keys, limits keyless.Limits) *running {
 	t.Helper()
 	identity := certify(t, "key-server")
+	protection := &tls.Config{
+		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{identity}, ClientAuth: tls.RequestClientCert,
+		DynamicRecordSizingDisabled: true,
+	}
 	s := keyless.New(keyless.Config{
 		Keys: keys, Limits: limits, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError + 1})),
-		TLS: func() *tls.Config {
-			return &tls.Config{
-				MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{identity}, ClientAuth: tls.RequestClientCert,
-				DynamicRecordSizingDisabled: true,
-			}
-		},
+		TLS: func() *tls.Config { return protection },
 	})
 	dir, err := os.MkdirTemp("", "keyless") // t.TempDir is too long for a socket
 	if err != nil {
