@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	wire "github.com/holdfast-kms/holdfast/internal/wire/keyless"
 )
 
 // Config is what a Server stands on. Keys and TLS are required.
@@ -195,6 +196,11 @@ func (s *Server) accept(n net.Conn) {
 		s.refused.Add(1)
 		_ = n.Close() // it has got nothing
 		return
+	}
+	if t, ok := n.(*net.TCPConn); ok {
+		// What is not read yet waits at the client, which notices, and not in this
+		// machine's memory.
+		_ = t.SetReadBuffer(s.limits.InFlight * wire.PadTo) // an old size does no harm
 	}
 	c := newConn(s, n)
 	s.open[c] = struct{}{}
