@@ -8,7 +8,6 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
-	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/store"
 )
 
@@ -16,7 +15,7 @@ import (
 type Update struct {
 	Name string
 	// Password is what the tokens' user logs in with now.
-	Password *kms.Secret
+	Password *key.Secret
 	// Cluster is another cluster of the same lineage, with the same certificate.
 	Cluster string
 }

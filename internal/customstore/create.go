@@ -25,7 +25,7 @@ type CreateRequest struct {
 	// Anchor is the trust anchor that the cluster was initialised with, in PEM.
 	Anchor string
 	// Password is the user's PIN of the cluster's tokens. The caller wipes it.
-	Password kms.Secret
+	Password key.Secret
 }
 
 // Limits of a key store.
@@ -149,7 +149,7 @@ func serves(c *cluster.Cluster) error {
 }
 
 // keepPassword wraps a password for a key store.
-func (s *Service) keepPassword(st *Store, password kms.Secret) (err error) {
+func (s *Service) keepPassword(st *Store, password key.Secret) (err error) {
 	if n := len(password.Reveal()); n < MinPassword || n > MaxPassword {
 		return fault.New(fault.InvalidArgument, "a key store's password has %d to %d characters", MinPassword, MaxPassword)
 	}

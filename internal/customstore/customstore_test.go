@@ -26,7 +26,6 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
-	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/seal"
@@ -178,7 +177,7 @@ func (f *fixture) as(user string) *key.Call {
 func (f *fixture) admin() *key.Call { return f.as("admin") }
 
 func (f *fixture) request() *customstore.CreateRequest {
-	return &customstore.CreateRequest{Name: "name", Cluster: "one", Anchor: f.anchor, Password: kms.NewSecret([]byte(password))}
+	return &customstore.CreateRequest{Name: "name", Cluster: "one", Anchor: f.anchor, Password: key.NewSecret([]byte(password))}
 }
 
 func (f *fixture) create() string {
@@ -401,7 +400,7 @@ func TestCreate(t *testing.T) {
 		{"no name", func(r *customstore.CreateRequest) { r.Name = "" }, nil, fault.InvalidArgument, fault.Unspecified},
 		{"another anchor", func(r *customstore.CreateRequest) { r.Anchor = other }, nil, fault.InvalidArgument, fault.IncorrectTrustAnchor},
 		{"no anchor", func(r *customstore.CreateRequest) { r.Anchor = "x" }, nil, fault.InvalidArgument, fault.IncorrectTrustAnchor},
-		{"a short password", func(r *customstore.CreateRequest) { r.Password = kms.NewSecret([]byte("123456")) }, nil, fault.InvalidArgument, fault.Unspecified},
+		{"a short password", func(r *customstore.CreateRequest) { r.Password = key.NewSecret([]byte("123456")) }, nil, fault.InvalidArgument, fault.Unspecified},
 		{"a cluster that is not claimed", nil, func(c *cluster.Cluster) { c.Certificate = nil }, fault.WrongState, fault.ClusterNotActive},
 		{"a cluster that is not active", nil, func(c *cluster.Cluster) { c.ActivatedAt = time.Time{} }, fault.WrongState, fault.ClusterNotActive},
 		{"a cluster without HSMs", nil, func(c *cluster.Cluster) { c.HSMs = nil }, fault.InvalidArgument, fault.InvalidCluster},
@@ -425,7 +424,7 @@ func TestUpdate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
 		id := f.connected()
-		secret := kms.NewSecret([]byte("another password"))
+		secret := key.NewSecret([]byte("another password"))
 		refused(t, "the password while connected", f.Update(t.Context(), f.admin(), id, customstore.Update{Password: &secret}), fault.WrongState, fault.KeyStoreDisconnected)
 		must(t, f.Update(t.Context(), f.admin(), id, customstore.Update{Name: "renamed"}))
 		f.is(id, customstore.Connected, "")

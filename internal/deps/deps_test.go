@@ -39,6 +39,7 @@ var layers = [][]string{
 	{"internal/material"},   // what they are made of, in the engines
 	{"internal/alias"},      // how callers name them
 	{"internal/succession"}, // how they get new material by the clock
+	{"internal/operation"},  // what they do
 	{"internal/approval", "internal/identity", "internal/kms", "internal/recovery", "internal/engine/*", "internal/store/*", "internal/profile", "internal/lint", "internal/ocsp", "internal/keystore"},
 	{"internal/profile/document"}, // profiles as text
 	{"internal/cluster"},          // clusters of HSMs
@@ -73,7 +74,7 @@ var core = []string{
 	"internal/store", "internal/extension", "internal/seal", "internal/guard", "internal/ciphertext", "internal/importtoken", "internal/identity", "internal/factor", "internal/totp", "internal/webidentity", "internal/kms", "internal/keystore", "internal/profile", "internal/profile/document", "internal/cert", "internal/bundle", "internal/weakkey", "internal/token", "internal/lint",
 	"internal/ocsp", "internal/authority", "internal/ledger", "internal/hierarchy", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle",
 	"internal/event", "internal/lease", "internal/renewal", "internal/trace", "internal/approval", "internal/metric", "internal/secret", "internal/filter", "internal/topic", "internal/rotation", "internal/deployment", "internal/alarm", "internal/trail", "internal/function", "internal/notice", "internal/compliance", "internal/compliance/*", "internal/retention", "internal/audit/*",
-	"internal/pkcs11", "internal/pkcs11/native", "internal/pkcs11/worker", "internal/pkcs11/uri", "internal/hsm/preset", "internal/hsm", "internal/hsm/sealkey", "internal/transfer", "internal/split", "internal/recovery", "internal/catalog", "internal/material", "internal/alias", "internal/succession", "internal/cluster", "internal/customstore", "internal/remote",
+	"internal/pkcs11", "internal/pkcs11/native", "internal/pkcs11/worker", "internal/pkcs11/uri", "internal/hsm/preset", "internal/hsm", "internal/hsm/sealkey", "internal/transfer", "internal/split", "internal/recovery", "internal/catalog", "internal/material", "internal/alias", "internal/succession", "internal/operation", "internal/cluster", "internal/customstore", "internal/remote",
 }
 
 // A rule says that the packages in from import nothing under one of deny.
@@ -95,7 +96,7 @@ var rules = []rule{
 	},
 	{[]string{"internal/wire/*"}, []string{"database/sql", "os"}, "wire packages are pure codecs: no I/O"},
 	{
-		[]string{"internal/identity", "internal/kms", "internal/catalog", "internal/material", "internal/alias", "internal/succession", "internal/cluster", "internal/customstore", "internal/authority", "internal/ledger", "internal/hierarchy", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle"},
+		[]string{"internal/identity", "internal/kms", "internal/catalog", "internal/material", "internal/alias", "internal/succession", "internal/operation", "internal/cluster", "internal/customstore", "internal/authority", "internal/ledger", "internal/hierarchy", "internal/ca", "internal/term", "internal/status", "internal/inventory", "internal/managed", "internal/lifecycle"},
 		[]string{module + "/internal/engine/", module + "/internal/store/"},
 		"kms and ca know the interfaces; server and cmd choose the implementations",
 	},

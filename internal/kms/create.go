@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/material"
+	"github.com/holdfast-kms/holdfast/internal/operation"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 )
 
@@ -60,7 +61,7 @@ func (s *Service) create(ctx context.Context, v *guard.Visit, c *creation) (*key
 		}
 		defer unlock()
 	}
-	if err := dry(v.Call); err != nil {
+	if err := operation.Dry(v.Call); err != nil {
 		return nil, err
 	}
 	v.About(k.Resource())

@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/material"
+	"github.com/holdfast-kms/holdfast/internal/operation"
 )
 
 // delegated is what a part of Holdfast that works with a key may do with it.
@@ -32,7 +33,7 @@ func delegate(realm key.RealmID, grantee string) key.Principal {
 // the key, and is there once however often it is asked for.
 func (s *Service) Delegate(ctx context.Context, call *key.Call, ref Ref, grantee string) (*key.Key, error) {
 	return guard.Do(ctx, s.guard, call, key.CreateGrant, func(v *guard.Visit) (*key.Key, error) {
-		e, err := s.admit(v, &use{ref: ref, action: key.Sign, usage: alg.SignVerify})
+		e, err := s.admission.Admit(v, &operation.Use{Ref: ref, Action: key.Sign, Usage: alg.SignVerify})
 		if err != nil {
 			return nil, err
 		}
@@ -229,16 +230,16 @@ func (d *delegatedSigner) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpt
 		if err != nil {
 			return nil, err
 		}
-		u := &use{action: key.Sign, usage: alg.SignVerify, algorithm: d.algorithm}
-		if err := d.service.admitEntry(v, e, u); err != nil {
+		u := &operation.Use{Action: key.Sign, Usage: alg.SignVerify, Algorithm: d.algorithm}
+		if err := d.service.admission.AdmitEntry(v, e, u); err != nil {
 			return nil, err
 		}
-		noteUse(v, e, d.algorithm, e.Key.Current().Number)
-		k, err := d.service.current(d.ctx, e)
+		operation.NoteUse(v, e, d.algorithm, e.Key.Current().Number)
+		k, err := d.service.admission.Current(d.ctx, e)
 		if err != nil {
 			return nil, err
 		}
-		step := d.service.step(d.ctx, e, "engine.Sign")
+		step := operation.Step(d.ctx, e, "engine.Sign")
 		signature, err := engine.Sign(k.Signer, d.algorithm, m)
 		step.End(err)
 		return signature, err

@@ -10,6 +10,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/material"
+	"github.com/holdfast-kms/holdfast/internal/operation"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 )
 
@@ -35,7 +36,7 @@ func (s *Service) ImportParameters(
 		if err := s.state(e).Manage(action); err != nil {
 			return nil, e.At(err)
 		}
-		if err := dry(call); err != nil {
+		if err := operation.Dry(call); err != nil {
 			return nil, err
 		}
 		v.Note("wrapping", how.String())
@@ -76,7 +77,7 @@ func (s *Service) ImportMaterial(ctx context.Context, call *key.Call, req *Impor
 		}
 		defer a.Wipe()
 		noteArrival(v, a, req)
-		if err := dry(call); err != nil {
+		if err := operation.Dry(call); err != nil {
 			return err
 		}
 		result.Version, err = s.settle(ctx, k, c, req, a)

@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
+	"github.com/holdfast-kms/holdfast/internal/operation"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 )
 
@@ -89,7 +90,7 @@ func (s *Service) edited(v *guard.Visit, e *catalog.Entry, c *change, state key.
 	if k.State == state {
 		k.State = e.Key.State
 	}
-	return k, dry(v.Call)
+	return k, operation.Dry(v.Call)
 }
 
 // publish records and stores a changed key and makes it visible.

@@ -13,6 +13,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/material"
+	"github.com/holdfast-kms/holdfast/internal/operation"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/succession"
 )
@@ -103,7 +104,7 @@ func (s *Service) RotateOnDemand(ctx context.Context, call *key.Call, ref Ref) (
 			return fault.Because(fault.LimitExceeded, fault.TooManyRotations,
 				"the key was rotated on demand %d times, which is the limit", MaxOnDemand)
 		}
-		if err := dry(call); err != nil {
+		if err := operation.Dry(call); err != nil {
 			return err
 		}
 		k.Rotation.OnDemandCount++

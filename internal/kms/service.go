@@ -12,6 +12,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/material"
+	"github.com/holdfast-kms/holdfast/internal/operation"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 	"github.com/holdfast-kms/holdfast/internal/store"
 	"github.com/holdfast-kms/holdfast/internal/succession"
@@ -56,10 +57,12 @@ const DefaultOpened = 4096
 // *fault.Error.
 type Service struct {
 	*alias.Names
+	*operation.Operator
 	*succession.Line
 	guard         *guard.Guard
 	keys          *catalog.Catalog
 	engines       *material.Engines
+	admission     *operation.Admission
 	adopting      map[string][]key.RealmID // not changed after New
 	compile       func(key.Document) (*policy.Policy, error)
 	defaultPolicy func(key.RealmID) key.Document
@@ -87,7 +90,9 @@ func New(ctx context.Context, c Config) (*Service, error) {
 		engines:  material.New(material.Config{Keys: keys, Default: c.Engine, Others: c.Engines, Stores: c.Stores, Mirror: c.Mirror, Now: c.Now}),
 	}
 	s.Names = alias.New(c.Guard, keys, s.state, c.Now)
+	s.admission = &operation.Admission{Keys: keys, Engines: s.engines, Usable: s.usable}
 	s.Line = succession.New(succession.Config{Guard: c.Guard, Catalog: keys, Engines: s.engines, Usable: s.usable, Now: c.Now})
+	s.Operator = operation.New(c.Guard, s.admission, s.Line)
 	return s, nil
 }
 

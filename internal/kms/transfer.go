@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/material"
+	"github.com/holdfast-kms/holdfast/internal/operation"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 )
 
@@ -68,7 +69,7 @@ func (s *Service) export(ctx context.Context, v *guard.Visit, e *catalog.Entry, 
 	if err != nil {
 		return nil, err
 	}
-	return &ExportedKey{Key: e.Key, Version: version, Material: NewSecret(plain)}, nil
+	return &ExportedKey{Key: e.Key, Version: version, Material: key.NewSecret(plain)}, nil
 }
 
 // leave asks whether a call may have a key's material, in whatever form, and
@@ -87,7 +88,7 @@ func (s *Service) leave(ctx context.Context, v *guard.Visit, e *catalog.Entry, a
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := dry(v.Call); err != nil {
+	if err := operation.Dry(v.Call); err != nil {
 		return nil, nil, err
 	}
 	version := e.Key.Current()

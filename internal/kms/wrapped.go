@@ -13,6 +13,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/material"
+	"github.com/holdfast-kms/holdfast/internal/operation"
 	"github.com/holdfast-kms/holdfast/internal/policy"
 )
 
@@ -28,7 +29,7 @@ func (s *Service) ImportWrapped(ctx context.Context, call *key.Call, req *Import
 		if err != nil {
 			return nil, err
 		}
-		opened, err := s.current(ctx, kek)
+		opened, err := s.admission.Current(ctx, kek)
 		if err != nil {
 			return nil, err
 		}
@@ -62,9 +63,9 @@ func (s *Service) exchange(v *guard.Visit, req *ImportWrappedRequest) (*catalog.
 	}
 	v.Note("kek", string(kek.Key.Name.ID))
 	v.Note("wrapping", req.How.String())
-	err = s.admitEntry(v, kek, &use{
-		ref: req.KEK, action: key.UnwrapKey, usage: alg.KeyTransfer,
-		attributes: policy.Attributes{Wrapping: req.How, WrappingSpec: kek.Key.Spec},
+	err = s.admission.AdmitEntry(v, kek, &operation.Use{
+		Ref: req.KEK, Action: key.UnwrapKey, Usage: alg.KeyTransfer,
+		Attributes: policy.Attributes{Wrapping: req.How, WrappingSpec: kek.Key.Spec},
 	})
 	if err != nil {
 		return nil, err

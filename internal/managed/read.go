@@ -164,7 +164,7 @@ type Exported struct {
 	*Certificate
 	// PrivateKey is unencrypted PKCS #8 in DER, for the caller to encrypt and
 	// Wipe.
-	PrivateKey kms.Secret
+	PrivateKey key.Secret
 }
 
 // Export returns a managed certificate with its key. The caller needs

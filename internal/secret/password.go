@@ -8,7 +8,6 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/guard"
 	"github.com/holdfast-kms/holdfast/internal/key"
-	"github.com/holdfast-kms/holdfast/internal/kms"
 )
 
 // Lengths of a password.
@@ -45,24 +44,24 @@ type PasswordRequest struct {
 }
 
 // Password returns a random password. The caller needs GetRandomPassword.
-func (s *Service) Password(ctx context.Context, call *key.Call, req *PasswordRequest) (kms.Secret, error) {
-	return guard.Do(ctx, s.Guard, call, key.GetRandomPassword, func(v *guard.Visit) (kms.Secret, error) {
+func (s *Service) Password(ctx context.Context, call *key.Call, req *PasswordRequest) (key.Secret, error) {
+	return guard.Do(ctx, s.Guard, call, key.GetRandomPassword, func(v *guard.Visit) (key.Secret, error) {
 		if err := v.Authorize(realmTarget(call, key.GetRandomPassword)); err != nil {
-			return kms.Secret{}, err
+			return key.Secret{}, err
 		}
 		length := req.Length
 		if length == 0 {
 			length = DefaultPassword
 		}
 		if length < 1 || length > MaxPassword || utf8.RuneCountInString(req.Without) > maxExcluded {
-			return kms.Secret{}, fault.New(fault.InvalidArgument, "a password has 1 to %d characters, without at most %d", MaxPassword, maxExcluded)
+			return key.Secret{}, fault.New(fault.InvalidArgument, "a password has 1 to %d characters, without at most %d", MaxPassword, maxExcluded)
 		}
 		v.NoteInt("length", length)
 		sets, err := req.sets(length)
 		if err != nil {
-			return kms.Secret{}, err
+			return key.Secret{}, err
 		}
-		return kms.NewSecret(password(length, sets, req.Each)), nil
+		return key.NewSecret(password(length, sets, req.Each)), nil
 	})
 }
 

@@ -21,16 +21,16 @@ import (
 // Value is what a secret keeps: a text, or bytes. However it is printed,
 // logged or encoded, it shows "[redacted]".
 type Value struct {
-	kms.Secret
+	key.Secret
 	// Binary says that the value is bytes and no text.
 	Binary bool
 }
 
 // NewText returns a value that is a text, and takes its bytes over.
-func NewText(text []byte) *Value { return &Value{Secret: kms.NewSecret(text)} }
+func NewText(text []byte) *Value { return &Value{Secret: key.NewSecret(text)} }
 
 // NewBytes returns a value that is bytes, and takes them over.
-func NewBytes(b []byte) *Value { return &Value{Secret: kms.NewSecret(b), Binary: true} }
+func NewBytes(b []byte) *Value { return &Value{Secret: key.NewSecret(b), Binary: true} }
 
 // check refuses values that are no such.
 func (v *Value) check() error {
@@ -153,7 +153,7 @@ func (s *Service) open(ctx context.Context, call *key.Call, x *Secret, version s
 	if err != nil {
 		return nil, &fault.Error{Kind: fault.Internal, Op: "opening " + row.ID, Err: err}
 	}
-	return &Value{Secret: kms.NewSecret(plain), Binary: r.Binary}, nil
+	return &Value{Secret: key.NewSecret(plain), Binary: r.Binary}, nil
 }
 
 // readSealed reads what seal wrote.

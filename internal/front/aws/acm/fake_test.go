@@ -14,7 +14,6 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/front/aws/awstest"
 	"github.com/holdfast-kms/holdfast/internal/key"
 	"github.com/holdfast-kms/holdfast/internal/keystore"
-	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/managed"
 )
 
@@ -74,7 +73,7 @@ func (d *door) Get(_ context.Context, c *key.Call, id string) (*managed.Certific
 }
 
 func (d *door) Export(_ context.Context, c *key.Call, id string) (*managed.Exported, error) {
-	return &managed.Exported{Certificate: d.certificate, PrivateKey: kms.NewSecret([]byte("the private key"))}, d.NoteJSON(c, "Export", id)
+	return &managed.Exported{Certificate: d.certificate, PrivateKey: key.NewSecret([]byte("the private key"))}, d.NoteJSON(c, "Export", id)
 }
 
 func (d *door) List(_ context.Context, c *key.Call, l managed.List) ([]*managed.Certificate, string, error) {

@@ -261,7 +261,7 @@ func (d *door) VerifyMAC(_ context.Context, c *key.Call, req *kms.VerifyMACReque
 
 func (d *door) DeriveSharedSecret(_ context.Context, c *key.Call, req *kms.SharedSecretRequest) (*kms.SharedSecretResult, error) {
 	k := d.as(alg.P384, alg.KeyAgreement)
-	return &kms.SharedSecretResult{Key: k, Version: k.Current(), Secret: kms.NewSecret([]byte("secret"))},
+	return &kms.SharedSecretResult{Key: k, Version: k.Current(), Secret: key.NewSecret([]byte("secret"))},
 		d.note(c, "DeriveSharedSecret", quoted(*req))
 }
 

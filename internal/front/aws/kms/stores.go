@@ -7,7 +7,6 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/aws"
 	"github.com/holdfast-kms/holdfast/internal/key"
-	"github.com/holdfast-kms/holdfast/internal/kms"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
@@ -81,7 +80,7 @@ func (f *front) createCustomKeyStore(ctx context.Context, x *aws.Exchange, in *c
 	}
 	_, cluster, _ := wire.ParseHSMResourceID(in.cluster)
 	st, err := f.stores.Create(ctx, &x.Call, &customstore.CreateRequest{
-		Name: in.name, Cluster: cluster, Anchor: in.anchor, Password: kms.NewSecret(in.password),
+		Name: in.name, Cluster: cluster, Anchor: in.anchor, Password: key.NewSecret(in.password),
 	})
 	if err != nil {
 		return err
@@ -158,7 +157,7 @@ func (f *front) updateCustomKeyStore(ctx context.Context, x *aws.Exchange, in *u
 	u := customstore.Update{Name: in.name}
 	_, u.Cluster, _ = wire.ParseHSMResourceID(in.cluster)
 	if in.password != nil {
-		password := kms.NewSecret(in.password)
+		password := key.NewSecret(in.password)
 		u.Password = &password
 	}
 	return f.stores.Update(ctx, &x.Call, id, u)

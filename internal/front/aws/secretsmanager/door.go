@@ -5,7 +5,6 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/key"
-	"github.com/holdfast-kms/holdfast/internal/kms"
 	"github.com/holdfast-kms/holdfast/internal/secret"
 )
 
@@ -16,7 +15,7 @@ type Secrets interface {
 	Records
 	Lives
 	Policies
-	Password(ctx context.Context, call *key.Call, req *secret.PasswordRequest) (kms.Secret, error)
+	Password(ctx context.Context, call *key.Call, req *secret.PasswordRequest) (key.Secret, error)
 }
 
 // Values gives secrets values, and reveals them.

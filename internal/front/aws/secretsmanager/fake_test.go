@@ -139,8 +139,8 @@ func (d *door) ValidatePolicy(_ context.Context, c *key.Call, ref secret.Ref, do
 	return d.flaws, d.NoteJSON(c, "ValidatePolicy", ref, doc)
 }
 
-func (d *door) Password(_ context.Context, c *key.Call, req *secret.PasswordRequest) (kms.Secret, error) {
-	return kms.NewSecret([]byte("pass\"word")), d.NoteJSON(c, "Password", req)
+func (d *door) Password(_ context.Context, c *key.Call, req *secret.PasswordRequest) (key.Secret, error) {
+	return key.NewSecret([]byte("pass\"word")), d.NoteJSON(c, "Password", req)
 }
 
 // fake returns the API over a new door.

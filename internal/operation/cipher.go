@@ -1,9 +1,10 @@
-package kms
+package operation
 
 import (
 	"context"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
+	"github.com/holdfast-kms/holdfast/internal/alias"
 	"github.com/holdfast-kms/holdfast/internal/catalog"
 	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -33,13 +34,13 @@ func noContext(pairs []key.Tag) error {
 }
 
 // encryptRaw is Encrypt by a mode of AES.
-func (s *Service) encryptRaw(ctx context.Context, v *guard.Visit, req *EncryptRequest) (*EncryptResult, error) {
-	k, at, err := s.openRaw(ctx, v, &use{ref: req.Key, action: key.Encrypt, algorithm: req.Algorithm}, req.Context, len(req.Plaintext))
+func (o *Operator) encryptRaw(ctx context.Context, v *guard.Visit, req *EncryptRequest) (*EncryptResult, error) {
+	k, at, err := o.openRaw(ctx, v, &Use{Ref: req.Key, Action: key.Encrypt, Algorithm: req.Algorithm}, req.Context, len(req.Plaintext))
 	if err != nil {
 		return nil, err
 	}
 	result := &EncryptResult{Key: at.Key, Version: at.Key.Current(), Algorithm: req.Algorithm}
-	step := s.step(ctx, at, "engine.Encrypt")
+	step := Step(ctx, at, "engine.Encrypt")
 	result.Ciphertext, err = k.Cipher.Encrypt(req.Algorithm, req.Cipher, req.Plaintext)
 	step.End(err)
 	return result, err
@@ -47,25 +48,25 @@ func (s *Service) encryptRaw(ctx context.Context, v *guard.Visit, req *EncryptRe
 
 // decryptRaw is Decrypt by a mode of AES. There is no trying of a key's
 // predecessors: most modes decrypt anything to something.
-func (s *Service) decryptRaw(ctx context.Context, v *guard.Visit, req *DecryptRequest) (*DecryptResult, error) {
-	if (req.Key == Ref{}) {
+func (o *Operator) decryptRaw(ctx context.Context, v *guard.Visit, req *DecryptRequest) (*DecryptResult, error) {
+	if (req.Key == alias.Ref{}) {
 		return nil, keyRequired(req.Algorithm)
 	}
-	k, at, err := s.openRaw(ctx, v, &use{ref: req.Key, action: key.Decrypt, algorithm: req.Algorithm}, req.Context, len(req.Ciphertext))
+	k, at, err := o.openRaw(ctx, v, &Use{Ref: req.Key, Action: key.Decrypt, Algorithm: req.Algorithm}, req.Context, len(req.Ciphertext))
 	if err != nil {
 		return nil, err
 	}
 	result := &DecryptResult{Key: at.Key, Version: at.Key.Current(), Algorithm: req.Algorithm}
-	step := s.step(ctx, at, "engine.Decrypt")
+	step := Step(ctx, at, "engine.Decrypt")
 	result.Plaintext, err = k.Cipher.Decrypt(req.Algorithm, req.Cipher, req.Ciphertext)
 	step.End(err)
 	return result, err
 }
 
 // openRaw admits a use of a raw AES key for so many bytes, and opens the key.
-func (s *Service) openRaw(ctx context.Context, v *guard.Visit, u *use, pairs []key.Tag, size int) (*engine.Key, *catalog.Entry, error) {
-	u.usage = alg.RawEncryptDecrypt
-	e, err := s.admit(v, u)
+func (o *Operator) openRaw(ctx context.Context, v *guard.Visit, u *Use, pairs []key.Tag, size int) (*engine.Key, *catalog.Entry, error) {
+	u.Usage = alg.RawEncryptDecrypt
+	e, err := o.admission.Admit(v, u)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -73,15 +74,15 @@ func (s *Service) openRaw(ctx context.Context, v *guard.Visit, u *use, pairs []k
 		return nil, nil, err
 	}
 	if size > MaxRawText {
-		return nil, nil, fault.Because(fault.InvalidArgument, fault.MessageTooLong, "%s takes at most %d bytes in one request", u.algorithm, MaxRawText)
+		return nil, nil, fault.Because(fault.InvalidArgument, fault.MessageTooLong, "%s takes at most %d bytes in one request", u.Algorithm, MaxRawText)
 	}
-	noteUse(v, e, u.algorithm, e.Key.Current().Number)
-	if err := dry(v.Call); err != nil {
+	NoteUse(v, e, u.Algorithm, e.Key.Current().Number)
+	if err := Dry(v.Call); err != nil {
 		return nil, nil, err
 	}
-	k, err := s.current(ctx, e)
+	k, err := o.admission.Current(ctx, e)
 	if err == nil && k.Cipher == nil {
-		err = fault.New(fault.Unsupported, "the key does not have algorithm %s where it lives", u.algorithm)
+		err = fault.New(fault.Unsupported, "the key does not have algorithm %s where it lives", u.Algorithm)
 	}
 	return k, e, err
 }

@@ -1,4 +1,4 @@
-package kms
+package operation
 
 import (
 	"context"
@@ -15,10 +15,10 @@ import (
 // public key. One that is no key of the same spec, such as a point beside the
 // curve, is InvalidArgument with the reason UnfitPeer. The audit entry has the
 // SHA-256 of the other's SubjectPublicKeyInfo.
-func (s *Service) DeriveSharedSecret(ctx context.Context, call *key.Call, req *SharedSecretRequest) (*SharedSecretResult, error) {
-	return guard.Do(ctx, s.guard, call, key.DeriveSharedSecret, func(v *guard.Visit) (*SharedSecretResult, error) {
-		e, err := s.admit(v, &use{
-			ref: req.Key, action: key.DeriveSharedSecret, usage: alg.KeyAgreement, algorithm: req.Algorithm,
+func (o *Operator) DeriveSharedSecret(ctx context.Context, call *key.Call, req *SharedSecretRequest) (*SharedSecretResult, error) {
+	return guard.Do(ctx, o.guard, call, key.DeriveSharedSecret, func(v *guard.Visit) (*SharedSecretResult, error) {
+		e, err := o.admission.Admit(v, &Use{
+			Ref: req.Key, Action: key.DeriveSharedSecret, Usage: alg.KeyAgreement, Algorithm: req.Algorithm,
 		})
 		if err != nil {
 			return nil, err
@@ -27,22 +27,22 @@ func (s *Service) DeriveSharedSecret(ctx context.Context, call *key.Call, req *S
 		if err != nil {
 			return nil, e.At(err)
 		}
-		noteUse(v, e, req.Algorithm, e.Key.Current().Number)
+		NoteUse(v, e, req.Algorithm, e.Key.Current().Number)
 		fingerprint := sha256.Sum256(peer.SPKI())
 		v.Note("peer", hex.EncodeToString(fingerprint[:]))
-		if err := dry(v.Call); err != nil {
+		if err := Dry(v.Call); err != nil {
 			return nil, err
 		}
-		k, err := s.current(ctx, e)
+		k, err := o.admission.Current(ctx, e)
 		if err != nil {
 			return nil, err
 		}
-		step := s.step(ctx, e, "engine.Agree")
+		step := Step(ctx, e, "engine.Agree")
 		secret, err := engine.Agree(e.Key.Spec, k.Agreement, peer)
 		step.End(err)
 		if err != nil {
 			return nil, err
 		}
-		return &SharedSecretResult{Key: e.Key, Version: e.Key.Current(), Secret: NewSecret(secret)}, nil
+		return &SharedSecretResult{Key: e.Key, Version: e.Key.Current(), Secret: key.NewSecret(secret)}, nil
 	})
 }

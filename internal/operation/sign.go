@@ -1,4 +1,4 @@
-package kms
+package operation
 
 import (
 	"context"
@@ -15,18 +15,18 @@ import (
 )
 
 // Sign signs a message or digest with the current version of a key.
-func (s *Service) Sign(ctx context.Context, call *key.Call, req *SignRequest) (*SignResult, error) {
-	return guard.Do(ctx, s.guard, call, key.Sign, func(v *guard.Visit) (*SignResult, error) {
-		e, err := s.admitMessage(v, key.Sign, req, nil)
+func (o *Operator) Sign(ctx context.Context, call *key.Call, req *SignRequest) (*SignResult, error) {
+	return guard.Do(ctx, o.guard, call, key.Sign, func(v *guard.Visit) (*SignResult, error) {
+		e, err := o.admitMessage(v, key.Sign, req, nil)
 		if err != nil {
 			return nil, err
 		}
-		k, err := s.current(ctx, e)
+		k, err := o.admission.Current(ctx, e)
 		if err != nil {
 			return nil, err
 		}
 		result := &SignResult{Key: e.Key, Version: e.Key.Current()}
-		step := s.step(ctx, e, "engine.Sign")
+		step := Step(ctx, e, "engine.Sign")
 		result.Signature, err = engine.Sign(k.Signer, req.Algorithm, req.Message)
 		step.End(err)
 		return result, err
@@ -36,17 +36,17 @@ func (s *Service) Sign(ctx context.Context, call *key.Call, req *SignRequest) (*
 // Verify returns nil for a right signature, and a BadSignature error for a
 // wrong one. Signatures of every version of the key are right; by an alias,
 // also those of the keys that were under it before, as long as they are enabled.
-func (s *Service) Verify(ctx context.Context, call *key.Call, req *VerifyRequest) (*key.Key, error) {
-	return guard.Do(ctx, s.guard, call, key.Verify, func(v *guard.Visit) (*key.Key, error) {
-		try := func(v *guard.Visit, at *catalog.Entry) (*key.Key, error) { return s.verify(v, req, at) }
+func (o *Operator) Verify(ctx context.Context, call *key.Call, req *VerifyRequest) (*key.Key, error) {
+	return guard.Do(ctx, o.guard, call, key.Verify, func(v *guard.Visit) (*key.Key, error) {
+		try := func(v *guard.Visit, at *catalog.Entry) (*key.Key, error) { return o.verify(v, req, at) }
 		k, err := try(v, nil)
-		return succession.Back(ctx, s.Line, v, &succession.Place{Ref: req.Key, Action: key.Verify}, k, err, try)
+		return succession.Back(ctx, o.line, v, &succession.Place{Ref: req.Key, Action: key.Verify}, k, err, try)
 	})
 }
 
 // verify is Verify at one key.
-func (s *Service) verify(v *guard.Visit, req *VerifyRequest, at *catalog.Entry) (*key.Key, error) {
-	e, err := s.admitMessage(v, key.Verify, &req.SignRequest, at)
+func (o *Operator) verify(v *guard.Visit, req *VerifyRequest, at *catalog.Entry) (*key.Key, error) {
+	e, err := o.admitMessage(v, key.Verify, &req.SignRequest, at)
 	if err != nil {
 		return nil, err
 	}
@@ -65,10 +65,10 @@ func (s *Service) verify(v *guard.Visit, req *VerifyRequest, at *catalog.Entry) 
 
 // admitMessage admits an operation on a message, at a key that is found
 // already or, with nil, at the request's.
-func (s *Service) admitMessage(v *guard.Visit, action key.Action, req *SignRequest, at *catalog.Entry) (*catalog.Entry, error) {
-	e, err := s.admit(v, &use{
-		ref: req.Key, at: at, action: action, usage: alg.SignVerify, algorithm: req.Algorithm,
-		attributes: policy.Attributes{Form: req.Message.Form}, listed: req.Listed,
+func (o *Operator) admitMessage(v *guard.Visit, action key.Action, req *SignRequest, at *catalog.Entry) (*catalog.Entry, error) {
+	e, err := o.admission.Admit(v, &Use{
+		Ref: req.Key, At: at, Action: action, Usage: alg.SignVerify, Algorithm: req.Algorithm,
+		Attributes: policy.Attributes{Form: req.Message.Form}, Listed: req.Listed,
 	})
 	if err != nil {
 		return nil, err
@@ -76,8 +76,8 @@ func (s *Service) admitMessage(v *guard.Visit, action key.Action, req *SignReque
 	if err := checkMessage(e.Key.Spec, req.Algorithm, req.Message); err != nil {
 		return nil, e.At(err)
 	}
-	noteUse(v, e, req.Algorithm, e.Key.Current().Number)
-	return e, dry(v.Call)
+	NoteUse(v, e, req.Algorithm, e.Key.Current().Number)
+	return e, Dry(v.Call)
 }
 
 // muSize is the length of ML-DSA's message representative (FIPS 204
@@ -102,25 +102,25 @@ func checkMessage(spec alg.Spec, a alg.Algorithm, m engine.Message) error {
 }
 
 // GenerateMAC returns the code of a message under an HMAC key.
-func (s *Service) GenerateMAC(ctx context.Context, call *key.Call, req *MACRequest) (*MACResult, error) {
-	return guard.Do(ctx, s.guard, call, key.GenerateMAC, func(v *guard.Visit) (*MACResult, error) {
-		return s.mac(ctx, v, key.GenerateMAC, req, nil)
+func (o *Operator) GenerateMAC(ctx context.Context, call *key.Call, req *MACRequest) (*MACResult, error) {
+	return guard.Do(ctx, o.guard, call, key.GenerateMAC, func(v *guard.Visit) (*MACResult, error) {
+		return o.mac(ctx, v, key.GenerateMAC, req, nil)
 	})
 }
 
 // VerifyMAC returns nil for a right code and a BadSignature error for a wrong
 // one.
-func (s *Service) VerifyMAC(ctx context.Context, call *key.Call, req *VerifyMACRequest) (*key.Key, error) {
-	return guard.Do(ctx, s.guard, call, key.VerifyMAC, func(v *guard.Visit) (*key.Key, error) {
-		try := func(v *guard.Visit, at *catalog.Entry) (*key.Key, error) { return s.verifyMAC(ctx, v, req, at) }
+func (o *Operator) VerifyMAC(ctx context.Context, call *key.Call, req *VerifyMACRequest) (*key.Key, error) {
+	return guard.Do(ctx, o.guard, call, key.VerifyMAC, func(v *guard.Visit) (*key.Key, error) {
+		try := func(v *guard.Visit, at *catalog.Entry) (*key.Key, error) { return o.verifyMAC(ctx, v, req, at) }
 		k, err := try(v, nil)
-		return succession.Back(ctx, s.Line, v, &succession.Place{Ref: req.Key, Action: key.VerifyMAC}, k, err, try)
+		return succession.Back(ctx, o.line, v, &succession.Place{Ref: req.Key, Action: key.VerifyMAC}, k, err, try)
 	})
 }
 
 // verifyMAC is VerifyMAC at one key.
-func (s *Service) verifyMAC(ctx context.Context, v *guard.Visit, req *VerifyMACRequest, at *catalog.Entry) (*key.Key, error) {
-	right, err := s.mac(ctx, v, key.VerifyMAC, &req.MACRequest, at)
+func (o *Operator) verifyMAC(ctx context.Context, v *guard.Visit, req *VerifyMACRequest, at *catalog.Entry) (*key.Key, error) {
+	right, err := o.mac(ctx, v, key.VerifyMAC, &req.MACRequest, at)
 	if err != nil {
 		return nil, err
 	}
@@ -131,9 +131,9 @@ func (s *Service) verifyMAC(ctx context.Context, v *guard.Visit, req *VerifyMACR
 }
 
 // mac authorises the action and computes the code.
-func (s *Service) mac(ctx context.Context, v *guard.Visit, action key.Action, req *MACRequest, at *catalog.Entry) (*MACResult, error) {
-	e, err := s.admit(v, &use{
-		ref: req.Key, at: at, action: action, usage: alg.GenerateVerifyMAC, algorithm: req.Algorithm,
+func (o *Operator) mac(ctx context.Context, v *guard.Visit, action key.Action, req *MACRequest, at *catalog.Entry) (*MACResult, error) {
+	e, err := o.admission.Admit(v, &Use{
+		Ref: req.Key, At: at, Action: action, Usage: alg.GenerateVerifyMAC, Algorithm: req.Algorithm,
 	})
 	if err != nil {
 		return nil, err
@@ -141,16 +141,16 @@ func (s *Service) mac(ctx context.Context, v *guard.Visit, action key.Action, re
 	if err := checkLength("message", req.Message, MaxPlaintext); err != nil {
 		return nil, err
 	}
-	noteUse(v, e, req.Algorithm, e.Key.Current().Number)
-	if err := dry(v.Call); err != nil {
+	NoteUse(v, e, req.Algorithm, e.Key.Current().Number)
+	if err := Dry(v.Call); err != nil {
 		return nil, err
 	}
-	k, err := s.current(ctx, e)
+	k, err := o.admission.Current(ctx, e)
 	if err != nil {
 		return nil, err
 	}
 	result := &MACResult{Key: e.Key, Version: e.Key.Current()}
-	step := s.step(ctx, e, "engine.MAC")
+	step := Step(ctx, e, "engine.MAC")
 	result.MAC, err = k.MAC.Sum(nil, req.Message)
 	step.End(err)
 	return result, err

@@ -1,4 +1,4 @@
-package kms
+package operation
 
 import (
 	"context"
@@ -18,10 +18,10 @@ import (
 // Encrypt encrypts up to MaxPlaintext bytes: under a symmetric key to a
 // ciphertext that names the key, or to an RSA key's public half. Under a raw AES
 // key it encrypts up to MaxRawText bytes as the request says.
-func (s *Service) Encrypt(ctx context.Context, call *key.Call, req *EncryptRequest) (*EncryptResult, error) {
-	return guard.Do(ctx, s.guard, call, key.Encrypt, func(v *guard.Visit) (*EncryptResult, error) {
+func (o *Operator) Encrypt(ctx context.Context, call *key.Call, req *EncryptRequest) (*EncryptResult, error) {
+	return guard.Do(ctx, o.guard, call, key.Encrypt, func(v *guard.Visit) (*EncryptResult, error) {
 		if raw(req.Algorithm) {
-			return s.encryptRaw(ctx, v, req)
+			return o.encryptRaw(ctx, v, req)
 		}
 		if err := onlyRaw(req.Cipher); err != nil {
 			return nil, err
@@ -29,9 +29,9 @@ func (s *Service) Encrypt(ctx context.Context, call *key.Call, req *EncryptReque
 		if err := noteContext(v, req.Context); err != nil {
 			return nil, err
 		}
-		e, err := s.admit(v, &use{
-			ref: req.Key, action: key.Encrypt, usage: alg.EncryptDecrypt, algorithm: req.Algorithm,
-			attributes: policy.Attributes{Context: req.Context},
+		e, err := o.admission.Admit(v, &Use{
+			Ref: req.Key, Action: key.Encrypt, Usage: alg.EncryptDecrypt, Algorithm: req.Algorithm,
+			Attributes: policy.Attributes{Context: req.Context},
 		})
 		if err != nil {
 			return nil, err
@@ -39,20 +39,20 @@ func (s *Service) Encrypt(ctx context.Context, call *key.Call, req *EncryptReque
 		if err := checkLength("plaintext", req.Plaintext, MaxPlaintext); err != nil {
 			return nil, err
 		}
-		if err := dry(call); err != nil {
+		if err := Dry(call); err != nil {
 			return nil, err
 		}
 		result := &EncryptResult{Key: e.Key, Version: e.Key.Current(), Algorithm: req.Algorithm}
-		noteUse(v, e, req.Algorithm, result.Version.Number)
-		result.Ciphertext, err = s.encrypt(ctx, e, req.Algorithm, req.Plaintext, req.Context)
+		NoteUse(v, e, req.Algorithm, result.Version.Number)
+		result.Ciphertext, err = o.encrypt(ctx, e, req.Algorithm, req.Plaintext, req.Context)
 		return result, err
 	})
 }
 
 // encrypt encrypts under the current version of a key that was admitted.
-func (s *Service) encrypt(ctx context.Context, e *catalog.Entry, a alg.Algorithm, plaintext []byte, pairs []key.Tag) ([]byte, error) {
+func (o *Operator) encrypt(ctx context.Context, e *catalog.Entry, a alg.Algorithm, plaintext []byte, pairs []key.Tag) ([]byte, error) {
 	if a == alg.AESGCM {
-		return s.seal(ctx, e, plaintext, pairs)
+		return o.seal(ctx, e, plaintext, pairs)
 	}
 	if len(pairs) > 0 {
 		return nil, fault.New(fault.InvalidArgument, "an encryption context goes only with symmetric keys")
@@ -69,13 +69,13 @@ func (s *Service) encrypt(ctx context.Context, e *catalog.Entry, a alg.Algorithm
 }
 
 // seal makes a symmetric ciphertext, in the format of package ciphertext.
-func (s *Service) seal(ctx context.Context, e *catalog.Entry, plaintext []byte, pairs []key.Tag) ([]byte, error) {
+func (o *Operator) seal(ctx context.Context, e *catalog.Entry, plaintext []byte, pairs []key.Tag) ([]byte, error) {
 	n := e.Key.Current().Number
-	k, err := s.open(ctx, e, n)
+	k, err := o.admission.Open(ctx, e, n)
 	if err != nil {
 		return nil, err
 	}
-	step := s.step(ctx, e, "engine.Encrypt")
+	step := Step(ctx, e, "engine.Encrypt")
 	out, err := ciphertext.Header{Key: e.Key.Name.ID, Version: n}.Seal(k.AEAD, plaintext, pairs)
 	step.End(err)
 	return out, err
@@ -85,19 +85,19 @@ func (s *Service) seal(ctx context.Context, e *catalog.Entry, plaintext []byte, 
 // its key; a Key in the request must then be the same. By alg.RSARaw it does the
 // private operation of RSA and undoes no padding; a raw AES key decrypts as the
 // request says.
-func (s *Service) Decrypt(ctx context.Context, call *key.Call, req *DecryptRequest) (*DecryptResult, error) {
-	return guard.Do(ctx, s.guard, call, key.Decrypt, func(v *guard.Visit) (*DecryptResult, error) {
+func (o *Operator) Decrypt(ctx context.Context, call *key.Call, req *DecryptRequest) (*DecryptResult, error) {
+	return guard.Do(ctx, o.guard, call, key.Decrypt, func(v *guard.Visit) (*DecryptResult, error) {
 		if raw(req.Algorithm) {
-			return s.decryptRaw(ctx, v, req)
+			return o.decryptRaw(ctx, v, req)
 		}
-		return s.decrypt(ctx, v, req, key.Decrypt, policy.Attributes{})
+		return o.decrypt(ctx, v, req, key.Decrypt, policy.Attributes{})
 	})
 }
 
 // decrypt authorises the action, which is Decrypt or ReEncryptFrom, and
 // decrypts: by an alias, also what was encrypted with the public halves of the
 // keys that were under it before.
-func (s *Service) decrypt(
+func (o *Operator) decrypt(
 	ctx context.Context, v *guard.Visit, req *DecryptRequest, action key.Action, attributes policy.Attributes,
 ) (*DecryptResult, error) {
 	if err := noteContext(v, req.Context); err != nil {
@@ -108,42 +108,42 @@ func (s *Service) decrypt(
 	}
 	attributes.Context = req.Context
 	try := func(v *guard.Visit, at *catalog.Entry) (*DecryptResult, error) {
-		return s.decryptAt(ctx, v, req, &use{
-			ref: req.Key, at: at, action: action, usage: alg.EncryptDecrypt, algorithm: req.Algorithm, attributes: attributes,
+		return o.decryptAt(ctx, v, req, &Use{
+			Ref: req.Key, At: at, Action: action, Usage: alg.EncryptDecrypt, Algorithm: req.Algorithm, Attributes: attributes,
 		})
 	}
 	r, err := try(v, nil)
 	if req.Algorithm == alg.RSARaw {
 		return r, err // any key decrypts almost any number: that one did not tells nothing of the others
 	}
-	return succession.Back(ctx, s.Line, v, &succession.Place{Ref: req.Key, Action: action}, r, err, try)
+	return succession.Back(ctx, o.line, v, &succession.Place{Ref: req.Key, Action: action}, r, err, try)
 }
 
 // decryptAt is decrypt at one key.
-func (s *Service) decryptAt(ctx context.Context, v *guard.Visit, req *DecryptRequest, u *use) (*DecryptResult, error) {
-	e, n, payload, err := s.source(v.Call, req, u.at)
+func (o *Operator) decryptAt(ctx context.Context, v *guard.Visit, req *DecryptRequest, u *Use) (*DecryptResult, error) {
+	e, n, payload, err := o.source(v.Call, req, u.At)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.admitEntry(v, e, u); err != nil {
+	if err := o.admission.AdmitEntry(v, e, u); err != nil {
 		return nil, err
 	}
-	noteUse(v, e, req.Algorithm, n)
+	NoteUse(v, e, req.Algorithm, n)
 	version, err := e.Key.Version(n)
 	if err != nil {
 		return nil, fault.New(fault.BadCiphertext, "the ciphertext names a version that the key does not have")
 	}
-	if u.action == key.Decrypt {
-		if err := dry(v.Call); err != nil {
+	if u.Action == key.Decrypt {
+		if err := Dry(v.Call); err != nil {
 			return nil, err
 		}
 	}
-	k, err := s.open(ctx, e, n)
+	k, err := o.admission.Open(ctx, e, n)
 	if err != nil {
 		return nil, err
 	}
 	result := &DecryptResult{Key: e.Key, Version: version, Algorithm: req.Algorithm}
-	step := s.step(ctx, e, "engine.Decrypt")
+	step := Step(ctx, e, "engine.Decrypt")
 	if req.Algorithm == alg.AESGCM {
 		result.Plaintext, err = ciphertext.Open(k.AEAD, req.Ciphertext[:ciphertext.HeaderSize], payload, req.Context)
 	} else {
@@ -155,16 +155,16 @@ func (s *Service) decryptAt(ctx context.Context, v *guard.Visit, req *DecryptReq
 
 // source finds the key and version that a ciphertext was made with, and the
 // part of it that the engine made. at is the key where it is found already.
-func (s *Service) source(call *key.Call, req *DecryptRequest, at *catalog.Entry) (*catalog.Entry, key.VersionNumber, []byte, error) {
+func (o *Operator) source(call *key.Call, req *DecryptRequest, at *catalog.Entry) (*catalog.Entry, key.VersionNumber, []byte, error) {
 	if at != nil {
 		return at, at.Key.Current().Number, req.Ciphertext, nil
 	}
-	named := req.Key != Ref{}
+	named := req.Key != alias.Ref{}
 	if req.Algorithm != alg.AESGCM {
 		if !named {
 			return nil, 0, nil, keyRequired(req.Algorithm)
 		}
-		e, err := alias.Resolve(s.keys, call, req.Key)
+		e, err := alias.Resolve(o.keys, call, req.Key)
 		if err != nil {
 			return nil, 0, nil, err
 		}
@@ -175,14 +175,14 @@ func (s *Service) source(call *key.Call, req *DecryptRequest, at *catalog.Entry)
 		return nil, 0, nil, err
 	}
 	if !named {
-		e, ok := s.keys.Get(h.Key)
+		e, ok := o.keys.Get(h.Key)
 		if !ok || e.Key.Name.Region != call.Region {
 			return nil, 0, nil, fault.Because(fault.PermissionDenied, fault.UnknownKey,
 				"the ciphertext refers to a key that does not exist, does not exist in this region, or that the caller may not use")
 		}
 		return e, h.Version, payload, nil
 	}
-	e, err := alias.Resolve(s.keys, call, req.Key)
+	e, err := alias.Resolve(o.keys, call, req.Key)
 	if err != nil {
 		return nil, 0, nil, err
 	}
@@ -196,18 +196,18 @@ func (s *Service) source(call *key.Call, req *DecryptRequest, at *catalog.Entry)
 // ReEncrypt decrypts and encrypts again in one step; the plaintext stays
 // here. The caller needs ReEncryptFrom on the source and ReEncryptTo on the
 // destination.
-func (s *Service) ReEncrypt(ctx context.Context, call *key.Call, req *ReEncryptRequest) (*ReEncryptResult, error) {
-	return guard.Do(ctx, s.guard, call, key.ReEncryptFrom, func(v *guard.Visit) (*ReEncryptResult, error) {
-		to, err := alias.Resolve(s.keys, call, req.Destination.Key)
+func (o *Operator) ReEncrypt(ctx context.Context, call *key.Call, req *ReEncryptRequest) (*ReEncryptResult, error) {
+	return guard.Do(ctx, o.guard, call, key.ReEncryptFrom, func(v *guard.Visit) (*ReEncryptResult, error) {
+		to, err := alias.Resolve(o.keys, call, req.Destination.Key)
 		if err != nil {
 			return nil, err
 		}
 		same := false
-		if from, _, _, err := s.source(call, &req.Source, nil); err == nil {
+		if from, _, _, err := o.source(call, &req.Source, nil); err == nil {
 			same = from.Key.Name == to.Key.Name
 			v.Note("source", from.Key.Name.String())
 		}
-		source, err := s.decrypt(ctx, v, &req.Source, key.ReEncryptFrom, policy.Attributes{ReEncryptSame: &same})
+		source, err := o.decrypt(ctx, v, &req.Source, key.ReEncryptFrom, policy.Attributes{ReEncryptSame: &same})
 		if err != nil {
 			return nil, err
 		}
@@ -215,22 +215,22 @@ func (s *Service) ReEncrypt(ctx context.Context, call *key.Call, req *ReEncryptR
 		if err := noteContext(v, req.Destination.Context); err != nil {
 			return nil, err
 		}
-		err = s.admitEntry(v, to, &use{
-			ref: req.Destination.Key, action: key.ReEncryptTo, usage: alg.EncryptDecrypt,
-			algorithm:  req.Destination.Algorithm,
-			attributes: policy.Attributes{Context: req.Destination.Context, ReEncryptSame: &same},
+		err = o.admission.AdmitEntry(v, to, &Use{
+			Ref: req.Destination.Key, Action: key.ReEncryptTo, Usage: alg.EncryptDecrypt,
+			Algorithm:  req.Destination.Algorithm,
+			Attributes: policy.Attributes{Context: req.Destination.Context, ReEncryptSame: &same},
 		})
 		if err != nil {
 			return nil, err
 		}
-		if err := dry(call); err != nil {
+		if err := Dry(call); err != nil {
 			return nil, err
 		}
 		result := &ReEncryptResult{
 			Source:      DecryptResult{Key: source.Key, Version: source.Version, Algorithm: source.Algorithm},
 			Destination: EncryptResult{Key: to.Key, Version: to.Key.Current(), Algorithm: req.Destination.Algorithm},
 		}
-		result.Destination.Ciphertext, err = s.encrypt(
+		result.Destination.Ciphertext, err = o.encrypt(
 			ctx, to, req.Destination.Algorithm, source.Plaintext, req.Destination.Context)
 		return result, err
 	})
@@ -238,18 +238,18 @@ func (s *Service) ReEncrypt(ctx context.Context, call *key.Call, req *ReEncryptR
 
 // GenerateDataKey returns random bytes and their ciphertext under a symmetric
 // key, so that a caller can encrypt data of any size itself.
-func (s *Service) GenerateDataKey(ctx context.Context, call *key.Call, req *DataKeyRequest) (*DataKeyResult, error) {
+func (o *Operator) GenerateDataKey(ctx context.Context, call *key.Call, req *DataKeyRequest) (*DataKeyResult, error) {
 	action := key.GenerateDataKey
 	if req.WithoutPlaintext {
 		action = key.GenerateDataKeyWithoutPlaintext
 	}
-	return guard.Do(ctx, s.guard, call, action, func(v *guard.Visit) (*DataKeyResult, error) {
+	return guard.Do(ctx, o.guard, call, action, func(v *guard.Visit) (*DataKeyResult, error) {
 		if err := noteContext(v, req.Context); err != nil {
 			return nil, err
 		}
-		e, err := s.admit(v, &use{
-			ref: req.Key, action: action, usage: alg.EncryptDecrypt, algorithm: alg.AESGCM,
-			attributes: policy.Attributes{Context: req.Context, DataKeyBits: req.Bytes * 8},
+		e, err := o.admission.Admit(v, &Use{
+			Ref: req.Key, Action: action, Usage: alg.EncryptDecrypt, Algorithm: alg.AESGCM,
+			Attributes: policy.Attributes{Context: req.Context, DataKeyBits: req.Bytes * 8},
 		})
 		if err != nil {
 			return nil, err
@@ -257,19 +257,19 @@ func (s *Service) GenerateDataKey(ctx context.Context, call *key.Call, req *Data
 		if req.Bytes < 1 || req.Bytes > MaxRandom {
 			return nil, fault.New(fault.InvalidArgument, "a data key must have 1 to %d bytes", MaxRandom)
 		}
-		if err := dry(call); err != nil {
+		if err := Dry(call); err != nil {
 			return nil, err
 		}
 		v.NoteInt("bytes", req.Bytes)
-		noteUse(v, e, alg.AESGCM, e.Key.Current().Number)
+		NoteUse(v, e, alg.AESGCM, e.Key.Current().Number)
 		plaintext := make([]byte, req.Bytes)
-		if err := s.engines.Default().Random(ctx, plaintext); err != nil {
+		if err := o.engines.Default().Random(ctx, plaintext); err != nil {
 			return nil, err
 		}
 		result := &DataKeyResult{EncryptResult: EncryptResult{
 			Key: e.Key, Version: e.Key.Current(), Algorithm: alg.AESGCM,
 		}}
-		if result.Ciphertext, err = s.seal(ctx, e, plaintext, req.Context); err != nil {
+		if result.Ciphertext, err = o.seal(ctx, e, plaintext, req.Context); err != nil {
 			return nil, err
 		}
 		if req.WithoutPlaintext {
