@@ -108,7 +108,7 @@ func (e *Edge) openFront(c *setting.Config) {
 	e.front = &front{
 		config: config, limits: &c.Limits, timeout: c.TLS.HandshakeTimeout, table: e.table.Load, metrics: e.metrics, log: e.log,
 		places: make(chan struct{}, c.Limits.Connections), turns: make(chan struct{}, c.Limits.Handshakes),
-		ready: make(chan net.Conn), closed: make(chan struct{}), open: map[*conn]bool{},
+		ready: make(chan net.Conn), closed: make(chan struct{}), ending: make(chan struct{}), open: map[*conn]bool{},
 	}
 	config.GetCertificate = e.front.certificate
 	e.tickets = &tickets{config: config, keep: c.TLS.Tickets.Keep}
@@ -163,7 +163,7 @@ func (e *Edge) serve(ctx context.Context, l *listeners) error {
 	addresses := make([]string, 0, len(l.front))
 	for _, one := range l.front {
 		addresses = append(addresses, one.Addr().String())
-		tasks.Go(func() { e.front.accept(working, one) })
+		e.front.accepting.Go(func() { e.front.accept(working, one) })
 	}
 	tasks.Go(func() { end <- server.Serve(e.front) })
 	if l.metrics != nil {
@@ -214,7 +214,7 @@ func (e *Edge) drain(ctx context.Context, server *http.Server) error {
 	shaken := make(chan struct{})
 	go func() {
 		defer close(shaken)
-		e.front.tasks.Wait() // nothing is accepted any more
+		e.front.finish()
 	}()
 	select {
 	case <-shaken:

@@ -52,7 +52,10 @@ type front struct {
 	ready  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
-	tasks  sync.WaitGroup // handshakes
+	// ending is closed when nothing is to be accepted any more.
+	ending    chan struct{}
+	accepting sync.WaitGroup // the listeners' goroutines
+	tasks     sync.WaitGroup // handshakes
 
 	mu   sync.Mutex // guards open
 	open map[*conn]bool
@@ -92,7 +95,7 @@ func (f *front) accept(ctx context.Context, l net.Listener) {
 	for {
 		select {
 		case f.places <- struct{}{}:
-		case <-f.closed:
+		case <-f.ending:
 			return
 		}
 		raw, err := l.Accept()
@@ -104,7 +107,7 @@ func (f *front) accept(ctx context.Context, l net.Listener) {
 			f.log.ErrorContext(ctx, "a connection was not accepted", slog.Any("cause", err))
 			select {
 			case <-time.After(acceptPause): // it may be short of files
-			case <-f.closed:
+			case <-f.ending:
 				return
 			}
 			continue
@@ -228,6 +231,14 @@ func (f *front) Close() error {
 
 // Addr returns no address: there may be several.
 func (f *front) Addr() net.Addr { return &net.TCPAddr{} }
+
+// finish waits for the handshakes that have begun, once the listeners are closed.
+// It is called once.
+func (f *front) finish() {
+	close(f.ending)
+	f.accepting.Wait() // no handshake begins any more
+	f.tasks.Wait()
+}
 
 // cut closes all connections.
 func (f *front) cut() {
