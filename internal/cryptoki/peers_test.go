@@ -13,6 +13,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/cryptoki"
 	"github.com/holdfast-kms/holdfast/internal/cryptoki/cryptokitest"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/token"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/wire/p11kit"
 )
@@ -126,7 +127,7 @@ type slow struct {
 	release chan struct{}
 }
 
-func (s slow) Login(ctx context.Context, pin []byte) (cryptoki.Holder, error) {
+func (s slow) Login(ctx context.Context, pin []byte) (token.Holder, error) {
 	if string(pin) == "slow" {
 		s.waiting <- struct{}{}
 		select {
