@@ -40,7 +40,7 @@ type connection struct {
 
 func newConnection(s *server, conn net.Conn, who Peer) *connection {
 	c := &connection{
-		server: s, conn: conn, app: s.begin(who), who: who,
+		server: s, conn: conn, who: who,
 		in: frames{conn: conn, patience: s.MessageTimeout, idle: s.IdleTimeout},
 	}
 	c.patience.Store(int64(leastPatience))
@@ -57,6 +57,7 @@ func (c *connection) stop() {
 func (c *connection) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	c.app = c.server.application(c.who)
 	if err := c.greet(); err == nil {
 		c.begin(ctx, cancel)
 	}

@@ -74,8 +74,8 @@ func setDefault[T int | time.Duration](v *T, to T) {
 type server struct {
 	Options
 
-	begin func(Peer) Application
-	wg    sync.WaitGroup
+	application func(Peer) Application
+	wg          sync.WaitGroup
 
 	// mu guards what follows.
 	mu          sync.Mutex
@@ -83,11 +83,11 @@ type server struct {
 	draining    bool
 }
 
-// Serve serves applications, each of which begin returns for its connection,
-// until ctx ends, and then returns nil when those calls have ended that ran, or
-// were given up after Options.Drain. It closes l.
-func Serve(ctx context.Context, l net.Listener, o Options, begin func(Peer) Application) error {
-	s := &server{Options: o.withDefaults(), begin: begin, connections: map[*connection]struct{}{}}
+// Serve serves connections, each with an application of its own, until ctx ends,
+// and then returns nil when those calls have ended that ran, or were given up
+// after Options.Drain. It closes l.
+func Serve(ctx context.Context, l net.Listener, o Options, application func(Peer) Application) error {
+	s := &server{Options: o.withDefaults(), application: application, connections: map[*connection]struct{}{}}
 	// Calls outlive ctx by Drain.
 	calls, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
