@@ -7,7 +7,9 @@ import (
 	"sync"
 
 	"github.com/holdfast-kms/holdfast/internal/cryptoki/object"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/socket"
 	"github.com/holdfast-kms/holdfast/internal/cryptoki/softkey"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/token"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
@@ -15,7 +17,7 @@ import (
 // application is what one connection has: its sessions, logins and handles.
 type application struct {
 	server *server
-	who    peer
+	who    socket.Peer
 
 	// mu guards what follows. Nobody waits for a token, or for a session, who has
 	// it.
@@ -29,11 +31,11 @@ type application struct {
 
 // slot is a slot as an application has it.
 type slot struct {
-	holder   Holder
+	holder   token.Holder
 	loggedIn bool // by C_Login
 	sessions int
 	writing  int // of them, those that may write
-	listing  []Object
+	listing  []token.Object
 	handles  map[objectName]uint64
 }
 
@@ -53,14 +55,14 @@ type entry struct {
 	id     string // of a token's object
 	// session is the one with which a session object goes; nil of a token's.
 	session *session
-	use     Use
+	use     token.Use
 	// material returns the key itself; nil of what has none.
 	material func(context.Context) ([]byte, error)
 	// secret is the secret key of a session; nil otherwise.
 	secret *softkey.Secret
 }
 
-func newApplication(s *server, who peer) *application {
+func newApplication(s *server, who socket.Peer) *application {
 	return &application{
 		server: s, who: who, slots: make([]slot, len(s.Slots)), sessions: map[uint64]*session{}, objects: map[uint64]*entry{},
 	}
@@ -72,8 +74,8 @@ func (a *application) handle() uint64 {
 	return a.last
 }
 
-// close ends all that the application had.
-func (a *application) close(ctx context.Context) {
+// Close ends all that the application had.
+func (a *application) Close(ctx context.Context) {
 	a.mu.Lock()
 	sessions := slices.Collect(maps.Values(a.sessions))
 	a.mu.Unlock()
@@ -86,7 +88,7 @@ func (a *application) close(ctx context.Context) {
 }
 
 // token returns the token of a slot.
-func (a *application) token(slotID uint64) (int, Token, error) {
+func (a *application) token(slotID uint64) (int, token.Token, error) {
 	if slotID >= uint64(len(a.server.Slots)) {
 		return 0, nil, pkcs11.RVSlotIDInvalid
 	}
@@ -95,7 +97,7 @@ func (a *application) token(slotID uint64) (int, Token, error) {
 
 // holder returns what the application may do on the token of a slot. Where the
 // slot wants a login that has not been, that is CKR_USER_NOT_LOGGED_IN.
-func (a *application) holder(ctx context.Context, at int) (Holder, error) {
+func (a *application) holder(ctx context.Context, at int) (token.Holder, error) {
 	a.mu.Lock()
 	h := a.slots[at].holder
 	a.mu.Unlock()
@@ -119,7 +121,7 @@ func (a *application) holder(ctx context.Context, at int) (Holder, error) {
 
 // keep makes h the slot's holder. It returns another one, and false, when there
 // is one already.
-func (a *application) keep(at int, h Holder, loggedIn bool) (Holder, bool) {
+func (a *application) keep(at int, h token.Holder, loggedIn bool) (token.Holder, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := &a.slots[at]
@@ -182,8 +184,8 @@ func (a *application) refresh(ctx context.Context, at int) error {
 	if err != nil {
 		return a.expired(ctx, at, err)
 	}
-	if len(list) > MaxObjects {
-		list = list[:MaxObjects]
+	if len(list) > token.MaxObjects {
+		list = list[:token.MaxObjects]
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -205,7 +207,7 @@ func (a *application) refresh(ctx context.Context, at int) error {
 // adopt makes entries of a token's object, under the handles that they had
 // before, which it takes out of there. It returns them: the private half of a
 // pair is the first. The caller has mu.
-func (a *application) adopt(at int, o *Object, before map[objectName]uint64) []*entry {
+func (a *application) adopt(at int, o *token.Object, before map[objectName]uint64) []*entry {
 	entries := entriesOf(o)
 	for _, e := range entries {
 		name := objectName{o.ID, e.Class}
@@ -237,7 +239,7 @@ func (a *application) adopt(at int, o *Object, before map[objectName]uint64) []*
 }
 
 // made makes entries of an object that was just made on a token.
-func (a *application) made(at int, o Object) []*entry {
+func (a *application) made(at int, o token.Object) []*entry {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.adopt(at, &o, nil)

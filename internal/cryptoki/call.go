@@ -2,6 +2,8 @@ package cryptoki
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/wire/p11kit"
@@ -11,7 +13,7 @@ import (
 type call struct {
 	app *application
 	id  p11kit.Call
-	r   p11kit.Reader
+	r   *p11kit.Reader
 	w   *p11kit.Writer
 }
 
@@ -61,9 +63,9 @@ var handlers = [...]func(*call, context.Context) error{
 	p11kit.CallSign:          (*call).sign,
 	p11kit.CallSignUpdate:    (*call).signUpdate,
 	p11kit.CallSignFinal:     (*call).signFinal,
-	p11kit.CallVerifyInit:    (*call).verifyInit,
+	p11kit.CallVerifyInit:    (*call).signInit,
 	p11kit.CallVerify:        (*call).verify,
-	p11kit.CallVerifyUpdate:  (*call).verifyUpdate,
+	p11kit.CallVerifyUpdate:  (*call).signUpdate,
 	p11kit.CallVerifyFinal:   (*call).verifyFinal,
 
 	p11kit.CallGenerateKey:     (*call).generateKey,
@@ -74,6 +76,18 @@ var handlers = [...]func(*call, context.Context) error{
 	p11kit.CallDeriveKey2:      (*call).deriveKey,
 	p11kit.CallSeedRandom:      (*call).seedRandom,
 	p11kit.CallGenerateRandom:  (*call).generateRandom,
+}
+
+// Call makes a call and returns what the application is told. It logs what the
+// application is not.
+func (a *application) Call(ctx context.Context, id p11kit.Call, args *p11kit.Reader, results *p11kit.Writer) pkcs11.RV {
+	c := call{app: a, id: id, r: args, w: results}
+	err := c.make(ctx)
+	v := rvOf(err)
+	if _, plain := errors.AsType[pkcs11.RV](err); err != nil && !plain {
+		a.server.Log.WarnContext(ctx, "a PKCS #11 call failed", slog.String("function", id.String()), slog.String("answer", v.Error()), a.who.Attr(), slog.Any("cause", err))
+	}
+	return v
 }
 
 // make makes the call.
@@ -110,6 +124,23 @@ func (c *call) enter(handle uint64) (*session, error) {
 	}
 	s.mu.Lock()
 	return s, nil
+}
+
+// operation is one that takes several calls.
+type operation interface{ active() bool }
+
+// ongoing is enter, for a call that goes on with an operation of the session.
+func ongoing[O operation](c *call, handle uint64, of func(*session) O) (*session, O, error) {
+	var none O
+	s, err := c.enter(handle)
+	if err != nil {
+		return nil, none, err
+	}
+	if op := of(s); op.active() {
+		return s, op, nil
+	}
+	s.mu.Unlock()
+	return nil, none, pkcs11.RVOperationNotInitialized
 }
 
 // output writes a result where there is room for it, and its length otherwise.

@@ -8,6 +8,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/cryptoki/mechanism"
 	"github.com/holdfast-kms/holdfast/internal/cryptoki/object"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/token"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
 
@@ -141,7 +142,7 @@ func (c *call) importPair(ctx context.Context, s *session, w object.Wish, der []
 	return c.importToken(ctx, s, blueprintOf(w, spec, pairUsage(spec, w)), der)
 }
 
-func (c *call) importToken(ctx context.Context, s *session, b *Blueprint, material []byte) (*entry, error) {
+func (c *call) importToken(ctx context.Context, s *session, b *token.Blueprint, material []byte) (*entry, error) {
 	h, err := c.writer(ctx, s)
 	if err != nil {
 		return nil, err

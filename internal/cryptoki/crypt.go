@@ -22,6 +22,8 @@ type crypting struct {
 	of     [sha256.Size]byte
 }
 
+func (op *crypting) active() bool { return op.key != nil }
+
 // end ends the operation.
 func (op *crypting) end(a *application) {
 	op.drop(a)
@@ -53,7 +55,7 @@ func (c *call) cryptInit(context.Context) error {
 		op.end(c.app)
 		return nil
 	}
-	if op.key != nil {
+	if op.active() {
 		return pkcs11.RVOperationActive
 	}
 	use, can := object.Decrypt, pkcs11.CanDecrypt
@@ -85,16 +87,12 @@ func encryptionOf(m p11kit.Mechanism, can pkcs11.MechanismFlags, key *entry) (me
 // crypt is C_Encrypt and C_Decrypt.
 func (c *call) crypt(ctx context.Context) error {
 	handle, data, room := c.r.Uint(), c.r.Bytes(), c.r.Room()
-	s, err := c.enter(handle)
+	s, op, err := ongoing(c, handle, c.crypting)
 	if err != nil {
 		return err
 	}
 	defer s.mu.Unlock()
-	op := c.crypting(s)
-	switch {
-	case op.key == nil:
-		return pkcs11.RVOperationNotInitialized
-	case op.parts:
+	if op.parts {
 		return pkcs11.RVOperationActive
 	}
 	return c.finish(ctx, op, data, room)
@@ -106,15 +104,11 @@ func (c *call) crypt(ctx context.Context) error {
 func (c *call) cryptUpdate(context.Context) error {
 	handle, part := c.r.Uint(), c.r.Bytes()
 	c.r.Room()
-	s, err := c.enter(handle)
+	s, op, err := ongoing(c, handle, c.crypting)
 	if err != nil {
 		return err
 	}
 	defer s.mu.Unlock()
-	op := c.crypting(s)
-	if op.key == nil {
-		return pkcs11.RVOperationNotInitialized
-	}
 	op.parts = true
 	if err := op.append(c.app, part); err != nil {
 		op.end(c.app)
@@ -127,15 +121,11 @@ func (c *call) cryptUpdate(context.Context) error {
 // cryptFinal is C_EncryptFinal and C_DecryptFinal.
 func (c *call) cryptFinal(ctx context.Context) error {
 	handle, room := c.r.Uint(), c.r.Room()
-	s, err := c.enter(handle)
+	s, op, err := ongoing(c, handle, c.crypting)
 	if err != nil {
 		return err
 	}
 	defer s.mu.Unlock()
-	op := c.crypting(s)
-	if op.key == nil {
-		return pkcs11.RVOperationNotInitialized
-	}
 	return c.finish(ctx, op, op.buf, room)
 }
 

@@ -14,6 +14,11 @@ type digesting struct {
 	parts bool
 }
 
+func (op *digesting) active() bool { return op.hash != nil }
+
+// digestOf returns the session's digest.
+func digestOf(s *session) *digesting { return &s.digest }
+
 func (c *call) digestInit(context.Context) error {
 	handle, m := c.r.Uint(), c.r.Mechanism()
 	s, err := c.enter(handle)
@@ -25,7 +30,7 @@ func (c *call) digestInit(context.Context) error {
 		s.digest = digesting{}
 		return nil
 	}
-	if s.digest.hash != nil {
+	if s.digest.active() {
 		return pkcs11.RVOperationActive
 	}
 	h, ok := mechanism.Digest(m.Type)
@@ -42,54 +47,45 @@ func (c *call) digestInit(context.Context) error {
 // digestOnce is C_Digest.
 func (c *call) digestOnce(context.Context) error {
 	handle, data, room := c.r.Uint(), c.r.Bytes(), c.r.Room()
-	s, err := c.enter(handle)
+	s, op, err := ongoing(c, handle, digestOf)
 	if err != nil {
 		return err
 	}
 	defer s.mu.Unlock()
-	d := &s.digest
 	switch {
-	case d.hash == nil:
-		return pkcs11.RVOperationNotInitialized
-	case d.parts:
+	case op.parts:
 		return pkcs11.RVOperationActive
-	case !room.Holds(d.hash.Size()):
-		c.w.Length(d.hash.Size())
+	case !room.Holds(op.hash.Size()):
+		c.w.Length(op.hash.Size())
 		return nil
 	}
-	d.hash.Write(data)
-	c.w.Bytes(d.hash.Sum(nil))
-	*d = digesting{}
+	op.hash.Write(data)
+	c.w.Bytes(op.hash.Sum(nil))
+	*op = digesting{}
 	return nil
 }
 
 func (c *call) digestUpdate(context.Context) error {
 	handle, part := c.r.Uint(), c.r.Bytes()
-	s, err := c.enter(handle)
+	s, op, err := ongoing(c, handle, digestOf)
 	if err != nil {
 		return err
 	}
 	defer s.mu.Unlock()
-	if s.digest.hash == nil {
-		return pkcs11.RVOperationNotInitialized
-	}
-	s.digest.hash.Write(part)
-	s.digest.parts = true
+	op.hash.Write(part)
+	op.parts = true
 	return nil
 }
 
 func (c *call) digestFinal(context.Context) error {
 	handle, room := c.r.Uint(), c.r.Room()
-	s, err := c.enter(handle)
+	s, op, err := ongoing(c, handle, digestOf)
 	if err != nil {
 		return err
 	}
 	defer s.mu.Unlock()
-	if s.digest.hash == nil {
-		return pkcs11.RVOperationNotInitialized
-	}
-	if c.output(room, s.digest.hash.Sum(nil)) {
-		s.digest = digesting{}
+	if c.output(room, op.hash.Sum(nil)) {
+		*op = digesting{}
 	}
 	return nil
 }

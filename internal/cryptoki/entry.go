@@ -4,6 +4,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/alg"
 	"github.com/holdfast-kms/holdfast/internal/cryptoki/mechanism"
 	"github.com/holdfast-kms/holdfast/internal/cryptoki/object"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/token"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
 
@@ -11,9 +12,9 @@ import (
 // half of a pair before the public one. It is nothing of a key that PKCS #11 has
 // no mechanism for here: one that encrypts in Holdfast's own form, one under
 // which others travel, one of a kind that the standard has not.
-func entriesOf(o *Object) []*entry {
+func entriesOf(o *token.Object) []*entry {
 	switch {
-	case o.Kind == Certificate:
+	case o.Kind == token.Certificate:
 		c, err := object.ParseCertificate(o.Certificate)
 		if err != nil {
 			return nil
@@ -33,7 +34,7 @@ var pairUses = map[alg.Usage]struct{ private, public object.Uses }{
 	alg.KeyAgreement:   {object.Derive, 0},
 }
 
-func pairOf(o *Object) []*entry {
+func pairOf(o *token.Object) []*entry {
 	p, err := object.ParsePublic(o.Public)
 	uses, ok := pairUses[o.Usage]
 	if err != nil || !ok {
@@ -48,7 +49,7 @@ func pairOf(o *Object) []*entry {
 	}
 }
 
-func secretOf(o *Object) []*entry {
+func secretOf(o *token.Object) []*entry {
 	var k *object.Key
 	switch o.Usage {
 	case alg.RawEncryptDecrypt:
@@ -67,7 +68,7 @@ func secretOf(o *Object) []*entry {
 // keyOf returns what a token's private and secret keys have in common. A key that
 // may leave may be read, too: what may be wrapped under any key is no secret from
 // who may wrap.
-func keyOf(o *Object, t pkcs11.KeyType) *object.Key {
+func keyOf(o *token.Object, t pkcs11.KeyType) *object.Key {
 	k := &object.Key{
 		Type: t, Sensitive: !o.Exportable, AlwaysSensitive: !o.Exportable && !o.Imported,
 		Extractable: o.Exportable, NeverExtractable: !o.Exportable && !o.Imported,

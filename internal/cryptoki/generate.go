@@ -8,6 +8,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/cryptoki/mechanism"
 	"github.com/holdfast-kms/holdfast/internal/cryptoki/object"
 	"github.com/holdfast-kms/holdfast/internal/cryptoki/softkey"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/token"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
 
@@ -83,15 +84,15 @@ func orElse(a, b string) string {
 }
 
 // writer returns what makes token objects in a session.
-func (c *call) writer(ctx context.Context, s *session) (Holder, error) {
+func (c *call) writer(ctx context.Context, s *session) (token.Holder, error) {
 	if err := mayWrite(s); err != nil {
 		return nil, err
 	}
 	return c.app.holder(ctx, s.slot)
 }
 
-func blueprintOf(w object.Wish, spec alg.Spec, usage alg.Usage) *Blueprint {
-	return &Blueprint{Spec: spec, Usage: usage, Label: w.Label, CKAID: w.ID, Exportable: w.Extractable}
+func blueprintOf(w object.Wish, spec alg.Spec, usage alg.Usage) *token.Blueprint {
+	return &token.Blueprint{Spec: spec, Usage: usage, Label: w.Label, CKAID: w.ID, Exportable: w.Extractable}
 }
 
 // pairUsage returns the one usage of a pair on a token. Applications ask for all
@@ -233,7 +234,7 @@ func (c *call) generateSecret(ctx context.Context, s *session, w object.Wish, le
 }
 
 // one returns the entry of a token's object that has just one.
-func (c *call) one(s *session, o Object) (*entry, error) {
+func (c *call) one(s *session, o token.Object) (*entry, error) {
 	entries := c.app.made(s.slot, o)
 	if len(entries) == 0 {
 		return nil, pkcs11.RVFunctionFailed

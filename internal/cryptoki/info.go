@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/holdfast-kms/holdfast/internal/cryptoki/mechanism"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/token"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/wire/p11kit"
 )
@@ -69,7 +70,7 @@ func (c *call) numbers(room p11kit.Room, list []uint64) {
 }
 
 // tokenOf returns the token of a slot, after all arguments are read.
-func (c *call) tokenOf(slotID uint64) (int, Token, error) {
+func (c *call) tokenOf(slotID uint64) (int, token.Token, error) {
 	if err := c.args(); err != nil {
 		return 0, nil, err
 	}

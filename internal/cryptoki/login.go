@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/token"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 )
@@ -33,7 +34,7 @@ func (c *call) login(ctx context.Context) error {
 }
 
 func (a *application) login(ctx context.Context, at int, pin []byte) error {
-	gate := a.server.gates.of(at, a.who.uid)
+	gate := a.server.gates.of(at, a.who.UID)
 	if err := gate.enter(ctx); err != nil {
 		return err
 	}
@@ -43,7 +44,7 @@ func (a *application) login(ctx context.Context, at int, pin []byte) error {
 		if fault.KindOf(err) != fault.Unauthenticated {
 			return err
 		}
-		a.server.Log.WarnContext(ctx, "a PKCS #11 login failed", slog.Int("slot", at), slog.Uint64("uid", uint64(a.who.uid)), slog.Int("pid", int(a.who.pid)), slog.Any("cause", err))
+		a.server.Log.WarnContext(ctx, "a PKCS #11 login failed", slog.Int("slot", at), a.who.Attr(), slog.Any("cause", err))
 		gate.fail(ctx, a.server.LoginDelay)
 		return pkcs11.RVPINIncorrect
 	}
@@ -83,7 +84,7 @@ func (c *call) logoutCall(ctx context.Context) error {
 	return nil
 }
 
-func (s *server) closeHolder(ctx context.Context, h Holder) {
+func (s *server) closeHolder(ctx context.Context, h token.Holder) {
 	if err := h.Close(); err != nil {
 		s.Log.WarnContext(ctx, "a PKCS #11 login did not end well", slog.Any("cause", err))
 	}

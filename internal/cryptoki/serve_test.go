@@ -11,6 +11,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/internal/cryptoki"
 	"github.com/holdfast-kms/holdfast/internal/cryptoki/cryptokitest"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/token"
 	"github.com/holdfast-kms/holdfast/internal/pkcs11"
 	"github.com/holdfast-kms/holdfast/internal/wire/p11kit"
 )
@@ -27,7 +28,7 @@ type agent struct {
 // serve starts a server over a token in memory. Slots are added to by change.
 func serve(t testing.TB, change func(*cryptoki.Options)) *agent {
 	t.Helper()
-	token, err := cryptokitest.New("memory", pin)
+	memory, err := cryptokitest.New("memory", pin)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +37,8 @@ func serve(t testing.TB, change func(*cryptoki.Options)) *agent {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := cryptoki.Options{Slots: []cryptoki.Token{token}, LoginDelay: time.Millisecond, Log: slog.New(slog.NewTextHandler(logs{t}, nil))}
+	o := cryptoki.Options{Slots: []token.Token{memory}, LoginDelay: time.Millisecond}
+	o.Log = slog.New(slog.NewTextHandler(logs{t}, nil))
 	if change != nil {
 		change(&o)
 	}
@@ -44,7 +46,7 @@ func serve(t testing.TB, change func(*cryptoki.Options)) *agent {
 	done := make(chan error, 1)
 	go func() { done <- cryptoki.Serve(ctx, l, o) }()
 	stopped := false
-	a := &agent{path, token, func() error {
+	a := &agent{path, memory, func() error {
 		stopped = true
 		cancel()
 		return <-done
@@ -55,7 +57,7 @@ func serve(t testing.TB, change func(*cryptoki.Options)) *agent {
 				t.Errorf("serving ended with %v", err)
 			}
 		}
-		if err := token.Close(); err != nil {
+		if err := memory.Close(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -189,7 +191,7 @@ func TestNoLogin(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	a := serve(t, func(o *cryptoki.Options) { o.Slots = []cryptoki.Token{open} })
+	a := serve(t, func(o *cryptoki.Options) { o.Slots = []token.Token{open} })
 	c := dial(t, a)
 	s := must[uint64](t)(c.Session(""))
 	if _, _, err := c.GeneratePair(s, mech(pkcs11.MechECKeyPairGen), ec("p256", true), tokenKey(true)); err != nil {

@@ -43,35 +43,44 @@ func (i *input) drop(a *application) {
 	i.buf = nil
 }
 
+func (op *signing) active() bool { return op.key != nil }
+
 // end ends the operation.
 func (op *signing) end(a *application) {
 	op.drop(a)
 	*op = signing{}
 }
 
+// verifying reports whether the call is one of verification.
+func (c *call) verifying() bool { return c.id >= p11kit.CallVerifyInit }
+
+// signing returns the session's operation that the call is about.
+func (c *call) signing(s *session) *signing {
+	if c.verifying() {
+		return &s.verify
+	}
+	return &s.sign
+}
+
+// signInit is C_SignInit and C_VerifyInit.
 func (c *call) signInit(context.Context) error {
-	return c.beginSigning(object.Sign, func(s *session) *signing { return &s.sign })
-}
-
-func (c *call) verifyInit(context.Context) error {
-	return c.beginSigning(object.Verify, func(s *session) *signing { return &s.verify })
-}
-
-// beginSigning is C_SignInit and C_VerifyInit.
-func (c *call) beginSigning(use object.Uses, of func(*session) *signing) error {
 	handle, m, with := c.r.Uint(), c.r.Mechanism(), c.r.Uint()
 	s, err := c.enter(handle)
 	if err != nil {
 		return err
 	}
 	defer s.mu.Unlock()
-	op := of(s)
+	op := c.signing(s)
 	if m.Null {
 		op.end(c.app)
 		return nil
 	}
-	if op.key != nil {
+	if op.active() {
 		return pkcs11.RVOperationActive
+	}
+	use := object.Sign
+	if c.verifying() {
+		use = object.Verify
 	}
 	key, err := c.app.keyFor(s, with, use)
 	if err != nil {
@@ -102,31 +111,22 @@ func (a *application) keyFor(s *session, handle uint64, use object.Uses) (*entry
 // sign is C_Sign.
 func (c *call) sign(ctx context.Context) error {
 	handle, data, room := c.r.Uint(), c.r.Bytes(), c.r.Room()
-	return c.finishSigning(ctx, handle, room, func(op *signing) ([]byte, error) {
-		if op.parts {
-			return nil, pkcs11.RVOperationActive
-		}
-		return op.whole(data), nil
-	})
+	return c.finishSigning(ctx, handle, room, once(data))
 }
 
 // signFinal is C_SignFinal.
 func (c *call) signFinal(ctx context.Context) error {
 	handle, room := c.r.Uint(), c.r.Room()
-	return c.finishSigning(ctx, handle, room, func(op *signing) ([]byte, error) { return op.all(), nil })
+	return c.finishSigning(ctx, handle, room, (*signing).all)
 }
 
 // finishSigning makes the signature, once there is room for it.
 func (c *call) finishSigning(ctx context.Context, handle uint64, room p11kit.Room, input func(*signing) ([]byte, error)) error {
-	s, err := c.enter(handle)
+	s, op, err := ongoing(c, handle, c.signing)
 	if err != nil {
 		return err
 	}
 	defer s.mu.Unlock()
-	op := &s.sign
-	if op.key == nil {
-		return pkcs11.RVOperationNotInitialized
-	}
 	if size := op.how.Size(); !room.Holds(size) {
 		c.w.Length(size)
 		return nil
@@ -144,26 +144,14 @@ func (c *call) finishSigning(ctx context.Context, handle uint64, room p11kit.Roo
 	return nil
 }
 
+// signUpdate is C_SignUpdate and C_VerifyUpdate.
 func (c *call) signUpdate(context.Context) error {
-	return c.updateSigning(func(s *session) *signing { return &s.sign })
-}
-
-func (c *call) verifyUpdate(context.Context) error {
-	return c.updateSigning(func(s *session) *signing { return &s.verify })
-}
-
-// updateSigning is C_SignUpdate and C_VerifyUpdate.
-func (c *call) updateSigning(of func(*session) *signing) error {
 	handle, part := c.r.Uint(), c.r.Bytes()
-	s, err := c.enter(handle)
+	s, op, err := ongoing(c, handle, c.signing)
 	if err != nil {
 		return err
 	}
 	defer s.mu.Unlock()
-	op := of(s)
-	if op.key == nil {
-		return pkcs11.RVOperationNotInitialized
-	}
 	op.parts = true
 	if op.how.Buffers() {
 		if err := op.append(c.app, part); err != nil {
@@ -179,6 +167,16 @@ func (c *call) updateSigning(of func(*session) *signing) error {
 	return nil
 }
 
+// once takes a message that came as a whole, where no part has come before.
+func once(data []byte) func(*signing) ([]byte, error) {
+	return func(op *signing) ([]byte, error) {
+		if op.parts {
+			return nil, pkcs11.RVOperationActive
+		}
+		return op.whole(data), nil
+	}
+}
+
 // whole returns what is signed of a message that came as a whole.
 func (op *signing) whole(data []byte) []byte {
 	if op.how.Buffers() {
@@ -190,14 +188,14 @@ func (op *signing) whole(data []byte) []byte {
 }
 
 // all returns what is signed of the parts that came.
-func (op *signing) all() []byte {
+func (op *signing) all() ([]byte, error) {
 	switch {
 	case op.how.Buffers():
-		return op.buf
+		return op.buf, nil
 	case op.hash == nil:
-		return op.whole(nil)
+		return op.whole(nil), nil
 	}
-	return op.hash.Sum(nil)
+	return op.hash.Sum(nil), nil
 }
 
 // make signs.
@@ -229,30 +227,21 @@ func (op *signing) mac(ctx context.Context, a alg.Algorithm, in []byte) ([]byte,
 // verify is C_Verify.
 func (c *call) verify(ctx context.Context) error {
 	handle, data, signature := c.r.Uint(), c.r.Bytes(), c.r.Bytes()
-	return c.finishVerifying(ctx, handle, signature, func(op *signing) ([]byte, error) {
-		if op.parts {
-			return nil, pkcs11.RVOperationActive
-		}
-		return op.whole(data), nil
-	})
+	return c.finishVerifying(ctx, handle, signature, once(data))
 }
 
 // verifyFinal is C_VerifyFinal.
 func (c *call) verifyFinal(ctx context.Context) error {
 	handle, signature := c.r.Uint(), c.r.Bytes()
-	return c.finishVerifying(ctx, handle, signature, func(op *signing) ([]byte, error) { return op.all(), nil })
+	return c.finishVerifying(ctx, handle, signature, (*signing).all)
 }
 
 func (c *call) finishVerifying(ctx context.Context, handle uint64, signature []byte, input func(*signing) ([]byte, error)) error {
-	s, err := c.enter(handle)
+	s, op, err := ongoing(c, handle, c.signing)
 	if err != nil {
 		return err
 	}
 	defer s.mu.Unlock()
-	op := &s.verify
-	if op.key == nil {
-		return pkcs11.RVOperationNotInitialized
-	}
 	in, err := input(op)
 	if err != nil {
 		return err

@@ -53,7 +53,7 @@ var layers = [][]string{
 	{"internal/lifecycle"},
 	{"internal/front/aws", "internal/front/native"}, // the protocols that the packages under them share
 	{"internal/front/aws/awstest"},                  // what their tests share
-	{"internal/cryptoki/mechanism", "internal/cryptoki/object", "internal/cryptoki/softkey"}, // PKCS #11 without its slots: what can be told without a token
+	{"internal/cryptoki/mechanism", "internal/cryptoki/object", "internal/cryptoki/softkey", "internal/cryptoki/socket", "internal/cryptoki/token"}, // PKCS #11 without its slots: what can be told without them
 	{"internal/front/*", "internal/config", "internal/bucket", "internal/courier", "internal/courier/couriertest", "internal/cryptoki"},
 	{"internal/sink"},     // where the audit log goes
 	{"internal/server/*"}, // its parts

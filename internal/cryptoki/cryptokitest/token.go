@@ -13,13 +13,14 @@ import (
 	"sync"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/cryptoki"
 	"github.com/holdfast-kms/holdfast/internal/cryptoki/object"
 	"github.com/holdfast-kms/holdfast/internal/cryptoki/softkey"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/token"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
-// Token is a token in memory. It implements cryptoki.Token.
+// Token is a token in memory. It implements token.Token.
 type Token struct {
 	Label string
 	// PIN is the only right one; empty asks for no login.
@@ -28,7 +29,7 @@ type Token struct {
 	maker *softkey.Maker
 	// mu guards what follows.
 	mu      sync.Mutex
-	objects []cryptoki.Object
+	objects []token.Object
 	keys    map[string]material
 	last    int
 	expired bool
@@ -36,7 +37,7 @@ type Token struct {
 
 // material is what an object's key has beside its Use.
 type material interface {
-	cryptoki.Use
+	token.Use
 	Material(ctx context.Context) ([]byte, error)
 }
 
@@ -60,13 +61,13 @@ func (t *Token) Expire() {
 	t.expired = true
 }
 
-// Describe implements cryptoki.Token.
-func (t *Token) Describe() cryptoki.Description {
-	return cryptoki.Description{Label: t.Label, Serial: "0001", Model: "memory", Manufacturer: "Holdfast", LoginRequired: t.PIN != ""}
+// Describe implements token.Token.
+func (t *Token) Describe() token.Description {
+	return token.Description{Label: t.Label, Serial: "0001", Model: "memory", Manufacturer: "Holdfast", LoginRequired: t.PIN != ""}
 }
 
-// Login implements cryptoki.Token.
-func (t *Token) Login(_ context.Context, pin []byte) (cryptoki.Holder, error) {
+// Login implements token.Token.
+func (t *Token) Login(_ context.Context, pin []byte) (token.Holder, error) {
 	if t.PIN != "" && string(pin) != t.PIN {
 		return nil, fault.New(fault.Unauthenticated, "that is not the PIN")
 	}
@@ -76,14 +77,14 @@ func (t *Token) Login(_ context.Context, pin []byte) (cryptoki.Holder, error) {
 	return &holder{token: t}, nil
 }
 
-// holder implements cryptoki.Holder.
+// holder implements token.Holder.
 type holder struct {
 	token *Token
 	// What follows is guarded by the token's mu: the objects as the holder uses
 	// them, made of the token's.
 	closed bool
-	from   []cryptoki.Object
-	mine   []cryptoki.Object
+	from   []token.Object
+	mine   []token.Object
 }
 
 // enter takes the token's mu for a holder that is still good.
@@ -96,8 +97,8 @@ func (h *holder) enter() error {
 	return nil
 }
 
-// Objects implements cryptoki.Holder.
-func (h *holder) Objects(context.Context) ([]cryptoki.Object, error) {
+// Objects implements token.Holder.
+func (h *holder) Objects(context.Context) ([]token.Object, error) {
 	if err := h.enter(); err != nil {
 		return nil, err
 	}
@@ -113,49 +114,49 @@ func (h *holder) Objects(context.Context) ([]cryptoki.Object, error) {
 }
 
 // use returns the key of an object, as the holder uses it. The caller has mu.
-func (h *holder) use(id string) cryptoki.Use {
+func (h *holder) use(id string) token.Use {
 	if m := h.token.keys[id]; m != nil {
 		return use{h, m}
 	}
 	return nil
 }
 
-// Generate implements cryptoki.Maker.
-func (h *holder) Generate(ctx context.Context, b *cryptoki.Blueprint) (cryptoki.Object, error) {
+// Generate implements token.Maker.
+func (h *holder) Generate(ctx context.Context, b *token.Blueprint) (token.Object, error) {
 	t := h.token
 	if !b.Spec.Allows(b.Usage) {
-		return cryptoki.Object{}, fault.Because(fault.InvalidArgument, fault.IncompatibleUsage, "a key of type %s is not for %s", b.Spec, b.Usage)
+		return token.Object{}, fault.Because(fault.InvalidArgument, fault.IncompatibleUsage, "a key of type %s is not for %s", b.Spec, b.Usage)
 	}
 	if b.Spec.Symmetric() {
 		value := make([]byte, b.Spec.Info().Bits/8)
 		_, err := rand.Read(value)
 		if err != nil {
-			return cryptoki.Object{}, err
+			return token.Object{}, err
 		}
 		return h.add(b, softkey.NewSecret(value), nil, false)
 	}
 	pair, err := t.maker.Generate(ctx, b.Spec)
 	if err != nil {
-		return cryptoki.Object{}, err
+		return token.Object{}, err
 	}
 	return h.add(b, pair, pair.Public(), false)
 }
 
-// Import implements cryptoki.Maker.
-func (h *holder) Import(ctx context.Context, b *cryptoki.Blueprint, material []byte) (cryptoki.Object, error) {
+// Import implements token.Maker.
+func (h *holder) Import(ctx context.Context, b *token.Blueprint, material []byte) (token.Object, error) {
 	if b.Spec.Symmetric() {
 		return h.add(b, softkey.NewSecret(material), nil, true)
 	}
 	pair, err := h.token.maker.Import(ctx, b.Spec, material)
 	if err != nil {
-		return cryptoki.Object{}, err
+		return token.Object{}, err
 	}
 	return h.add(b, pair, pair.Public(), true)
 }
 
-func (h *holder) add(b *cryptoki.Blueprint, m material, public []byte, imported bool) (cryptoki.Object, error) {
-	o := cryptoki.Object{
-		Kind: cryptoki.Key, Spec: b.Spec, Usage: b.Usage, Public: public, Exportable: b.Exportable, Imported: imported,
+func (h *holder) add(b *token.Blueprint, m material, public []byte, imported bool) (token.Object, error) {
+	o := token.Object{
+		Kind: token.Key, Spec: b.Spec, Usage: b.Usage, Public: public, Exportable: b.Exportable, Imported: imported,
 	}
 	if b.CKAID == nil && public != nil {
 		sum := sha1.Sum(public) //nolint:gosec // a name
@@ -164,18 +165,18 @@ func (h *holder) add(b *cryptoki.Blueprint, m material, public []byte, imported 
 	return h.keep(b, o, m)
 }
 
-// AddCertificate implements cryptoki.Maker.
-func (h *holder) AddCertificate(_ context.Context, b *cryptoki.Blueprint, der []byte) (cryptoki.Object, error) {
+// AddCertificate implements token.Maker.
+func (h *holder) AddCertificate(_ context.Context, b *token.Blueprint, der []byte) (token.Object, error) {
 	if _, err := object.ParseCertificate(der); err != nil {
-		return cryptoki.Object{}, err
+		return token.Object{}, err
 	}
-	return h.keep(b, cryptoki.Object{Kind: cryptoki.Certificate, Certificate: der}, nil)
+	return h.keep(b, token.Object{Kind: token.Certificate, Certificate: der}, nil)
 }
 
 // keep adds an object under a new ID.
-func (h *holder) keep(b *cryptoki.Blueprint, o cryptoki.Object, m material) (cryptoki.Object, error) {
+func (h *holder) keep(b *token.Blueprint, o token.Object, m material) (token.Object, error) {
 	if err := h.enter(); err != nil {
-		return cryptoki.Object{}, err
+		return token.Object{}, err
 	}
 	t := h.token
 	defer t.mu.Unlock()
@@ -192,26 +193,26 @@ func (h *holder) keep(b *cryptoki.Blueprint, o cryptoki.Object, m material) (cry
 	return o, nil
 }
 
-// Rename implements cryptoki.Keeper.
+// Rename implements token.Keeper.
 func (h *holder) Rename(_ context.Context, id, label string, ckaID []byte) error {
-	return h.change(id, func(list []cryptoki.Object, i int) []cryptoki.Object {
+	return h.change(id, func(list []token.Object, i int) []token.Object {
 		list[i].Label, list[i].CKAID = label, bytes.Clone(ckaID)
 		return list
 	})
 }
 
-// Destroy implements cryptoki.Keeper.
+// Destroy implements token.Keeper.
 func (h *holder) Destroy(_ context.Context, id string) error {
-	return h.change(id, func(list []cryptoki.Object, i int) []cryptoki.Object { return slices.Delete(list, i, i+1) })
+	return h.change(id, func(list []token.Object, i int) []token.Object { return slices.Delete(list, i, i+1) })
 }
 
-func (h *holder) change(id string, to func([]cryptoki.Object, int) []cryptoki.Object) error {
+func (h *holder) change(id string, to func([]token.Object, int) []token.Object) error {
 	if err := h.enter(); err != nil {
 		return err
 	}
 	t := h.token
 	defer t.mu.Unlock()
-	i := slices.IndexFunc(t.objects, func(o cryptoki.Object) bool { return o.ID == id })
+	i := slices.IndexFunc(t.objects, func(o token.Object) bool { return o.ID == id })
 	if i < 0 {
 		return fault.New(fault.NotFound, "there is no such object")
 	}
@@ -219,7 +220,7 @@ func (h *holder) change(id string, to func([]cryptoki.Object, int) []cryptoki.Ob
 	return nil
 }
 
-// Material implements cryptoki.Keeper.
+// Material implements token.Keeper.
 func (h *holder) Material(ctx context.Context, id string) ([]byte, error) {
 	if err := h.enter(); err != nil {
 		return nil, err
@@ -232,10 +233,10 @@ func (h *holder) Material(ctx context.Context, id string) ([]byte, error) {
 	return m.Material(ctx)
 }
 
-// Random implements cryptoki.Holder.
+// Random implements token.Holder.
 func (h *holder) Random(ctx context.Context, b []byte) error { return h.token.maker.Random(ctx, b) }
 
-// Close implements cryptoki.Holder.
+// Close implements token.Holder.
 func (h *holder) Close() error {
 	h.token.mu.Lock()
 	defer h.token.mu.Unlock()
@@ -257,7 +258,7 @@ func (u use) check() error {
 	return nil
 }
 
-// Sign implements cryptoki.Use.
+// Sign implements token.Use.
 func (u use) Sign(ctx context.Context, a alg.Algorithm, input []byte) ([]byte, error) {
 	if err := u.check(); err != nil {
 		return nil, err
@@ -265,7 +266,7 @@ func (u use) Sign(ctx context.Context, a alg.Algorithm, input []byte) ([]byte, e
 	return u.key.Sign(ctx, a, input)
 }
 
-// MAC implements cryptoki.Use.
+// MAC implements token.Use.
 func (u use) MAC(ctx context.Context, a alg.Algorithm, message []byte) ([]byte, error) {
 	if err := u.check(); err != nil {
 		return nil, err
@@ -273,23 +274,23 @@ func (u use) MAC(ctx context.Context, a alg.Algorithm, message []byte) ([]byte, 
 	return u.key.MAC(ctx, a, message)
 }
 
-// Encrypt implements cryptoki.Use.
-func (u use) Encrypt(ctx context.Context, a alg.Algorithm, p cryptoki.CipherParameters, plaintext []byte) ([]byte, error) {
+// Encrypt implements token.Use.
+func (u use) Encrypt(ctx context.Context, a alg.Algorithm, p engine.CipherParameters, plaintext []byte) ([]byte, error) {
 	if err := u.check(); err != nil {
 		return nil, err
 	}
 	return u.key.Encrypt(ctx, a, p, plaintext)
 }
 
-// Decrypt implements cryptoki.Use.
-func (u use) Decrypt(ctx context.Context, a alg.Algorithm, p cryptoki.CipherParameters, ciphertext []byte) ([]byte, error) {
+// Decrypt implements token.Use.
+func (u use) Decrypt(ctx context.Context, a alg.Algorithm, p engine.CipherParameters, ciphertext []byte) ([]byte, error) {
 	if err := u.check(); err != nil {
 		return nil, err
 	}
 	return u.key.Decrypt(ctx, a, p, ciphertext)
 }
 
-// Derive implements cryptoki.Use.
+// Derive implements token.Use.
 func (u use) Derive(ctx context.Context, spki []byte) ([]byte, error) {
 	if err := u.check(); err != nil {
 		return nil, err

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/client"
-	"github.com/holdfast-kms/holdfast/internal/cryptoki"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/token"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
@@ -36,7 +36,7 @@ type account struct {
 
 // snapshot is what Objects answers.
 type snapshot struct {
-	objects []cryptoki.Object
+	objects []token.Object
 	at      time.Time
 }
 
@@ -93,7 +93,7 @@ func (a *account) lock(ctx context.Context) (unlock func(), err error) {
 
 // objects returns what the token shows, asked again when it is not fresh. When
 // the server cannot be asked, what it said last stands for a while.
-func (a *account) objects(ctx context.Context) ([]cryptoki.Object, error) {
+func (a *account) objects(ctx context.Context) ([]token.Object, error) {
 	now := a.token.now()
 	if s := a.seen.Load(); s != nil && now.Sub(s.at) < a.token.config.Fresh && !a.stale.Load() {
 		return s.objects, nil
@@ -123,8 +123,8 @@ func (a *account) objects(ctx context.Context) ([]cryptoki.Object, error) {
 }
 
 // show makes a snapshot of what is known. The turn is held.
-func (a *account) show(ctx context.Context, at time.Time) []cryptoki.Object {
-	var keys, certificates []cryptoki.Object
+func (a *account) show(ctx context.Context, at time.Time) []token.Object {
+	var keys, certificates []token.Object
 	for _, id := range a.order {
 		e := a.keys[id]
 		if e == nil || !e.shown {
@@ -140,13 +140,13 @@ func (a *account) show(ctx context.Context, at time.Time) []cryptoki.Object {
 		certificates = append(certificates, c.object())
 	}
 	all := append(keys, certificates...)
-	if len(all) > cryptoki.MaxObjects {
+	if len(all) > token.MaxObjects {
 		if !a.full {
 			a.full = true
 			a.token.log.WarnContext(ctx, "there are more keys and certificates than a token shows: have it show fewer, by keys or tags",
-				slog.Int("objects", len(all)), slog.Int("shown", cryptoki.MaxObjects))
+				slog.Int("objects", len(all)), slog.Int("shown", token.MaxObjects))
 		}
-		all = all[:cryptoki.MaxObjects]
+		all = all[:token.MaxObjects]
 	}
 	a.seen.Store(&snapshot{all, at})
 	return all
@@ -168,12 +168,12 @@ type holder struct {
 	closed atomic.Bool
 }
 
-var _ cryptoki.Holder = (*holder)(nil)
+var _ token.Holder = (*holder)(nil)
 
-// Objects implements cryptoki.Holder.
-func (h *holder) Objects(ctx context.Context) ([]cryptoki.Object, error) { return h.objects(ctx) }
+// Objects implements token.Holder.
+func (h *holder) Objects(ctx context.Context) ([]token.Object, error) { return h.objects(ctx) }
 
-// Close implements cryptoki.Holder.
+// Close implements token.Holder.
 func (h *holder) Close() error {
 	if !h.closed.Swap(true) {
 		h.release()
@@ -181,7 +181,7 @@ func (h *holder) Close() error {
 	return nil
 }
 
-// Random implements cryptoki.Holder.
+// Random implements token.Holder.
 func (h *holder) Random(ctx context.Context, b []byte) error {
 	for len(b) > 0 {
 		part, err := h.client.Random(ctx, min(len(b), maxRandom))

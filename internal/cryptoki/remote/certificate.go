@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/client"
-	"github.com/holdfast-kms/holdfast/internal/cryptoki"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/token"
 )
 
 // placeMark begins the addresses at which the inventory says that applications
@@ -87,13 +87,13 @@ func parsePlace(rest string) (label string, id []byte) {
 }
 
 // object is a certificate that no key of the token has.
-func (c *certificate) object() cryptoki.Object {
-	return cryptoki.Object{ID: c.id, Kind: cryptoki.Certificate, Label: c.label, CKAID: c.ckaID, Certificate: c.der}
+func (c *certificate) object() token.Object {
+	return token.Object{ID: c.id, Kind: token.Certificate, Label: c.label, CKAID: c.ckaID, Certificate: c.der}
 }
 
 // of is the certificate of a key: what an application did not call otherwise has
 // the key's names, so that they pair.
-func (c *certificate) of(key *cryptoki.Object) cryptoki.Object {
+func (c *certificate) of(key *token.Object) token.Object {
 	o := c.object()
 	if !c.written || c.label == "" {
 		o.Label = key.Label

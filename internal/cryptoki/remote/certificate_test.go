@@ -14,7 +14,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/cryptoki"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/token"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
@@ -58,11 +58,11 @@ func TestCertificates(t *testing.T) {
 	}
 	authority := "key " + root.KeyID
 	h := w.login(t, w.token(t, nil), w.pin())
-	k, err := h.Generate(ctx, &cryptoki.Blueprint{Spec: alg.P256, Usage: alg.SignVerify, Label: "web", CKAID: []byte{7}})
+	k, err := h.Generate(ctx, &token.Blueprint{Spec: alg.P256, Usage: alg.SignVerify, Label: "web", CKAID: []byte{7}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	has := func(want ...string) map[string]cryptoki.Object {
+	has := func(want ...string) map[string]token.Object {
 		t.Helper()
 		w.pass(time.Minute)
 		all := objects(t, h)
@@ -73,7 +73,7 @@ func TestCertificates(t *testing.T) {
 	}
 	now := time.Now().Truncate(time.Second)
 	first := w.signed(t, k.ID, "web", now)
-	temporary, err := h.AddCertificate(ctx, &cryptoki.Blueprint{Label: "", CKAID: nil}, first)
+	temporary, err := h.AddCertificate(ctx, &token.Blueprint{Label: "", CKAID: nil}, first)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestCertificates(t *testing.T) {
 	if got := all["certificate web"].Certificate; !bytes.Equal(got, second) && !bytes.Equal(got, third) {
 		t.Error("the certificate is another one")
 	}
-	named, err := h.AddCertificate(ctx, &cryptoki.Blueprint{Label: "mine", CKAID: []byte{8}}, w.signed(t, k.ID, "mine", now.Add(time.Second)))
+	named, err := h.AddCertificate(ctx, &token.Blueprint{Label: "mine", CKAID: []byte{8}}, w.signed(t, k.ID, "mine", now.Add(time.Second)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestStranger(t *testing.T) {
 	if _, err := w.ScheduleDeletion(ctx, gone.ID, 7); err != nil {
 		t.Fatal(err)
 	}
-	c, err := h.AddCertificate(ctx, &cryptoki.Blueprint{Label: "a root: ours / 1", CKAID: []byte("root")}, der)
+	c, err := h.AddCertificate(ctx, &token.Blueprint{Label: "a root: ours / 1", CKAID: []byte("root")}, der)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,9 +156,9 @@ func TestStranger(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	wants(t, h.Destroy(ctx, c.ID), fault.NotFound)
-	_, err = h.AddCertificate(ctx, &cryptoki.Blueprint{}, []byte("no certificate"))
+	_, err = h.AddCertificate(ctx, &token.Blueprint{}, []byte("no certificate"))
 	wants(t, err, fault.InvalidArgument)
-	_, err = h.AddCertificate(ctx, &cryptoki.Blueprint{}, append(slices.Clone(der), der...))
+	_, err = h.AddCertificate(ctx, &token.Blueprint{}, append(slices.Clone(der), der...))
 	wants(t, err, fault.InvalidArgument)
 }
 

@@ -1,4 +1,4 @@
-// Package remote is the cryptoki.Token over a Holdfast server: its keys and
+// Package remote is the token.Token over a Holdfast server: its keys and
 // certificates as an application's credential may see and use them.
 //
 // Start with Config and New. account.go is what one credential has of the

@@ -9,7 +9,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/cryptoki"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/token"
 	"github.com/holdfast-kms/holdfast/internal/wire/keyless"
 )
 
@@ -34,9 +34,9 @@ type entry struct {
 }
 
 // object is the key as an application sees it.
-func (e *entry) object(a *account) cryptoki.Object {
-	return cryptoki.Object{
-		ID: e.id, Kind: cryptoki.Key, Spec: e.spec, Usage: e.usage, Label: e.shownLabel(), CKAID: e.shownID(), Public: e.public,
+func (e *entry) object(a *account) token.Object {
+	return token.Object{
+		ID: e.id, Kind: token.Key, Spec: e.spec, Usage: e.usage, Label: e.shownLabel(), CKAID: e.shownID(), Public: e.public,
 		Exportable: e.exportable, Imported: e.imported, Use: &use{account: a, id: e.id, spec: e.spec, public: e.public},
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/cryptoki"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/token"
 	"github.com/holdfast-kms/holdfast/keyless"
 )
 
@@ -20,8 +20,8 @@ import (
 func TestFast(t *testing.T) {
 	w := start(t)
 	ctx := t.Context()
-	token := w.token(t, func(c *Config) { c.Keyless = &Keyless{Servers: []string{w.keyless}} })
-	h := w.login(t, token, w.pin())
+	fast := w.token(t, func(c *Config) { c.Keyless = &Keyless{Servers: []string{w.keyless}} })
+	h := w.login(t, fast, w.pin())
 	message := []byte("message")
 	digest, long := sha256.Sum256(message), sha512.Sum512(message)
 	signed := func() (n uint64) {
@@ -54,7 +54,7 @@ func TestFast(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			k, err := h.Generate(ctx, &cryptoki.Blueprint{Spec: test.spec, Usage: alg.SignVerify})
+			k, err := h.Generate(ctx, &token.Blueprint{Spec: test.spec, Usage: alg.SignVerify})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -76,7 +76,7 @@ func TestFast(t *testing.T) {
 	}
 	// No key server is there: the native API does it.
 	slow := w.login(t, w.token(t, func(c *Config) { c.Keyless = &Keyless{Servers: []string{"127.0.0.1:1"}} }), w.pin())
-	k, err := slow.Generate(ctx, &cryptoki.Blueprint{Spec: alg.P256, Usage: alg.SignVerify})
+	k, err := slow.Generate(ctx, &token.Blueprint{Spec: alg.P256, Usage: alg.SignVerify})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/config"
-	"github.com/holdfast-kms/holdfast/internal/cryptoki"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/token"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/seal"
 	"github.com/holdfast-kms/holdfast/internal/server"
@@ -114,7 +114,7 @@ func (w *world) pin() []byte {
 }
 
 // login logs in with a PIN.
-func (w *world) login(t *testing.T, on *Token, pin []byte) cryptoki.Holder {
+func (w *world) login(t *testing.T, on *Token, pin []byte) token.Holder {
 	t.Helper()
 	h, err := on.Login(t.Context(), pin)
 	if err != nil {
@@ -145,16 +145,16 @@ func (w *world) user(t *testing.T, name, policy string) []byte {
 }
 
 // objects returns what a holder sees, by kind and label.
-func objects(t *testing.T, h cryptoki.Holder) map[string]cryptoki.Object {
+func objects(t *testing.T, h token.Holder) map[string]token.Object {
 	t.Helper()
 	list, err := h.Objects(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]cryptoki.Object{}
+	all := map[string]token.Object{}
 	for _, o := range list {
 		name := "key " + o.Label
-		if o.Kind == cryptoki.Certificate {
+		if o.Kind == token.Certificate {
 			name = "certificate " + o.Label
 		}
 		for all[name].ID != "" {

@@ -26,7 +26,7 @@ func (a *account) key(ctx context.Context, id string) (*entry, error) {
 	return nil, nil
 }
 
-// Rename implements cryptoki.Keeper.
+// Rename implements token.Keeper.
 func (h *holder) Rename(ctx context.Context, id, label string, ckaID []byte) error {
 	unlock, err := h.lock(ctx)
 	if err != nil {
@@ -136,7 +136,7 @@ func gone(id string) error {
 	return &fault.Error{Kind: fault.NotFound, Op: "pkcs11", Resource: id, Public: "the object is no longer there"}
 }
 
-// Destroy implements cryptoki.Keeper.
+// Destroy implements token.Keeper.
 func (h *holder) Destroy(ctx context.Context, id string) error {
 	unlock, err := h.lock(ctx)
 	if err != nil {
@@ -178,7 +178,7 @@ func (h *holder) forget(ctx context.Context, id string) error {
 	return nil
 }
 
-// Material implements cryptoki.Keeper.
+// Material implements token.Keeper.
 func (h *holder) Material(ctx context.Context, id string) ([]byte, error) {
 	exported, err := h.client.ExportKey(ctx, id)
 	if err != nil {

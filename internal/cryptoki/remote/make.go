@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/holdfast-kms/holdfast/client"
-	"github.com/holdfast-kms/holdfast/internal/cryptoki"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/token"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
@@ -22,13 +22,13 @@ const (
 	maxID    = 128 // bytes
 )
 
-// Generate implements cryptoki.Maker.
-func (h *holder) Generate(ctx context.Context, b *cryptoki.Blueprint) (cryptoki.Object, error) {
+// Generate implements token.Maker.
+func (h *holder) Generate(ctx context.Context, b *token.Blueprint) (token.Object, error) {
 	return h.make(ctx, b, func(req *client.CreateKeyRequest) (*client.Key, error) { return h.client.CreateKey(ctx, req) })
 }
 
-// Import implements cryptoki.Maker.
-func (h *holder) Import(ctx context.Context, b *cryptoki.Blueprint, material []byte) (cryptoki.Object, error) {
+// Import implements token.Maker.
+func (h *holder) Import(ctx context.Context, b *token.Blueprint, material []byte) (token.Object, error) {
 	return h.make(ctx, b, func(req *client.CreateKeyRequest) (*client.Key, error) {
 		return h.client.ImportKey(ctx, &client.ImportKeyRequest{CreateKeyRequest: *req, Material: material})
 	})
@@ -38,11 +38,11 @@ func (h *holder) Import(ctx context.Context, b *cryptoki.Blueprint, material []b
 // one that nobody has: that is how other APIs name the key. A label may be
 // there twice, an alias may not.
 func (h *holder) make(
-	ctx context.Context, b *cryptoki.Blueprint, create func(*client.CreateKeyRequest) (*client.Key, error),
-) (cryptoki.Object, error) {
+	ctx context.Context, b *token.Blueprint, create func(*client.CreateKeyRequest) (*client.Key, error),
+) (token.Object, error) {
 	req, err := h.token.request(b)
 	if err != nil {
-		return cryptoki.Object{}, err
+		return token.Object{}, err
 	}
 	made, err := create(req)
 	if kind := client.KindOf(err); req.Alias != "" && (kind == client.AlreadyExists || kind == client.PermissionDenied) && h.token.mayLack(req.Alias) {
@@ -50,7 +50,7 @@ func (h *holder) make(
 		made, err = create(req)
 	}
 	if err != nil {
-		return cryptoki.Object{}, failure("pkcs11.Create", err)
+		return token.Object{}, failure("pkcs11.Create", err)
 	}
 	return h.add(ctx, made, req.Alias)
 }
@@ -61,7 +61,7 @@ func (t *Token) mayLack(alias string) bool {
 }
 
 // request returns what asks for a key.
-func (t *Token) request(b *cryptoki.Blueprint) (*client.CreateKeyRequest, error) {
+func (t *Token) request(b *token.Blueprint) (*client.CreateKeyRequest, error) {
 	req := &client.CreateKeyRequest{
 		Spec: aws.SpecName(b.Spec), Usage: aws.UsageName(b.Usage), Exportable: b.Exportable, Tags: slices.Clone(t.config.Choice.Tags),
 	}
@@ -102,10 +102,10 @@ func tagsOf(label string, id []byte) ([]client.Tag, error) {
 }
 
 // add shows a key that was made.
-func (h *holder) add(ctx context.Context, made *client.Key, alias string) (cryptoki.Object, error) {
+func (h *holder) add(ctx context.Context, made *client.Key, alias string) (token.Object, error) {
 	unlock, err := h.lock(ctx)
 	if err != nil {
-		return cryptoki.Object{}, err
+		return token.Object{}, err
 	}
 	defer unlock()
 	var aliases []string
@@ -115,10 +115,10 @@ func (h *holder) add(ctx context.Context, made *client.Key, alias string) (crypt
 	l := &listing{account: h.account, now: h.token.now()}
 	e := newEntry(made, aliases, l.now)
 	if e == nil {
-		return cryptoki.Object{}, &fault.Error{Kind: fault.Unsupported, Op: "pkcs11.Create", Resource: made.ID, Public: "PKCS #11 has no use for the key that was made"}
+		return token.Object{}, &fault.Error{Kind: fault.Unsupported, Op: "pkcs11.Create", Resource: made.ID, Public: "PKCS #11 has no use for the key that was made"}
 	}
 	if err := l.complete(ctx, e, nil); err != nil {
-		return cryptoki.Object{}, failure("pkcs11.PublicKey", err)
+		return token.Object{}, failure("pkcs11.PublicKey", err)
 	}
 	h.keys[e.id] = e
 	if !slices.Contains(h.order, e.id) {
@@ -136,34 +136,34 @@ func (a *account) adopt(e *entry) {
 	})
 }
 
-// AddCertificate implements cryptoki.Maker. One that an authority here has
+// AddCertificate implements token.Maker. One that an authority here has
 // issued for a key of the token is there already; any other is registered in
 // the inventory.
-func (h *holder) AddCertificate(ctx context.Context, b *cryptoki.Blueprint, der []byte) (cryptoki.Object, error) {
+func (h *holder) AddCertificate(ctx context.Context, b *token.Blueprint, der []byte) (token.Object, error) {
 	if _, err := x509.ParseCertificate(der); err != nil {
-		return cryptoki.Object{}, &fault.Error{
+		return token.Object{}, &fault.Error{
 			Kind: fault.InvalidArgument, Reason: fault.MalformedCertificate, Op: "pkcs11.AddCertificate", Public: "the certificate cannot be read", Err: err,
 		}
 	}
 	unlock, err := h.lock(ctx)
 	if err != nil {
-		return cryptoki.Object{}, err
+		return token.Object{}, err
 	}
 	defer unlock()
 	done, err := h.client.Register(ctx, "pkcs11", []client.Sighting{{Data: der, Address: placeOf(b.Label, b.CKAID)}})
 	if err != nil {
-		return cryptoki.Object{}, failure("pkcs11.AddCertificate", err)
+		return token.Object{}, failure("pkcs11.AddCertificate", err)
 	}
 	var c *certificate
 	if len(done.Items) == 1 {
 		c = newCertificate(&done.Items[0])
 	}
 	if c == nil {
-		return cryptoki.Object{}, &fault.Error{Kind: fault.Internal, Op: "pkcs11.AddCertificate", Err: errors.New("the server does not answer with the certificate")}
+		return token.Object{}, &fault.Error{Kind: fault.Internal, Op: "pkcs11.AddCertificate", Err: errors.New("the server does not answer with the certificate")}
 	}
 	if h.seen.Load() == nil { // whose key it is has to be known
 		if err := h.ask(ctx); err != nil {
-			return cryptoki.Object{}, err
+			return token.Object{}, err
 		}
 	}
 	e := h.owner(c)

@@ -22,7 +22,8 @@ import (
 
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/cryptoki"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/token"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/wire/keyless"
 )
@@ -86,7 +87,7 @@ func TestKey(t *testing.T) {
 	w := start(t)
 	ctx := t.Context()
 	h := w.login(t, w.token(t, nil), w.pin())
-	made, err := h.Generate(ctx, &cryptoki.Blueprint{Spec: alg.P384, Usage: alg.SignVerify, Label: "ca-signing-key", CKAID: []byte{1}})
+	made, err := h.Generate(ctx, &token.Blueprint{Spec: alg.P384, Usage: alg.SignVerify, Label: "ca-signing-key", CKAID: []byte{1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +111,7 @@ func TestKey(t *testing.T) {
 		t.Errorf("tags (-want +got):\n%s", diff)
 	}
 	// The same label once more: it is legal, and the alias stays where it is.
-	again, err := h.Generate(ctx, &cryptoki.Blueprint{Spec: alg.P256, Usage: alg.SignVerify, Label: "ca-signing-key"})
+	again, err := h.Generate(ctx, &token.Blueprint{Spec: alg.P256, Usage: alg.SignVerify, Label: "ca-signing-key"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +160,7 @@ func TestImport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := h.Import(ctx, &cryptoki.Blueprint{Spec: alg.P256, Usage: alg.SignVerify, Label: "brought", Exportable: true}, der)
+	in, err := h.Import(ctx, &token.Blueprint{Spec: alg.P256, Usage: alg.SignVerify, Label: "brought", Exportable: true}, der)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +174,7 @@ func TestImport(t *testing.T) {
 	if back, err := x509.ParsePKCS8PrivateKey(out); err != nil || !private.Equal(back) {
 		t.Errorf("another key came back: %v", err)
 	}
-	kept, err := h.Generate(ctx, &cryptoki.Blueprint{Spec: alg.P256, Usage: alg.SignVerify})
+	kept, err := h.Generate(ctx, &token.Blueprint{Spec: alg.P256, Usage: alg.SignVerify})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,9 +189,9 @@ func TestUse(t *testing.T) {
 	w := start(t)
 	ctx := t.Context()
 	h := w.login(t, w.token(t, nil), w.pin())
-	generate := func(s alg.Spec, u alg.Usage) (cryptoki.Object, crypto.PublicKey) {
+	generate := func(s alg.Spec, u alg.Usage) (token.Object, crypto.PublicKey) {
 		t.Helper()
-		o, err := h.Generate(ctx, &cryptoki.Blueprint{Spec: s, Usage: u})
+		o, err := h.Generate(ctx, &token.Blueprint{Spec: s, Usage: u})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -211,7 +212,7 @@ func TestUse(t *testing.T) {
 		if err := rsa.VerifyPKCS1v15(public.(*rsa.PublicKey), crypto.SHA256, digest[:], signature); err != nil {
 			t.Error(err)
 		}
-		_, err = k.Use.Decrypt(ctx, alg.OAEPSHA256, cryptoki.CipherParameters{}, make([]byte, 256))
+		_, err = k.Use.Decrypt(ctx, alg.OAEPSHA256, engine.CipherParameters{}, make([]byte, 256))
 		wants(t, err, fault.InvalidArgument)
 	})
 	t.Run("oaep", func(t *testing.T) {
@@ -220,7 +221,7 @@ func TestUse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := k.Use.Decrypt(ctx, alg.OAEPSHA256, cryptoki.CipherParameters{}, ct); err != nil || !bytes.Equal(got, message) {
+		if got, err := k.Use.Decrypt(ctx, alg.OAEPSHA256, engine.CipherParameters{}, ct); err != nil || !bytes.Equal(got, message) {
 			t.Errorf("%q %v", got, err)
 		}
 	})
@@ -265,7 +266,7 @@ func TestUse(t *testing.T) {
 	})
 	t.Run("aes", func(t *testing.T) {
 		k, _ := generate(alg.AES256, alg.RawEncryptDecrypt)
-		for a, p := range map[alg.Algorithm]cryptoki.CipherParameters{
+		for a, p := range map[alg.Algorithm]engine.CipherParameters{
 			alg.AESGCMRaw: {IV: make([]byte, 12), AssociatedData: []byte("about"), TagBits: 96},
 			alg.AESCBCPad: {IV: make([]byte, 16)},
 			alg.AESKWP:    {},
@@ -379,7 +380,7 @@ func TestChoice(t *testing.T) {
 			if got := slices.Sorted(maps.Keys(objects(t, h))); !slices.Equal(got, test.want) {
 				t.Errorf("the token has %q, want %q", got, test.want)
 			}
-			made, err := h.Generate(ctx, &cryptoki.Blueprint{Spec: alg.P256, Usage: alg.SignVerify, Label: test.label})
+			made, err := h.Generate(ctx, &token.Blueprint{Spec: alg.P256, Usage: alg.SignVerify, Label: test.label})
 			if test.made != fault.Internal {
 				wants(t, err, test.made)
 				return
@@ -438,6 +439,6 @@ func TestLeastPrivilege(t *testing.T) {
 		}
 		wants(t, h.Destroy(ctx, o.ID), fault.PermissionDenied)
 	}
-	_, err := h.Generate(ctx, &cryptoki.Blueprint{Spec: alg.P256, Usage: alg.SignVerify, Label: "more"})
+	_, err := h.Generate(ctx, &token.Blueprint{Spec: alg.P256, Usage: alg.SignVerify, Label: "more"})
 	wants(t, err, fault.PermissionDenied)
 }

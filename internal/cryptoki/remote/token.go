@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/client"
-	"github.com/holdfast-kms/holdfast/internal/cryptoki"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/token"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
@@ -72,7 +72,7 @@ const (
 	staleAfter = 10 * time.Minute
 )
 
-// Token is a cryptoki.Token over a server.
+// Token is a token.Token over a server.
 type Token struct {
 	config Config
 	log    *slog.Logger
@@ -84,7 +84,7 @@ type Token struct {
 	accounts map[[sha256.Size]byte]*account
 }
 
-var _ cryptoki.Token = (*Token)(nil)
+var _ token.Token = (*Token)(nil)
 
 // New returns a token. It asks the server nothing yet.
 func New(c Config) (*Token, error) {
@@ -120,16 +120,16 @@ func New(c Config) (*Token, error) {
 	return t, err
 }
 
-// Describe implements cryptoki.Token.
-func (t *Token) Describe() cryptoki.Description {
-	return cryptoki.Description{
+// Describe implements token.Token.
+func (t *Token) Describe() token.Description {
+	return token.Description{
 		Label: t.config.Label, Serial: t.config.Serial, Model: "Holdfast", Manufacturer: "Holdfast", LoginRequired: !t.open(),
 	}
 }
 
-// Login implements cryptoki.Token. It asks the server who the credential is,
+// Login implements token.Token. It asks the server who the credential is,
 // each time, and which keys there are when they are wanted next.
-func (t *Token) Login(ctx context.Context, pin []byte) (cryptoki.Holder, error) {
+func (t *Token) Login(ctx context.Context, pin []byte) (token.Holder, error) {
 	c, err := t.credential(pin)
 	if err != nil {
 		return nil, err

@@ -5,7 +5,8 @@ import (
 
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/alg"
-	"github.com/holdfast-kms/holdfast/internal/cryptoki"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/token"
+	"github.com/holdfast-kms/holdfast/internal/engine"
 	"github.com/holdfast-kms/holdfast/internal/wire/aws"
 )
 
@@ -17,9 +18,9 @@ type use struct {
 	public  []byte
 }
 
-var _ cryptoki.Use = (*use)(nil)
+var _ token.Use = (*use)(nil)
 
-// Sign implements cryptoki.Use.
+// Sign implements token.Use.
 func (u *use) Sign(ctx context.Context, a alg.Algorithm, input []byte) ([]byte, error) {
 	if fast := u.account.fast; fast != nil {
 		if signature, ok := fast.sign(ctx, u, a, input); ok {
@@ -37,7 +38,7 @@ func (u *use) Sign(ctx context.Context, a alg.Algorithm, input []byte) ([]byte, 
 	return s.Signature, nil
 }
 
-// MAC implements cryptoki.Use.
+// MAC implements token.Use.
 func (u *use) MAC(ctx context.Context, a alg.Algorithm, message []byte) ([]byte, error) {
 	m, err := u.account.client.GenerateMAC(ctx, u.id, &client.MACRequest{Algorithm: aws.AlgorithmName(a), Message: message})
 	if err != nil {
@@ -46,8 +47,8 @@ func (u *use) MAC(ctx context.Context, a alg.Algorithm, message []byte) ([]byte,
 	return m.MAC, nil
 }
 
-// Encrypt implements cryptoki.Use.
-func (u *use) Encrypt(ctx context.Context, a alg.Algorithm, p cryptoki.CipherParameters, plaintext []byte) ([]byte, error) {
+// Encrypt implements token.Use.
+func (u *use) Encrypt(ctx context.Context, a alg.Algorithm, p engine.CipherParameters, plaintext []byte) ([]byte, error) {
 	c, err := u.account.client.Encrypt(ctx, u.id, &client.EncryptRequest{
 		Algorithm: aws.AlgorithmName(a), Plaintext: plaintext, IV: p.IV, AssociatedData: p.AssociatedData, TagBits: p.TagBits,
 	})
@@ -57,8 +58,8 @@ func (u *use) Encrypt(ctx context.Context, a alg.Algorithm, p cryptoki.CipherPar
 	return c.Ciphertext, nil
 }
 
-// Decrypt implements cryptoki.Use.
-func (u *use) Decrypt(ctx context.Context, a alg.Algorithm, p cryptoki.CipherParameters, ciphertext []byte) ([]byte, error) {
+// Decrypt implements token.Use.
+func (u *use) Decrypt(ctx context.Context, a alg.Algorithm, p engine.CipherParameters, ciphertext []byte) ([]byte, error) {
 	d, err := u.account.client.Decrypt(ctx, &client.DecryptRequest{
 		Key: u.id, Algorithm: aws.AlgorithmName(a), Ciphertext: ciphertext, IV: p.IV, AssociatedData: p.AssociatedData, TagBits: p.TagBits,
 	})
@@ -68,7 +69,7 @@ func (u *use) Decrypt(ctx context.Context, a alg.Algorithm, p cryptoki.CipherPar
 	return d.Plaintext, nil
 }
 
-// Derive implements cryptoki.Use.
+// Derive implements token.Use.
 func (u *use) Derive(ctx context.Context, spki []byte) ([]byte, error) {
 	s, err := u.account.client.DeriveSharedSecret(ctx, u.id, &client.SharedSecretRequest{
 		Algorithm: aws.AlgorithmName(alg.ECDH), PublicKey: spki,

@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/cryptoki"
 	"github.com/holdfast-kms/holdfast/internal/cryptoki/remote"
+	"github.com/holdfast-kms/holdfast/internal/cryptoki/socket"
 	"github.com/holdfast-kms/holdfast/internal/terminal"
 )
 
@@ -143,7 +144,7 @@ func (a *app) configured(r *serveRequest) (*Config, []remote.Config, error) {
 
 // run serves until ctx ends.
 func (a *app) run(ctx context.Context, c *Config, tokens []remote.Config) (err error) {
-	o := cryptoki.Options{Connections: c.Applications, Log: terminal.Logger(c.Log, a.Err)}
+	o := cryptoki.Options{Options: socket.Options{Connections: c.Applications, Log: terminal.Logger(c.Log, a.Err)}}
 	if o.UIDs, err = c.uids(); err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package cryptoki
+package socket
 
 import (
 	"net"

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package cryptoki
+package socket
 
 import "net"
 

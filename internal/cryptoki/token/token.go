@@ -1,4 +1,9 @@
-package cryptoki
+// Package token says what a PKCS #11 token is to the module that shows it in a
+// slot (package cryptoki), whoever keeps its keys: what it says of itself, who may
+// log in, and the objects that are then seen, made and used.
+//
+// Start with Token. The package is internal and may change with any release.
+package token
 
 import (
 	"context"
@@ -121,19 +126,16 @@ type Use interface {
 	MAC(ctx context.Context, a alg.Algorithm, message []byte) ([]byte, error)
 	// Encrypt encrypts with a raw algorithm of an AES key (usage
 	// raw-encrypt-decrypt), whose parameters the application gives.
-	Encrypt(ctx context.Context, a alg.Algorithm, p CipherParameters, plaintext []byte) ([]byte, error)
+	Encrypt(ctx context.Context, a alg.Algorithm, p engine.CipherParameters, plaintext []byte) ([]byte, error)
 	// Decrypt decrypts what Encrypt made, or what was encrypted to an RSA key
 	// (usage encrypt-decrypt; the parameters are then empty). RSARaw's result is
 	// as long as the modulus.
-	Decrypt(ctx context.Context, a alg.Algorithm, p CipherParameters, ciphertext []byte) ([]byte, error)
+	Decrypt(ctx context.Context, a alg.Algorithm, p engine.CipherParameters, ciphertext []byte) ([]byte, error)
 	// Derive returns the secret that the key (usage key-agreement) shares with the
 	// owner of the public key in spki, a SubjectPublicKeyInfo in DER: the x
 	// coordinate, with no key derivation after it.
 	Derive(ctx context.Context, spki []byte) ([]byte, error)
 }
-
-// CipherParameters are what the raw AES algorithms take from the caller.
-type CipherParameters = engine.CipherParameters
 
 // MaxObjects is how many objects of a token an application sees.
 const MaxObjects = 10_000

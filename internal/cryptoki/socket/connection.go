@@ -1,4 +1,4 @@
-package cryptoki
+package socket
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,7 +23,8 @@ import (
 type connection struct {
 	server *server
 	conn   net.Conn
-	app    *application
+	app    Application
+	who    Peer
 	wg     sync.WaitGroup
 	// workers is how many there are, idle how many wait to read.
 	workers, idle atomic.Int32
@@ -38,9 +38,9 @@ type connection struct {
 	dialect p11kit.Dialect
 }
 
-func newConnection(s *server, conn net.Conn, who peer) *connection {
+func newConnection(s *server, conn net.Conn, who Peer) *connection {
 	c := &connection{
-		server: s, conn: conn, app: newApplication(s, who),
+		server: s, conn: conn, who: who,
 		in: frames{conn: conn, patience: s.MessageTimeout, idle: s.IdleTimeout},
 	}
 	c.patience.Store(int64(leastPatience))
@@ -57,11 +57,12 @@ func (c *connection) stop() {
 func (c *connection) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	c.app = c.server.application(c.who)
 	if err := c.greet(); err == nil {
 		c.begin(ctx, cancel)
 	}
 	c.wg.Wait()
-	c.app.close(context.WithoutCancel(ctx))
+	c.app.Close(context.WithoutCancel(ctx))
 	_ = c.conn.Close() // nothing is to be written any more
 	c.server.forget(c)
 }
@@ -120,6 +121,7 @@ type worker struct {
 
 	cancel context.CancelFunc
 	body   []byte
+	args   p11kit.Reader
 	out    p11kit.Writer
 	// calling is true while a call is made with the right to read: who sets it to
 	// false has that right then, be it the worker or its timer.
@@ -162,18 +164,18 @@ func (w *worker) next(ctx context.Context) error {
 			w.reading.Unlock()
 			return err
 		}
-		id, r, err := p11kit.ParseRequest(w.body, w.dialect)
+		var id p11kit.Call
+		id, w.args, err = p11kit.ParseRequest(w.body, w.dialect)
 		if err != nil {
 			w.reading.Unlock()
 			return err
 		}
-		c := call{app: w.app, id: id, r: r, w: &w.out}
 		if w.in.to > w.in.from { // the next message is there
 			w.learn(true)
 		}
 		w.calling.Store(true)
 		w.timer.Reset(time.Duration(w.patience.Load()))
-		err = w.answer(ctx, code, &c)
+		err = w.answer(ctx, code, id)
 		w.timer.Stop()
 		if !w.calling.CompareAndSwap(true, false) {
 			return err // another worker reads
@@ -196,13 +198,13 @@ func (w *worker) read() (code uint32, err error) {
 const keepBody = 16 << 10
 
 // answer makes a call and writes its response.
-func (w *worker) answer(ctx context.Context, code uint32, c *call) error {
+func (w *worker) answer(ctx context.Context, code uint32, id p11kit.Call) error {
 	timed, cancel := context.WithTimeout(ctx, w.server.CallTimeout)
 	defer cancel()
 	began := time.Now()
-	w.out.Response(code, c.id)
-	if err := w.make(timed, c); err != nil {
-		w.out.Refuse(code, w.refusal(ctx, c, err))
+	w.out.Response(code, id)
+	if v := w.call(timed, id); v != pkcs11.RVOK {
+		w.out.Refuse(code, v)
 	}
 	if time.Since(began) > leastPatience {
 		w.learn(waiting(w.conn)) // an application with one thread sends nothing before it has its answer
@@ -217,25 +219,15 @@ func (w *worker) answer(ctx context.Context, code uint32, c *call) error {
 	return err
 }
 
-// make makes a call. What panics is our mistake, and ends the call only.
-func (*worker) make(ctx context.Context, c *call) (err error) {
+// call makes a call. What panics is our mistake, and ends the call only.
+func (w *worker) call(ctx context.Context, id p11kit.Call) (v pkcs11.RV) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.app.server.Log.ErrorContext(ctx, "a PKCS #11 call panicked", slog.String("function", c.id.String()), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-			err = pkcs11.RVGeneralError
+			w.server.Log.ErrorContext(ctx, "a PKCS #11 call panicked", slog.String("function", id.String()), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			v = pkcs11.RVGeneralError
 		}
 	}()
-	return c.make(ctx)
-}
-
-// refusal returns what the application is told, and logs what it is not.
-func (w *worker) refusal(ctx context.Context, c *call, err error) pkcs11.RV {
-	v := rvOf(err)
-	if _, plain := errors.AsType[pkcs11.RV](err); !plain {
-		w.server.Log.WarnContext(ctx, "a PKCS #11 call failed", slog.String("function", c.id.String()), slog.String("answer", v.Error()),
-			slog.Uint64("uid", uint64(w.app.who.uid)), slog.Int("pid", int(w.app.who.pid)), slog.Any("cause", err))
-	}
-	return v
+	return w.app.Call(ctx, id, &w.args, &w.out)
 }
 
 // ended closes the connection for all its workers: no response can come any more
@@ -247,127 +239,7 @@ func (w *worker) ended(ctx context.Context, err error) {
 	w.cancel()
 	if errors.Is(err, p11kit.ErrMalformed) {
 		w.server.Log.WarnContext(ctx, "a PKCS #11 application sent what is no message; its connection is closed",
-			slog.Uint64("uid", uint64(w.app.who.uid)), slog.Int("pid", int(w.app.who.pid)))
+			w.who.Attr())
 	}
 	_ = w.conn.Close() // the others read and write no more
-}
-
-// frames reads messages. Each is overwritten in its buffer once it is read.
-type frames struct {
-	conn     net.Conn
-	patience time.Duration // with a message that has begun
-	idle     time.Duration // with one that has not; 0: for ever
-	stopped  atomic.Bool
-	hurried  bool // a deadline is set for the rest of a message
-	buf      [4 << 10]byte
-	from, to int
-}
-
-// next returns the next message's header and its body, in body's memory if that
-// is long enough.
-func (f *frames) next(body []byte) (p11kit.Header, []byte, error) {
-	h, err := f.header()
-	if err != nil {
-		return h, body, err
-	}
-	if f.to-f.from < int(h.Options+h.Body) {
-		if err := f.hurry(); err != nil {
-			return h, body, err
-		}
-	}
-	if body, err = f.take(int(h.Options), int(h.Body), body); err != nil {
-		return h, body, err
-	}
-	if f.hurried || f.idle > 0 {
-		f.hurried = false
-		err = f.deadline(0)
-	}
-	return h, body, err
-}
-
-// header waits for a message, and reads its header.
-func (f *frames) header() (p11kit.Header, error) {
-	if f.from == f.to && f.idle > 0 {
-		if err := f.deadline(f.idle); err != nil {
-			return p11kit.Header{}, err
-		}
-	}
-	for f.to-f.from < p11kit.HeaderSize {
-		if f.to > f.from {
-			if err := f.hurry(); err != nil {
-				return p11kit.Header{}, err
-			}
-		}
-		if err := f.fill(); err != nil {
-			return p11kit.Header{}, err
-		}
-	}
-	h, err := p11kit.ParseHeader(f.buf[f.from : f.from+p11kit.HeaderSize])
-	f.drop(p11kit.HeaderSize)
-	return h, err
-}
-
-// hurry has the rest of a message come before patience is over.
-func (f *frames) hurry() error {
-	if f.hurried {
-		return nil
-	}
-	f.hurried = true
-	return f.deadline(f.patience)
-}
-
-// deadline sets how long a read may take; 0 is for ever. A server that ends
-// reads no more, whatever is set.
-func (f *frames) deadline(d time.Duration) error {
-	var t time.Time
-	if d > 0 {
-		t = time.Now().Add(d)
-	}
-	if err := f.conn.SetReadDeadline(t); err != nil {
-		return err
-	}
-	if f.stopped.Load() {
-		return net.ErrClosed
-	}
-	return nil
-}
-
-// fill reads more into the buffer.
-func (f *frames) fill() error {
-	if f.from > 0 {
-		copy(f.buf[:], f.buf[f.from:f.to])
-		f.from, f.to = 0, f.to-f.from
-	}
-	n, err := f.conn.Read(f.buf[f.to:])
-	f.to += n
-	if n > 0 {
-		return nil
-	}
-	return err
-}
-
-// drop overwrites the next n bytes of the buffer and goes on behind them.
-func (f *frames) drop(n int) {
-	clear(f.buf[f.from : f.from+n])
-	f.from += n
-}
-
-// chunk is how much memory is taken for a message before its bytes are there.
-const chunk = 64 << 10
-
-// take skips bytes and returns the next n.
-func (f *frames) take(skip, n int, body []byte) ([]byte, error) {
-	for _, part := range [...]int{skip, n} {
-		body = body[:0]
-		for len(body) < part {
-			at := len(body)
-			body = slices.Grow(body, min(part-at, chunk))[:at+min(part-at, chunk)]
-			had := copy(body[at:], f.buf[f.from:f.to])
-			f.drop(had)
-			if _, err := io.ReadFull(f.conn, body[at+had:]); err != nil {
-				return body, err
-			}
-		}
-	}
-	return body, nil
 }
