@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/holdfast-kms/holdfast/internal/wire/p11kit"
 )
 
@@ -36,18 +34,13 @@ func TestFrames(t *testing.T) {
 				}
 			}()
 			f := frames{conn: here, patience: 10 * time.Second}
-			var got [][]byte
 			var body []byte
 			for i := range want {
 				h, b, err := f.next(body)
-				if err != nil || h.Code != uint32(i+1) {
-					t.Fatalf("%+v, %v", h, err)
+				if err != nil || h.Code != uint32(i+1) || !bytes.Equal(b, want[i]) {
+					t.Fatalf("message %d: %+v, %d bytes, %v", i+1, h, len(b), err)
 				}
 				body = b
-				got = append(got, bytes.Clone(b))
-			}
-			if d := cmp.Diff(want, got); d != "" {
-				t.Error(d)
 			}
 			if err := there.Close(); err != nil {
 				t.Fatal(err)
