@@ -80,7 +80,7 @@ func (a *app) env() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&socket, "socket", "", "the agent's socket (default "+defaultSocketHelp+")")
-	flags.StringVar(&token, "token", "holdfast", "the label of the token in the examples")
+	flags.StringVar(&token, "label", "holdfast", "the label of the token in the examples")
 	flags.StringVar(&object, "object", "KEY", "the label of the key in the examples")
 	flags.StringVar(&application, "for", "", "one program only: "+strings.Join(programNames(), ", "))
 	terminal.Complete(cmd, "for", programNames())

@@ -43,14 +43,14 @@ func (a *app) serve() *cobra.Command {
 			"It runs until SIGTERM or SIGINT, takes systemd's socket where one is passed, prints a line\n" +
 			"\"ready\" with the socket, and logs to standard error.",
 		Example: "  holdfast pkcs11 serve --config /etc/holdfast/pkcs11.yaml\n" +
-			"  holdfast pkcs11 serve --socket $XDG_RUNTIME_DIR/holdfast.sock --keyless kms.example.com:2407",
+			"  holdfast pkcs11 serve --socket $XDG_RUNTIME_DIR/holdfast.sock --keyless-addr kms.example.com:2407",
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&r.file, "config", "", "the agent's configuration file (YAML); the other flags are for one token without it")
 	flags.BoolVar(&r.check, "check-config", false, "only read the configuration")
 	flags.StringVar(&r.socket, "socket", "", "where programs connect (default "+defaultSocketHelp+")")
 	flags.StringVar(&r.label, "label", "holdfast", "the token's name")
-	flags.StringSliceVar(&r.keyless, "keyless", nil, "a key server to make signatures at, as HOST:PORT (repeatable; default "+envKeyless+")")
+	flags.StringSliceVar(&r.keyless, "keyless-addr", nil, "a key server to make signatures at, as HOST:PORT (repeatable)")
 	flags.StringSliceVar(&r.keys, "key", nil, "only the key with this id or alias, in which * stands for anything (repeatable)")
 	flags.StringSliceVar(&r.tags, "tag", nil, "only keys with this tag, as NAME=VALUE, which new ones get (repeatable)")
 	flags.BoolVar(&r.noPIN, "no-pin", false, "use the command's own credential for every program that may open the socket")
@@ -65,9 +65,6 @@ func (a *app) serve() *cobra.Command {
 	}
 	return cmd
 }
-
-// envKeyless has the address of the key server of a development server.
-const envKeyless = "HOLDFAST_KEYLESS_ADDR"
 
 // maxPIN is the longest PIN in bytes.
 const maxPIN = 4096
@@ -97,9 +94,6 @@ func (a *app) settings(r *serveRequest) (*Config, []remote.Config, error) {
 			return nil, nil, err
 		}
 		t.PIN = bytes.TrimRight(t.PIN, "\r\n")
-	}
-	if len(r.keyless) == 0 && os.Getenv(envKeyless) != "" {
-		r.keyless = []string{os.Getenv(envKeyless)}
 	}
 	if len(r.keyless) > 0 {
 		t.Keyless = &remote.Keyless{Servers: r.keyless}
