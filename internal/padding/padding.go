@@ -1,6 +1,7 @@
-// Package padding undoes the paddings of RSA's encryption (RFC 8017 section 7)
-// for keys whose place only does the arithmetic: a token without the hash, a
-// key server. crypto/rsa does it too, and does not offer it.
+// Package padding undoes the paddings of RSA's encryption (RFC 8017 section 7),
+// and makes that of RSASSA-PSS, for keys whose place only does the arithmetic: a
+// token without the hash, a key server. crypto/rsa does it too, and does not offer
+// it.
 //
 // Start with OAEP, PKCS1v15 and SessionKey. What is wrong with a padding must
 // not show, by the error or by the time: who can tell one wrong byte from
@@ -13,9 +14,11 @@ package padding
 
 import (
 	"crypto"
+	"crypto/rand"
 	"crypto/subtle"
 	"encoding/binary"
 	"errors"
+	"fmt"
 )
 
 // ErrPadding says that a ciphertext cannot be decrypted with the key, and
@@ -111,4 +114,28 @@ func SessionKey(em, key []byte) {
 	}
 	good &= subtle.ConstantTimeByteEq(em[at-1], 0)
 	subtle.ConstantTimeCopy(good, key, em[at:])
+}
+
+// PSS is EMSA-PSS-ENCODE (RFC 8017 section 9.1.1) for a modulus of so many
+// bits, a multiple of 8, with a random salt as long as the hash. A digest of
+// another length than the hash's, or a modulus too short for it, is an error.
+func PSS(h crypto.Hash, digest []byte, bits int) ([]byte, error) {
+	size := h.Size()
+	em := make([]byte, bits/8)
+	db, tail := em[:len(em)-size-1], em[len(em)-size-1:]
+	if len(digest) != size || len(db) < size+2 {
+		return nil, fmt.Errorf("no PSS of %d bytes in %d bits", len(digest), bits)
+	}
+	salt := db[len(db)-size:]
+	_, _ = rand.Read(salt) // never fails
+	db[len(db)-size-1] = 1
+	sum := h.New()
+	sum.Write(make([]byte, 8))
+	sum.Write(digest)
+	sum.Write(salt)
+	sum.Sum(tail[:0])
+	Mask(h, db, tail[:size])
+	db[0] &= 0x7f // emBits is the modulus's length less one
+	tail[size] = 0xbc
+	return em, nil
 }

@@ -188,7 +188,7 @@ func TestPadPSS(t *testing.T) {
 		for _, h := range []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512} {
 			digest := make([]byte, h.Size())
 			_, _ = rand.Read(digest)
-			em, err := padPSS(h, digest, bits)
+			em, err := padding.PSS(h, digest, bits)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -196,12 +196,12 @@ func TestPadPSS(t *testing.T) {
 			if err := rsa.VerifyPSS(&k.PublicKey, h, digest, raw(k, em), exact); err != nil {
 				t.Errorf("%d bits, %s: %v", bits, h, err)
 			}
-			again, err := padPSS(h, digest, bits)
+			again, err := padding.PSS(h, digest, bits)
 			if err != nil || bytes.Equal(em, again) {
 				t.Errorf("%d bits, %s: the salt is not random (%v)", bits, h, err)
 			}
 		}
-		if _, err := padPSS(crypto.SHA256, make([]byte, 31), bits); err == nil {
+		if _, err := padding.PSS(crypto.SHA256, make([]byte, 31), bits); err == nil {
 			t.Error("a digest of another length is padded")
 		}
 	}

@@ -3,7 +3,6 @@ package pkcs11
 import (
 	"context"
 	"crypto"
-	"crypto/rand"
 	"crypto/rsa"
 	"fmt"
 	"io"
@@ -24,9 +23,9 @@ func (k *privateKey) signPSS(ctx context.Context, h crypto.Hash, digest []byte) 
 	if err == nil || !lacking(err) {
 		return signature, err
 	}
-	padded, err := padPSS(h, digest, k.spec.Info().Bits)
+	padded, err := padding.PSS(h, digest, k.spec.Info().Bits)
 	if err != nil {
-		return nil, err
+		return nil, internal("engine/pkcs11.Sign", err)
 	}
 	signature, err = k.token(ctx, pkcs11.Mechanism{Type: pkcs11.MechRSAX509}, padded)
 	if err == nil {
@@ -44,29 +43,6 @@ func pssMechanism(h crypto.Hash) pkcs11.Mechanism {
 		crypto.SHA512: {Hash: pkcs11.MechSHA512, MGF: pkcs11.MGF1SHA512, SaltLen: 64},
 	}[h]
 	return pkcs11.Mechanism{Type: pkcs11.MechRSAPKCSPSS, PSS: &p}
-}
-
-// padPSS is EMSA-PSS-ENCODE (RFC 8017 section 9.1.1) for a modulus of so many
-// bits, a multiple of 8, with a random salt as long as the hash.
-func padPSS(h crypto.Hash, digest []byte, bits int) ([]byte, error) {
-	size := h.Size()
-	em := make([]byte, bits/8)
-	db, tail := em[:len(em)-size-1], em[len(em)-size-1:]
-	if len(digest) != size || len(db) < size+2 {
-		return nil, internal("engine/pkcs11.Sign", fmt.Errorf("no PSS of %d bytes in %d bits", len(digest), bits))
-	}
-	salt := db[len(db)-size:]
-	_, _ = rand.Read(salt) // never fails
-	db[len(db)-size-1] = 1
-	sum := h.New()
-	sum.Write(make([]byte, 8))
-	sum.Write(digest)
-	sum.Write(salt)
-	sum.Sum(tail[:0])
-	padding.Mask(h, db, tail[:size])
-	db[0] &= 0x7f // emBits is the modulus's length less one
-	tail[size] = 0xbc
-	return em, nil
 }
 
 // decrypter decrypts with an opened RSA key.
