@@ -1,10 +1,7 @@
 package agent
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,7 +14,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/holdfast-kms/holdfast/internal/config"
-	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
 // Config is an agent's configuration. The zero value of a field means its
@@ -173,15 +169,7 @@ const (
 
 // Load reads a configuration file.
 func Load(path string) (*Config, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
-	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err == nil && len(text) > maxConfig {
-		err = fmt.Errorf("it is longer than %d bytes", maxConfig)
-	}
+	text, err := config.ReadFile(path, maxConfig)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
@@ -196,16 +184,14 @@ func Load(path string) (*Config, error) {
 // result. An unknown key is an error that names its line.
 func Parse(text []byte) (*Config, error) {
 	c := new(Config)
-	d := yaml.NewDecoder(bytes.NewReader(text))
-	d.KnownFields(true)
-	if err := d.Decode(c); err != nil && !errors.Is(err, io.EOF) {
-		return nil, &fault.Error{Kind: fault.InvalidArgument, Op: "config", Public: err.Error()}
+	if err := config.Decode(text, c); err != nil {
+		return nil, err
 	}
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
 	if err := c.validate(); err != nil {
-		return nil, &fault.Error{Kind: fault.InvalidArgument, Op: "config", Public: err.Error()}
+		return nil, config.Wrong(err)
 	}
 	return c, nil
 }

@@ -3,10 +3,8 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"net/url"
@@ -14,8 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
-
-	"go.yaml.in/yaml/v3"
 
 	"github.com/holdfast-kms/holdfast/internal/fault"
 )
@@ -178,10 +174,8 @@ func Load(path string) (Config, error) {
 // InvalidArgument and name the line where they can.
 func Parse(text []byte) (Config, error) {
 	c := Default()
-	d := yaml.NewDecoder(bytes.NewReader(text))
-	d.KnownFields(true)
-	if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
-		return Config{}, &fault.Error{Kind: fault.InvalidArgument, Op: "config", Public: err.Error()}
+	if err := Decode(text, &c); err != nil {
+		return Config{}, err
 	}
 	return c, c.Validate()
 }

@@ -1,18 +1,13 @@
 package keyserver
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/fault"
@@ -124,7 +119,7 @@ const VariablePrefix = "KEYLESS_"
 // Load reads a file over the defaults, and the environment over it, and then what
 // override sets. Paths come out absolute.
 func Load(path string, getenv func(string) string, override func(*Config)) (*Config, error) {
-	text, err := readAtMost(path, maxConfig)
+	text, err := config.ReadFile(path, maxConfig)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
@@ -152,27 +147,11 @@ func Load(path string, getenv func(string) string, override func(*Config)) (*Con
 	return c, nil
 }
 
-// readAtMost reads a file that is not too long.
-func readAtMost(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator names it
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(text)) > limit {
-		return nil, fault.New(fault.InvalidArgument, "%s is longer than %d bytes", path, limit)
-	}
-	return text, err
-}
-
 // Parse reads YAML over the defaults. Errors name the line.
 func Parse(text []byte) (*Config, error) {
 	c := Default()
-	d := yaml.NewDecoder(bytes.NewReader(text))
-	d.KnownFields(true)
-	if err := d.Decode(c); err != nil && !errors.Is(err, io.EOF) {
-		return nil, &fault.Error{Kind: fault.InvalidArgument, Op: "config", Public: err.Error()}
+	if err := config.Decode(text, c); err != nil {
+		return nil, err
 	}
 	return c, nil
 }

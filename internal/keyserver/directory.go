@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	wire "github.com/holdfast-kms/holdfast/internal/wire/keyless"
 )
@@ -39,7 +40,7 @@ func (s *Set) openDir(ctx context.Context, dir string) error {
 		if e.IsDir() || ext != ".key" && ext != ".pem" && ext != ".crt" {
 			continue
 		}
-		text, err := readAtMost(path, maxFile)
+		text, err := config.ReadFile(path, maxFile)
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", path, err)
 		}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/durable"
 	"github.com/holdfast-kms/holdfast/internal/keystore"
 )
@@ -43,7 +44,7 @@ func openLog(dir string) (*audit.Log, error) {
 // openSigner reads the key of checkpoints, or makes it.
 func openSigner(dir string) (ed25519.PrivateKey, error) {
 	path := filepath.Join(dir, signerFile)
-	text, err := readAtMost(path, maxFile)
+	text, err := config.ReadFile(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return makeSigner(dir)
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/holdfast-kms/holdfast/internal/audit"
+	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/durable"
 	"github.com/holdfast-kms/holdfast/internal/fault"
 	"github.com/holdfast-kms/holdfast/internal/front/keyless"
@@ -107,7 +108,7 @@ func (s *Server) read(ctx context.Context, c *Config) (*serving, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading auth_cert and auth_key: %w", err)
 	}
-	text, err := readAtMost(c.CloudflareCACert, maxConfig)
+	text, err := config.ReadFile(c.CloudflareCACert, maxConfig)
 	if err != nil {
 		return nil, fmt.Errorf("reading cloudflare_ca_cert: %w", err)
 	}

@@ -7,11 +7,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
 	"github.com/holdfast-kms/holdfast/client"
+	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/keyless"
 )
 
@@ -45,20 +45,6 @@ func Load(ctx context.Context, s Setting, keys *keyless.Client) (*tls.Certificat
 		return nil, err
 	}
 	return c, current(c, time.Now())
-}
-
-// ReadFile reads a file that has no more than a number of bytes.
-func ReadFile(path string, most int64) ([]byte, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(text)) > most {
-		err = fmt.Errorf("%s is longer than %d bytes", path, most)
-	}
-	return text, err
 }
 
 // Managed is what managed certificates are asked of. *client.Client is one.
@@ -120,7 +106,7 @@ func (s *source) read(ctx context.Context, force bool) (text []byte, stamp strin
 	if stamp == s.stamp && !force {
 		return nil, "", nil
 	}
-	text, err = ReadFile(s.File, maxFile)
+	text, err = config.ReadFile(s.File, maxFile)
 	return text, stamp, err
 }
 
@@ -133,7 +119,7 @@ func (s *source) certificate(chain []byte) (*tls.Certificate, error) {
 		c, err := s.keys.Certificate(chain)
 		return &c, err
 	}
-	key, err := ReadFile(s.KeyFile, maxFile)
+	key, err := config.ReadFile(s.KeyFile, maxFile)
 	if err != nil {
 		return nil, err
 	}

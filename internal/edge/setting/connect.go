@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/holdfast-kms/holdfast/client"
+	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
 	"github.com/holdfast-kms/holdfast/keyless"
 )
@@ -20,7 +21,7 @@ func (c *Credential) secret() (string, error) {
 	if c.SecretAccessKeyFile == "" {
 		return "", nil
 	}
-	text, err := certificate.ReadFile(c.SecretAccessKeyFile, maxSecret)
+	text, err := config.ReadFile(c.SecretAccessKeyFile, maxSecret)
 	if err != nil {
 		return "", fmt.Errorf("reading a secret: %w", err)
 	}
@@ -93,7 +94,7 @@ const maxTrust = 1 << 20
 
 // ReadPool reads certificates to trust.
 func ReadPool(path string) (*x509.CertPool, error) {
-	text, err := certificate.ReadFile(path, maxTrust)
+	text, err := config.ReadFile(path, maxTrust)
 	if err != nil {
 		return nil, err
 	}

@@ -6,18 +6,12 @@
 package setting
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/edge/certificate"
-	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
 // Config is an edge's configuration. The zero value of a field means its
@@ -170,7 +164,7 @@ const maxConfig = 4 << 20
 
 // Load reads a configuration file.
 func Load(path string) (*Config, error) {
-	text, err := certificate.ReadFile(path, maxConfig)
+	text, err := config.ReadFile(path, maxConfig)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
@@ -185,14 +179,12 @@ func Load(path string) (*Config, error) {
 // result. An unknown key is an error that names its line.
 func Parse(text []byte) (*Config, error) {
 	c := new(Config)
-	d := yaml.NewDecoder(bytes.NewReader(text))
-	d.KnownFields(true)
-	if err := d.Decode(c); err != nil && !errors.Is(err, io.EOF) {
-		return nil, &fault.Error{Kind: fault.InvalidArgument, Op: "config", Public: err.Error()}
+	if err := config.Decode(text, c); err != nil {
+		return nil, err
 	}
 	c.complete()
 	if err := c.validate(); err != nil {
-		return nil, &fault.Error{Kind: fault.InvalidArgument, Op: "config", Public: err.Error()}
+		return nil, config.Wrong(err)
 	}
 	return c, nil
 }

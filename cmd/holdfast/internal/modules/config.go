@@ -1,23 +1,17 @@
 package modules
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
-
-	"go.yaml.in/yaml/v3"
 
 	"github.com/holdfast-kms/holdfast/client"
 	"github.com/holdfast-kms/holdfast/internal/agent"
 	"github.com/holdfast-kms/holdfast/internal/config"
 	"github.com/holdfast-kms/holdfast/internal/cryptoki/remote"
-	"github.com/holdfast-kms/holdfast/internal/fault"
 )
 
 // Config is the configuration of the PKCS #11 agent. The zero value of a field
@@ -86,15 +80,7 @@ const (
 
 // load reads a configuration file.
 func load(path string) (*Config, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
-	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err == nil && len(text) > maxConfig {
-		err = fmt.Errorf("it is longer than %d bytes", maxConfig)
-	}
+	text, err := config.ReadFile(path, maxConfig)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
@@ -109,14 +95,11 @@ func load(path string) (*Config, error) {
 // result. An unknown key is an error that names its line.
 func parse(text []byte) (*Config, error) {
 	c := new(Config)
-	d := yaml.NewDecoder(bytes.NewReader(text))
-	d.KnownFields(true)
-	err := d.Decode(c)
-	if err == nil || errors.Is(err, io.EOF) {
-		err = c.complete()
+	if err := config.Decode(text, c); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return nil, &fault.Error{Kind: fault.InvalidArgument, Op: "config", Public: err.Error()}
+	if err := c.complete(); err != nil {
+		return nil, config.Wrong(err)
 	}
 	return c, nil
 }
