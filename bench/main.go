@@ -48,7 +48,7 @@ func parse(args []string) (*options, error) {
 	o := &options{}
 	var only, workloads, servers, conns, extra string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.StringVar(&only, "only", "requests,start,keys,revocation,ocsp,lookups,hsm,engines", "which parts to measure")
+	f.StringVar(&only, "only", "requests,start,keys,revocation,ocsp,lookups,hsm,engines,keyless", "which parts to measure")
 	f.StringVar(&workloads, "workloads", strings.Join(workloadNames(), ","), "which requests to measure")
 	f.StringVar(&servers, "servers", "holdfast,floor,moto", "which servers to measure")
 	f.StringVar(&conns, "conns", "16,64", "how many connections at once")
@@ -100,6 +100,7 @@ type results struct {
 	Answers     []answerCost     `json:"ocsp,omitempty"`
 	HSM         []hsmCost        `json:"hsm,omitempty"`
 	Engines     []engineCost     `json:"engines,omitempty"`
+	Keyless     []keylessCost    `json:"keyless,omitempty"`
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
@@ -168,6 +169,12 @@ func measure(ctx context.Context, lab *lab, res *results) error {
 			return err
 		}
 		printEngines(lab.out, res.Engines)
+	}
+	if slices.Contains(lab.only, "keyless") {
+		if res.Keyless, err = lab.keyless(ctx); err != nil {
+			return err
+		}
+		printKeyless(lab.out, res.Keyless)
 	}
 	return measureCertificates(ctx, lab, res)
 }
@@ -261,13 +268,13 @@ func (l *lab) pin(ctx context.Context) error {
 
 // build builds the two servers of ours.
 func (l *lab) build(ctx context.Context) error {
-	for path, pkg := range map[string]string{l.holdfast: "./cmd/holdfast", l.floor: "./bench/floor", l.hsmProgram(): "./bench/hsm", l.enginesProgram(): "./bench/engines"} {
+	for path, pkg := range map[string]string{l.holdfast: "./cmd/holdfast", l.floor: "./bench/floor", l.hsmProgram(): "./bench/hsm", l.enginesProgram(): "./bench/engines", l.keylessProgram(): "./bench/keyless"} {
 		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, pkg) //nolint:gosec // our own packages
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %s: %w\n%s", pkg, err, out)
 		}
 	}
-	if slices.Contains(l.only, "hsm") {
+	if slices.Contains(l.only, "hsm") || slices.Contains(l.only, "keyless") {
 		return l.buildDirect(ctx)
 	}
 	return nil
