@@ -144,7 +144,7 @@ var ways = []struct {
 	{"1 connection, 64 at a time", 1, 64},
 	{"8 connections, 1 at a time each", 8, 1},
 	{"8 connections, 16 at a time each", 8, 16},
-	{"flood", 8, 8192},
+	{"flood", 8, 1024},
 }
 
 // keyserver measures signatures by the key server.
